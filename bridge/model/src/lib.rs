@@ -1,0 +1,20 @@
+//! The words every part of Partyline shares: time, identifiers, digits, telephone numbers, roles.
+//!
+//! Values only. Nothing here reads a clock, draws a random number or knows a protocol.
+
+#![forbid(unsafe_code)]
+
+mod digit;
+mod id;
+mod number;
+mod role;
+mod time;
+
+pub use digit::{Digit, NotADigit};
+pub use id::{
+    AccountId, AudioId, CallId, ConferenceId, IdSource, LegKey, PasscodeId, PlaybackId,
+    RecordingId, RoomId, Uuid, UuidError,
+};
+pub use number::{Number, NumberError};
+pub use role::Role;
+pub use time::{Time, WallTime};

@@ -1,0 +1,12 @@
+//! What a leg may do in a conference.
+
+/// What a leg may do in a conference; decided by the passcode it entered (decisions.md 13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Hosts the conference: every star code. `host` in records.
+    Moderator,
+    /// Speaks and listens.
+    Participant,
+    /// Only listens. `listen_only` in records.
+    Listener,
+}
