@@ -1,1 +1,28 @@
-//! To be written.
+//! In-band DTMF: finds key presses in 8 kHz speech ([`Detector`]) and makes the tones
+//! ([`tone::Burst`]).
+//!
+//! Samples only. RTP events (RFC 4733), SIP INFO and the choice between a digit's sources belong
+//! to the media core. Standard library only, no clock, no allocation after construction.
+//!
+//! ```
+//! use partyline_dtmf::{Detector, Event, tone::Burst};
+//!
+//! let mut detector = Detector::new();
+//! let mut pressed = Vec::new();
+//! let audio = Burst { code: 7, ..Burst::default() }.samples();
+//! detector.push(&audio, &mut |event| {
+//!     if let Event::Down { code, .. } = event {
+//!         pressed.push(code);
+//!     }
+//! });
+//! assert_eq!(pressed, [7]);
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod decision;
+mod detector;
+mod goertzel;
+pub mod tone;
+
+pub use detector::{Detector, Event};
