@@ -1,1 +1,58 @@
-//! To be written.
+//! Call detail records: what is written about a leg, a conference session and each feature used,
+//! and the bytes it is written as.
+//!
+//! Values only: no file, no clock, no price. Records are kept by `partyline-cdr-store` and made by
+//! `partyline-conference`. The security passcode has no field here, in any form.
+
+#![forbid(unsafe_code)]
+
+mod cause;
+mod conference;
+mod feature;
+mod leg;
+mod names;
+mod text;
+
+pub use cause::{
+    CloseReason, NORMAL_CLEARING, ReleaseBy, TEMPORARY_FAILURE, q850_from_sip, sip_from_q850,
+};
+pub use conference::{ConferenceRecord, ConferenceState};
+pub use feature::{DenyReason, FeatureCode, FeatureDetail, FeatureRecord, Outcome, Pattern};
+pub use leg::{
+    AccessCode, AccessKind, Attestation, AuthMethod, DialoutKind, Direction, Flags, LegRecord,
+    LegState, Origin, Presentation, Quality, ReferenceSource, Region, role_from_name, role_name,
+};
+pub use names::UnknownName;
+pub use text::{Reference, ReferenceError, Text};
+
+use partyline_model::{Time, Uuid, WallTime};
+
+/// A sign of life of a node: what was open, and that it was still running (cdr.md A.3.2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tick {
+    /// The run of the node.
+    pub boot_id: Uuid,
+    /// Its monotonic clock.
+    pub mono: Time,
+    /// Its wall clock.
+    pub wall: WallTime,
+    /// Legs whose last revision is not closed.
+    pub open_legs: u32,
+    /// Exclusive or of their ids.
+    pub open_xor: Uuid,
+    /// The highest `leg_seq` so far.
+    pub max_leg_seq: u64,
+}
+
+/// Anything the journal keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// One revision of a leg.
+    Leg(Box<LegRecord>),
+    /// One revision of a conference session.
+    Conference(Box<ConferenceRecord>),
+    /// One event.
+    Feature(Box<FeatureRecord>),
+    /// A sign of life.
+    Tick(Tick),
+}
