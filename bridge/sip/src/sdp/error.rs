@@ -1,0 +1,74 @@
+//! Why a session description leads to no stream.
+
+use std::fmt;
+
+/// Why a session description leads to no stream.
+///
+/// A refused re-offer leaves the stream as it was (RFC 3261 §14.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SdpError {
+    /// More than 16 KiB.
+    TooLarge,
+    /// More than 512 lines.
+    TooManyLines,
+    /// A line of more than 4096 bytes.
+    LineTooLong,
+    /// More than 32 `m=` lines.
+    TooManyStreams,
+    /// The text breaks the grammar of RFC 8866 in a line that we need.
+    Malformed,
+    /// An audio stream has no `c=`, neither of its own nor of the session.
+    NoConnection,
+    /// No `m=audio` over plain RTP (RTP/AVP or RTP/AVPF).
+    NoCommonMedia,
+    /// An audio stream, but no codec of ours in it.
+    NoCommonCodec,
+    /// `c=` holds a host name. Media goes to addresses only: a name would have to be looked up,
+    /// and would let a caller point us at a name of our own network.
+    HostName,
+    /// `c=` holds an address that media cannot go to: multicast, broadcast, or of another family
+    /// than ours.
+    UnusableAddress,
+    /// The audio stream has port 0: refused (answer) or removed (re-offer, RFC 3264 §8.2).
+    StreamRemoved,
+}
+
+impl SdpError {
+    /// The SIP status that refuses an offer for this reason: 400 when it cannot be read, 488
+    /// when it can but does not suit (RFC 3261 §21.4.26).
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::TooLarge
+            | Self::TooManyLines
+            | Self::LineTooLong
+            | Self::TooManyStreams
+            | Self::Malformed
+            | Self::NoConnection => 400,
+            Self::NoCommonMedia
+            | Self::NoCommonCodec
+            | Self::HostName
+            | Self::UnusableAddress
+            | Self::StreamRemoved => 488,
+        }
+    }
+}
+
+impl fmt::Display for SdpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the session description is larger than 16 KiB",
+            Self::TooManyLines => "the session description has more than 512 lines",
+            Self::LineTooLong => "a line of the session description exceeds 4096 bytes",
+            Self::TooManyStreams => "the session description has more than 32 media streams",
+            Self::Malformed => "the session description breaks the grammar of RFC 8866",
+            Self::NoConnection => "the audio stream has no connection address",
+            Self::NoCommonMedia => "no audio stream over plain RTP",
+            Self::NoCommonCodec => "no audio codec in common: expected PCMU or PCMA",
+            Self::HostName => "the connection address is a name, not an IP address",
+            Self::UnusableAddress => "media cannot be sent to the connection address",
+            Self::StreamRemoved => "the audio stream is removed or refused",
+        })
+    }
+}
+
+impl std::error::Error for SdpError {}

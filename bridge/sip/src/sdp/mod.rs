@@ -1,0 +1,185 @@
+//! Session descriptions (RFC 8866) and offer/answer (RFC 3264) for one G.711 audio stream.
+//!
+//! [`answer`] and [`accept`] turn the other side's bytes into a [`Negotiated`] stream; [`offer`]
+//! writes ours. All three are functions of their arguments: no state is kept between two
+//! exchanges of a dialog, so a re-offer is answered by the same call as the first one.
+//!
+//! Not done here: encrypted profiles, ICE, BUNDLE, video, fax, and the choice of the RTP port.
+
+mod error;
+mod negotiate;
+mod parse;
+mod screen;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use error::SdpError;
+pub use negotiate::{accept, answer};
+pub use write::offer;
+
+/// An audio codec that this bridge speaks: 8000 Hz, one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Codec {
+    /// G.711 µ-law; payload type 0 unless mapped otherwise (RFC 3551 §6).
+    Pcmu,
+    /// G.711 A-law; payload type 8 unless mapped otherwise (RFC 3551 §6).
+    Pcma,
+}
+
+impl Codec {
+    /// Every codec, µ-law first.
+    pub const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+
+    /// The static payload type of RFC 3551 §6.
+    pub const fn static_payload_type(self) -> u8 {
+        match self {
+            Self::Pcmu => 0,
+            Self::Pcma => 8,
+        }
+    }
+
+    /// The encoding name of `a=rtpmap`.
+    pub const fn encoding_name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+}
+
+/// What **we** may do with the stream (RFC 3264 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// Send and receive.
+    SendRecv,
+    /// Send only.
+    SendOnly,
+    /// Receive only: the other side has put us on hold, and may play music to us.
+    RecvOnly,
+    /// Neither. RTCP goes on.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether we may send RTP.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether we expect RTP.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// The same stream seen from the other end.
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::SendOnly => Self::RecvOnly,
+            Self::RecvOnly => Self::SendOnly,
+            Self::SendRecv | Self::Inactive => self,
+        }
+    }
+
+    /// What is left of it when nothing may be sent.
+    pub const fn without_sending(self) -> Self {
+        if self.receives() { Self::RecvOnly } else { Self::Inactive }
+    }
+
+    /// The name of the attribute that states it (RFC 8866 §6.7).
+    pub const fn attribute(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+}
+
+/// Whose order of codecs decides when we answer (RFC 3264 §6.1 asks for the offerer's).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CodecOrder {
+    /// The first codec of the offer that we speak.
+    #[default]
+    Offerer,
+    /// The first codec of [`Local::codecs`] that is in the offer.
+    Ours,
+}
+
+/// Our end of the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Where we want to receive, as the other side must see it.
+    pub address: IpAddr,
+    /// Our RTP port. RTCP comes to the next one, or to the same one after `a=rtcp-mux`.
+    pub port: u16,
+    /// `sess-id` of `o=`; constant for the life of the dialog.
+    pub session_id: u64,
+    /// `sess-version` of `o=`. The caller raises it by one when the description differs from
+    /// the last one it sent in this dialog, and only then (RFC 3264 §8).
+    pub session_version: u64,
+    /// What we speak, best first; an empty list stands for [`Codec::ALL`].
+    pub codecs: Vec<Codec>,
+    /// Whose order decides.
+    pub order: CodecOrder,
+}
+
+impl Local {
+    /// An end at `rtp` that speaks every codec and leaves the choice to the offerer; `o=`
+    /// starts with version 0.
+    pub fn new(rtp: SocketAddr, session_id: u64) -> Self {
+        Self {
+            address: rtp.ip(),
+            port: rtp.port(),
+            session_id,
+            session_version: 0,
+            codecs: Codec::ALL.to_vec(),
+            order: CodecOrder::Offerer,
+        }
+    }
+
+    /// What we speak, never empty.
+    fn codecs(&self) -> &[Codec] {
+        if self.codecs.is_empty() { &Codec::ALL } else { &self.codecs }
+    }
+}
+
+/// The payload types of telephone-event/8000 (RFC 4733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// The type to send with.
+    pub send: u8,
+    /// The type to expect.
+    pub receive: u8,
+}
+
+/// What both sides agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The answer to send; empty when the answer was the other side's ([`accept`]).
+    pub sdp: Vec<u8>,
+    /// The codec of both directions.
+    pub codec: Codec,
+    /// The RTP payload type to send `codec` with.
+    pub payload_type: u8,
+    /// The RTP payload type that `codec` arrives with.
+    pub receive_payload_type: u8,
+    /// Named events, when both sides have them.
+    pub telephone_event: Option<TelephoneEvent>,
+    /// Where to send RTP. Its address is unspecified (`0.0.0.0`, `::`) when the other side
+    /// holds in the manner of RFC 2543; `direction` then forbids sending.
+    pub remote_rtp: SocketAddr,
+    /// Where to send RTCP: `a=rtcp` (RFC 3605), else the RTP port itself with `rtcp_mux`, else
+    /// the next port. `None` when there is no next port or the address is unspecified.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// RTCP shares the RTP port in both directions (RFC 5761).
+    pub rtcp_mux: bool,
+    /// What we may do.
+    pub direction: Direction,
+    /// Audio in each packet that we send: 10 to 60 ms in steps of 10; 20 unless asked.
+    pub ptime_ms: u16,
+}

@@ -1,0 +1,139 @@
+//! From bytes to streams: RFC 8866 as far as negotiation reads it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Session};
+
+use super::screen::screen;
+use super::stream::{Encoding, Format, MediaLine, RtcpAttribute, Stream, Transport};
+use super::{Codec, Direction, SdpError};
+
+/// The streams of a description, in order.
+///
+/// `o=`, `s=` and `t=` may be missing, lines may end in LF, attributes may be unknown.
+pub(super) fn parse(body: &[u8]) -> Result<Vec<Stream>, SdpError> {
+    let text = screen(body)?;
+    let session = Session::parse(text.as_bytes()).map_err(|_| SdpError::Malformed)?;
+    let direction = direction_of(&session.attributes);
+    let connection = session.connection.as_ref();
+    Ok(session.medias.iter().map(|media| stream(media, connection, direction)).collect())
+}
+
+fn stream(media: &Media, session: Option<&Connection>, direction: Option<Direction>) -> Stream {
+    let connection = media.connections.first().or(session);
+    Stream {
+        line: MediaLine {
+            media: media.media.clone(),
+            port: media.port,
+            proto: media.proto.clone(),
+            formats: media.fmt.clone(),
+        },
+        transport: transport_of(media),
+        formats: formats_of(media),
+        direction: direction_of(&media.attributes).or(direction).unwrap_or(Direction::SendRecv),
+        address: connection.map_or(Err(SdpError::NoConnection), address_of),
+        rtcp: values(&media.attributes, "rtcp").find_map(rtcp_of),
+        rtcp_mux: media.attributes.iter().any(|a| is_flag(a, "rtcp-mux")),
+        ptime: ptime_of(media),
+    }
+}
+
+fn transport_of(media: &Media) -> Transport {
+    let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|p| p.eq_ignore_ascii_case(&media.proto));
+    let audio = media.media.eq_ignore_ascii_case("audio");
+    // Several ports make a hierarchically encoded stream (RFC 8866 §5.14); G.711 has no layers.
+    let one_port = media.num_ports.is_none_or(|n| n == 1);
+    if plain && audio && one_port { Transport::PlainAudio } else { Transport::Other }
+}
+
+fn formats_of(media: &Media) -> Vec<Format> {
+    let mut formats: Vec<Format> = Vec::new();
+    for payload_type in media.fmt.split_ascii_whitespace().filter_map(|f| f.parse::<u8>().ok()) {
+        let seen = formats.iter().any(|f| f.payload_type == payload_type);
+        if payload_type > 127 || seen {
+            continue;
+        }
+        let encoding = encoding_of(media, payload_type);
+        formats.extend(encoding.map(|encoding| Format { payload_type, encoding }));
+    }
+    formats
+}
+
+/// What `a=rtpmap` says, which goes before the static table of RFC 3551 §6.
+fn encoding_of(media: &Media, payload_type: u8) -> Option<Encoding> {
+    let mapped = values(&media.attributes, "rtpmap").find_map(|value| {
+        let (number, encoding) = value.trim_start().split_once([' ', '\t'])?;
+        (number.parse() == Ok(payload_type)).then_some(encoding.trim())
+    });
+    let Some(mapped) = mapped else {
+        let codec = Codec::ALL.into_iter().find(|c| c.static_payload_type() == payload_type)?;
+        return Some(Encoding::Audio(codec));
+    };
+    let mut parts = mapped.split('/').map(str::trim);
+    let (name, rate) = (parts.next()?, parts.next()?);
+    let channels = parts.next().unwrap_or("1");
+    if rate != "8000" || channels != "1" {
+        return None;
+    }
+    if name.eq_ignore_ascii_case("telephone-event") {
+        return Some(Encoding::TelephoneEvent);
+    }
+    let codec = Codec::ALL.into_iter().find(|c| name.eq_ignore_ascii_case(c.encoding_name()))?;
+    Some(Encoding::Audio(codec))
+}
+
+fn direction_of(attributes: &[Attribute]) -> Option<Direction> {
+    const ALL: [Direction; 4] =
+        [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+    attributes.iter().find_map(|a| ALL.into_iter().find(|d| is_flag(a, d.attribute())))
+}
+
+fn address_of(connection: &Connection) -> Result<IpAddr, SdpError> {
+    if connection.nettype != NetType::In {
+        return Err(SdpError::UnusableAddress);
+    }
+    let text = connection.connection_address.as_str();
+    let address = text.split_once('/').map_or(text, |(address, _ttl)| address);
+    if let Ok(address) = address.parse() {
+        return Ok(address);
+    }
+    // A name under .invalid means "not yet" or "on hold" where IPv4 has 0.0.0.0 (RFC 6157 §5).
+    let invalid = address.rsplit('.').next().is_some_and(|l| l.eq_ignore_ascii_case("invalid"));
+    match (invalid, &connection.addrtype) {
+        (false, _) => Err(SdpError::HostName),
+        (true, AddrType::Ip6) => Ok(Ipv6Addr::UNSPECIFIED.into()),
+        (true, AddrType::Ip4 | AddrType::Other(_)) => Ok(Ipv4Addr::UNSPECIFIED.into()),
+    }
+}
+
+/// `port [nettype addrtype address]`. A name for an address leaves that of RTP.
+fn rtcp_of(value: &str) -> Option<RtcpAttribute> {
+    let mut words = value.split_ascii_whitespace();
+    let port = words.next()?.parse().ok().filter(|&port| port != 0)?;
+    let address = words.nth(2).and_then(|a| a.parse::<IpAddr>().ok());
+    let usable = |a: &IpAddr| !a.is_unspecified() && !a.is_multicast();
+    Some(RtcpAttribute { port, address: address.filter(usable) })
+}
+
+fn ptime_of(media: &Media) -> Option<u16> {
+    let number = |name| values(&media.attributes, name).find_map(|v| v.trim().parse::<u16>().ok());
+    let (wanted, most) = (number("ptime"), number("maxptime").filter(|&ms| ms != 0));
+    match (wanted, most) {
+        (Some(wanted), Some(most)) => Some(wanted.min(most)),
+        (Some(wanted), None) => Some(wanted),
+        // The default packet time holds when it fits.
+        (None, Some(most)) => (most < 20).then_some(most),
+        (None, None) => None,
+    }
+}
+
+fn values<'a>(attributes: &'a [Attribute], name: &str) -> impl Iterator<Item = &'a str> {
+    attributes
+        .iter()
+        .filter(move |a| a.attribute.eq_ignore_ascii_case(name))
+        .filter_map(|a| a.value.as_deref())
+}
+
+fn is_flag(attribute: &Attribute, name: &str) -> bool {
+    attribute.value.is_none() && attribute.attribute.trim().eq_ignore_ascii_case(name)
+}

@@ -1,0 +1,53 @@
+//! Bounds and a coarse sieve in front of the grammar.
+//!
+//! Only lines that negotiation reads go on. So a session identifier beyond 64 bits, a subject
+//! in Latin-1 or a broken bandwidth line, all seen from real carriers, cost no call.
+
+use super::SdpError;
+
+/// Largest description that is read; well beyond what fits the largest INVITE over UDP.
+pub(super) const MAX_BYTES: usize = 16 * 1024;
+const MAX_LINES: usize = 512;
+const MAX_LINE_BYTES: usize = 4096;
+const MAX_STREAMS: usize = 32;
+
+/// The lines of `body` that matter, each ended by CRLF; bytes that are no UTF-8 are replaced.
+pub(super) fn screen(body: &[u8]) -> Result<String, SdpError> {
+    if body.len() > MAX_BYTES {
+        return Err(SdpError::TooLarge);
+    }
+    let mut kept = String::with_capacity(body.len());
+    let (mut count, mut streams) = (0, 0);
+    let lines = body.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
+    for line in lines {
+        if line.len() > MAX_LINE_BYTES {
+            return Err(SdpError::LineTooLong);
+        }
+        let [key, rest @ ..] = line else { continue };
+        count += 1;
+        if count > MAX_LINES {
+            return Err(SdpError::TooManyLines);
+        }
+        if rest.first() != Some(&b'=') {
+            return Err(SdpError::Malformed);
+        }
+        let text = String::from_utf8_lossy(line);
+        match key {
+            b'm' => {
+                streams += 1;
+                // The grammar has single spaces; some gateways write columns.
+                for (i, word) in text.split_ascii_whitespace().enumerate() {
+                    kept.push_str(if i == 0 { "" } else { " " });
+                    kept.push_str(word);
+                }
+            }
+            b'v' | b'c' | b'a' => kept.push_str(text.trim_end_matches([' ', '\t'])),
+            _ => continue,
+        }
+        kept.push_str("\r\n");
+    }
+    if streams > MAX_STREAMS {
+        return Err(SdpError::TooManyStreams);
+    }
+    Ok(kept)
+}

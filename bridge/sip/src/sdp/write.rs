@@ -1,0 +1,122 @@
+//! Our offers and answers as text.
+
+use sdp_types::{Attribute, Connection, Media, Origin, Session};
+
+use super::stream::Stream;
+use super::{Codec, Direction, Local, Negotiated};
+
+/// The payload type that we offer telephone-event with; the number that most equipment uses.
+pub(super) const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+
+/// The stream that an answer accepts.
+pub(super) struct Accepted<'a> {
+    /// Which `m=` line of the offer.
+    pub(super) index: usize,
+    pub(super) negotiated: &'a Negotiated,
+}
+
+/// Offers one audio stream, both ways: every codec of `local` in its order, and
+/// telephone-event (RFC 3264 §5).
+pub fn offer(local: &Local) -> Vec<u8> {
+    let codecs: Vec<(u8, Codec)> =
+        local.codecs().iter().map(|&c| (c.static_payload_type(), c)).collect();
+    let body = Audio {
+        proto: "RTP/AVP",
+        codecs: &codecs,
+        telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
+        rtcp_mux: false,
+        direction: Direction::SendRecv,
+        ptime_ms: 20,
+    };
+    write(local, vec![body.media(local)])
+}
+
+/// The answer that accepts one stream of `offered` and refuses the others.
+pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local) -> Vec<u8> {
+    let agreed = accepted.negotiated;
+    let medias = offered.iter().enumerate().map(|(index, stream)| {
+        if index != accepted.index {
+            return refused(stream);
+        }
+        let body = Audio {
+            proto: &stream.line.proto,
+            codecs: &[(agreed.receive_payload_type, agreed.codec)],
+            telephone_event: agreed.telephone_event.map(|t| t.receive),
+            rtcp_mux: agreed.rtcp_mux,
+            direction: agreed.direction,
+            ptime_ms: agreed.ptime_ms,
+        };
+        body.media(local)
+    });
+    write(local, medias.collect())
+}
+
+/// One audio stream of ours.
+struct Audio<'a> {
+    proto: &'a str,
+    codecs: &'a [(u8, Codec)],
+    telephone_event: Option<u8>,
+    rtcp_mux: bool,
+    direction: Direction,
+    ptime_ms: u16,
+}
+
+impl Audio<'_> {
+    fn media(&self, local: &Local) -> Media {
+        let types = self.codecs.iter().map(|&(pt, _)| pt).chain(self.telephone_event);
+        let mut attributes: Vec<Attribute> = self
+            .codecs
+            .iter()
+            .map(|(pt, c)| {
+                Attribute::with_value("rtpmap", format!("{pt} {}/8000", c.encoding_name()))
+            })
+            .collect();
+        if let Some(pt) = self.telephone_event {
+            let map = format!("{pt} telephone-event/8000");
+            attributes.push(Attribute::with_value("rtpmap", map));
+            attributes.push(Attribute::with_value("fmtp", format!("{pt} 0-15")));
+        }
+        attributes.push(Attribute::with_value("ptime", self.ptime_ms));
+        attributes.push(Attribute::new(self.direction.attribute()));
+        if self.rtcp_mux {
+            attributes.push(Attribute::new("rtcp-mux"));
+        }
+        Media {
+            attributes,
+            ..bare("audio", local.port, self.proto, types.map(|t| t.to_string()).collect())
+        }
+    }
+}
+
+/// The refusal of one stream: its own line with port 0 (RFC 3264 §6).
+fn refused(stream: &Stream) -> Media {
+    let formats = stream.line.formats.split_ascii_whitespace().map(str::to_owned).collect();
+    bare(&stream.line.media, 0, &stream.line.proto, formats)
+}
+
+fn bare(media: &str, port: u16, proto: &str, formats: Vec<String>) -> Media {
+    Media {
+        media: media.to_owned(),
+        port,
+        num_ports: None,
+        proto: proto.to_owned(),
+        fmt: formats.join(" "),
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn write(local: &Local, medias: Vec<Media>) -> Vec<u8> {
+    let session = Session {
+        connection: Some(Connection::from_ip_addr(local.address)),
+        medias,
+        ..Session::new(
+            Origin::with_ip_addr(local.session_id, local.session_version, local.address),
+            "-",
+        )
+    };
+    session.to_string().into_bytes()
+}
