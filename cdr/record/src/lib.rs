@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod cause;
 mod conference;
+mod encoding;
 mod feature;
 mod leg;
 mod names;
@@ -17,6 +19,7 @@ pub use cause::{
     CloseReason, NORMAL_CLEARING, ReleaseBy, TEMPORARY_FAILURE, q850_from_sip, sip_from_q850,
 };
 pub use conference::{ConferenceRecord, ConferenceState};
+pub use encoding::{DecodeError, SCHEMA, decode, encode};
 pub use feature::{DenyReason, FeatureCode, FeatureDetail, FeatureRecord, Outcome, Pattern};
 pub use leg::{
     AccessCode, AccessKind, Attestation, AuthMethod, DialoutKind, Direction, Flags, LegRecord,

@@ -35,12 +35,22 @@ macro_rules! named {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            pub(crate) const fn code(self) -> u16 {
+            const fn code(self) -> u16 {
                 match self { $(Self::$variant => $code,)+ }
             }
 
-            pub(crate) const fn from_code(code: u16) -> Option<Self> {
+            const fn from_code(code: u16) -> Option<Self> {
                 match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl $crate::bytes::Field for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.code().put(out);
+            }
+
+            fn take(from: &mut $crate::bytes::Reader<'_>) -> Result<Self, $crate::DecodeError> {
+                Self::from_code($crate::bytes::Field::take(from)?).ok_or($crate::DecodeError::Value)
             }
         }
 
