@@ -16,7 +16,7 @@ const LONG_RUN: usize = 14;
 const RUN_MEMORY: usize = 16;
 /// The share of the power that the pair must hold, over a short run and over a long one.
 const SHARE_SHORT: f32 = 0.88;
-const SHARE_LONG: f32 = 0.75;
+const SHARE_LONG: f32 = 0.78;
 /// A window with less than this in the pair cannot be part of a run.
 const SHARE_CANDIDATE: f32 = 0.75;
 /// A window with less than this in the pair does not continue a key.
@@ -27,16 +27,15 @@ const LEAST_POWER: f32 = 4_115.0;
 const MOST_TWIST: f32 = 10.0;
 /// Most by which the high group may exceed the low group: 6.5 dB.
 const MOST_REVERSE_TWIST: f32 = 4.47;
-/// Frequency tolerance: 1.7 % and 3 Hz over a run, a little more in one window. Q.24 table A-1
+/// Frequency tolerance: 1.55 % and 3 Hz over a run, a little more in one window. Q.24 table A-1
 /// asks for 1.5 % to be heard and 3.5 % to be refused.
-const TOLERANCE_RUN: f32 = 0.017;
+const TOLERANCE_RUN: f32 = 0.0155;
 const TOLERANCE_WINDOW: f32 = 0.020;
 const TOLERANCE_HERTZ: f32 = 3.0;
 /// How far a tone's level may wander over a run, in dB: three windows of four are within it.
 const LEVEL_WANDER: f32 = 1.2;
 /// How far a tone's frequency may wander over a run, in Hz rms.
-const ROW_WANDER: f32 = 6.0;
-const COLUMN_WANDER: f32 = 7.8;
+const FREQUENCY_WANDER: f32 = 5.0;
 /// Most power at twice a tone's frequency, as a share of that tone's.
 const MOST_HARMONIC: f32 = 0.04;
 /// Tones nearer than this, in hertz, leak into each other's measurement.
@@ -44,7 +43,7 @@ const RESOLUTION: f64 = 120.0;
 /// Windows without the key after which it is up: 30 ms. Interruptions shorter than that are
 /// bridged (Q.24 §A.4).
 const MISSES_TO_UP: usize = 6;
-/// Windows in doubt (lost audio) that a key survives: 200 ms.
+/// Windows in a row with lost samples that end a key or a run: 200 ms.
 const UNKNOWN_TO_UP: usize = 40;
 /// The same key this soon after its end (samples) and this much weaker is its own echo.
 const ECHO_SPAN: u64 = 2_000;
@@ -123,7 +122,6 @@ struct Key {
     last: u64,
     power: f32,
     misses: usize,
-    unknown: usize,
 }
 
 /// A key that came up.
@@ -142,6 +140,8 @@ pub(crate) struct Decision {
     key: Option<Key>,
     past: Option<Past>,
     background: Background,
+    /// Windows in a row that had lost samples.
+    unknown: usize,
     suspects: bool,
 }
 
@@ -153,6 +153,7 @@ impl Decision {
             key: None,
             past: None,
             background: Background::new(),
+            unknown: 0,
             suspects: false,
         }
     }
@@ -181,6 +182,7 @@ impl Decision {
             Verdict::Heard(spectrum) => spectrum,
             Verdict::Unknown => return self.handle_unknown(report),
         };
+        self.unknown = 0;
         let pair = Pair::strongest(&spectrum);
         let look = self.look(&spectrum, pair);
         self.earlier = Some(spectrum);
@@ -192,13 +194,16 @@ impl Decision {
         self.judge_run(&spectrum, window, report);
     }
 
+    /// Passes over a window with lost samples: it ends nothing until many in a row do.
     fn handle_unknown(&mut self, report: &mut impl FnMut(Event)) {
         self.earlier = None;
-        let Some(key) = &mut self.key else { return };
-        key.unknown += 1;
-        if key.unknown > UNKNOWN_TO_UP {
-            let key = *key;
-            self.key = None;
+        self.unknown += 1;
+        if self.unknown < UNKNOWN_TO_UP {
+            return;
+        }
+        self.suspects = false;
+        self.run = None;
+        if let Some(key) = self.key.take() {
             self.let_go(key, report);
         }
     }
@@ -206,15 +211,19 @@ impl Decision {
     /// Measures `pair` in a window, against the window before and the background.
     fn look(&self, spectrum: &Spectrum, pair: Pair) -> Look {
         let tones = [pair.row, pair.high()];
-        let power = tones.map(|tone| spectrum.power[tone]);
+        let deviations = match &self.earlier {
+            Some(earlier) => tones.map(|tone| spectrum.deviation(earlier, tone)),
+            // Unknown, so that this window can only continue a key.
+            None => [f32::INFINITY; 2],
+        };
+        let mut power = tones.map(|tone| spectrum.power[tone]);
+        for (power, deviation) in power.iter_mut().zip(deviations) {
+            *power *= goertzel::off_frequency_loss(deviation);
+        }
         let sum = power[0] + power[1];
         let least = self.background.least();
         // A background above the pair itself is no background to it.
-        let rest = if least > 3.0 * sum { spectrum.total } else { spectrum.total - least };
-        let deviations = match &self.earlier {
-            Some(earlier) => tones.map(|tone| spectrum.deviation(earlier, tone)),
-            None => [0.0; 2],
-        };
+        let rest = if least > 4.0 * sum { spectrum.total } else { spectrum.total - least };
         Look {
             share: sum / rest.max(sum).max(1.0),
             levels: power.map(|power| 10.0 * power.max(1.0).log10()),
@@ -231,7 +240,6 @@ impl Decision {
         if continues {
             key.last = start;
             key.misses = 0;
-            key.unknown = 0;
             return;
         }
         key.misses += 1;
@@ -287,7 +295,7 @@ impl Decision {
         if let Some(key) = self.key.take() {
             self.let_go(key, report);
         }
-        self.key = Some(Key { pair, onset, last, power, misses: 0, unknown: 0 });
+        self.key = Some(Key { pair, onset, last, power, misses: 0 });
         report(Event::Down { code: pair.code(), onset });
     }
 }
@@ -327,10 +335,9 @@ impl Run {
             let level = self.median(|look| look.levels[group]);
             let wander = self.spread(|look| (look.levels[group] - level).abs());
             let deviation = self.median(|look| look.deviations[group]);
-            let limit = [ROW_WANDER, COLUMN_WANDER][group];
             wander < LEVEL_WANDER
                 && deviation.abs() < tolerance(tone, TOLERANCE_RUN)
-                && self.deviation_rms(group) < limit
+                && self.deviation_rms(group) < FREQUENCY_WANDER
         })
     }
 

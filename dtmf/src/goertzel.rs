@@ -98,6 +98,16 @@ pub(crate) fn second_harmonic(window: &[f32; WINDOW], tone: usize) -> f32 {
     sum.norm() * AMPLITUDE_TO_POWER
 }
 
+/// How much more power a tone has than is measured when it is `deviation` Hz off, within ±35 Hz.
+///
+/// A Hann window's main lobe falls by 1.42 dB half a bin from its middle, about as the square.
+pub(crate) fn off_frequency_loss(deviation: f32) -> f32 {
+    const BIN: f32 = 49.69;
+    let bins = (deviation / BIN).clamp(-0.7, 0.7);
+    let nepers = 1.31 * bins * bins;
+    1.0 + nepers + 0.5 * nepers * nepers
+}
+
 /// A Hann window's points sum to (WINDOW + 1) / 2; a tone of amplitude A has power A²/2.
 const AMPLITUDE_TO_POWER: f32 = 2.0 / (80.5 * 80.5);
 /// The squares of a Hann window's points sum to 3/8 · (WINDOW + 1).
