@@ -1,0 +1,199 @@
+//! Message bodies: the session description, also inside multipart, and digits in INFO.
+//!
+//! Session descriptions are handed on as bytes; reading them is the `sdp` module's work.
+
+use partyline_model::Digit;
+use zeroize::Zeroize;
+
+use super::header::{Headers, Name};
+use super::scan::{Params, unquote};
+use super::{MAX_HEADERS, Message};
+
+/// RFC 2046 §5.1.1.
+const MAX_BOUNDARY: usize = 70;
+
+/// Why a body cannot be taken; both are answered 415.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContentError {
+    /// A media type that is not application/sdp.
+    Type,
+    /// A Content-Encoding.
+    Encoding,
+}
+
+/// What an INFO request carries.
+pub(crate) enum InfoBody {
+    /// One key press.
+    Digit(Digit),
+    /// Nothing, which some peers send to see whether the dialog lives (RFC 6086 §4.2.2).
+    Empty,
+    /// Anything else.
+    Unsupported,
+}
+
+impl Message {
+    /// Takes the session description out; `None` when there is none.
+    pub(crate) fn take_sdp(&mut self) -> Result<Option<Vec<u8>>, ContentError> {
+        if self.body.is_empty() {
+            return Ok(None);
+        }
+        if self.headers.items(&Name::ContentEncoding).any(|e| !e.eq_ignore_ascii_case("identity")) {
+            return Err(ContentError::Encoding);
+        }
+        let (media_type, params) = media_type(&self.headers);
+        if media_type == "application/sdp" || media_type.is_empty() && self.body.starts_with(b"v=")
+        {
+            return Ok(Some(std::mem::take(&mut self.body)));
+        }
+        if media_type.starts_with("multipart/") {
+            let boundary = unquote(params.value("boundary").unwrap_or_default());
+            if let Some(sdp) = sdp_part(&self.body, &boundary) {
+                return Ok(Some(sdp.to_vec()));
+            }
+        }
+        let optional = self.headers.text(&Name::ContentDisposition).is_some_and(|text| {
+            let params = text.find(';').and_then(|at| Params::parse(&text[at..]).ok());
+            let handling = params.as_ref().and_then(|p| p.value("handling"));
+            handling.is_some_and(|h| h.eq_ignore_ascii_case("optional"))
+        });
+        if optional { Ok(None) } else { Err(ContentError::Type) }
+    }
+
+    /// Reads the body of an INFO and wipes it.
+    pub(crate) fn take_info(&mut self) -> InfoBody {
+        let (media_type, _) = media_type(&self.headers);
+        let digit = match media_type.as_str() {
+            "application/dtmf-relay" => relay_digit(&self.body),
+            "application/dtmf" => std::str::from_utf8(&self.body).ok().and_then(|t| key(t.trim())),
+            _ => None,
+        };
+        let empty = self.body.is_empty();
+        self.body.zeroize();
+        match digit {
+            Some(digit) => InfoBody::Digit(digit),
+            None if empty => InfoBody::Empty,
+            None => InfoBody::Unsupported,
+        }
+    }
+}
+
+/// `type/subtype` in lower case, and the parameters.
+fn media_type(headers: &Headers) -> (String, Params) {
+    let text = headers.text(&Name::ContentType).unwrap_or_default();
+    let end = text.find(';').unwrap_or(text.len());
+    let params = Params::parse(&text[end..]).unwrap_or_default();
+    (text[..end].trim().to_ascii_lowercase(), params)
+}
+
+/// The `Signal=` line of application/dtmf-relay.
+fn relay_digit(body: &[u8]) -> Option<Digit> {
+    let text = std::str::from_utf8(body).ok()?;
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("signal").then(|| key(value.trim()))?
+    })
+}
+
+/// A key by its character, or by its event number where that has two digits.
+fn key(text: &str) -> Option<Digit> {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => Digit::from_char(c).ok(),
+        (Some(_), Some(_)) => text.parse().ok().and_then(|code| Digit::from_event(code).ok()),
+        (None, _) => None,
+    }
+}
+
+/// The first application/sdp part of a multipart body (RFC 2046 §5.1), not nested.
+fn sdp_part<'a>(body: &'a [u8], boundary: &str) -> Option<&'a [u8]> {
+    if boundary.is_empty() || boundary.len() > MAX_BOUNDARY {
+        return None;
+    }
+    let delimiter = format!("--{boundary}");
+    let mut part = &body[find(body, delimiter.as_bytes())? + delimiter.len()..];
+    for _ in 0..MAX_HEADERS {
+        let end = find(part, delimiter.as_bytes())?;
+        if let Some(sdp) = sdp_of_part(&part[..end]) {
+            return Some(sdp);
+        }
+        part = &part[end + delimiter.len()..];
+    }
+    None
+}
+
+fn sdp_of_part(part: &[u8]) -> Option<&[u8]> {
+    let (end, gap) = match find(part, b"\r\n\r\n") {
+        Some(at) => (at, 4),
+        None => (find(part, b"\n\n")?, 2),
+    };
+    let head = String::from_utf8_lossy(&part[..end]);
+    let is_sdp = head.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
+        Name::parse(name.trim()) == Name::ContentType
+            && value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .eq_ignore_ascii_case("application/sdp")
+    });
+    // The line end before the next delimiter belongs to the delimiter.
+    let content = &part[end + gap..];
+    let content = content.strip_suffix(b"\n").unwrap_or(content);
+    is_sdp.then(|| content.strip_suffix(b"\r").unwrap_or(content))
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Method;
+
+    fn message(content_type: &str, body: &[u8]) -> Message {
+        let mut message = Message::request(Method::Info, "sip:a@h");
+        message.set_body(content_type, body.to_vec());
+        message
+    }
+
+    #[test]
+    fn sdp_is_found_bare_and_in_multipart() {
+        let mut bare = message("Application/SDP;charset=utf-8", b"v=0");
+        assert_eq!(bare.take_sdp(), Ok(Some(b"v=0".to_vec())));
+        let body = b"--b1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b1\r\nc: application/sdp\r\n\r\nv=0\r\ns=-\r\n--b1--\r\n";
+        let mut multi = message("multipart/mixed;boundary=\"b1\"", body);
+        assert_eq!(multi.take_sdp(), Ok(Some(b"v=0\r\ns=-".to_vec())));
+    }
+
+    #[test]
+    fn other_bodies_are_refused_unless_optional() {
+        assert_eq!(message("text/plain", b"x").take_sdp(), Err(ContentError::Type));
+        assert_eq!(message("multipart/mixed", b"x").take_sdp(), Err(ContentError::Type));
+        let mut optional = message("text/plain", b"x");
+        optional.headers.add(Name::ContentDisposition, "icon; handling=optional");
+        assert_eq!(optional.take_sdp(), Ok(None));
+        let mut packed = message("application/sdp", b"x");
+        packed.headers.add(Name::ContentEncoding, "gzip");
+        assert_eq!(packed.take_sdp(), Err(ContentError::Encoding));
+    }
+
+    #[test]
+    fn digits_are_read_in_both_forms_and_wiped() {
+        let cases: [(&str, &[u8], char); 5] = [
+            ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", '5'),
+            ("application/dtmf-relay", b"Duration= 160\nsignal = #\n", '#'),
+            ("application/dtmf-relay", b"Signal=10\r\n", '*'),
+            ("application/dtmf", b"7\r\n", '7'),
+            ("application/dtmf", b"11", '#'),
+        ];
+        for (content_type, body, expected) in cases {
+            let mut message = message(content_type, body);
+            let InfoBody::Digit(digit) = message.take_info() else { panic!("a digit") };
+            assert!(digit.to_char() == expected && message.body.is_empty());
+        }
+        assert!(matches!(message("application/dtmf", b"77x").take_info(), InfoBody::Unsupported));
+        assert!(matches!(message("text/plain", b"5").take_info(), InfoBody::Unsupported));
+        assert!(matches!(message("text/plain", b"").take_info(), InfoBody::Empty));
+    }
+}

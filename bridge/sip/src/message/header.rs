@@ -1,0 +1,218 @@
+//! Header names, header values as they came, and the list of both.
+
+use std::fmt;
+
+macro_rules! names {
+    ($($variant:ident $text:literal $($compact:literal)?;)*) => {
+        /// A header field name (RFC 3261 §20 and extensions); compact forms are resolved.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Name {
+            $(#[doc = concat!("`", $text, "`.")] $variant,)*
+            /// Any other name, as it came.
+            Other(Box<str>),
+        }
+
+        impl Name {
+            /// The name that `text` stands for, in any case, long or compact.
+            pub fn parse(text: &str) -> Self {
+                $(
+                    if text.eq_ignore_ascii_case($text) $(|| text.eq_ignore_ascii_case($compact))? {
+                        return Self::$variant;
+                    }
+                )*
+                Self::Other(text.into())
+            }
+
+            /// The long form.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)*
+                    Self::Other(text) => text,
+                }
+            }
+        }
+    };
+}
+
+names! {
+    Via "Via" "v";
+    From "From" "f";
+    To "To" "t";
+    CallId "Call-ID" "i";
+    CSeq "CSeq";
+    MaxForwards "Max-Forwards";
+    Contact "Contact" "m";
+    Route "Route";
+    RecordRoute "Record-Route";
+    ContentLength "Content-Length" "l";
+    ContentType "Content-Type" "c";
+    ContentEncoding "Content-Encoding" "e";
+    ContentDisposition "Content-Disposition";
+    Accept "Accept";
+    AcceptEncoding "Accept-Encoding";
+    Allow "Allow";
+    Supported "Supported" "k";
+    Require "Require";
+    Unsupported "Unsupported";
+    RetryAfter "Retry-After";
+    Reason "Reason";
+    Timestamp "Timestamp";
+    UserAgent "User-Agent";
+    PAssertedIdentity "P-Asserted-Identity";
+    Privacy "Privacy";
+    Diversion "Diversion";
+}
+
+/// The text of a header: unfolded, trimmed, and able to go out again byte for byte.
+///
+/// A value that is not UTF-8 is read as Latin-1, and written as Latin-1 again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Value {
+    text: Box<str>,
+    charset: Charset,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    Utf8,
+    Latin1,
+}
+
+impl Value {
+    /// A value of our own making. Line breaks become spaces: no text can add a header.
+    pub fn new(text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        if text.contains(['\r', '\n']) {
+            text = text.replace(['\r', '\n'], " ");
+        }
+        Self { text: text.into(), charset: Charset::Utf8 }
+    }
+
+    /// Reads one logical line, already unfolded.
+    pub(crate) fn from_wire(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self { text: text.trim().into(), charset: Charset::Utf8 },
+            Err(_) => {
+                let text: String = bytes.iter().map(|&b| char::from(b)).collect();
+                Self { text: text.trim_matches([' ', '\t']).into(), charset: Charset::Latin1 }
+            }
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The value with ASCII text put after it.
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
+        Self { text: format!("{}{suffix}", self.text).into(), charset: self.charset }
+    }
+
+    /// A part of this value, in the same character set.
+    pub(crate) fn part(&self, part: &str) -> Self {
+        Self { text: part.into(), charset: self.charset }
+    }
+
+    /// Appends the bytes that stand on the wire.
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
+        match self.charset {
+            Charset::Utf8 => out.extend_from_slice(self.text.as_bytes()),
+            // Every character came from one byte, or is ASCII of ours.
+            Charset::Latin1 => {
+                out.extend(self.text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+/// The header fields of a message, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(Name, Value)>);
+
+impl Headers {
+    /// Adds a field at the end.
+    pub fn push(&mut self, name: Name, value: Value) {
+        self.0.push((name, value));
+    }
+
+    /// Adds a field of our own making at the end.
+    pub fn add(&mut self, name: Name, text: impl Into<String>) {
+        self.push(name, Value::new(text));
+    }
+
+    /// Every value of `name`, one for each header line.
+    pub fn all<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Value> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v)
+    }
+
+    /// The first value of `name`.
+    pub fn first(&self, name: &Name) -> Option<&Value> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v)
+    }
+
+    /// The text of the first value of `name`.
+    pub fn text(&self, name: &Name) -> Option<&str> {
+        self.first(name).map(Value::as_str)
+    }
+
+    /// The items of a comma list, across header lines, without empty ones.
+    pub fn items<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a str> {
+        self.all(name).flat_map(|v| super::scan::split_list(v.as_str())).filter(|i| !i.is_empty())
+    }
+
+    /// Every field in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Value)> {
+        self.0.iter().map(|(n, v)| (n, v))
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compact_and_long_names_are_one() {
+        assert_eq!(Name::parse("v"), Name::Via);
+        assert_eq!(Name::parse("cALL-iD"), Name::CallId);
+        assert_eq!(Name::parse("X-Thing").as_str(), "X-Thing");
+    }
+
+    #[test]
+    fn latin_1_goes_out_as_it_came() {
+        let value = Value::from_wire(b"\"Jos\xe9\" <sip:j@a>").with_suffix(";tag=1");
+        let mut out = Vec::new();
+        value.write_to(&mut out);
+        assert_eq!(out, b"\"Jos\xe9\" <sip:j@a>;tag=1");
+        assert!(value.as_str().starts_with("\"Jos\u{e9}\""));
+    }
+
+    #[test]
+    fn no_value_adds_a_header() {
+        assert_eq!(Value::new("a\r\nEvil: b").as_str(), "a  Evil: b");
+    }
+
+    #[test]
+    fn items_run_across_lines() {
+        let mut headers = Headers::default();
+        headers.add(Name::Require, "a, b");
+        headers.add(Name::Require, "c,");
+        assert_eq!(headers.items(&Name::Require).collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+}

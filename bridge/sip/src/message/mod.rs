@@ -1,0 +1,99 @@
+//! SIP messages: the wire format in both directions and nothing about their meaning in time.
+
+mod body;
+mod envelope;
+mod header;
+mod method;
+mod name_addr;
+mod parse;
+mod pin;
+pub(crate) mod scan;
+mod status;
+mod uri;
+mod via;
+mod write;
+
+use std::fmt;
+
+pub(crate) use body::{ContentError, InfoBody};
+pub use envelope::{CSeq, Envelope};
+pub use header::{Headers, Name, Value};
+pub(crate) use method::ALLOW;
+pub use method::Method;
+pub use name_addr::NameAddr;
+pub use parse::{Fault, MAX_HEADER_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, Unreadable};
+pub use pin::Pin;
+pub use scan::{Malformed, Params};
+pub use status::Status;
+pub(crate) use uri::escape_user;
+pub use uri::{Host, Scheme, Uri};
+pub use via::Via;
+pub(crate) use via::{DEFAULT_PORT, MAGIC_COOKIE};
+
+/// The first line of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartLine {
+    /// `METHOD uri SIP/2.0` (RFC 3261 §7.1).
+    Request {
+        /// The method.
+        method: Method,
+        /// The Request-URI as it came, a passcode in it masked; it may be malformed.
+        uri: Box<str>,
+    },
+    /// `SIP/2.0 status reason` (RFC 3261 §7.2).
+    Response {
+        /// The status code.
+        status: Status,
+        /// The reason phrase, for people only.
+        reason: Box<str>,
+    },
+}
+
+/// A SIP message.
+///
+/// `Debug` leaves the body out: an INFO carries keyed digits there.
+pub struct Message {
+    /// The first line.
+    pub start: StartLine,
+    /// The header fields, without Content-Length.
+    pub headers: Headers,
+    /// The body, cut by Content-Length.
+    pub body: Vec<u8>,
+    /// The first thing that was wrong with the message as it came.
+    pub fault: Option<Fault>,
+    /// The passcode that came as a URI parameter, taken out of the text.
+    pub pin: Option<Pin>,
+}
+
+impl Message {
+    /// A request without headers.
+    pub fn request(method: Method, uri: impl Into<Box<str>>) -> Self {
+        Self::new(StartLine::Request { method, uri: uri.into() })
+    }
+
+    /// A response without headers, with the usual reason phrase.
+    pub fn response(status: Status) -> Self {
+        Self::new(StartLine::Response { status, reason: status.reason_phrase().into() })
+    }
+
+    fn new(start: StartLine) -> Self {
+        Self { start, headers: Headers::default(), body: Vec::new(), fault: None, pin: None }
+    }
+
+    /// Puts a body in, with its type.
+    pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
+        self.headers.add(Name::ContentType, content_type);
+        self.body = body;
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("start", &self.start)
+            .field("headers", &self.headers)
+            .field("body_bytes", &self.body.len())
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! The lexical ground of RFC 3261 §25.1 that every header shares: tokens, quoted strings, comma
+//! lists and parameters. Each function reads its text once, from left to right.
+
+use std::fmt;
+
+/// A header, URI or start line does not follow the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the text does not follow the grammar of RFC 3261 section 25")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Whether `text` is a non-empty `token`.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+fn is_token_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b)
+}
+
+/// The end of the quoted string that `text` begins with, one past its closing quote.
+pub(crate) fn quoted_end(text: &str) -> Result<usize, Malformed> {
+    let mut escaped = false;
+    for (at, b) in text.bytes().enumerate().skip(1) {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Ok(at + 1),
+            _ => {}
+        }
+    }
+    Err(Malformed)
+}
+
+/// The contents of a quoted string (quotes included in `text`), escapes resolved.
+pub(crate) fn unquote(text: &str) -> String {
+    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `text` as a quoted string: quotes and backslashes escaped, line breaks made spaces.
+pub(crate) fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Splits a comma list outside quotes and angle brackets; items come trimmed, empty ones too.
+pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = list_item_end(text);
+        rest = text.get(end + 1..);
+        Some(text[..end].trim())
+    })
+}
+
+fn list_item_end(text: &str) -> usize {
+    let (mut quoted, mut escaped, mut angle) = (false, false, false);
+    for (at, b) in text.bytes().enumerate() {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'<' if !quoted => angle = true,
+            b'>' if !quoted => angle = false,
+            b',' if !quoted && !angle => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Parameters in the order they came: `;name` or `;name=value`. Values keep their quotes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params(Vec<(Box<str>, Option<Box<str>>)>);
+
+impl Params {
+    /// Reads `*( ";" name [ "=" value ] )`, blanks allowed around each sign.
+    ///
+    /// # Errors
+    /// [`Malformed`] for an empty name, a stray quote or anything between parameters.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let mut params = Vec::new();
+        let mut rest = text.trim();
+        while !rest.is_empty() {
+            rest = rest.strip_prefix(';').ok_or(Malformed)?.trim_start();
+            let end = rest.find([';', '=', '"']).unwrap_or(rest.len());
+            let name = rest[..end].trim_end();
+            if name.is_empty() || name.contains([' ', '\t', '<', '>', ',']) {
+                return Err(Malformed);
+            }
+            rest = &rest[end..];
+            let Some(value) = rest.strip_prefix('=') else {
+                params.push((name.into(), None));
+                continue;
+            };
+            let value = value.trim_start();
+            let end = value_end(value)?;
+            params.push((name.into(), Some(value[..end].trim_end().into())));
+            rest = value[end..].trim_start();
+        }
+        Ok(Self(params))
+    }
+
+    /// The value of the first parameter of this name (in any case): `Some(None)` for a flag.
+    pub fn find(&self, name: &str) -> Option<Option<&str>> {
+        self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_deref())
+    }
+
+    /// The value of the first parameter of this name that has one.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.find(name).flatten()
+    }
+
+    /// Sets or adds `name`; `None` makes it a flag.
+    pub fn set(&mut self, name: &str, value: Option<String>) {
+        let value = value.map(String::into_boxed_str);
+        match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.into(), value)),
+        }
+    }
+
+    /// Takes `name` out, however often it stands there.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+}
+
+fn value_end(value: &str) -> Result<usize, Malformed> {
+    if value.starts_with('"') {
+        return quoted_end(value);
+    }
+    let end = value.find([';', '"', '<', '>']).unwrap_or(value.len());
+    let trimmed = value[..end].trim_end();
+    if trimmed.is_empty() || trimmed.contains([' ', '\t', ',']) {
+        return Err(Malformed);
+    }
+    Ok(end)
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.0 {
+            match value {
+                Some(value) => write!(f, ";{name}={value}")?,
+                None => write!(f, ";{name}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_split_outside_quotes_and_brackets() {
+        let items: Vec<_> = split_list(r#""a, \"b" <sip:x,y@z>, c ,d"#).collect();
+        assert_eq!(items, [r#""a, \"b" <sip:x,y@z>"#, "c", "d"]);
+        assert_eq!(split_list("").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn quoting_goes_both_ways() {
+        for text in ["", "plain", r#"say "hi" \ bye"#] {
+            assert_eq!(unquote(&quote(text)), text);
+        }
+        assert_eq!(quote("a\r\nVia: x"), "\"a  Via: x\"");
+    }
+
+    #[test]
+    fn parameters_keep_order_and_ignore_case() {
+        let params = Params::parse(r#" ; Tag = a1 ;lr; q="0;5""#);
+        let params = params.unwrap_or_default();
+        assert_eq!(params.value("tag"), Some("a1"));
+        assert_eq!(params.find("LR"), Some(None));
+        assert_eq!(params.value("q"), Some("\"0;5\""));
+        assert_eq!(params.to_string(), ";Tag=a1;lr;q=\"0;5\"");
+        for bad in [";", ";;", ";=x", ";a=\"", "a", ";a=b c", ";a=,"] {
+            assert_eq!(Params::parse(bad), Err(Malformed), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! SIP, tel and foreign URIs (RFC 3261 §19.1, RFC 3966, RFC 4904).
+//!
+//! A URI keeps its text, so that a Contact comes back in a Request-URI byte for byte.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::scan::{Malformed, Params};
+
+/// A URI with the parts that routing and telephony need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uri {
+    text: Box<str>,
+    parts: Parts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Parts {
+    Sip(SipUri),
+    Tel,
+    Foreign,
+}
+
+/// What scheme a URI has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `sip:`.
+    Sip,
+    /// `sips:`.
+    Sips,
+    /// `tel:`.
+    Tel,
+    /// Any other.
+    Foreign,
+}
+
+/// The parts of a `sip:` or `sips:` URI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipUri {
+    secure: bool,
+    user: Option<Box<str>>,
+    host: Host,
+    port: Option<u16>,
+    params: Params,
+    headers: Option<Box<str>>,
+}
+
+/// The host of a URI or Via.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// An IPv4 or bracketed IPv6 literal.
+    Address(IpAddr),
+    /// A domain name.
+    Name(Box<str>),
+}
+
+impl Host {
+    /// Reads a host without port.
+    ///
+    /// # Errors
+    /// [`Malformed`] for characters that no host name has, and for a broken IPv6 literal.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let inner = inner.strip_suffix(']').ok_or(Malformed)?;
+            return inner.parse().map(|v6| Self::Address(IpAddr::V6(v6))).map_err(|_| Malformed);
+        }
+        if let Ok(v4) = text.parse() {
+            return Ok(Self::Address(IpAddr::V4(v4)));
+        }
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        if text.is_empty() || !text.bytes().all(fits) {
+            return Err(Malformed);
+        }
+        Ok(Self::Name(text.into()))
+    }
+
+    /// Splits `host [":" port]`, blanks allowed around the colon.
+    pub(crate) fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), Malformed> {
+        let host_end = match text.strip_prefix('[') {
+            Some(_) => text.find(']').map_or(text.len(), |at| at + 1),
+            None => text.find(':').unwrap_or(text.len()),
+        };
+        let host = Self::parse(text[..host_end].trim_end())?;
+        let rest = text[host_end..].trim();
+        if rest.is_empty() {
+            return Ok((host, None));
+        }
+        let port = rest.strip_prefix(':').ok_or(Malformed)?.trim();
+        if !port.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Malformed);
+        }
+        Ok((host, Some(port.parse().map_err(|_| Malformed)?)))
+    }
+
+    /// The address, when the host is a literal.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(ip) => Some(*ip),
+            Self::Name(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Self::Address(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Uri {
+    /// Reads an absolute URI.
+    ///
+    /// # Errors
+    /// [`Malformed`] for blanks, controls, angle brackets or quotes anywhere, for a missing scheme
+    /// and for a `sip:` or `tel:` URI that breaks its grammar.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let unfit = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"');
+        if text.contains(unfit) {
+            return Err(Malformed);
+        }
+        let (scheme, rest) = text.split_once(':').ok_or(Malformed)?;
+        let scheme_fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            || !scheme.bytes().all(scheme_fits)
+            || rest.is_empty()
+        {
+            return Err(Malformed);
+        }
+        let parts = if scheme.eq_ignore_ascii_case("sip") {
+            Parts::Sip(SipUri::parse(rest, false)?)
+        } else if scheme.eq_ignore_ascii_case("sips") {
+            Parts::Sip(SipUri::parse(rest, true)?)
+        } else if scheme.eq_ignore_ascii_case("tel") {
+            check_tel(rest)?;
+            Parts::Tel
+        } else {
+            Parts::Foreign
+        };
+        Ok(Self { text: text.into(), parts })
+    }
+
+    /// The URI as it stands on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        match &self.parts {
+            Parts::Sip(sip) if sip.secure => Scheme::Sips,
+            Parts::Sip(_) => Scheme::Sip,
+            Parts::Tel => Scheme::Tel,
+            Parts::Foreign => Scheme::Foreign,
+        }
+    }
+
+    /// The user part of a SIP URI, or the number of a tel URI, with its parameters (RFC 4904 puts
+    /// trunk groups there), escapes as they came.
+    pub fn user_raw(&self) -> Option<&str> {
+        match &self.parts {
+            Parts::Sip(sip) => sip.user.as_deref(),
+            Parts::Tel => self.text.split_once(':').map(|(_, rest)| rest),
+            Parts::Foreign => None,
+        }
+    }
+
+    /// The user or number alone: parameters cut off, escapes resolved.
+    pub fn user(&self) -> Option<String> {
+        let raw = self.user_raw()?;
+        Some(unescape(raw.split(';').next().unwrap_or(raw)))
+    }
+
+    /// The host of a SIP URI.
+    pub fn host(&self) -> Option<&Host> {
+        self.sip().map(|sip| &sip.host)
+    }
+
+    /// The port of a SIP URI, where it names one.
+    pub fn port(&self) -> Option<u16> {
+        self.sip().and_then(|sip| sip.port)
+    }
+
+    /// Whether a route with this URI is a loose router's (RFC 3261 §16.12.1.1).
+    pub fn is_loose(&self) -> bool {
+        self.sip().is_some_and(|sip| sip.params.find("lr").is_some())
+    }
+
+    /// Whether headers are embedded (`?name=value`), which no Request-URI may have.
+    pub fn has_headers(&self) -> bool {
+        self.sip().is_some_and(|sip| sip.headers.is_some())
+    }
+
+    fn sip(&self) -> Option<&SipUri> {
+        match &self.parts {
+            Parts::Sip(sip) => Some(sip),
+            Parts::Tel | Parts::Foreign => None,
+        }
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl SipUri {
+    fn parse(text: &str, secure: bool) -> Result<Self, Malformed> {
+        let (user, rest) = match text.split_once('@') {
+            Some((info, rest)) => {
+                let user = info.split(':').next().unwrap_or(info);
+                if user.is_empty() || !escapes_are_whole(info) {
+                    return Err(Malformed);
+                }
+                (Some(user.into()), rest)
+            }
+            None => (None, text),
+        };
+        let (rest, headers) = match rest.split_once('?') {
+            Some((rest, headers)) => (rest, Some(headers.into())),
+            None => (rest, None),
+        };
+        let host_end = rest.find(';').unwrap_or(rest.len());
+        let (host, port) = Host::parse_with_port(&rest[..host_end])?;
+        let params = Params::parse(&rest[host_end..])?;
+        Ok(Self { secure, user, host, port, params, headers })
+    }
+}
+
+/// RFC 3966 §3: a global or local number, then parameters.
+fn check_tel(text: &str) -> Result<(), Malformed> {
+    let end = text.find(';').unwrap_or(text.len());
+    let number = &text[..end];
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    let fits = |b: u8| b.is_ascii_hexdigit() || b"*#-.()".contains(&b);
+    if digits.is_empty() || !digits.bytes().all(fits) {
+        return Err(Malformed);
+    }
+    Params::parse(&text[end..]).map(|_| ())
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().filter(|(_, b)| **b == b'%').all(|(at, _)| {
+        bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+/// Resolves `%HH`; bytes that are no UTF-8 afterwards become U+FFFD.
+pub(crate) fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            Some(_) | None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Escapes what may not stand in the user part of a SIP URI (RFC 3261 §25.1 `user`).
+pub(crate) fn escape_user(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            out.push_str(&format!("%{b:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text).unwrap_or_else(|_| panic!("{text} is a URI"))
+    }
+
+    #[test]
+    fn sip_parts_are_found() {
+        let uri = uri(
+            "sip:+1416%205550100;tgrp=east;trunk-context=a.example:pw@[2001:db8::1]:5070;lr;x=1?a=b",
+        );
+        assert_eq!(uri.scheme(), Scheme::Sip);
+        assert_eq!(uri.user_raw(), Some("+1416%205550100;tgrp=east;trunk-context=a.example"));
+        assert_eq!(uri.user().as_deref(), Some("+1416 5550100"));
+        assert_eq!(uri.host().map(Host::to_string).as_deref(), Some("[2001:db8::1]"));
+        assert_eq!(uri.port(), Some(5070));
+        assert!(uri.is_loose() && uri.has_headers());
+    }
+
+    #[test]
+    fn tel_numbers_keep_their_parameters_apart() {
+        let uri = uri("tel:+1-416-555-0100;ext=12");
+        assert_eq!((uri.scheme(), uri.user().as_deref()), (Scheme::Tel, Some("+1-416-555-0100")));
+        assert_eq!(Uri::parse("tel:hello"), Err(Malformed));
+    }
+
+    #[test]
+    fn other_schemes_are_kept_whole() {
+        let uri = uri("soap.beep://192.0.2.103:3002");
+        assert_eq!((uri.scheme(), uri.user()), (Scheme::Foreign, None));
+        assert_eq!(uri.to_string(), "soap.beep://192.0.2.103:3002");
+    }
+
+    #[test]
+    fn broken_uris_are_refused() {
+        for bad in [
+            "",
+            "sip:",
+            "sip:@host",
+            "sip:a@",
+            "sip:a@h:99999",
+            "sip:a@h:x",
+            "sip:a@[::1",
+            "sip:a@h; lr",
+            "<sip:a@h>",
+            "sip:%4@h",
+            "nocolon",
+            "1sip:a@h",
+            "sip:a@h;;",
+            "sip:a b@h",
+        ] {
+            assert_eq!(Uri::parse(bad), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn users_are_escaped_and_back() {
+        assert_eq!(escape_user("a@b #1\r\n"), "a%40b%20%231%0D%0A");
+        assert_eq!(unescape(&escape_user("a@b #1 é")), "a@b #1 é");
+        assert_eq!(unescape("100%"), "100%");
+    }
+}
