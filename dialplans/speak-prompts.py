@@ -5,6 +5,8 @@
     python3 speak-prompts.py --check
 
 The catalogue: {"voice": {"en-US": ["af_heart", "en-us"], ...},
+                "speed": {"thank-you-for-waiting": 0.85, ...},  (where it is not 1.0)
+                "phonemes": {"number-2": {"en-US": "..."}, ...},  (IPA, where the text comes out unclear)
                 "prompts": {"enter-passcode": {"en-US": "Please enter ...", ...}, ...}}
 Writes OUT/<language>/<id>.flac: mono, 16 bits, 16 kHz, 60 ms of quiet at either end, speech at -20 dBFS RMS
 (measured on the voiced 10 ms frames), peaks under -3 dBFS. A prompt whose text, voice and processing are those
@@ -111,7 +113,7 @@ def soften(x):
 
 
 def plan(catalogue, out, only):
-    """What to speak: (language, id, text, voice, code, digest, path), and the ledger without stale entries."""
+    """What to speak: (language, id, words, voice, code, speed, digest, path), and the ledger without stale entries."""
     ledger = out / "spoken.json"
     spoken = json.loads(ledger.read_text()) if ledger.exists() else {}
     todo, wanted = [], set()
@@ -120,9 +122,11 @@ def plan(catalogue, out, only):
             voice, code = catalogue["voice"][language]
             key, path = f"{language}/{name}", out / language / f"{name}.flac"
             wanted.add(key)
-            digest = hashlib.sha256(f"{voice}|{code}|{text}|{PROCESSING}".encode()).hexdigest()[:16]
+            speed = catalogue["speed"].get(name, 1.0)
+            phonemes = catalogue["phonemes"].get(name, {}).get(language)
+            digest = hashlib.sha256(f"{voice}|{code}|{phonemes or text}|{speed}|{PROCESSING}".encode()).hexdigest()[:16]
             if (only is None or name in only) and not (path.exists() and spoken.get(key) == digest):
-                todo.append((language, name, text, voice, code, digest, path))
+                todo.append((language, name, (phonemes or text, phonemes is not None), voice, code, speed, digest, path))
     for key in sorted(set(spoken) - wanted):
         (out / f"{key}.flac").unlink(missing_ok=True)
         del spoken[key]
@@ -134,8 +138,8 @@ def speak(catalogue, out, only):
     import soundfile
     todo, spoken = plan(catalogue, out, only)
     kokoro = engine() if todo else None
-    for i, (language, name, text, voice, code, digest, path) in enumerate(todo, 1):
-        samples, rate = kokoro.create(text, voice=voice, speed=1.0, lang=code)
+    for i, (language, name, (text, is_phonemes), voice, code, speed, digest, path) in enumerate(todo, 1):
+        samples, rate = kokoro.create(text, voice=voice, speed=speed, lang=code, is_phonemes=is_phonemes)
         x = finish(np.asarray(samples, dtype=np.float64), rate)
         path.parent.mkdir(parents=True, exist_ok=True)
         pcm = np.round(np.clip(x, -1, 1) * 32767).astype(np.int16)

@@ -1,1 +1,19 @@
-//! To be written.
+//! What is dialled and what is said: star codes and voice prompts.
+//!
+//! - [`star`] turns keys pressed in a conference into commands.
+//! - [`Prompt`] names everything the bridge can say, [`library`] holds the sound of it and
+//!   [`say`] puts numbers into words.
+//!
+//! Everything is data and look-up. Nothing here knows who is calling, what an account may do, or
+//! when a prompt is played: the conference decides that.
+
+#![forbid(unsafe_code)]
+
+pub mod library;
+mod prompt;
+pub mod say;
+pub mod star;
+mod tone;
+
+pub use library::{Clip, Language};
+pub use prompt::Prompt;

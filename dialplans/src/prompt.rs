@@ -1,0 +1,383 @@
+//! What the bridge can say: one variant for each clip of the audio library.
+//!
+//! A prompt is private to one leg unless its doc says PUBLIC: then the whole conference hears it.
+//! Nothing here holds sound ([`crate::library`] does) or says it.
+
+use partyline_model::AudioId;
+
+use crate::tone::{self, Note};
+
+/// Where the sound of a prompt comes from.
+pub(crate) enum Source {
+    /// An embedded FLAC file.
+    Flac(&'static [u8]),
+    /// Notes to play one after the other.
+    Notes(&'static [Note]),
+}
+
+/// Declares the enum, its file names and the table of embedded files from one list.
+macro_rules! prompts {
+    (
+        spoken { $($(#[$doc:meta])* $name:ident = $stem:literal,)* }
+        tones { $($(#[$tone_doc:meta])* $tone:ident = $tone_stem:literal plays $notes:path,)* }
+    ) => {
+        /// A clip of the audio library: a spoken prompt, a number word or a tone.
+        ///
+        /// The doc of each variant says when it is heard; `prompts/catalogue.json` has the words.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum Prompt {
+            $($(#[$doc])* $name,)*
+            $($(#[$tone_doc])* $tone,)*
+        }
+
+        impl Prompt {
+            /// Every prompt, in the order of [`Prompt::audio`].
+            pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$tone,)*];
+
+            /// The name of its file, without folder and extension.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $stem,)*
+                    $(Self::$tone => $tone_stem,)*
+                }
+            }
+        }
+
+        /// Where the en-US sound of `prompt` comes from.
+        pub(crate) const fn en_us(prompt: Prompt) -> Source {
+            match prompt {
+                $(Prompt::$name => Source::Flac(include_bytes!(concat!(
+                    "../prompts/en-US/",
+                    $stem,
+                    ".flac"
+                ))),)*
+                $(Prompt::$tone => Source::Notes($notes),)*
+            }
+        }
+    };
+}
+
+impl Prompt {
+    /// How many prompts there are; ids from here on are free for brands' clips and music.
+    pub const COUNT: u16 = Self::ToneChime as u16 + 1;
+
+    /// Its place in the library that [`crate::library::load`] makes.
+    pub const fn audio(self) -> AudioId {
+        AudioId(self as u16)
+    }
+}
+
+prompts! {
+    spoken {
+        // Answer and passcode.
+        /// First thing after the answer, unless the dial-in number has a welcome of its own.
+        Welcome = "welcome",
+        /// Asks for the conference passcode, at each try.
+        EnterPasscode = "enter-passcode",
+        /// The first-digit time-out ran out with tries left.
+        NoPasscodeHeard = "no-passcode-heard",
+        /// A wrong passcode with tries left.
+        PasscodeInvalid = "passcode-invalid",
+        /// The last try failed; the call ends after it. Keys do not cut it short.
+        GoodbyeCheckPasscode = "goodbye-check-passcode",
+        /// The passcode is right, but its conference is disabled, unpaid or out of schedule.
+        ConferenceUnavailable = "conference-unavailable",
+        /// The conference holds as many callers as it may.
+        ConferenceFull = "conference-full",
+
+        // Reference number.
+        /// Asks for the reference number after `*91`.
+        EnterReference = "enter-reference",
+        /// Before the typed digits are read back.
+        YouEntered = "you-entered",
+        /// After the digits are read back.
+        AcceptOrReenter = "accept-or-reenter",
+        /// The reference number was accepted and recorded.
+        ReferenceSaved = "reference-saved",
+        /// Only pound was typed: the reference number is taken away.
+        ReferenceCleared = "reference-cleared",
+        /// The dialogue ended without an entry.
+        ReferenceUnchanged = "reference-unchanged",
+
+        // Security passcode.
+        /// Asks a moderator for a new security passcode after `*92`.
+        EnterNewSecurityPasscode = "enter-new-security-passcode",
+        /// Asks for it a second time.
+        EnterSecurityPasscodeAgain = "enter-security-passcode-again",
+        /// The two entries differ; the dialogue begins again.
+        SecurityPasscodesDiffer = "security-passcodes-differ",
+        /// The security passcode is set.
+        SecurityPasscodeOn = "security-passcode-on",
+        /// The security passcode is removed: later joiners are not asked.
+        SecurityPasscodeOff = "security-passcode-off",
+        /// The dialogue ended without setting or removing it.
+        SecurityPasscodeUnchanged = "security-passcode-unchanged",
+        /// Asks a joining caller for it.
+        EnterSecurityPasscode = "enter-security-passcode",
+        /// A joining caller typed a wrong one and has tries left.
+        SecurityPasscodeWrongTryAgain = "security-passcode-wrong-try-again",
+        /// A joining caller's last try failed; the call ends after it.
+        SecurityPasscodeFailed = "security-passcode-failed",
+        /// `*92` on an account without the feature.
+        SecurityNotAllowed = "security-not-allowed",
+
+        // Waiting, start and company.
+        /// A participant is put on hold before the moderator comes.
+        WaitingForModerator = "waiting-for-moderator",
+        /// Each minute on hold.
+        ThankYouForWaiting = "thank-you-for-waiting",
+        /// The longest wait is over; the call ends after it.
+        HoldTimeout = "hold-timeout",
+        /// To everyone on hold when the moderator comes.
+        ConferenceStarting = "conference-starting",
+        /// To the first caller in the conference.
+        FirstPerson = "first-person",
+        /// To the last caller left.
+        OnlyPerson = "only-person",
+
+        // Mute and recording.
+        /// `*6` muted the line.
+        Muted = "muted",
+        /// `*6` opened the line.
+        Unmuted = "unmuted",
+        /// `*4` asks for the key that starts the recording.
+        RecordConfirm = "record-confirm",
+        /// PUBLIC. The recording runs.
+        RecordingStarted = "recording-started",
+        /// PUBLIC. The recording was stopped.
+        RecordingStopped = "recording-stopped",
+        /// `*4` on an account without the feature.
+        RecordingDenied = "recording-denied",
+        /// The recording could not be started or broke off.
+        RecordingFailed = "recording-failed",
+        /// To a caller who joins while the recording runs.
+        RecordingNotice = "recording-notice",
+
+        // Count and help.
+        /// `*#`, before the number of people.
+        CountThereAre = "count-there-are",
+        /// `*#`, after the number of people.
+        CountPeople = "count-people",
+        /// `*#` by the only caller.
+        CountOnlyYou = "count-only-you",
+        /// `**` by a participant or listener.
+        HelpParticipant = "help-participant",
+        /// `**` by a moderator.
+        HelpModerator = "help-moderator",
+
+        // Dial-out.
+        /// Asks for the number after `*1`.
+        DialNumber = "dial-number",
+        /// The number is allowed and is being called.
+        DialCalling = "dial-calling",
+        /// The callee answered: the keys that end the private talk.
+        DialAddOrReturn = "dial-add-or-return",
+        /// The account may not call this number, or any.
+        DialBarred = "dial-barred",
+        /// The number is an emergency number.
+        DialEmergency = "dial-emergency",
+        /// The callee is busy (SIP 486, 600).
+        DialBusy = "dial-busy",
+        /// The callee did not answer in time (SIP 408, 480, ring time-out).
+        DialNoAnswer = "dial-no-answer",
+        /// No such number (SIP 404, 410, 484, 604).
+        DialNotInService = "dial-not-in-service",
+        /// The callee refused (SIP 403, 603).
+        DialRefused = "dial-refused",
+        /// The call failed in another way.
+        DialFailed = "dial-failed",
+        /// The conference or account has as many dial-outs under way as it may.
+        DialLimit = "dial-limit",
+        /// After a failed dial-out: how to try again.
+        DialAgain = "dial-again",
+        /// What was typed is not a telephone number.
+        DialInvalidNumber = "dial-invalid-number",
+        /// First thing that the callee hears.
+        CalleeHold = "callee-hold",
+        /// The moderator is back from a private talk.
+        BackInConference = "back-in-conference",
+        /// The callee hung up during the private talk.
+        CalleeLeft = "callee-left",
+
+        // End.
+        /// `*99` asks for the key that ends the conference.
+        EndConfirm = "end-confirm",
+        /// PUBLIC. The conference was ended by `*99`; all calls end after it.
+        ConferenceEnded = "conference-ended",
+        /// PUBLIC. The last moderator left and the conference does not go on without one.
+        ModeratorLeftEndingTwoMinutes = "moderator-left-ending-two-minutes",
+        /// PUBLIC. The last moderator left and the conference goes on.
+        ModeratorLeftContinues = "moderator-left-continues",
+        /// PUBLIC. Ten minutes before the longest duration.
+        EndingInTenMinutes = "ending-in-ten-minutes",
+        /// PUBLIC. One minute before the longest duration, or before an account is cut off.
+        EndingInOneMinute = "ending-in-one-minute",
+        /// PUBLIC. The node drains and this call will be ended.
+        DrainNotice = "drain-notice",
+        /// Something of ours failed and the call ends after it.
+        TechnicalProblem = "technical-problem",
+        /// Before a call is ended for any other reason.
+        Goodbye = "goodbye",
+
+        // Replies to codes.
+        /// A confirmation was not given in time, or the dialogue was left by star.
+        Cancelled = "cancelled",
+        /// A star code outside the conference, such as on hold.
+        NotAvailableYet = "not-available-yet",
+        /// A moderator's code from someone else.
+        ModeratorOnly = "moderator-only",
+        /// Star and digits that are no code.
+        UnknownCode = "unknown-code",
+        /// An operator was asked for and there is none.
+        NoOperator = "no-operator",
+
+        // Number words, see `say`.
+        /// 0, also as a single digit.
+        Zero = "number-0",
+        /// 1, also as a single digit.
+        One = "number-1",
+        /// 2, also as a single digit.
+        Two = "number-2",
+        /// 3, also as a single digit.
+        Three = "number-3",
+        /// 4, also as a single digit.
+        Four = "number-4",
+        /// 5, also as a single digit.
+        Five = "number-5",
+        /// 6, also as a single digit.
+        Six = "number-6",
+        /// 7, also as a single digit.
+        Seven = "number-7",
+        /// 8, also as a single digit.
+        Eight = "number-8",
+        /// 9, also as a single digit.
+        Nine = "number-9",
+        /// 10.
+        Ten = "number-10",
+        /// 11.
+        Eleven = "number-11",
+        /// 12.
+        Twelve = "number-12",
+        /// 13.
+        Thirteen = "number-13",
+        /// 14.
+        Fourteen = "number-14",
+        /// 15.
+        Fifteen = "number-15",
+        /// 16.
+        Sixteen = "number-16",
+        /// 17.
+        Seventeen = "number-17",
+        /// 18.
+        Eighteen = "number-18",
+        /// 19.
+        Nineteen = "number-19",
+        /// 20, before a digit too.
+        Twenty = "number-20",
+        /// 30, before a digit too.
+        Thirty = "number-30",
+        /// 40, before a digit too.
+        Forty = "number-40",
+        /// 50, before a digit too.
+        Fifty = "number-50",
+        /// 60, before a digit too.
+        Sixty = "number-60",
+        /// 70, before a digit too.
+        Seventy = "number-70",
+        /// 80, before a digit too.
+        Eighty = "number-80",
+        /// 90, before a digit too.
+        Ninety = "number-90",
+        /// After a digit: hundreds.
+        Hundred = "number-hundred",
+        /// After a digit: thousands.
+        Thousand = "number-thousand",
+    }
+    tones {
+        /// PUBLIC. Someone joined: two rising notes.
+        ToneJoin = "tone-join" plays tone::JOIN,
+        /// PUBLIC. Someone left: two falling notes.
+        ToneLeave = "tone-leave" plays tone::LEAVE,
+        /// The moderator came, or a notice follows: three rising notes.
+        ToneChime = "tone-chime" plays tone::CHIME,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_catalogue_has_a_text_for_each_spoken_prompt_and_nothing_else() {
+        let catalogue: serde_json::Value =
+            serde_json::from_str(include_str!("../prompts/catalogue.json")).unwrap();
+        let texts = catalogue["prompts"].as_object().unwrap();
+        let written: BTreeSet<&str> = texts.keys().map(String::as_str).collect();
+        let spoken = Prompt::ALL.iter().filter(|p| matches!(en_us(**p), Source::Flac(_)));
+        let wanted: BTreeSet<&str> = spoken.map(|p| p.name()).collect();
+        assert_eq!(written, wanted);
+        for (name, text) in texts {
+            assert!(text["en-US"].as_str().is_some_and(|t| !t.is_empty()), "{name} has no words");
+        }
+    }
+
+    #[test]
+    fn the_folder_holds_the_embedded_files_and_nothing_else() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts/en-US");
+        let files = std::fs::read_dir(folder).unwrap();
+        let found: BTreeSet<String> =
+            files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+        let spoken = Prompt::ALL.iter().filter(|p| matches!(en_us(**p), Source::Flac(_)));
+        let wanted: BTreeSet<String> = spoken.map(|p| format!("{}.flac", p.name())).collect();
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn audio_ids_count_up_from_zero() {
+        for (at, prompt) in (0u16..).zip(Prompt::ALL) {
+            assert_eq!(prompt.audio(), AudioId(at), "{prompt:?}");
+        }
+        assert_eq!(usize::from(Prompt::COUNT), Prompt::ALL.len());
+    }
+
+    #[test]
+    fn the_help_texts_name_every_room_code_and_no_other() {
+        use crate::star::Command;
+
+        let catalogue: serde_json::Value =
+            serde_json::from_str(include_str!("../prompts/catalogue.json")).unwrap();
+        let text = |p: Prompt| catalogue["prompts"][p.name()]["en-US"].as_str().unwrap().to_owned();
+        for (prompt, role) in [
+            (Prompt::HelpModerator, partyline_model::Role::Moderator),
+            (Prompt::HelpParticipant, partyline_model::Role::Participant),
+        ] {
+            let said = text(prompt);
+            let dialogue = [Command::BringBoth, Command::ReturnAlone];
+            let room = Command::ALL.into_iter().filter(|c| !dialogue.contains(c));
+            let codes: BTreeSet<String> =
+                room.filter(|c| c.allowed(role)).map(|c| in_words(c.pattern())).collect();
+            let named: BTreeSet<String> = said
+                .split(". ")
+                .map(|s| s.split(',').next().unwrap_or_default().to_lowercase())
+                .collect();
+            assert_eq!(named, codes, "{prompt:?}");
+        }
+    }
+
+    fn in_words(keys: &str) -> String {
+        let word = |key| match key {
+            '*' => "star",
+            '#' => "pound",
+            '1' => "one",
+            '2' => "two",
+            '4' => "four",
+            '6' => "six",
+            '9' => "nine",
+            _ => "?",
+        };
+        keys.chars().map(word).collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,163 @@
+//! Puts numbers into words, as lists of prompts to play one after the other.
+//!
+//! English only: another language has other words and another order, and gets its own rules here.
+
+use crate::Prompt;
+
+const TO_TWENTY: [Prompt; 20] = [
+    Prompt::Zero,
+    Prompt::One,
+    Prompt::Two,
+    Prompt::Three,
+    Prompt::Four,
+    Prompt::Five,
+    Prompt::Six,
+    Prompt::Seven,
+    Prompt::Eight,
+    Prompt::Nine,
+    Prompt::Ten,
+    Prompt::Eleven,
+    Prompt::Twelve,
+    Prompt::Thirteen,
+    Prompt::Fourteen,
+    Prompt::Fifteen,
+    Prompt::Sixteen,
+    Prompt::Seventeen,
+    Prompt::Eighteen,
+    Prompt::Nineteen,
+];
+
+/// 20, 30 … 90.
+const TENS: [Prompt; 8] = [
+    Prompt::Twenty,
+    Prompt::Thirty,
+    Prompt::Forty,
+    Prompt::Fifty,
+    Prompt::Sixty,
+    Prompt::Seventy,
+    Prompt::Eighty,
+    Prompt::Ninety,
+];
+
+/// The largest number that [`count`] says as a whole.
+const LARGEST_CARDINAL: u32 = 9_999;
+
+/// Reads `text` digit by digit: "4 4 7 1". Whatever is no decimal digit is left out.
+pub fn digits(text: &str) -> Vec<Prompt> {
+    let values = text.chars().filter_map(|c| c.to_digit(10));
+    values.flat_map(|value| word(&TO_TWENTY, value)).collect()
+}
+
+/// Says `n` as a cardinal: "one hundred four". Above 9,999 it is read digit by digit.
+pub fn count(n: u32) -> Vec<Prompt> {
+    if n > LARGEST_CARDINAL {
+        return digits(&n.to_string());
+    }
+    let mut said = Vec::new();
+    let (thousands, hundreds, rest) = (n / 1000, n / 100 % 10, n % 100);
+    if thousands > 0 {
+        said.extend(word(&TO_TWENTY, thousands));
+        said.push(Prompt::Thousand);
+    }
+    if hundreds > 0 {
+        said.extend(word(&TO_TWENTY, hundreds));
+        said.push(Prompt::Hundred);
+    }
+    if rest >= 20 {
+        said.extend(word(&TENS, rest / 10 - 2));
+        if rest % 10 > 0 {
+            said.extend(word(&TO_TWENTY, rest % 10));
+        }
+    } else if rest > 0 || n == 0 {
+        said.extend(word(&TO_TWENTY, rest));
+    }
+    said
+}
+
+/// The answer to `*#`: how many people are in the conference, the asking caller among them.
+pub fn people(n: u32) -> Vec<Prompt> {
+    if n <= 1 {
+        return vec![Prompt::CountOnlyYou];
+    }
+    let mut said = vec![Prompt::CountThereAre];
+    said.extend(count(n));
+    said.push(Prompt::CountPeople);
+    said
+}
+
+/// The word at `at`, as something to chain; `at` is within the table wherever it is called.
+fn word(table: &[Prompt], at: u32) -> Option<Prompt> {
+    usize::try_from(at).ok().and_then(|at| table.get(at)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_read_one_by_one() {
+        assert_eq!(digits("4471"), [Prompt::Four, Prompt::Four, Prompt::Seven, Prompt::One]);
+        assert_eq!(digits("007"), [Prompt::Zero, Prompt::Zero, Prompt::Seven]);
+        assert_eq!(digits("1-2*#"), [Prompt::One, Prompt::Two]);
+        assert_eq!(digits(""), []);
+    }
+
+    #[test]
+    fn cardinals_are_said_as_people_say_them() {
+        for (n, words) in [
+            (0, "0"),
+            (1, "1"),
+            (13, "13"),
+            (20, "20"),
+            (21, "20 1"),
+            (99, "90 9"),
+            (100, "1 hundred"),
+            (104, "1 hundred 4"),
+            (115, "1 hundred 15"),
+            (250, "2 hundred 50"),
+            (1000, "1 thousand"),
+            (1001, "1 thousand 1"),
+            (2340, "2 thousand 3 hundred 40"),
+            (9999, "9 thousand 9 hundred 90 9"),
+            (10_000, "1 0 0 0 0"),
+            (u32::MAX, "4 2 9 4 9 6 7 2 9 5"),
+        ] {
+            assert_eq!(spell(&count(n)), words, "{n}");
+        }
+    }
+
+    #[test]
+    fn every_cardinal_adds_up_to_its_number() {
+        for n in 0..=LARGEST_CARDINAL {
+            assert_eq!(value(&count(n)), n);
+        }
+    }
+
+    #[test]
+    fn people_are_counted_in_a_sentence() {
+        assert_eq!(people(1), [Prompt::CountOnlyYou]);
+        assert_eq!(people(5), [Prompt::CountThereAre, Prompt::Five, Prompt::CountPeople]);
+    }
+
+    fn spell(said: &[Prompt]) -> String {
+        let words: Vec<&str> =
+            said.iter().map(|p| p.name().strip_prefix("number-").unwrap_or("?")).collect();
+        words.join(" ")
+    }
+
+    /// Adds the words up again, apart from the code that made them.
+    fn value(said: &[Prompt]) -> u32 {
+        let (mut total, mut group) = (0, 0);
+        for prompt in said {
+            if *prompt == Prompt::Thousand {
+                total += group * 1000;
+                group = 0;
+            } else if *prompt == Prompt::Hundred {
+                group *= 100;
+            } else {
+                group += prompt.name()["number-".len()..].parse::<u32>().unwrap();
+            }
+        }
+        total + group
+    }
+}
