@@ -65,6 +65,8 @@ pub struct Line {
     pub name: Box<str>,
     /// Price of 60 seconds, the same for all charges of the line.
     pub per_minute: Money,
+    /// Connection or attempt fee of each charge, the same for all charges of the line.
+    pub fee: Money,
     /// How many legs.
     pub legs: u64,
     /// Seconds billed.
@@ -287,14 +289,16 @@ pub fn masked(number: Number) -> String {
 }
 
 fn lines(sessions: &[Session], decimals: Decimals, rounding: Rounding) -> Vec<Line> {
-    let mut lines = BTreeMap::<(ChargeKind, &str, Money), Line>::new();
+    let mut lines = BTreeMap::<(ChargeKind, &str, Money, Money), Line>::new();
     let charges = sessions.iter().flat_map(|s| &s.legs).flat_map(|leg| &leg.charges);
     for charge in charges {
-        let line =
-            lines.entry((charge.kind, &charge.name, charge.per_minute)).or_insert_with(|| Line {
+        let line = lines
+            .entry((charge.kind, &charge.name, charge.per_minute, charge.fee))
+            .or_insert_with(|| Line {
                 kind: charge.kind,
                 name: charge.name.clone(),
                 per_minute: charge.per_minute,
+                fee: charge.fee,
                 legs: 0,
                 billed_seconds: 0,
                 amount: Money::ZERO,

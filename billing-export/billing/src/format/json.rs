@@ -31,6 +31,7 @@ pub fn invoice(invoice: &Invoice) -> String {
             "legs": line.legs,
             "billed_s": line.billed_seconds,
             "per_min": line.per_minute.to_fixed(Decimals::new(8)),
+            "fee": exact(line.fee),
             "amount": amount(line.amount),
         })).collect::<Vec<_>>(),
         "net": amount(invoice.net),

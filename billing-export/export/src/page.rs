@@ -1,0 +1,207 @@
+//! A page as a list of marks, and how wide a text is.
+
+use skrifa::instance::{LocationRef, Size};
+use skrifa::{FontRef, MetadataProvider};
+
+/// A4 in points (1/72 inch), RFC 8118 units of PDF user space.
+pub(crate) const WIDTH: f32 = 595.28;
+pub(crate) const HEIGHT: f32 = 841.89;
+/// White border on each side.
+pub(crate) const MARGIN: f32 = 51.0;
+pub(crate) const LEFT: f32 = MARGIN;
+pub(crate) const RIGHT: f32 = WIDTH - MARGIN;
+/// Lowest baseline above the footer.
+pub(crate) const BOTTOM: f32 = HEIGHT - 74.0;
+
+pub(crate) const REGULAR: &[u8] = include_bytes!("../fonts/Roboto-Regular.ttf");
+pub(crate) const BOLD: &[u8] = include_bytes!("../fonts/Roboto-Bold.ttf");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    Regular,
+    Bold,
+}
+
+/// Where a text's x coordinate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ink {
+    Black,
+    Grey,
+    Accent,
+    Pale,
+}
+
+impl Ink {
+    pub(crate) const fn rgb(self) -> (u8, u8, u8) {
+        match self {
+            Self::Black => (0x1a, 0x1c, 0x20),
+            Self::Grey => (0x5f, 0x66, 0x70),
+            Self::Accent => (0x1d, 0x4e, 0x89),
+            Self::Pale => (0xee, 0xf2, 0xf7),
+        }
+    }
+}
+
+/// How a text is set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) face: Face,
+    pub(crate) size: f32,
+    pub(crate) ink: Ink,
+    pub(crate) align: Align,
+}
+
+impl Style {
+    pub(crate) const fn new(size: f32) -> Self {
+        Self { face: Face::Regular, size, ink: Ink::Black, align: Align::Left }
+    }
+
+    pub(crate) const fn bold(self) -> Self {
+        Self { face: Face::Bold, ..self }
+    }
+
+    pub(crate) const fn ink(self, ink: Ink) -> Self {
+        Self { ink, ..self }
+    }
+
+    pub(crate) const fn right(self) -> Self {
+        Self { align: Align::Right, ..self }
+    }
+}
+
+/// One thing drawn; y grows downwards, a text's is its baseline.
+#[derive(Clone, Debug)]
+pub(crate) enum Mark {
+    Text { x: f32, y: f32, style: Style, text: String },
+    Rule { y: f32, from: f32, to: f32, width: f32 },
+    Band { y: f32, height: f32 },
+}
+
+/// Measures texts in both faces.
+pub(crate) struct Ruler {
+    regular: FontRef<'static>,
+    bold: FontRef<'static>,
+}
+
+impl Ruler {
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self { regular: FontRef::new(REGULAR).ok()?, bold: FontRef::new(BOLD).ok()? })
+    }
+
+    /// Width of `text` in points, kerning left out.
+    pub(crate) fn width(&self, text: &str, style: Style) -> f32 {
+        let font = match style.face {
+            Face::Regular => &self.regular,
+            Face::Bold => &self.bold,
+        };
+        let metrics = font.glyph_metrics(Size::new(style.size), LocationRef::default());
+        let charmap = font.charmap();
+        let glyphs = text.chars().map(|c| charmap.map(c).unwrap_or_default());
+        glyphs.map(|glyph| metrics.advance_width(glyph).unwrap_or_default()).sum()
+    }
+
+    /// `text`, shortened with an ellipsis to at most `width` points.
+    pub(crate) fn fit(&self, text: &str, style: Style, width: f32) -> String {
+        if self.width(text, style) <= width {
+            return text.to_owned();
+        }
+        let mut kept: Vec<char> = text.chars().collect();
+        while kept.pop().is_some() {
+            let short: String = kept.iter().chain(['…'].iter()).collect();
+            if self.width(&short, style) <= width {
+                return short;
+            }
+        }
+        String::new()
+    }
+
+    /// `text` broken at spaces into lines of at most `width` points.
+    pub(crate) fn wrap(&self, text: &str, style: Style, width: f32) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        for word in text.split_whitespace() {
+            let last = lines.last().map_or("", String::as_str);
+            let longer = if last.is_empty() { word.to_owned() } else { format!("{last} {word}") };
+            if last.is_empty() || self.width(&longer, style) <= width {
+                lines.pop();
+                lines.push(longer);
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+        lines
+    }
+}
+
+/// Pages under construction: marks are added at a cursor that moves down and on to a new page.
+pub(crate) struct Paper {
+    pub(crate) ruler: Ruler,
+    pub(crate) pages: Vec<Vec<Mark>>,
+    pub(crate) y: f32,
+}
+
+impl Paper {
+    pub(crate) fn new(ruler: Ruler) -> Self {
+        Self { ruler, pages: vec![Vec::new()], y: MARGIN + 12.0 }
+    }
+
+    pub(crate) fn put(&mut self, mark: Mark) {
+        if let Some(page) = self.pages.last_mut() {
+            page.push(mark);
+        }
+    }
+
+    pub(crate) fn text(&mut self, x: f32, style: Style, text: impl Into<String>) {
+        let y = self.y;
+        self.put(Mark::Text { x, y, style, text: text.into() });
+    }
+
+    pub(crate) fn rule(&mut self, below: f32, width: f32) {
+        let y = self.y + below;
+        self.put(Mark::Rule { y, from: LEFT, to: RIGHT, width });
+    }
+
+    pub(crate) fn new_page(&mut self) {
+        self.pages.push(Vec::new());
+        self.y = MARGIN + 12.0;
+    }
+
+    /// Whether `height` more points fit above the footer.
+    pub(crate) fn has_room(&self, height: f32) -> bool {
+        self.y + height <= BOTTOM
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_one_width() {
+        let ruler = Ruler::new().expect("embedded fonts");
+        for face in [Style::new(9.0), Style::new(9.0).bold()] {
+            let width = ruler.width("0", face);
+            assert!(width > 4.0);
+            for digit in "123456789".chars() {
+                assert!((ruler.width(&digit.to_string(), face) - width).abs() < 0.001);
+            }
+        }
+    }
+
+    #[test]
+    fn long_texts_are_shortened_and_wrapped() {
+        let ruler = Ruler::new().expect("embedded fonts");
+        let style = Style::new(9.0);
+        let text = "a conference with a very long name indeed";
+        let short = ruler.fit(text, style, 60.0);
+        assert!(short.ends_with('…') && ruler.width(&short, style) <= 60.0);
+        let lines = ruler.wrap(text, style, 60.0);
+        assert_eq!(lines.join(" "), text);
+        assert!(lines.iter().all(|line| ruler.width(line, style) <= 60.0));
+    }
+}
