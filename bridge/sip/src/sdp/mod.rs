@@ -143,7 +143,7 @@ impl Local {
     }
 
     /// What we speak, never empty.
-    fn codecs(&self) -> &[Codec] {
+    fn spoken(&self) -> &[Codec] {
         if self.codecs.is_empty() { &Codec::ALL } else { &self.codecs }
     }
 }

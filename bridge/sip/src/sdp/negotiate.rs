@@ -97,7 +97,7 @@ fn first_usable(streams: &[Stream], local: &Local) -> Result<(usize, Chosen), Sd
 
 fn choose(stream: &Stream, local: &Local, order: CodecOrder) -> Result<Chosen, SdpError> {
     let address = stream.check(local.address)?;
-    let ours = local.codecs();
+    let ours = local.spoken();
     let codec = match order {
         CodecOrder::Offerer => stream.first_of(ours),
         CodecOrder::Ours => ours.iter().copied().find(|&c| stream.payload_type(c).is_some()),

@@ -473,7 +473,7 @@ proptest! {
         let caller = Local { codecs: ours, ..us() };
         let there = SocketAddr::new([198, 51, 100, 7].into(), port);
         let callee = Local { codecs: theirs, ..Local::new(there, 9) };
-        let common = caller.codecs().iter().copied().find(|c| callee.codecs().contains(c));
+        let common = caller.spoken().iter().copied().find(|c| callee.spoken().contains(c));
         match answer(&offer(&caller), &callee) {
             Ok(answered) => {
                 let accepted = accept(&answered.sdp, &caller).unwrap();

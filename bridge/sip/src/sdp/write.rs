@@ -19,7 +19,7 @@ pub(super) struct Accepted<'a> {
 /// telephone-event (RFC 3264 §5).
 pub fn offer(local: &Local) -> Vec<u8> {
     let codecs: Vec<(u8, Codec)> =
-        local.codecs().iter().map(|&c| (c.static_payload_type(), c)).collect();
+        local.spoken().iter().map(|&c| (c.static_payload_type(), c)).collect();
     let body = Audio {
         proto: "RTP/AVP",
         codecs: &codecs,
