@@ -1,0 +1,92 @@
+//! What can go wrong in the journal and in the store.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the journal cannot be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process owns the folder.
+    #[error("the journal in {0} is in use by another process")]
+    Locked(PathBuf),
+    /// The disk refused.
+    #[error("the journal cannot be {action}: {source}")]
+    Io {
+        /// What was tried: `read`, `written`, `created`, `truncated`.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A single record is larger than a frame may be.
+    #[error("a record of {0} bytes does not fit a frame")]
+    TooLarge(usize),
+    /// Segment numbers have run out.
+    #[error("the journal has no segment number left")]
+    Exhausted,
+}
+
+impl JournalError {
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+}
+
+/// Why the store refuses or fails.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("the store failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the store's schema could not be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A file beside the database failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A key file has the wrong length.
+    #[error("{0} is not a key file: it must hold exactly 32 bytes")]
+    KeyFile(PathBuf),
+    /// Others than the owner may read a file that must be private.
+    #[error("{0} may be read by others: set its mode to 0600")]
+    Exposed(PathBuf),
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A stored record cannot be decoded.
+    #[error("a stored record is damaged: {0}")]
+    Record(#[from] partyline_cdr_record::DecodeError),
+    /// A stored value is outside its range; the name of the column.
+    #[error("column {0} holds a value out of range")]
+    Column(&'static str),
+    /// No such account, conference, passcode or deck.
+    #[error("there is no {kind} {id}")]
+    NotFound {
+        /// What was looked for.
+        kind: &'static str,
+        /// Its number.
+        id: u64,
+    },
+    /// It exists already.
+    #[error("{0} exists already")]
+    Duplicate(&'static str),
+    /// The passcode is in use by another conference.
+    #[error("this passcode is in use")]
+    PasscodeTaken,
+    /// The passcode is too easy to guess.
+    #[error("this passcode is too easy to guess")]
+    PasscodeWeak,
+    /// The passcode is not 4 to 12 decimal digits.
+    #[error("a passcode has 4 to 12 decimal digits")]
+    PasscodeShape,
+    /// The passcode cannot be unsealed: the key file is not the one it was sealed with.
+    #[error("the passcode cannot be unsealed with this key")]
+    Unseal,
+    /// The system gave no randomness.
+    #[error("the system gave no random bytes: {0}")]
+    Random(getrandom::Error),
+}

@@ -1,0 +1,141 @@
+//! The five things the journal asks of a disk, so that a test can take each of them away.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::JournalError;
+
+/// A folder of numbered segments. What is not synced may be lost in a power cut, in part or whole.
+pub trait Disk: Send {
+    /// The numbers of the segments that exist, in ascending order.
+    fn segments(&mut self) -> io::Result<Vec<u32>>;
+    /// The bytes of `segment`.
+    fn read(&mut self, segment: u32) -> io::Result<Vec<u8>>;
+    /// Makes `segment`, empty, and its name durable. What a failed try left is emptied.
+    fn create(&mut self, segment: u32) -> io::Result<()>;
+    /// Appends to `segment`. On an error any part of `bytes` may have been written.
+    fn append(&mut self, segment: u32, bytes: &[u8]) -> io::Result<()>;
+    /// Makes what was appended to `segment` durable.
+    fn sync(&mut self, segment: u32) -> io::Result<()>;
+    /// Cuts `segment` to `len` bytes, durably.
+    fn truncate(&mut self, segment: u32, len: u64) -> io::Result<()>;
+}
+
+/// A folder of the file system; files 0600, folder 0700, locked against a second process.
+#[derive(Debug)]
+pub struct FileDisk {
+    dir: PathBuf,
+    /// The segment being written.
+    current: Option<(u32, File)>,
+    /// Held open for its lock.
+    _lock: File,
+}
+
+impl FileDisk {
+    /// Opens or makes the folder `dir` and locks it.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] when another process has it; [`JournalError::Io`].
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(JournalError::io("created"))?;
+        let lock = private()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(dir.join("lock"))
+            .map_err(JournalError::io("created"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_owned(), current: None, _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => Err(JournalError::Locked(dir.to_owned())),
+            Err(fs::TryLockError::Error(source)) => {
+                Err(JournalError::Io { action: "locked", source })
+            }
+        }
+    }
+
+    fn file(&mut self, segment: u32) -> io::Result<&mut File> {
+        let file = match self.current.take() {
+            Some((open, file)) if open == segment => file,
+            Some(_) | None => {
+                let mut file = private().read(true).write(true).open(path(&self.dir, segment))?;
+                file.seek(SeekFrom::End(0))?;
+                file
+            }
+        };
+        Ok(&mut self.current.insert((segment, file)).1)
+    }
+}
+
+impl Disk for FileDisk {
+    fn segments(&mut self) -> io::Result<Vec<u32>> {
+        list(&self.dir)
+    }
+
+    fn read(&mut self, segment: u32) -> io::Result<Vec<u8>> {
+        fs::read(path(&self.dir, segment))
+    }
+
+    fn create(&mut self, segment: u32) -> io::Result<()> {
+        let mut options = private();
+        options.read(true).write(true).create(true).truncate(true);
+        self.current = Some((segment, options.open(path(&self.dir, segment))?));
+        File::open(&self.dir)?.sync_all()
+    }
+
+    fn append(&mut self, segment: u32, bytes: &[u8]) -> io::Result<()> {
+        self.file(segment)?.write_all(bytes)
+    }
+
+    fn sync(&mut self, segment: u32) -> io::Result<()> {
+        self.file(segment)?.sync_data()
+    }
+
+    fn truncate(&mut self, segment: u32, len: u64) -> io::Result<()> {
+        let file = self.file(segment)?;
+        file.set_len(len)?;
+        file.seek(SeekFrom::End(0))?;
+        file.sync_all()
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+fn path(dir: &Path, segment: u32) -> PathBuf {
+    dir.join(format!("{segment:08}.plj"))
+}
+
+/// The segments in `dir`, in ascending order; none when there is no such folder.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<u32>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut segments = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".plj"));
+        segments.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// At most `max` bytes of `segment` in `dir` from `offset` on.
+pub(crate) fn read_from(dir: &Path, segment: u32, offset: u64, max: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path(dir, segment))?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,18 @@
+//! The journal: segment files of checksummed frames, written by one thread, synced in groups.
+//!
+//! A record is durable when its token comes back. Segments are `NNNNNNNN.plj`; each begins with
+//! what was still open when it was begun and a mark that this checkpoint is whole, so that recovery
+//! starts at the newest whole checkpoint and not at the beginning of time.
+
+mod disk;
+mod frame;
+mod open;
+mod recovery;
+mod thread;
+mod writer;
+
+pub use disk::{Disk, FileDisk};
+pub use frame::{Frame, Frames, Header, Payload, Position};
+pub use recovery::{Cut, Recovered};
+pub use thread::{Clock, Full, Health, JournalHandle, JournalThread, OnDurable, SystemClock};
+pub use writer::{Journal, JournalConfig};

@@ -1,0 +1,3 @@
+//! placeholder
+/// Store.
+pub struct Store;
