@@ -1,0 +1,102 @@
+//! How the media plane and each leg are set up: plain values, checked by who makes them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::Codec;
+
+/// What holds for every leg of a worker.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// A leg that has sent nothing for this long is reported by `Event::Silent`, and again each
+    /// time as much more has passed.
+    pub silence: Duration,
+    /// The mean time between RTCP reports (RFC 3550 §6.2).
+    pub rtcp_interval: Duration,
+}
+
+impl Default for Config {
+    /// Silence after 5 s, RTCP every 5 s.
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(5), rtcp_interval: Duration::from_secs(5) }
+    }
+}
+
+/// Which way media flows, from our side (RFC 3264 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways.
+    SendRecv,
+    /// We send only.
+    SendOnly,
+    /// We receive only.
+    RecvOnly,
+    /// Neither.
+    Inactive,
+}
+
+impl Direction {
+    pub(crate) const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    pub(crate) const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+}
+
+/// When a leg's sound is searched for keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InBand {
+    /// Never.
+    Off,
+    /// Always.
+    On,
+    /// Until the leg sends its first telephone event, which shows that its keys come that way.
+    /// With no telephone event negotiated that is always.
+    WhenSilent,
+}
+
+/// Where RTCP goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rtcp {
+    /// To this address, from and to the port above the RTP port (or as `a=rtcp` says, RFC 3605).
+    To(SocketAddr),
+    /// On the RTP port (RFC 5761).
+    Mux,
+}
+
+/// What SDP negotiated for one leg, and the numbers its streams begin with.
+///
+/// SSRC, sequence number and timestamp are to be unpredictable (RFC 3550 §5.1); they matter when
+/// the leg starts and are left as they are by an update.
+#[derive(Clone, Debug)]
+pub struct LegConfig {
+    /// The codec of both directions.
+    pub codec: Codec,
+    /// The payload type we send the codec with.
+    pub send_payload_type: u8,
+    /// The payload type we receive the codec with.
+    pub receive_payload_type: u8,
+    /// The payload type of telephone events from the leg (RFC 4733), if negotiated.
+    pub telephone_event: Option<u8>,
+    /// Where the leg's SDP says it receives RTP.
+    pub remote: SocketAddr,
+    /// Where RTCP goes.
+    pub rtcp: Rtcp,
+    /// Which way media flows.
+    pub direction: Direction,
+    /// Milliseconds of sound in a packet we send: 10 to 60, in tens; anything else counts as 20.
+    pub ptime_ms: u8,
+    /// When the leg's sound is searched for keys.
+    pub in_band: InBand,
+    /// Our synchronisation source.
+    pub ssrc: u32,
+    /// Our first sequence number.
+    pub first_sequence: u16,
+    /// Our first timestamp.
+    pub first_timestamp: u32,
+    /// Our canonical name (RFC 3550 §6.5.1), the same for all streams of a call; 255 octets at
+    /// most, longer ones are cut. Not to name the caller.
+    pub cname: Box<[u8]>,
+}
