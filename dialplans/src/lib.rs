@@ -1,6 +1,7 @@
-//! What is dialled and what is said: star codes and voice prompts.
+//! What is dialled and what is said: star codes, outbound numbers, voice prompts.
 //!
 //! - [`star`] turns keys pressed in a conference into commands.
+//! - [`plan`] turns a number that a moderator typed into E.164 and a class, or refuses it.
 //! - [`Prompt`] names everything the bridge can say, [`library`] holds the sound of it and
 //!   [`say`] puts numbers into words.
 //!
@@ -10,10 +11,14 @@
 #![forbid(unsafe_code)]
 
 pub mod library;
+mod matcher;
+mod parse;
+pub mod plan;
 mod prompt;
 pub mod say;
 pub mod star;
 mod tone;
 
 pub use library::{Clip, Language};
+pub use plan::{Barred, Class, Outbound, Plan};
 pub use prompt::Prompt;
