@@ -45,9 +45,8 @@ impl OpenSet {
         if before.is_some_and(|before| before.record.rev >= leg.rev) {
             return;
         }
-        let same_stage = before.filter(|before| {
-            before.record.answered_at.is_some() == leg.answered_at.is_some()
-        });
+        let same_stage = before
+            .filter(|before| before.record.answered_at.is_some() == leg.answered_at.is_some());
         let since = same_stage.map_or(mono, |before| before.since);
         self.legs.insert(leg.leg_id, Open { record: leg.clone(), bytes: bytes.into(), since });
     }
@@ -63,7 +62,8 @@ impl OpenSet {
             return;
         }
         let since = before.map_or(mono, |before| before.since);
-        self.conferences.insert(id, Open { record: conference.clone(), bytes: bytes.into(), since });
+        self.conferences
+            .insert(id, Open { record: conference.clone(), bytes: bytes.into(), since });
     }
 
     /// The sign of life of a run that has these records open.

@@ -83,7 +83,12 @@ fn body(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 impl Scan {
-    fn read(&mut self, disk: &mut dyn Disk, segment: u32, bytes: &[u8]) -> Result<(), JournalError> {
+    fn read(
+        &mut self,
+        disk: &mut dyn Disk,
+        segment: u32,
+        bytes: &[u8],
+    ) -> Result<(), JournalError> {
         self.report.segments += 1;
         let mut good = 0;
         if let Some(body) = body(bytes) {

@@ -121,12 +121,7 @@ impl Journal {
         self.append(std::iter::once(&tick), mono, wall)
     }
 
-    fn put(
-        &self,
-        out: &mut Vec<u8>,
-        mono: Time,
-        record: &Record,
-    ) -> Result<Vec<u8>, JournalError> {
+    fn put(&self, out: &mut Vec<u8>, mono: Time, record: &Record) -> Result<Vec<u8>, JournalError> {
         let mut encoded = Vec::new();
         encode(record, &mut encoded);
         if !put_record(out, mono, &encoded) {

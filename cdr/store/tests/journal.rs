@@ -1,0 +1,288 @@
+//! The journal loses nothing that it called durable, whatever the disk does.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::{Fault, SimDisk, answered, closed, invited, of, origin, session, wall};
+use partyline_cdr_record::{CloseReason, LegRecord, LegState, Record, ReleaseBy};
+use partyline_cdr_store::journal::{
+    Disk, Frames, Header, Journal, JournalConfig, Payload, Position, Recovered,
+};
+use partyline_model::{Time, Uuid};
+
+fn open(disk: &SimDisk, boot: u128, secs: u64) -> (Journal, Recovered) {
+    let config = JournalConfig::new(origin(boot));
+    let at = Time::from_secs(secs);
+    Journal::open(disk.boxed(), config, at, wall(secs.cast_signed())).expect("the disk works")
+}
+
+/// Appends at second `secs` of the run.
+fn append(journal: &mut Journal, secs: u64, records: &[Record]) -> bool {
+    let wall = wall(secs.cast_signed());
+    journal.append(records.iter(), Time::from_secs(secs), wall).is_ok()
+}
+
+/// Every record in the journal, in order, as ingest would read it.
+fn records(disk: &SimDisk) -> Vec<Record> {
+    let mut disk = disk.clone();
+    let mut all = Vec::new();
+    for segment in disk.segments().expect("listed") {
+        let bytes = disk.read(segment).expect("read");
+        if Header::parse(&bytes).is_none() {
+            continue;
+        }
+        for frame in Frames::new(&bytes[Header::LEN..]) {
+            if let Payload::Record(record, _) = frame.payload {
+                all.push(record);
+            }
+        }
+    }
+    all
+}
+
+/// The legs as the store would see them: the highest revision of each.
+fn current(disk: &SimDisk) -> BTreeMap<Uuid, LegRecord> {
+    let mut legs = BTreeMap::new();
+    for record in records(disk) {
+        if let Record::Leg(leg) = record {
+            let entry = legs.entry(leg.leg_id).or_insert_with(|| (*leg).clone());
+            if leg.rev > entry.rev {
+                *entry = *leg;
+            }
+        }
+    }
+    legs
+}
+
+#[test]
+fn a_group_costs_one_sync() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    let before = disk.syncs();
+    let group: Vec<Record> = (1..=100).map(|n| of(&invited(n, 0))).collect();
+    assert!(append(&mut journal, 1, &group));
+    assert_eq!(disk.syncs() - before, 1);
+    assert_eq!(records(&disk), group);
+}
+
+#[test]
+fn an_orphan_is_closed_at_the_last_sign_of_life() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    let ringing = invited(1, 9);
+    let talking = answered(&invited(2, 9), 10);
+    assert!(append(&mut journal, 10, &[of(&ringing), of(&invited(2, 9)), of(&talking)]));
+    let (mono, at) = (Time::from_secs(10) + Duration::from_millis(1_234_567), wall(1244));
+    journal.tick(mono, at).expect("the disk works");
+    let feature_time = 1250;
+    assert!(append(&mut journal, feature_time, &[of(&invited(3, 1250))]));
+
+    let (_, recovered) = open(&disk.after_kill(), 2, 0);
+    assert_eq!(recovered.legs.len(), 3);
+    let leg = recovered.legs.iter().find(|leg| leg.leg_id == talking.leg_id).expect("closed");
+    assert_eq!((leg.state, leg.rev), (LegState::OrphanClosed, talking.rev + 1));
+    assert_eq!(leg.duration_ms, 1_234_567);
+    assert_eq!(leg.disconnected_at, leg.answered_at.map(|a| a + Duration::from_millis(1_234_567)));
+    assert_eq!((leg.q850, leg.close_reason), (Some(41), Some(CloseReason::Crash)));
+    assert_eq!(leg.release_by, Some(ReleaseBy::Recovery));
+    for leg in recovered.legs.iter().filter(|leg| leg.leg_id != talking.leg_id) {
+        assert_eq!((leg.duration_ms, leg.is_billable()), (0, false));
+        assert!(leg.disconnected_at >= Some(leg.invited_at));
+    }
+}
+
+#[test]
+fn an_answer_after_the_last_sign_of_life_costs_nothing() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    journal.tick(Time::from_secs(5), wall(5)).expect("the disk works");
+    assert!(append(&mut journal, 7, &[of(&answered(&invited(1, 6), 7))]));
+    let (_, recovered) = open(&disk.after_kill(), 2, 0);
+    assert_eq!(recovered.legs[0].duration_ms, 0);
+}
+
+#[test]
+fn a_wall_clock_set_by_an_hour_does_not_change_an_orphans_duration() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    assert!(append(&mut journal, 10, &[of(&answered(&invited(1, 9), 10))]));
+    journal.tick(Time::from_secs(70), wall(70 - 3600)).expect("the disk works");
+    let (_, recovered) = open(&disk.after_kill(), 2, 0);
+    assert_eq!(recovered.legs[0].duration_ms, 60_000);
+}
+
+#[test]
+fn an_interim_revision_does_not_shorten_an_orphan_nor_does_a_new_segment() {
+    let disk = SimDisk::new();
+    let config = JournalConfig { segment_bytes: 400, ..JournalConfig::new(origin(1)) };
+    let (mut journal, _) =
+        Journal::open(disk.boxed(), config, Time::ZERO, wall(0)).expect("the disk works");
+    let mut leg = answered(&invited(1, 9), 10);
+    for secs in [10, 20, 30, 40, 50] {
+        assert!(append(&mut journal, secs, &[of(&leg)]));
+        leg.rev += 1;
+    }
+    assert!(journal.end().segment > 2, "the journal has gone on to other segments");
+    journal.tick(Time::from_secs(70), wall(70)).expect("the disk works");
+    let (_, recovered) = open(&disk.after_kill(), 2, 0);
+    assert_eq!(recovered.legs.len(), 1);
+    assert_eq!((recovered.legs[0].duration_ms, recovered.legs[0].rev), (60_000, leg.rev));
+}
+
+#[test]
+fn recovery_starts_at_the_newest_segment_not_at_the_beginning_of_time() {
+    let disk = SimDisk::new();
+    let config = JournalConfig { segment_bytes: 400, ..JournalConfig::new(origin(1)) };
+    let (mut journal, _) =
+        Journal::open(disk.boxed(), config, Time::ZERO, wall(0)).expect("the disk works");
+    for n in 1..=40 {
+        let leg = answered(&invited(n, 1), 1);
+        assert!(append(&mut journal, 1, &[of(&leg), of(&closed(&leg, 1))]));
+    }
+    let segments = disk.clone().segments().expect("listed").len();
+    let (_, recovered) = open(&disk.after_kill(), 2, 0);
+    assert!(segments > 10 && recovered.segments == 1, "{segments} {}", recovered.segments);
+    assert!(recovered.legs.is_empty());
+    assert_eq!(current(&disk).len(), 40);
+}
+
+#[test]
+fn an_open_session_is_closed_as_well() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    let conference = session(1, 10);
+    assert!(append(&mut journal, 10, &[Record::Conference(Box::new(conference.clone()))]));
+    journal.tick(Time::from_secs(25), wall(25)).expect("the disk works");
+    let (_, recovered) = open(&disk.after_kill(), 2, 0);
+    assert_eq!(recovered.conferences.len(), 1);
+    assert_eq!(recovered.conferences[0].mono_ms, 15_000);
+    assert_eq!(recovered.conferences[0].ended_at, Some(wall(25)));
+    assert_eq!(recovered.conferences[0].close_reason, Some(CloseReason::Crash));
+}
+
+#[test]
+fn recovering_twice_closes_once() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    assert!(append(&mut journal, 1, &[of(&answered(&invited(1, 1), 1))]));
+    drop(journal);
+    let (_, first) = open(&disk, 2, 0);
+    let after_first = current(&disk);
+    let (_, second) = open(&disk, 3, 0);
+    assert_eq!((first.legs.len(), second.legs.len()), (1, 0));
+    assert_eq!(current(&disk), after_first);
+}
+
+#[test]
+fn a_torn_frame_is_cut_and_the_frames_before_it_stay() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    assert!(append(&mut journal, 1, &[of(&invited(1, 1))]));
+    let Position { segment, offset } = journal.end();
+    assert!(append(&mut journal, 2, &[of(&invited(2, 2)), of(&invited(3, 2))]));
+    disk.damage(segment, usize::try_from(offset).expect("small") + 30);
+    let torn = journal.end().offset - offset;
+    let (_, recovered) = open(&disk, 2, 0);
+    assert_eq!(recovered.cuts.len(), 1);
+    assert_eq!((recovered.cuts[0].segment, recovered.cuts[0].bytes), (segment, torn));
+    assert_eq!(recovered.legs.len(), 1);
+    assert_eq!(recovered.legs[0].leg_id, invited(1, 1).leg_id);
+}
+
+#[test]
+fn a_full_disk_fails_the_group_and_space_heals_it() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    let leg = invited(1, 1);
+    assert!(append(&mut journal, 1, &[of(&leg)]));
+    let used = disk.appended();
+    let group = [of(&answered(&leg, 2)), of(&invited(2, 2))];
+    for room in [0, 1, 16, 17, 150, 200] {
+        disk.set(Fault::Space(used + room));
+        assert!(!append(&mut journal, 2, &group), "{room} bytes left");
+        // What failed is not counted as open, and does not come back after a crash.
+        assert_eq!(journal.open_legs(), 1);
+    }
+    disk.set(Fault::None);
+    assert!(append(&mut journal, 3, &group));
+    assert_eq!(records(&disk), [of(&leg), of(&answered(&leg, 2)), of(&invited(2, 2))]);
+    let (_, recovered) = open(&disk.after_power_cut(0), 2, 0);
+    assert_eq!((recovered.cuts.len(), recovered.legs.len()), (0, 2));
+}
+
+#[test]
+fn after_a_failed_sync_the_segment_is_left() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    let leg = invited(1, 1);
+    assert!(append(&mut journal, 1, &[of(&leg)]));
+    let before = journal.end().segment;
+    disk.set(Fault::Sync);
+    assert!(!append(&mut journal, 2, &[of(&invited(2, 2))]));
+    assert!(!append(&mut journal, 2, &[of(&invited(2, 2))]));
+    disk.set(Fault::None);
+    assert!(append(&mut journal, 3, &[of(&invited(3, 3))]));
+    assert!(journal.end().segment > before);
+    let legs = current(&disk.after_power_cut(0));
+    let seqs: Vec<u64> = legs.values().map(|leg| leg.leg_seq).collect();
+    assert_eq!(seqs, [1, 3]);
+}
+
+/// The power fails after every byte of the write path in turn, keeping none, some and all of what
+/// was not synced. What was called durable is there, what is open is closed once, nothing is billed
+/// over the truth.
+#[test]
+fn after_a_power_cut_at_any_byte_every_durable_leg_is_there_and_closed_once() {
+    let whole = SimDisk::new();
+    let acknowledged = run_calls(&whole);
+    assert_eq!(acknowledged.len(), 4, "without a fault all calls are recorded");
+    for cut in 0..whole.appended() {
+        let disk = SimDisk::new();
+        disk.set(Fault::Power(cut));
+        let acknowledged = run_calls(&disk);
+        for kept in [0, 1, 40, usize::MAX] {
+            let disk = disk.after_power_cut(kept);
+            let (journal, _) = open(&disk, 2, 0);
+            assert_eq!(journal.open_legs(), 0);
+            let legs = current(&disk);
+            for (id, durable) in &acknowledged {
+                let leg = legs.get(id).unwrap_or_else(|| panic!("leg lost, cut at {cut}"));
+                assert!(leg.rev >= durable.rev, "cut at {cut}, {kept} kept");
+                assert!(leg.is_closed(), "cut at {cut}, {kept} kept");
+                if durable.is_closed() {
+                    assert_eq!(leg, durable, "cut at {cut}, {kept} kept");
+                }
+                assert!(leg.duration_ms <= 30_000, "billed over the truth, cut at {cut}");
+            }
+            let again = open(&disk, 3, 0).1;
+            assert!(again.legs.is_empty() && again.conferences.is_empty());
+            assert_eq!(current(&disk), legs);
+        }
+    }
+}
+
+/// Four calls of 30 s at most, in small segments; gives back what was called durable.
+fn run_calls(disk: &SimDisk) -> BTreeMap<Uuid, LegRecord> {
+    let mut durable = BTreeMap::new();
+    let config = JournalConfig { segment_bytes: 600, ..JournalConfig::new(origin(1)) };
+    let Ok((mut journal, _)) = Journal::open(disk.boxed(), config, Time::ZERO, wall(0)) else {
+        return durable;
+    };
+    let mut step = |secs: u64, legs: &[LegRecord]| {
+        let records: Vec<Record> = legs.iter().map(of).collect();
+        if append(&mut journal, secs, &records) {
+            durable.extend(legs.iter().map(|leg| (leg.leg_id, leg.clone())));
+        }
+        // A tick that fails has nothing to lose.
+        drop(journal.tick(Time::from_secs(secs), wall(secs.cast_signed())));
+    };
+    let [a, b, c, d] = [1, 2, 3, 4].map(|n| answered(&invited(n, 1), 2));
+    step(1, &[invited(1, 1), invited(2, 1)]);
+    step(2, &[a.clone(), b.clone()]);
+    step(12, &[closed(&a, 10), c.clone()]);
+    step(22, &[d]);
+    step(32, &[closed(&b, 30), closed(&c, 20)]);
+    durable
+}
