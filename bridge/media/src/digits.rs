@@ -59,11 +59,17 @@ pub(crate) struct Arbiter {
     presses: [Option<Press>; REMEMBERED],
     /// Where the next press goes: the oldest one.
     next: usize,
+    digits: u64,
 }
 
 impl Arbiter {
     pub(crate) const fn new() -> Self {
-        Self { presses: [None; REMEMBERED], next: 0 }
+        Self { presses: [None; REMEMBERED], next: 0, digits: 0 }
+    }
+
+    /// Presses so far.
+    pub(crate) const fn digits(&self) -> u64 {
+        self.digits
     }
 
     /// `source` reports a key down; `true` when that is a press nobody has reported.
@@ -87,6 +93,7 @@ impl Arbiter {
         }
         self.presses[self.next] = Some(Press { digit, claimed: source.bit(), held, last: now });
         self.next = (self.next + 1) % REMEMBERED;
+        self.digits += 1;
         true
     }
 

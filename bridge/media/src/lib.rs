@@ -1,15 +1,31 @@
-//! The media plane: RTP in, digits and sound out.
+//! The media plane: RTP packets and commands in; mixed RTP, recorded sound, digits and figures
+//! out.
+//!
+//! [`Worker`] is what a media thread owns. It has no clock, socket or thread: time and datagrams
+//! are handed in, and what is to be sent goes to a [`Sink`]. It knows legs and rooms by number and
+//! nothing of calls, passcodes or conferences.
+//!
+//! A packet's way: `worker.rs` finds the leg, `leg/receiver.rs` judges it, `rtp/jitter.rs` keeps
+//! it to its tick, `audio/` decodes or conceals, `room.rs` mixes, `leg/sender.rs` sends. A digit's
+//! way: `rtp/telephone_event.rs`, the tone detector or a command, `leg/keys.rs`, `digits.rs`.
+
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
+
 mod audio;
 mod command;
 mod config;
 mod digits;
 mod event;
 mod latch;
+mod leg;
+mod room;
 mod rtp;
+mod worker;
+
 pub use audio::g711::Codec;
-pub use audio::prompt::*;
-pub use command::*;
-pub use config::*;
-pub use event::*;
+pub use audio::prompt::{AudioLibrary, AudioQueue, AudioQueueFull, Clip, UnsupportedRate};
+pub use audio::{Frame, SAMPLE_RATE, SAMPLES_PER_FRAME};
+pub use command::{Command, Talk};
+pub use config::{Config, Direction, InBand, LegConfig, Rtcp};
+pub use event::{Dropped, Event, LegStats};
+pub use worker::{Channel, Sink, Worker};

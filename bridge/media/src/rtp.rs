@@ -2,6 +2,7 @@
 
 pub(crate) mod jitter;
 pub(crate) mod packet;
+pub(crate) mod reception;
 pub(crate) mod rtcp;
 pub(crate) mod telephone_event;
 

@@ -11,6 +11,7 @@ pub(crate) fn peak(samples: &[i16]) -> u16 {
 
 /// Root mean square relative to full scale, in dBFS (a full-scale square wave is 0); silence is
 /// negative infinity.
+#[cfg(test)]
 pub(crate) fn rms_dbfs(samples: &[i16]) -> f64 {
     let power: f64 = samples.iter().map(|&s| f64::from(s) * f64::from(s)).sum();
     let count = u32::try_from(samples.len().max(1)).unwrap_or(u32::MAX);

@@ -108,7 +108,7 @@ impl Fader {
 
     /// Writes `frame`, faded towards `target`, to `out`.
     pub(crate) fn apply(&mut self, target: i32, frame: &Frame, out: &mut Sum) {
-        const LEN: i32 = SAMPLES_PER_FRAME as i32;
+        const LEN: i32 = 160;
         let (from, span) = (self.at, target - self.at);
         for ((o, &s), k) in out.iter_mut().zip(frame).zip(1..) {
             let gain = from * LEN + span * k;

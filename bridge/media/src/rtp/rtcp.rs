@@ -42,7 +42,7 @@ pub(crate) struct Block {
 pub(crate) fn ntp(now: Time) -> u64 {
     const SECOND: u64 = 1_000_000_000;
     let (seconds, nanos) = (now.as_nanos() / SECOND, now.as_nanos() % SECOND);
-    seconds << 32 | (nanos << 32) / SECOND
+    (seconds << 32) | ((nanos << 32) / SECOND)
 }
 
 /// The middle 32 bits: units of 1/65,536 s.
@@ -152,7 +152,8 @@ impl AboutUs {
         let there = ntp_middle(now).wrapping_sub(self.last_report);
         let units = there.checked_sub(self.delay_since)?;
         // A trip of a minute is a wrong clock.
-        (units < 60 << 16).then(|| Duration::from_nanos(u64::from(units) * 1_000_000_000 >> 16))
+        let nanos = (u64::from(units) * 1_000_000_000) >> 16;
+        (units < 60 << 16).then(|| Duration::from_nanos(nanos))
     }
 }
 

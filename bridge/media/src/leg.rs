@@ -1,0 +1,327 @@
+//! One leg: its packets, its keys, and what it hears. Knows no room and no other leg.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use partyline_model::{Digit, LegKey, PlaybackId, RoomId, Time};
+
+use crate::audio::g711::{CODECS, Codec, Payload};
+use crate::audio::limiter::{Fader, Limiter};
+use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
+use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum};
+use crate::event::{Event, LegStats};
+use crate::rtp::packet::is_rtcp;
+use crate::worker::Sink;
+use crate::{Channel, Config, LegConfig, Rtcp, Talk};
+use keys::Keys;
+use receiver::{Received, Receiver};
+use sender::{Route, Sender};
+
+mod keys;
+mod receiver;
+mod sender;
+
+/// A frame and its encoded forms: made once, when first asked for, for all who hear it.
+pub(crate) struct Shared {
+    pub(crate) frame: Frame,
+    payloads: [Payload; CODECS],
+    encoded: [bool; CODECS],
+}
+
+impl Shared {
+    pub(crate) const fn new() -> Self {
+        Self {
+            frame: SILENCE,
+            payloads: [[0; SAMPLES_PER_FRAME]; CODECS],
+            encoded: [false; CODECS],
+        }
+    }
+
+    /// The frame has changed.
+    pub(crate) fn renew(&mut self) {
+        self.encoded = [false; CODECS];
+    }
+
+    fn payload(&mut self, codec: Codec) -> &Payload {
+        let index = codec.index();
+        if !self.encoded[index] {
+            codec.encode(&self.frame, &mut self.payloads[index]);
+            self.encoded[index] = true;
+        }
+        &self.payloads[index]
+    }
+}
+
+/// Whether the far end has been heard of lately.
+#[derive(Clone, Copy)]
+enum Life {
+    Alive,
+    Silent { reported: Time },
+}
+
+/// One leg.
+pub(crate) struct Leg {
+    key: LegKey,
+    config: Box<LegConfig>,
+    receiver: Receiver,
+    keys: Keys,
+    sender: Sender,
+    stats: Box<LegStats>,
+    started: Time,
+    life: Life,
+    talk: Talk,
+    /// The room the leg is in.
+    pub(crate) room: Option<RoomId>,
+    /// Whether hold music stands in for the room.
+    pub(crate) music: bool,
+    /// What the leg says in this tick.
+    pub(crate) said: Frame,
+    /// Whether it is to be heard by the room.
+    pub(crate) speaks: bool,
+    prompt: Option<(PlaybackId, Player)>,
+    fader: Fader,
+    mix_limiter: Limiter,
+    prompt_limiter: Limiter,
+}
+
+impl Leg {
+    pub(crate) fn new(now: Time, key: LegKey, config: Box<LegConfig>, worker: &Config) -> Self {
+        Self {
+            key,
+            receiver: Receiver::new(config.remote),
+            keys: Keys::new(config.in_band),
+            sender: Sender::new(now, &config, worker.rtcp_interval),
+            config,
+            stats: Box::default(),
+            started: now,
+            life: Life::Alive,
+            talk: Talk::Open,
+            room: None,
+            music: false,
+            said: SILENCE,
+            speaks: false,
+            prompt: None,
+            fader: Fader::new(Fader::UNITY),
+            mix_limiter: Limiter::new(),
+            prompt_limiter: Limiter::new(),
+        }
+    }
+
+    pub(crate) fn update(&mut self, now: Time, config: LegConfig) {
+        // Our stream's identity outlives the re-INVITE: a new SSRC would be a new stream.
+        let config = LegConfig { ssrc: self.config.ssrc, ..config };
+        self.receiver.update(now, &self.config, &config);
+        if config.in_band != self.config.in_band {
+            self.keys.set_in_band(config.in_band);
+        }
+        self.sender.update(&config);
+        *self.config = config;
+    }
+
+    pub(crate) fn set_talk(&mut self, talk: Talk) {
+        self.talk = talk;
+    }
+
+    pub(crate) fn play(&mut self, playback: PlaybackId, items: AudioQueue) {
+        self.prompt = Some((playback, Player::new(items)));
+    }
+
+    pub(crate) fn stop_play(&mut self) {
+        self.prompt = None;
+    }
+
+    pub(crate) fn set_music(&mut self, on: bool) {
+        if on && !self.music {
+            self.fader = Fader::new(0);
+        }
+        self.music = on;
+    }
+
+    pub(crate) fn handle_info(&mut self, now: Time, digit: Digit, events: &mut VecDeque<Event>) {
+        let leg = self.key;
+        self.keys.handle_info(now, digit, &mut |digit| {
+            events.push_back(Event::Digit { leg, digit, at: now });
+        });
+    }
+
+    pub(crate) fn handle_packet(
+        &mut self,
+        now: Time,
+        (channel, source): (Channel, SocketAddr),
+        datagram: &[u8],
+        events: &mut VecDeque<Event>,
+    ) {
+        let Self { key, config, receiver, keys, stats, .. } = self;
+        let muxed = config.rtcp == Rtcp::Mux && is_rtcp(datagram);
+        let received = match channel {
+            Channel::Rtp if !muxed => {
+                let leg = (&**config, keys, &mut **stats);
+                let mut report =
+                    |digit| events.push_back(Event::Digit { leg: *key, digit, at: now });
+                receiver.handle_rtp(now, source, datagram, leg, &mut report)
+            }
+            Channel::Rtp | Channel::Rtcp => {
+                receiver.handle_rtcp(now, source, datagram, (config, stats))
+            }
+        };
+        if received == Received::Dropped {
+            return;
+        }
+        if let Life::Silent { .. } = self.life {
+            self.life = Life::Alive;
+            events.push_back(Event::Resumed { leg: self.key });
+        }
+        if received == Received::First {
+            events.push_back(Event::FirstPacket { leg: self.key });
+        }
+    }
+
+    /// Plays the leg's sound of this tick into [`Self::said`].
+    pub(crate) fn listen(&mut self, now: Time, worker: &Config, events: &mut VecDeque<Event>) {
+        let Self { key, config, receiver, keys, stats, said, .. } = self;
+        let heard_by_room = self.room.is_some() && self.talk == Talk::Open;
+        let wanted = heard_by_room || keys.wants_sound();
+        let mut report = |digit| events.push_back(Event::Digit { leg: *key, digit, at: now });
+        keys.handle_timeout(now, &mut report);
+        let leg = (config.codec, keys, &mut **stats);
+        let audible = receiver.next_frame(now, wanted, said, leg, &mut report);
+        self.speaks = audible && heard_by_room && !self.keys.in_sound(now);
+        self.watch_silence(now, worker.silence, events);
+    }
+
+    fn watch_silence(&mut self, now: Time, limit: Duration, events: &mut VecDeque<Event>) {
+        let since = self.stats.last_received.unwrap_or(self.started);
+        let from = match self.life {
+            Life::Alive => since,
+            Life::Silent { reported } => reported,
+        };
+        if now - from >= limit {
+            self.life = Life::Silent { reported: now };
+            events.push_back(Event::Silent { leg: self.key, since });
+        }
+    }
+
+    /// Sends what everybody hears who does not speak.
+    pub(crate) fn send_shared<S: Sink + ?Sized>(
+        &mut self,
+        shared: &mut Shared,
+        library: &AudioLibrary,
+        events: &mut VecDeque<Event>,
+        sink: &mut S,
+    ) {
+        let prompt = self.next_prompt(library, events);
+        if !self.config.direction.sends() {
+            self.sender.pause();
+        } else if prompt.is_none() && self.fader.is_idle(Fader::UNITY) {
+            let payload = shared.payload(self.config.codec);
+            let route = Route {
+                leg: self.key,
+                config: &self.config,
+                destination: self.receiver.destination(),
+            };
+            self.sender.send(payload, route, &mut self.stats, sink);
+        } else {
+            self.send_frame(&shared.frame, prompt, sink);
+        }
+    }
+
+    /// Sends a mix of the leg's own: that of the room without it.
+    pub(crate) fn send_mix<S: Sink + ?Sized>(
+        &mut self,
+        sum: &Sum,
+        library: &AudioLibrary,
+        events: &mut VecDeque<Event>,
+        sink: &mut S,
+    ) {
+        let prompt = self.next_prompt(library, events);
+        if !self.config.direction.sends() {
+            self.sender.pause();
+            return;
+        }
+        let mut without = *sum;
+        for (acc, &own) in without.iter_mut().zip(&self.said) {
+            *acc -= i32::from(own);
+        }
+        let mut frame = SILENCE;
+        self.mix_limiter.apply(&without, &mut frame);
+        self.send_frame(&frame, prompt, sink);
+    }
+
+    /// The leg listens: should it begin to speak, its mix goes on at the gain it has heard.
+    pub(crate) fn follow_limiter(&mut self, room: Limiter) {
+        self.mix_limiter = room;
+    }
+
+    fn send_frame<S: Sink + ?Sized>(&mut self, base: &Frame, prompt: Option<Frame>, sink: &mut S) {
+        let target = if prompt.is_some() { Fader::DUCKED } else { Fader::UNITY };
+        let mut payload = [0; SAMPLES_PER_FRAME];
+        if self.fader.is_idle(target) {
+            self.config.codec.encode(base, &mut payload);
+        } else {
+            let mut sum = [0; SAMPLES_PER_FRAME];
+            self.fader.apply(target, base, &mut sum);
+            if let Some(prompt) = prompt {
+                audio::add(&mut sum, &prompt);
+            }
+            let mut frame = SILENCE;
+            self.prompt_limiter.apply(&sum, &mut frame);
+            self.config.codec.encode(&frame, &mut payload);
+        }
+        let route =
+            Route { leg: self.key, config: &self.config, destination: self.receiver.destination() };
+        self.sender.send(&payload, route, &mut self.stats, sink);
+    }
+
+    fn next_prompt(
+        &mut self,
+        library: &AudioLibrary,
+        events: &mut VecDeque<Event>,
+    ) -> Option<Frame> {
+        let (playback, player) = self.prompt.as_mut()?;
+        let mut frame = SILENCE;
+        if player.next_frame(library, &mut frame).is_some() {
+            return Some(frame);
+        }
+        events.push_back(Event::PlaybackDone { leg: self.key, playback: *playback });
+        self.prompt = None;
+        None
+    }
+
+    /// Sends an RTCP report when one is due.
+    pub(crate) fn send_report<S: Sink + ?Sized>(
+        &mut self,
+        now: Time,
+        worker: &Config,
+        sink: &mut S,
+    ) {
+        if self.sender.report_is_due(now) {
+            let block = self.receiver.report_block(now);
+            let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
+            self.send_rtcp(report.as_slice(), sink);
+        }
+    }
+
+    /// Says BYE by RTCP and gives the leg's figures.
+    pub(crate) fn close<S: Sink + ?Sized>(
+        mut self: Box<Self>,
+        now: Time,
+        worker: &Config,
+        sink: &mut S,
+    ) -> Event {
+        let block = self.receiver.report_block(now);
+        let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
+        self.send_rtcp(report.goodbye(self.config.ssrc).as_slice(), sink);
+        self.receiver.finish(&mut self.stats);
+        self.stats.digits = self.keys.reported();
+        Event::Stats { leg: self.key, stats: self.stats }
+    }
+
+    fn send_rtcp<S: Sink + ?Sized>(&self, packet: &[u8], sink: &mut S) {
+        let channel = match self.config.rtcp {
+            Rtcp::Mux => Channel::Rtp,
+            Rtcp::To(_) => Channel::Rtcp,
+        };
+        sink.send(self.key, channel, self.receiver.rtcp_destination(&self.config), packet);
+    }
+}

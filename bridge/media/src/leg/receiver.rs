@@ -1,0 +1,304 @@
+//! The receiving half of a leg: which packets to believe, and 20 ms of sound at each tick.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use partyline_model::{Digit, Time};
+
+use super::keys::Keys;
+use crate::audio::g711::Codec;
+use crate::audio::limiter::is_audible;
+use crate::audio::plc::Concealment;
+use crate::audio::{Frame, SAMPLES_PER_FRAME, level};
+use crate::event::LegStats;
+use crate::latch::{Admission, Latch};
+use crate::rtp::NANOS_PER_SAMPLE;
+use crate::rtp::jitter::{Inserted, JitterBuffer, Run};
+use crate::rtp::packet::Packet;
+use crate::rtp::reception::Reception;
+use crate::rtp::rtcp;
+use crate::{LegConfig, Rtcp};
+
+/// Comfort noise (RFC 3389): accounts for a number, holds no sound.
+const COMFORT_NOISE: u8 = 13;
+/// Packets of a new source in a row before it takes over.
+const SSRC_PROBATION: u8 = 3;
+/// Below this peak the delay may be shortened without being heard: -44 dBFS.
+const QUIET: u16 = 200;
+
+/// What a datagram meant to the leg.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Received {
+    /// Nothing: it was dropped and counted.
+    Dropped,
+    /// A sign of life.
+    Alive,
+    /// The first packets of the leg's source.
+    First,
+}
+
+/// The receiving half of a leg.
+pub(super) struct Receiver {
+    latch: Latch,
+    heard: bool,
+    reception: Option<Reception>,
+    newcomer: Option<(u32, u8)>,
+    jitter: JitterBuffer,
+    concealment: Concealment,
+    decoded: bool,
+    quiet: bool,
+    /// The middle of the last sender report's time, and when it came.
+    last_report: Option<(u32, Time)>,
+    rtcp_source: Option<SocketAddr>,
+    /// Losses of sources that have been replaced.
+    lost_before: u64,
+}
+
+impl Receiver {
+    pub(super) fn new(remote: SocketAddr) -> Self {
+        Self {
+            latch: Latch::new(remote),
+            heard: false,
+            reception: None,
+            newcomer: None,
+            jitter: JitterBuffer::new(),
+            concealment: Concealment::new(),
+            decoded: false,
+            quiet: true,
+            last_report: None,
+            rtcp_source: None,
+            lost_before: 0,
+        }
+    }
+
+    /// Takes over a new offer or answer.
+    pub(super) fn update(&mut self, now: Time, old: &LegConfig, new: &LegConfig) {
+        self.latch.reopen(now, new.remote);
+        if old.codec != new.codec || old.receive_payload_type != new.receive_payload_type {
+            self.jitter.reset();
+            self.concealment.reset();
+        }
+        if old.rtcp != new.rtcp {
+            self.rtcp_source = None;
+        }
+    }
+
+    /// Where RTP goes.
+    pub(super) fn destination(&self) -> SocketAddr {
+        self.latch.destination()
+    }
+
+    /// Where RTCP goes, when it has a port of its own.
+    pub(super) fn rtcp_destination(&self, config: &LegConfig) -> SocketAddr {
+        match config.rtcp {
+            Rtcp::Mux => self.latch.destination(),
+            Rtcp::To(signalled) => self.rtcp_source.unwrap_or(signalled),
+        }
+    }
+
+    pub(super) fn handle_rtp(
+        &mut self,
+        now: Time,
+        source: SocketAddr,
+        datagram: &[u8],
+        leg: (&LegConfig, &mut Keys, &mut LegStats),
+        report: &mut impl FnMut(Digit),
+    ) -> Received {
+        let (config, keys, stats) = leg;
+        let Some(packet) = Packet::parse(datagram) else {
+            stats.dropped.malformed += 1;
+            return Received::Dropped;
+        };
+        let is_event = Some(packet.payload_type) == config.telephone_event;
+        let is_sound = packet.payload_type == config.receive_payload_type;
+        if !is_event && !is_sound && packet.payload_type != COMFORT_NOISE {
+            stats.dropped.payload_type += 1;
+            return Received::Dropped;
+        }
+        match self.latch.admit(now, source, (packet.ssrc, packet.sequence)) {
+            Admission::Pass | Admission::Latched => {}
+            Admission::Waiting => {
+                stats.dropped.unlatched += 1;
+                return Received::Dropped;
+            }
+            Admission::Foreign => {
+                stats.dropped.source += 1;
+                return Received::Dropped;
+            }
+        }
+        stats.last_received = Some(now);
+        let received = if self.heard { Received::Alive } else { Received::First };
+        self.heard = true;
+        if !config.direction.receives() {
+            stats.dropped.direction += 1;
+            return received;
+        }
+        if !self.is_of_stream(&packet) {
+            stats.dropped.ssrc += 1;
+            return received;
+        }
+        let octets = if is_sound { packet.payload } else { &[] };
+        self.insert(now, &packet, octets, stats);
+        if is_event && !keys.handle_event(now, &packet, report) {
+            stats.dropped.event += 1;
+        }
+        received
+    }
+
+    /// Whether the packet is of the source being received; another one is after three packets.
+    fn is_of_stream(&mut self, packet: &Packet<'_>) -> bool {
+        let known = self.reception.as_ref().map(Reception::ssrc);
+        if known == Some(packet.ssrc) {
+            self.newcomer = None;
+            return true;
+        }
+        if known.is_some() {
+            let seen = match self.newcomer {
+                Some((ssrc, seen)) if ssrc == packet.ssrc => seen + 1,
+                Some(_) | None => 1,
+            };
+            self.newcomer = Some((packet.ssrc, seen));
+            if seen < SSRC_PROBATION {
+                return false;
+            }
+            self.jitter.reset();
+        }
+        self.newcomer = None;
+        self.lost_before += self.reception.as_ref().map_or(0, Reception::lost);
+        self.last_report = None;
+        self.reception = Some(Reception::new(packet.ssrc, packet.sequence));
+        true
+    }
+
+    fn insert(&mut self, now: Time, packet: &Packet<'_>, octets: &[u8], stats: &mut LegStats) {
+        stats.received_packets += 1;
+        stats.received_octets += u64::try_from(packet.payload.len()).unwrap_or(0);
+        let at = (packet.sequence, packet.timestamp);
+        match self.jitter.insert(now, at, packet.marker, octets) {
+            Inserted::Stored => {}
+            Inserted::Restarted => stats.restarts += 1,
+            Inserted::Late => stats.late += 1,
+            Inserted::Duplicate => {
+                stats.duplicates += 1;
+                return;
+            }
+            Inserted::Jumped => {
+                stats.dropped.sequence += 1;
+                return;
+            }
+            Inserted::Oversized => {
+                stats.dropped.oversized += 1;
+                return;
+            }
+        }
+        let timestamp = (!octets.is_empty()).then_some(packet.timestamp);
+        if let Some(reception) = &mut self.reception {
+            let lost_before = reception.note(now, packet.sequence, timestamp);
+            self.lost_before += lost_before.unwrap_or(0);
+        }
+    }
+
+    pub(super) fn handle_rtcp(
+        &mut self,
+        now: Time,
+        source: SocketAddr,
+        datagram: &[u8],
+        (config, stats): (&LegConfig, &mut LegStats),
+    ) -> Received {
+        let signalled = match config.rtcp {
+            Rtcp::To(signalled) => signalled == source,
+            Rtcp::Mux => false,
+        };
+        if !signalled && !self.latch.admits_rtcp(source) {
+            stats.dropped.source += 1;
+            return Received::Dropped;
+        }
+        let Some(report) = rtcp::parse(datagram, config.ssrc) else {
+            stats.dropped.malformed += 1;
+            return Received::Dropped;
+        };
+        stats.received_rtcp += 1;
+        stats.last_received = Some(now);
+        self.rtcp_source = Some(source);
+        if let Some(sender_time) = report.sender_time {
+            self.last_report = Some((sender_time, now));
+        }
+        if let Some(about_us) = report.about_us {
+            stats.remote_loss = Some(about_us.fraction_lost);
+            stats.round_trip = about_us.round_trip(now).or(stats.round_trip);
+        }
+        Received::Alive
+    }
+
+    /// Plays 20 ms into `frame` and returns whether there is anything to be heard in it.
+    ///
+    /// When nobody `wants` the sound, time passes and nothing is decoded.
+    pub(super) fn next_frame(
+        &mut self,
+        now: Time,
+        wanted: bool,
+        frame: &mut Frame,
+        leg: (Codec, &mut Keys, &mut LegStats),
+        report: &mut impl FnMut(Digit),
+    ) -> bool {
+        let (codec, keys, stats) = leg;
+        let cut = self.jitter.begin_tick(now, self.quiet || !wanted);
+        if wanted && !self.decoded {
+            self.concealment.reset();
+        }
+        self.decoded = wanted;
+        if wanted && cut {
+            self.concealment.cut();
+        }
+        let mut filled = 0;
+        let mut sounding = false;
+        while filled < SAMPLES_PER_FRAME {
+            let part = &mut frame[filled..];
+            filled += match self.jitter.next_run(part.len()) {
+                Run::Audio(octets) => {
+                    if wanted {
+                        let part = &mut part[..octets.len()];
+                        codec.decode(octets, part);
+                        self.concealment.heard(part);
+                        sounding = true;
+                        keys.handle_sound(now, part, level::peak(part) < QUIET / 4, report);
+                    }
+                    octets.len()
+                }
+                Run::Lost(count) => {
+                    stats.concealed += samples(count);
+                    if wanted {
+                        self.concealment.conceal(&mut part[..count]);
+                        sounding = true;
+                        keys.handle_lost(now, count, report);
+                    }
+                    count
+                }
+                Run::Silence(count) => {
+                    part[..count].fill(0);
+                    keys.handle_silence(now, count, report);
+                    count
+                }
+            };
+        }
+        self.quiet = !sounding || level::peak(frame) < QUIET;
+        sounding && is_audible(frame)
+    }
+
+    /// The block of the next RTCP report.
+    pub(super) fn report_block(&mut self, now: Time) -> Option<rtcp::Block> {
+        let last_report = self.last_report;
+        self.reception.as_mut().map(|reception| reception.block(now, last_report))
+    }
+
+    /// Fills in what is only counted up at the end.
+    pub(super) fn finish(&self, stats: &mut LegStats) {
+        let reception = self.reception.as_ref();
+        stats.lost = self.lost_before + reception.map_or(0, Reception::lost);
+        stats.jitter = reception.map_or(Duration::ZERO, Reception::jitter);
+    }
+}
+
+fn samples(count: usize) -> Duration {
+    Duration::from_nanos(u64::try_from(count).unwrap_or(0) * NANOS_PER_SAMPLE)
+}
