@@ -1,0 +1,98 @@
+//! What a media thread counts. Written by the thread, read by anyone, at any time.
+//!
+//! Single counters are exact; two of them read together may be a packet apart.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper ends of the lateness classes, in microseconds; the last class has none.
+pub const LATENESS_MICROS: [u64; 7] = [100, 300, 1_000, 3_000, 10_000, 20_000, 100_000];
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// The count so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(crate) fn one_more(&self) {
+        self.add(1);
+    }
+}
+
+/// How a media thread has fared since it was started.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Datagrams received on RTP and RTCP ports, whatever they were.
+    pub received: Counter,
+    /// Datagrams handed to the kernel.
+    pub sent: Counter,
+    /// Datagrams longer than [`crate::LONGEST_DATAGRAM`], dropped.
+    pub oversize: Counter,
+    /// ICMP errors that came back for what was sent, and other errors of receiving; swallowed.
+    pub receive_errors: Counter,
+    /// Datagrams the kernel refused to send.
+    pub send_errors: Counter,
+    /// Datagrams for a leg without sockets.
+    pub unsendable: Counter,
+    /// Slots that ended with datagrams still waiting, because the next slot was due.
+    pub receive_cut_short: Counter,
+    /// Ticks done.
+    pub ticks: Counter,
+    /// Ticks left out because the thread was more than five of them behind.
+    pub ticks_skipped: Counter,
+    /// Events that may be lost and were, because nobody emptied the ring.
+    pub events_dropped: Counter,
+    /// Events that had to wait in the thread because nobody emptied the ring. None was lost.
+    pub events_delayed: Counter,
+    /// Recording frames lost because nobody emptied their ring.
+    pub recording_frames_dropped: Counter,
+    /// Ports asked for that could not be bound.
+    pub ports_refused: Counter,
+    /// Cores asked for that the thread cannot run on.
+    pub cores_refused: Counter,
+    lateness: [Counter; LATENESS_MICROS.len() + 1],
+}
+
+impl Stats {
+    /// How many ticks began within each class of [`LATENESS_MICROS`] after they were due; the last
+    /// number counts those later than all classes.
+    pub fn lateness(&self) -> [u64; LATENESS_MICROS.len() + 1] {
+        std::array::from_fn(|class| self.lateness[class].get())
+    }
+
+    /// Ticks that began a whole tick (20 ms) late or more.
+    pub fn late_ticks(&self) -> u64 {
+        let classes = LATENESS_MICROS.iter().filter(|&&end| end <= 20_000).count();
+        self.lateness[classes..].iter().map(Counter::get).sum()
+    }
+
+    pub(crate) fn tick_began(&self, late: Duration) {
+        let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        let class = LATENESS_MICROS.iter().filter(|&&end| end <= micros).count();
+        self.lateness[class].one_more();
+        self.ticks.one_more();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lateness_falls_into_the_class_it_is_below() {
+        let stats = Stats::default();
+        for micros in [0, 99, 100, 19_999, 20_000, 5_000_000] {
+            stats.tick_began(Duration::from_micros(micros));
+        }
+        assert_eq!(stats.lateness(), [2, 1, 0, 0, 0, 1, 1, 1]);
+        assert_eq!((stats.ticks.get(), stats.late_ticks()), (6, 2));
+    }
+}
