@@ -60,6 +60,9 @@ pub enum StoreError {
     /// A stored record cannot be decoded.
     #[error("a stored record is damaged: {0}")]
     Record(#[from] partyline_cdr_record::DecodeError),
+    /// Accounts, conferences, passcodes and dial-in numbers contradict each other.
+    #[error("the directory is inconsistent: {0}")]
+    Directory(#[from] partyline_directory::BuildError),
     /// A stored value is outside its range; the name of the column.
     #[error("column {0} holds a value out of range")]
     Column(&'static str),
@@ -80,8 +83,8 @@ pub enum StoreError {
     /// The passcode is too easy to guess.
     #[error("this passcode is too easy to guess")]
     PasscodeWeak,
-    /// The passcode is not 4 to 12 decimal digits.
-    #[error("a passcode has 4 to 12 decimal digits")]
+    /// The passcode is not 4 to 12 decimal digits, a random one not 6 to 12.
+    #[error("a passcode has 4 to 12 decimal digits, a random one at least 6")]
     PasscodeShape,
     /// The passcode cannot be unsealed: the key file is not the one it was sealed with.
     #[error("the passcode cannot be unsealed with this key")]

@@ -12,6 +12,7 @@ mod thread;
 mod writer;
 
 pub use disk::{Disk, FileDisk};
+pub(crate) use disk::{list, read_from};
 pub use frame::{Frame, Frames, Header, Payload, Position};
 pub use recovery::{Cut, Recovered};
 pub use thread::{Clock, Full, Health, JournalHandle, JournalThread, OnDurable, SystemClock};

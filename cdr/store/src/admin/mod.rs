@@ -1,0 +1,14 @@
+//! What administrators change: accounts, conferences, passcodes, dial-in numbers, rate decks,
+//! invoices; and the directory that a running bridge is given.
+//!
+//! Every change is made through [`Change`], one transaction: all of it or nothing, one by one and
+//! in bulk alike. Files are parsed and rates are validated by the caller.
+
+mod change;
+mod directory;
+mod money;
+mod passcode;
+
+pub use change::Change;
+pub use money::{Deck, Invoice, NewInvoice};
+pub use passcode::{PasscodeRow, Strength};
