@@ -1,5 +1,8 @@
+//! Audio out and audio in: G.711, RTP, the keypad, the sender and the recorder.
 
 pub(crate) mod g711;
+pub(crate) mod keypad;
 pub(crate) mod recorder;
 pub(crate) mod rtp;
+pub(crate) mod sender;
 pub(crate) mod tone;

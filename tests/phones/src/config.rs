@@ -1,0 +1,106 @@
+//! What a test phone is made of.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::media::g711::Codec;
+use crate::media::keypad::DigitMode;
+
+/// Whether the phone's INVITE carries SDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// The INVITE offers, the 200 answers.
+    WithSdp,
+    /// The 200 offers, the ACK answers.
+    Late,
+}
+
+/// What the phone does when it is called. A second call at the same time gets 486.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answering {
+    /// Rings and answers by itself.
+    After(Duration),
+    /// Rings and then refuses with a status of 300 to 699.
+    Reject {
+        /// Time of ringing.
+        after: Duration,
+        /// The final response.
+        status: u16,
+    },
+    /// Rings until told to answer, or cancelled.
+    RingForever,
+    /// Says nothing at all.
+    Ignore,
+}
+
+/// What the phone does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// No 2xx is ever acknowledged.
+    pub no_ack: bool,
+    /// Hanging up stops the media and sends nothing.
+    pub no_bye: bool,
+}
+
+/// All a phone must know before it starts.
+#[derive(Debug, Clone)]
+pub struct PhoneConfig {
+    /// For logs and for RTCP's CNAME.
+    pub name: String,
+    /// Where its SIP comes and goes.
+    pub sip_address: SocketAddr,
+    /// Where its RTP comes and goes; RTCP is one port above.
+    pub rtp_address: SocketAddr,
+    /// The bridge, or a proxy before it.
+    pub target: SocketAddr,
+    /// User part of the Request-URI: the number dialled.
+    pub to: String,
+    /// User part of From: the number that calls.
+    pub from: String,
+    /// Further headers of the INVITE, such as P-Asserted-Identity.
+    pub headers: Vec<(String, String)>,
+    /// The codec offered, and preferred in an answer.
+    pub codec: Codec,
+    /// How keys are sent. Only with [`DigitMode::Rfc4733`] are telephone events offered.
+    pub digit_mode: DigitMode,
+    /// Length of a key press.
+    pub key_on: Duration,
+    /// Pause after each key press.
+    pub key_gap: Duration,
+    /// Whether the INVITE carries SDP.
+    pub offer: Offer,
+    /// What it does when called.
+    pub answering: Answering,
+    /// What it does wrong.
+    pub faults: Faults,
+    /// How much heard audio is kept at least; twice that is the most.
+    pub keep: Duration,
+    /// Makes Call-ID, tags, branches and the starts of RTP.
+    pub seed: u64,
+}
+
+impl PhoneConfig {
+    /// A phone with PCMU, telephone events, an offer in its INVITE and no faults, that answers
+    /// after 100 ms and keeps ten minutes of what it hears.
+    #[must_use]
+    pub fn new(name: &str, sip: SocketAddr, rtp: SocketAddr, target: SocketAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            sip_address: sip,
+            rtp_address: rtp,
+            target,
+            to: "100".to_owned(),
+            from: name.to_owned(),
+            headers: Vec::new(),
+            codec: Codec::Pcmu,
+            digit_mode: DigitMode::Rfc4733,
+            key_on: Duration::from_millis(100),
+            key_gap: Duration::from_millis(100),
+            offer: Offer::WithSdp,
+            answering: Answering::After(Duration::from_millis(100)),
+            faults: Faults::default(),
+            keep: Duration::from_secs(600),
+            seed: 1,
+        }
+    }
+}

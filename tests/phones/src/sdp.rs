@@ -1,0 +1,357 @@
+//! The little SDP a telephone speaks (RFC 8866, RFC 3264): one audio stream, PCMU or PCMA, and
+//! telephone events. No ICE, no SRTP, no video: other streams of an offer are refused with port 0.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::media::g711::Codec;
+
+/// The payload type a phone offers for telephone events.
+const EVENT_TYPE: u8 = 101;
+
+/// Which way audio flows, seen from the one who wrote it (RFC 8866 §6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    SendReceive,
+    SendOnly,
+    ReceiveOnly,
+    Inactive,
+}
+
+impl Direction {
+    fn attribute(self) -> &'static str {
+        match self {
+            Self::SendReceive => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::ReceiveOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    fn parse(attribute: &str) -> Option<Self> {
+        let all = [Self::SendReceive, Self::SendOnly, Self::ReceiveOnly, Self::Inactive];
+        all.into_iter().find(|direction| direction.attribute() == attribute)
+    }
+
+    fn sends(self) -> bool {
+        matches!(self, Self::SendReceive | Self::SendOnly)
+    }
+
+    fn receives(self) -> bool {
+        matches!(self, Self::SendReceive | Self::ReceiveOnly)
+    }
+
+    /// What an answerer who wants `self` may say to an offer of `offered`, RFC 3264 §6.1.
+    fn answering(self, offered: Self) -> Self {
+        match (self.sends() && offered.receives(), self.receives() && offered.sends()) {
+            (true, true) => Self::SendReceive,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::ReceiveOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+}
+
+/// What the far end described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Description {
+    address: IpAddr,
+    port: u16,
+    payload_types: Vec<u8>,
+    /// Payload types mapped to telephone-event at 8 kHz.
+    event_types: Vec<u8>,
+    direction: Direction,
+    /// The `m=` lines' kinds, to answer each with a line of its own.
+    streams: Vec<String>,
+}
+
+impl Description {
+    /// Reads a body; `None` without an audio stream or an address for it.
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let mut reader = Reader::default();
+        for line in text.lines() {
+            if let Some((kind, value)) = line.trim_end().split_once('=') {
+                reader.line(kind, value);
+            }
+        }
+        let audio = reader.audio?;
+        Some(Self {
+            address: audio.address.or(reader.address)?,
+            port: audio.port,
+            payload_types: audio.payload_types,
+            event_types: audio.event_types,
+            direction: audio.direction.or(reader.direction).unwrap_or(Direction::SendReceive),
+            streams: reader.streams,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    address: Option<IpAddr>,
+    direction: Option<Direction>,
+    streams: Vec<String>,
+    audio: Option<AudioLine>,
+    in_audio: bool,
+}
+
+#[derive(Default)]
+struct AudioLine {
+    address: Option<IpAddr>,
+    port: u16,
+    payload_types: Vec<u8>,
+    event_types: Vec<u8>,
+    direction: Option<Direction>,
+}
+
+impl Reader {
+    fn line(&mut self, kind: &str, value: &str) {
+        match kind {
+            "m" => self.stream(value),
+            "c" => {
+                let address = value.split_whitespace().nth(2).and_then(|text| text.parse().ok());
+                match &mut self.audio {
+                    Some(audio) if self.in_audio => audio.address = address,
+                    Some(_) => {}
+                    None => self.address = address,
+                }
+            }
+            "a" => self.attribute(value),
+            _ => {}
+        }
+    }
+
+    fn stream(&mut self, value: &str) {
+        self.streams.push(value.to_owned());
+        let mut words = value.split_whitespace();
+        let is_audio = words.next() == Some("audio");
+        self.in_audio = is_audio && self.audio.is_none();
+        if self.in_audio {
+            let port = words.next().and_then(|port| port.split('/').next()?.parse().ok());
+            let payload_types = words.skip(1).filter_map(|word| word.parse().ok()).collect();
+            let port = port.unwrap_or(0);
+            self.audio = Some(AudioLine { port, payload_types, ..AudioLine::default() });
+        }
+    }
+
+    fn attribute(&mut self, value: &str) {
+        let direction = Direction::parse(value);
+        let Some(audio) = &mut self.audio else {
+            self.direction = direction.or(self.direction);
+            return;
+        };
+        if !self.in_audio {
+            return;
+        }
+        audio.direction = direction.or(audio.direction);
+        let Some((number, name)) = value.strip_prefix("rtpmap:").and_then(|v| v.split_once(' '))
+        else {
+            return;
+        };
+        if name.trim().eq_ignore_ascii_case("telephone-event/8000") {
+            audio.event_types.extend(number.parse::<u8>().ok());
+        }
+    }
+}
+
+/// What both ends agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// Where audio goes; `None` while it must not be sent.
+    pub(crate) send_to: Option<SocketAddr>,
+    pub(crate) codec: Codec,
+    /// The far end's payload type of telephone events.
+    pub(crate) event_type: Option<u8>,
+}
+
+/// A phone's side of offer and answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    address: SocketAddr,
+    codec: Codec,
+    events: Events,
+    session: u32,
+    version: u32,
+    direction: Direction,
+}
+
+/// Whether a phone speaks telephone events at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Events {
+    Offered,
+    Unknown,
+}
+
+impl Terms {
+    pub(crate) fn new(address: SocketAddr, codec: Codec, events: Events, session: u32) -> Self {
+        let direction = Direction::SendReceive;
+        Self { address, codec, events, session, version: 1, direction }
+    }
+
+    /// The direction of the next offer or answer: held or open.
+    pub(crate) fn set_direction(&mut self, direction: Direction) {
+        self.direction = direction;
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// An offer of the phone's one codec, so that a test knows what it gets.
+    pub(crate) fn offer(&mut self) -> String {
+        let event_type = (self.events == Events::Offered).then_some(EVENT_TYPE);
+        let audio = self.audio_line(self.codec, event_type, self.direction);
+        self.session_lines() + &audio
+    }
+
+    /// The answer to an offer, or `None` when no codec of it is known.
+    pub(crate) fn answer(&mut self, offer: &Description) -> Option<(String, Agreed)> {
+        let agreed = self.common(offer)?;
+        let direction = self.direction.answering(offer.direction);
+        let mut text = self.session_lines();
+        let mut taken = false;
+        for stream in &offer.streams {
+            let mut words = stream.split_whitespace();
+            let kind = words.next().unwrap_or("audio");
+            if kind == "audio" && !taken {
+                taken = true;
+                text += &self.audio_line(agreed.codec, agreed.event_type, direction);
+            } else {
+                let rest: Vec<&str> = words.skip(1).collect();
+                write!(text, "m={kind} 0 {}\r\n", rest.join(" ")).expect("a String takes all");
+            }
+        }
+        Some((text, agreed))
+    }
+
+    /// What an answer to the phone's own offer comes to.
+    pub(crate) fn accept(&self, answer: &Description) -> Option<Agreed> {
+        self.common(answer)
+    }
+
+    fn common(&self, other: &Description) -> Option<Agreed> {
+        let known = |number: &u8| Codec::from_payload_type(*number);
+        let codec = other
+            .payload_types
+            .iter()
+            .filter_map(known)
+            .find(|&codec| codec == self.codec)
+            .or_else(|| other.payload_types.iter().find_map(known))?;
+        let event_type =
+            other.event_types.iter().copied().find(|number| {
+                self.events == Events::Offered && other.payload_types.contains(number)
+            });
+        // RFC 3264 §8.4: an address of zeros is the old way to hold.
+        let open = other.port != 0 && !other.address.is_unspecified();
+        let flows = self.direction == Direction::SendReceive && other.direction.receives();
+        let send_to = (open && flows).then(|| SocketAddr::new(other.address, other.port));
+        Some(Agreed { send_to, codec, event_type })
+    }
+
+    fn session_lines(&mut self) -> String {
+        let version = self.version;
+        self.version += 1;
+        let ip = self.address.ip();
+        let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
+        let session = self.session;
+        format!(
+            "v=0\r\no=- {session} {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n"
+        )
+    }
+
+    fn audio_line(&self, codec: Codec, event_type: Option<u8>, direction: Direction) -> String {
+        let (port, number) = (self.address.port(), codec.payload_type());
+        let events = event_type.map(|event| format!(" {event}")).unwrap_or_default();
+        let mut text = format!(
+            "m=audio {port} RTP/AVP {number}{events}\r\na=rtpmap:{number} {}/8000\r\n",
+            codec.name()
+        );
+        if let Some(event) = event_type {
+            let map = format!("a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n");
+            text += &map;
+        }
+        let attribute = direction.attribute();
+        text + &format!("a=ptime:20\r\na={attribute}\r\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn terms(codec: Codec, events: Events) -> Terms {
+        Terms::new("127.0.0.2:4000".parse().unwrap(), codec, events, 1)
+    }
+
+    fn read(text: &str) -> Description {
+        Description::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn offer_and_answer_agree_at_both_ends() {
+        let mut caller = terms(Codec::Pcma, Events::Offered);
+        let mut callee =
+            Terms::new("127.0.0.3:5000".parse().unwrap(), Codec::Pcmu, Events::Offered, 2);
+        let (answer, at_callee) = callee.answer(&read(&caller.offer())).unwrap();
+        let at_caller = caller.accept(&read(&answer)).unwrap();
+        assert_eq!(at_caller.codec, Codec::Pcma);
+        assert_eq!(at_callee.codec, Codec::Pcma);
+        assert_eq!(at_caller.event_type, Some(101));
+        assert_eq!(at_caller.send_to, Some("127.0.0.3:5000".parse().unwrap()));
+        assert_eq!(at_callee.send_to, Some("127.0.0.2:4000".parse().unwrap()));
+    }
+
+    #[test]
+    fn events_of_the_far_end_keep_its_number() {
+        let offer = "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 9 RTP/AVP 18 8 96\r\n\
+                     a=rtpmap:96 telephone-event/8000\r\n";
+        let (answer, agreed) = terms(Codec::Pcmu, Events::Offered).answer(&read(offer)).unwrap();
+        assert_eq!((agreed.codec, agreed.event_type), (Codec::Pcma, Some(96)));
+        assert!(answer.contains("m=audio 4000 RTP/AVP 8 96\r\n"), "{answer}");
+        let without = terms(Codec::Pcmu, Events::Unknown).answer(&read(offer)).unwrap();
+        assert_eq!(without.1.event_type, None);
+    }
+
+    #[test]
+    fn held_far_end_gets_no_audio() {
+        for hold in ["a=sendonly", "a=inactive"] {
+            let offer = format!("c=IN IP4 10.0.0.1\r\nm=audio 9 RTP/AVP 0\r\n{hold}\r\n");
+            let (answer, agreed) =
+                terms(Codec::Pcmu, Events::Unknown).answer(&read(&offer)).unwrap();
+            assert_eq!(agreed.send_to, None);
+            assert!(!answer.contains("a=sendrecv"), "{answer}");
+        }
+        let zeros = read("c=IN IP4 0.0.0.0\r\nm=audio 9 RTP/AVP 0\r\n");
+        assert_eq!(terms(Codec::Pcmu, Events::Unknown).accept(&zeros).unwrap().send_to, None);
+    }
+
+    #[test]
+    fn streams_that_are_not_audio_are_refused_in_their_place() {
+        let offer = "c=IN IP4 10.0.0.1\r\nm=video 7 RTP/AVP 34\r\nm=audio 9 RTP/AVP 0\r\n";
+        let (answer, _) = terms(Codec::Pcmu, Events::Unknown).answer(&read(offer)).unwrap();
+        let video = answer.find("m=video 0 RTP/AVP 34").unwrap();
+        assert!(video < answer.find("m=audio 4000").unwrap());
+    }
+
+    #[test]
+    fn offer_without_a_known_codec_has_no_answer() {
+        let offer = read("c=IN IP4 10.0.0.1\r\nm=audio 9 RTP/AVP 18\r\n");
+        assert_eq!(terms(Codec::Pcmu, Events::Offered).answer(&offer), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Description::parse(&body);
+        }
+
+        #[test]
+        fn no_lines_panic(lines in proptest::collection::vec("[mca]=[ -~]{0,40}", 0..10)) {
+            if let Some(offer) = Description::parse(lines.join("\r\n").as_bytes()) {
+                let _ = terms(Codec::Pcmu, Events::Offered).answer(&offer);
+            }
+        }
+    }
+}
