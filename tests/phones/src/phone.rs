@@ -1,0 +1,392 @@
+//! One test phone: signalling, media, ears, diary and story under one `handle`.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::analysis;
+use crate::config::PhoneConfig;
+use crate::log::{CallSummary, Ending, Entry, Event, Log};
+use crate::media::keypad::Keys;
+use crate::media::recorder::{Received, Recorder, sample_number};
+use crate::media::sender::{Audio, Sender, Sent};
+use crate::random::Random;
+use crate::runner::Runner;
+use crate::script::{Outcome, Script};
+use crate::sdp::Direction;
+use crate::sip::agent::{Agent, Signal};
+
+/// Which of a phone's three ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Port {
+    /// Signalling.
+    Sip,
+    /// Audio and telephone events.
+    Rtp,
+    /// One above RTP.
+    Rtcp,
+}
+
+/// What a phone can be told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Place a call.
+    Call,
+    /// Answer the call that rings.
+    Answer,
+    /// Refuse the call that rings, with a status of 300 to 699.
+    Reject(u16),
+    /// CANCEL the call that is not answered.
+    Cancel,
+    /// Hang up, cancel or decline, as the call's state asks.
+    HangUp,
+    /// re-INVITE with sendonly; nothing is sent meanwhile.
+    Hold,
+    /// re-INVITE with sendrecv.
+    Resume,
+    /// Press keys after those still in the queue.
+    Press(Keys),
+    /// Change what it says.
+    Say(Audio),
+    /// Play a story; one that is under way is dropped.
+    Run(Script),
+    /// Some phone's story has come to this mark.
+    Mark(String),
+    /// Send and hear nothing any more.
+    Vanish,
+}
+
+/// What comes into a phone.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram; anything may be in it.
+    Datagram {
+        /// The port it came to.
+        port: Port,
+        /// Where it came from.
+        source: SocketAddr,
+        /// What it holds.
+        bytes: &'a [u8],
+    },
+    /// An order.
+    Command(Command),
+    /// The time that [`Phone::poll_timeout`] named has come.
+    Timeout,
+}
+
+/// A datagram that a phone sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// The port it leaves from.
+    pub from: Port,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// A telephone with one call at a time.
+pub struct Phone {
+    pub(crate) agent: Agent,
+    pub(crate) sender: Sender,
+    pub(crate) recorder: Recorder,
+    pub(crate) log: Log,
+    pub(crate) runner: Runner,
+    pub(crate) marks: VecDeque<String>,
+    random: Random,
+    transmits: VecDeque<Transmit>,
+    keys_logged: usize,
+    plugged: Plug,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plug {
+    In,
+    Pulled,
+}
+
+impl Phone {
+    /// A phone on the hook.
+    #[must_use]
+    pub fn new(config: PhoneConfig) -> Self {
+        let mut random = Random::new(config.seed);
+        let times = (config.key_on, config.key_gap);
+        let sender = Sender::new(&config.name, config.digit_mode, times);
+        let recorder = Recorder::new(config.keep);
+        let agent = Agent::new(config, Random::new(random.next_u64()));
+        Self {
+            agent,
+            sender,
+            recorder,
+            log: Log::default(),
+            runner: Runner::default(),
+            marks: VecDeque::new(),
+            random,
+            transmits: VecDeque::new(),
+            keys_logged: 0,
+            plugged: Plug::In,
+        }
+    }
+
+    /// Applies one input at `now`, a time since the start that must not go backwards.
+    pub fn handle(&mut self, now: Duration, input: Input<'_>) {
+        if self.plugged == Plug::Pulled {
+            return;
+        }
+        match input {
+            Input::Datagram { port: Port::Sip, source, bytes } => {
+                self.agent.handle_datagram(now, source, bytes);
+            }
+            Input::Datagram { port: Port::Rtp, bytes, .. } => self.hear(now, bytes),
+            Input::Datagram { port: Port::Rtcp, .. } => self.recorder.received.rtcp += 1,
+            Input::Command(command) => self.obey(now, command),
+            Input::Timeout => {}
+        }
+        self.advance(now);
+    }
+
+    /// The next datagram to send, until `None`.
+    pub fn poll_output(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// When to call [`Phone::handle`] with [`Input::Timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        if self.plugged == Plug::Pulled {
+            return None;
+        }
+        let timers =
+            [self.agent.next_timeout(), self.sender.next_timeout(), self.runner.next_timeout()];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Marks that this phone's story has come to and that other phones must be told of.
+    pub fn poll_mark(&mut self) -> Option<String> {
+        self.marks.pop_front()
+    }
+
+    /// What the phone is made of.
+    #[must_use]
+    pub fn config(&self) -> &PhoneConfig {
+        self.agent.config()
+    }
+
+    /// Everything that happened, in order.
+    #[must_use]
+    pub fn log(&self) -> &[Entry] {
+        self.log.entries()
+    }
+
+    /// All calls, in order.
+    #[must_use]
+    pub fn calls(&self) -> &[CallSummary] {
+        self.log.calls()
+    }
+
+    /// The last call.
+    #[must_use]
+    pub fn call(&self) -> Option<&CallSummary> {
+        self.log.calls().last()
+    }
+
+    /// Whether a call is answered and not over.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.call().is_some_and(|call| call.answered_at.is_some() && call.ending.is_none())
+    }
+
+    /// Outcomes of the story's steps that wait or judge, so far.
+    #[must_use]
+    pub fn outcomes(&self) -> &[Outcome] {
+        self.runner.outcomes()
+    }
+
+    /// Whether the story is over and no message waits for an answer.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.plugged == Plug::Pulled || self.runner.is_done() && self.agent.is_quiet()
+    }
+
+    /// Notes as failed the step that the story has not got past, when nothing more will come.
+    pub fn give_up_story(&mut self, now: Duration) {
+        self.runner.give_up(now);
+    }
+
+    /// Samples of 8 kHz heard in a stretch of time; cut where the recording begins and ends.
+    #[must_use]
+    pub fn heard(&self, from: Duration, to: Duration) -> &[i16] {
+        self.recorder.heard(from, to)
+    }
+
+    /// The time of the first sample that [`Phone::heard`] gives for the same `from`.
+    #[must_use]
+    pub fn heard_from(&self, from: Duration) -> Duration {
+        self.recorder.starts_at(from)
+    }
+
+    /// The share, 0 to 1, of a stretch of time for which audio came.
+    #[must_use]
+    pub fn coverage(&self, from: Duration, to: Duration) -> f64 {
+        self.recorder.coverage(from, to)
+    }
+
+    /// Whether a tone was there in four fifths of a stretch of time.
+    #[must_use]
+    pub fn hears_tone(&self, hz: f64, from: Duration, to: Duration) -> bool {
+        let wanted = sample_number(to).saturating_sub(sample_number(from));
+        analysis::hears_tone(self.heard(from, to), wanted, hz)
+    }
+
+    /// Whether a tone was absent from a stretch of time for which audio came (four fifths of it).
+    #[must_use]
+    pub fn lacks_tone(&self, hz: f64, from: Duration, to: Duration) -> bool {
+        self.coverage(from, to) >= 0.8 && analysis::lacks_tone(self.heard(from, to), hz)
+    }
+
+    /// Loudness of a stretch of time in dB of full scale.
+    #[must_use]
+    pub fn rms_dbfs(&self, from: Duration, to: Duration) -> f64 {
+        analysis::rms_dbfs(self.heard(from, to))
+    }
+
+    /// Whether nothing was heard: digital silence, near silence, or no packets.
+    #[must_use]
+    pub fn silent(&self, from: Duration, to: Duration) -> bool {
+        analysis::is_silent(self.heard(from, to))
+    }
+
+    /// When a prompt began, if it is in this stretch of time.
+    #[must_use]
+    pub fn heard_prompt(
+        &self,
+        prompt: &analysis::Prompt,
+        from: Duration,
+        to: Duration,
+    ) -> Option<Duration> {
+        let found = prompt.find(self.heard(from, to))?;
+        let shift = crate::media::recorder::time_of(found.offset.unsigned_abs());
+        let start = self.heard_from(from);
+        Some(if found.offset < 0 { start.saturating_sub(shift) } else { start + shift })
+    }
+
+    /// Counts of what came to the RTP and RTCP ports.
+    #[must_use]
+    pub fn received(&self) -> Received {
+        self.recorder.received
+    }
+
+    /// RTP packets sent.
+    #[must_use]
+    pub fn rtp_sent(&self) -> u32 {
+        self.sender.packets()
+    }
+
+    /// Datagrams on the SIP port that were no SIP.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.agent.unreadable()
+    }
+
+    pub(crate) fn obey(&mut self, now: Duration, command: Command) {
+        match command {
+            Command::Call => self.agent.call(now),
+            Command::Answer => self.agent.answer(now),
+            Command::Reject(status) => self.agent.refuse(now, status),
+            Command::Cancel => self.agent.cancel(now),
+            Command::HangUp => self.agent.hang_up(now),
+            Command::Hold => self.agent.reinvite(now, Direction::SendOnly),
+            Command::Resume => self.agent.reinvite(now, Direction::SendReceive),
+            Command::Press(keys) => self.sender.press(&keys),
+            Command::Say(audio) => self.sender.say(audio),
+            Command::Run(script) => self.runner.start(script),
+            Command::Mark(name) => self.runner.see_mark(name),
+            Command::Vanish => self.vanish(now),
+        }
+        self.take_signals(now);
+    }
+
+    fn vanish(&mut self, now: Duration) {
+        if !self.agent.is_idle() {
+            self.log.push(now, Event::Ended(Ending::Vanished));
+        }
+        self.sender.stop();
+        self.transmits.clear();
+        self.plugged = Plug::Pulled;
+    }
+
+    fn hear(&mut self, now: Duration, bytes: &[u8]) {
+        if self.agent.is_idle() {
+            return;
+        }
+        if self.recorder.handle(now, bytes) {
+            self.log.push(now, Event::AudioReceived);
+        }
+    }
+
+    /// Does everything that is due; afterwards no timer lies in the past.
+    fn advance(&mut self, now: Duration) {
+        loop {
+            self.agent.handle_timeout(now);
+            self.take_signals(now);
+            self.sender.handle_timeout(now, self.agent.info_pending());
+            self.take_sent(now);
+            self.run_script(now);
+            self.take_signals(now);
+            self.take_transmits();
+            if self.poll_timeout().is_none_or(|next| next > now) {
+                return;
+            }
+        }
+    }
+
+    fn take_signals(&mut self, now: Duration) {
+        while let Some(signal) = self.agent.poll_signal() {
+            match signal {
+                Signal::Log(event) => {
+                    if matches!(event, Event::InviteSent { .. } | Event::InviteReceived { .. }) {
+                        self.recorder.new_call();
+                    }
+                    self.log.push(now, event);
+                }
+                Signal::Media(agreed) => self.sender.agree(now, agreed, &mut self.random),
+                Signal::Over(ending) => {
+                    self.sender.stop();
+                    self.log.push(now, Event::Ended(ending));
+                }
+            }
+        }
+    }
+
+    fn take_sent(&mut self, now: Duration) {
+        while let Some(sent) = self.sender.poll() {
+            match sent {
+                Sent::Rtp(to, bytes) => {
+                    self.transmits.push_back(Transmit { from: Port::Rtp, to, bytes });
+                }
+                Sent::Rtcp(to, bytes) => {
+                    self.transmits.push_back(Transmit { from: Port::Rtcp, to, bytes });
+                }
+                Sent::Info { key, on } => {
+                    let body =
+                        format!("Signal={}\r\nDuration={}\r\n", key.character(), on.as_millis());
+                    self.agent.info(now, "application/dtmf-relay", &body);
+                }
+            }
+        }
+        let pressed = self.sender.keys_pressed();
+        if self.sender.keys_done() && pressed > self.keys_logged {
+            let count = pressed - self.keys_logged;
+            self.keys_logged = pressed;
+            self.log.push(now, Event::KeysSent { count });
+        }
+    }
+
+    fn take_transmits(&mut self) {
+        while let Some((to, bytes)) = self.agent.poll_transmit() {
+            if self.plugged == Plug::In {
+                self.transmits.push_back(Transmit { from: Port::Sip, to, bytes });
+            }
+        }
+    }
+}
