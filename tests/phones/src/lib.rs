@@ -3,7 +3,8 @@
 //!
 //! The core is sans-IO: [`Phone::handle`] takes datagrams, commands and the passing of time,
 //! [`Phone::poll_output`] gives datagrams, [`Phone::poll_timeout`] the time of the next call. Time
-//! is a [`std::time::Duration`] since the start. A [`Switchboard`] carries many for a network.
+//! is a [`std::time::Duration`] since the start. Two drivers carry it: [`Switchboard`] for a
+//! simulated network and, with feature `udp`, [`udp::UdpDriver`] for real sockets.
 //!
 //! It shares no code with the bridge, on purpose: what judges must not repeat the judged one's
 //! mistakes.
@@ -24,6 +25,8 @@ mod sip;
 
 pub use config::{Answering, Faults, Offer, PhoneConfig};
 pub use driver::switchboard::{Packet, PhoneId, Switchboard};
+#[cfg(feature = "udp")]
+pub use driver::udp;
 pub use log::{CallSummary, Direction, Ending, Entry, Event};
 pub use media::g711::Codec;
 pub use media::keypad::{DigitMode, Keys};
