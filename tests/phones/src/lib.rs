@@ -22,6 +22,8 @@ mod runner;
 mod script;
 mod sdp;
 mod sip;
+#[cfg(feature = "cli")]
+pub mod story;
 
 pub use config::{Answering, Faults, Offer, PhoneConfig};
 pub use driver::switchboard::{Packet, PhoneId, Switchboard};
