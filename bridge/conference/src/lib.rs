@@ -1,1 +1,44 @@
-//! To be written.
+//! The conference core: calls become legs of conferences, keys become commands, everything leaves
+//! a record.
+//!
+//! [`Bridge`] is pure: [`Bridge::handle`] takes an [`Input`] at a [`partyline_model::Time`],
+//! [`Bridge::poll_output`] gives what to do, [`Bridge::poll_timeout`] says when to come back. It
+//! does not know SIP, RTP, codecs, files or clocks; `partyline-control` joins it to those that do.
+//!
+//! # Seams
+//! - Ids of legs that come in are the caller's, below [`FIRST_OUTBOUND`]; those of legs that the
+//!   bridge dials are the bridge's, from there up. No id is used twice.
+//! - After [`Output::Reject`] or [`Output::Hangup`], and after [`Input::Ended`] or
+//!   [`Input::DialFailed`], the leg is gone; inputs about it are ignored.
+//! - [`Output::Answer`] and [`Output::Dial`] come after the [`Output::Persist`] of their records
+//!   was reported durable, and never otherwise.
+//! - [`Input::Stats`] about a leg that has just ended makes one more revision of its record.
+
+#![forbid(unsafe_code)]
+
+mod arrival;
+mod bridge;
+mod call;
+mod config;
+mod dialogue;
+mod dialout;
+mod ending;
+mod event;
+mod feature;
+mod ivr;
+mod ledger;
+mod lookup;
+mod presence;
+mod question;
+mod record;
+mod recording;
+mod room;
+mod roster;
+mod session;
+mod timers;
+
+pub use bridge::{Bridge, Parts};
+pub use config::{Config, Entry};
+pub use event::{
+    Dialog, EndKind, Ended, FIRST_OUTBOUND, Input, Offered, Output, Refusal, Summary, Talk,
+};

@@ -1,0 +1,177 @@
+//! From the INVITE to the first prompt (call-flow.md D1).
+//!
+//! The open and the answered revision are on disk before the 200 OK leaves; without them the call
+//! is refused.
+
+use partyline_model::{CallId, Time};
+use partyline_secret::SecretDigits;
+
+use crate::bridge::{Bridge, Drain};
+use crate::call::{Call, Entry, Greeting, Phase, Topic};
+use crate::event::{FIRST_OUTBOUND, Offered, Output, Refusal, Talk};
+use crate::ledger::Gate;
+use crate::lookup::Admission;
+use crate::record::{Close, LegBook};
+use crate::timers::{CallTimer, Timer};
+
+use partyline_cdr_record::CloseReason;
+use partyline_dialplan::Prompt;
+
+impl Bridge {
+    /// An INVITE came: its record begins, and the call is refused or its answer prepared.
+    pub(crate) fn offered(&mut self, now: Time, id: CallId, offered: &Offered) {
+        if id >= FIRST_OUTBOUND || self.calls.contains_key(&id) {
+            return;
+        }
+        let ids = (self.new_uuid(now), self.new_leg_seq());
+        let mut book = LegBook::inbound(self.origin, ids, (now, self.clock.at(now)), offered);
+        let (admission, typed) = match self.admit(offered) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.refuse_unborn(now, id, book, refusal),
+        };
+        admission.fill(book.record_mut());
+        let open = book.revision();
+        book.answer(now);
+        let answered = book.next_revision();
+        let mut call = Call::new(Phase::Opening, book, typed);
+        call.expects_media = offered.expects_media;
+        self.calls.insert(id, call);
+        self.persist(Gate::Answer(id), vec![open, answered]);
+    }
+
+    /// Whether a call is let in, and with what.
+    fn admit(&mut self, offered: &Offered) -> Result<(Admission, SecretDigits), Refusal> {
+        let retry_after = self.config.retry_after;
+        if self.drain != Drain::Open {
+            return Err(Refusal::Draining { retry_after });
+        }
+        let admission = self.look_up_number(offered)?;
+        if self.ledger.is_failing() {
+            return Err(Refusal::NotDurable { retry_after });
+        }
+        if self.calls.len() >= self.config.max_calls {
+            return Err(Refusal::Full { retry_after });
+        }
+        let typed = self.new_digits().ok_or(Refusal::Full { retry_after })?;
+        Ok((admission, typed))
+    }
+
+    /// Refuses a call that never got a state: one closed record, nothing waits for it.
+    fn refuse_unborn(&mut self, now: Time, id: CallId, mut book: LegBook, refusal: Refusal) {
+        book.close(now, self.clock.at(now), close_of(refusal));
+        self.ledger.push(book.next_revision());
+        self.outputs.push_back(Output::Reject { call: id, refusal });
+        let summary = Box::new(book.summary(0));
+        self.outputs.push_back(Output::CallEnded { call: id, summary });
+    }
+
+    /// The records of `id` cannot be written: no call without them.
+    pub(crate) fn refuse_undurable(&mut self, now: Time, id: CallId) {
+        let refusal = Refusal::NotDurable { retry_after: self.config.retry_after };
+        self.refuse(now, id, refusal);
+    }
+
+    /// Refuses a call that has not been answered.
+    pub(crate) fn refuse(&mut self, now: Time, id: CallId, refusal: Refusal) {
+        self.release(now, id, close_of(refusal), Some(Output::Reject { call: id, refusal }));
+    }
+
+    /// The records are on disk: the 200 OK may go.
+    pub(crate) fn answer(&mut self, now: Time, id: CallId) {
+        if self.drain != Drain::Open {
+            let refusal = Refusal::Draining { retry_after: self.config.retry_after };
+            return self.refuse(now, id, refusal);
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.phase = Phase::Greeting(Greeting::default());
+        // Billing starts when the answer leaves, not when it was written down.
+        call.book.answer(now);
+        self.outputs.push_back(Output::Answer { call: id });
+        self.outputs.push_back(Output::Talk { call: id, talk: Talk::Secret });
+    }
+
+    /// The ACK came: from here the far end hears what is sent.
+    pub(crate) fn heard(&mut self, now: Time, id: CallId) {
+        let Some(greeting) = self.greeting(id) else { return };
+        if greeting.heard.is_some() {
+            return;
+        }
+        greeting.heard = Some(now);
+        self.schedule_greeting(now, id);
+        // Counted from the ACK: a leg that never sends one is the SIP stack's to give up.
+        if self.calls.get(&id).is_some_and(|call| call.expects_media) {
+            self.timers.set(Timer::Call(id, CallTimer::NoMedia), now, self.config.no_media);
+        }
+    }
+
+    /// A first sign of life came from the far end.
+    pub(crate) fn media_started(&mut self, now: Time, id: CallId) {
+        self.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
+        let Some(greeting) = self.greeting(id) else { return };
+        greeting.alive = true;
+        greeting.heard.get_or_insert(now);
+        self.schedule_greeting(now, id);
+    }
+
+    fn greeting(&mut self, id: CallId) -> Option<&mut Greeting> {
+        match &mut self.calls.get_mut(&id)?.phase {
+            Phase::Greeting(greeting) => Some(greeting),
+            Phase::Opening
+            | Phase::Entry(_)
+            | Phase::Member(_)
+            | Phase::Apart(_)
+            | Phase::Leaving(_)
+            | Phase::Callee(_) => None,
+        }
+    }
+
+    /// The first prompt begins with the first media or 400 ms after the answer was heard,
+    /// whichever is later, and after 800 ms in any case.
+    fn schedule_greeting(&mut self, now: Time, id: CallId) {
+        let (least, most) = (self.config.speak_after, self.config.speak_at_latest);
+        let Some(&mut Greeting { heard: Some(heard), alive }) = self.greeting(id) else { return };
+        let begin = heard + if alive { least } else { most };
+        self.timers.set(Timer::Call(id, CallTimer::Speak), now, begin.since(now));
+    }
+
+    /// The far end can hear: welcome it, or take what it typed ahead.
+    pub(crate) fn greet(&mut self, now: Time, id: CallId) {
+        if self.greeting(id).is_none() {
+            return;
+        }
+        let ahead = self.take_typed(id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.phase = Phase::Entry(Entry::default());
+        let Some(mut ahead) = ahead else { return self.no_memory(now, id) };
+        let tries = self.config.passcode.tries;
+        if ahead.is_empty() {
+            let prompts = vec![Prompt::Welcome, Prompt::EnterPasscode];
+            return self.ask(now, id, Topic::Passcode, tries, prompts);
+        }
+        self.ask(now, id, Topic::Passcode, tries, Vec::new());
+        while let Some(digit) = ahead.shift() {
+            self.digit(now, id, digit);
+        }
+    }
+
+    /// No sign of life came in time after the answer.
+    pub(crate) fn no_media(&mut self, now: Time, id: CallId) {
+        self.hang_up(now, id, Close::system(CloseReason::NoMedia));
+    }
+
+    /// The far end is given up: charged until its last sign of life.
+    pub(crate) fn media_silent(&mut self, now: Time, id: CallId, since: Time) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.book.ended_at(since.min(now));
+        self.lose(now, id, Close::system(CloseReason::NoMedia));
+    }
+}
+
+/// What the record of a refused call says.
+fn close_of(refusal: Refusal) -> Close {
+    Close {
+        status: Some(refusal.sip_status()),
+        q850: Some(refusal.q850()),
+        ..Close::system(refusal.reason())
+    }
+}

@@ -1,0 +1,330 @@
+//! The conference core: takes inputs, hands each to the module of the call's phase, keeps what
+//! they all need. It decides nothing about calls itself.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use partyline_cdr_record::{Origin, Quality, Record};
+use partyline_dialplan::{Plan, Prompt};
+use partyline_directory::Snapshot;
+use partyline_model::{
+    CallId, ConferenceId, IdSource, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
+};
+use partyline_secret::{SecretDigits, Vault};
+
+use crate::call::Call;
+use crate::config::Config;
+use crate::event::{FIRST_OUTBOUND, Input, Output};
+use crate::ledger::{Gate, Ledger};
+use crate::record::{Clock, Close, Event, LegBook};
+use crate::room::Room;
+use crate::timers::{CallTimer, RoomTimer, Timer, Timers};
+
+/// What a bridge is made of, beside its configuration.
+pub struct Parts {
+    /// Which run of which node it is; goes into every record.
+    pub origin: Origin,
+    /// What the wall clock read at [`Time::ZERO`].
+    pub start: WallTime,
+    /// Where record ids come from.
+    pub random: Box<dyn IdSource>,
+    /// Where typed digits live.
+    pub vault: Vault,
+    /// Accounts, conferences, passcodes.
+    pub snapshot: Arc<Snapshot>,
+    /// Which numbers may be called.
+    pub plan: Arc<Plan>,
+}
+
+/// All calls and all conferences of a node.
+///
+/// Pure: it is told the time and what happened, and says what to do. Feed [`Bridge::handle`], then
+/// drain [`Bridge::poll_output`], then wait until [`Bridge::poll_timeout`] at most.
+pub struct Bridge {
+    pub(crate) config: Config,
+    pub(crate) origin: Origin,
+    pub(crate) clock: Clock,
+    random: Box<dyn IdSource>,
+    vault: Vault,
+    pub(crate) directory: Arc<Snapshot>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    /// Legs that have just ended, whose measurements may still come.
+    pub(crate) ended: BTreeMap<CallId, LegBook>,
+    pub(crate) rooms: BTreeMap<RoomId, Room>,
+    /// The room that a leg of a conference joins. Not one that is closing.
+    pub(crate) sessions: BTreeMap<ConferenceId, RoomId>,
+    pub(crate) timers: Timers,
+    pub(crate) ledger: Ledger,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Legs whose state changed since the media plane was told.
+    pub(crate) touched: BTreeSet<CallId>,
+    /// Conferences whose last leg has just left, and how it ended.
+    pub(crate) emptied: Vec<(RoomId, Close)>,
+    pub(crate) drain: Drain,
+    leg_seq: u64,
+    next_call: u32,
+    next_room: u32,
+    next_playback: u32,
+    next_recording: u32,
+}
+
+/// Whether the bridge is going down for service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// It is not.
+    Open,
+    /// It is, and calls are up or records on their way.
+    Draining,
+    /// It is, and has said that it is empty.
+    Drained,
+}
+
+impl Bridge {
+    /// A bridge without calls.
+    pub fn new(config: Config, parts: Parts) -> Self {
+        Self {
+            config,
+            origin: parts.origin,
+            clock: Clock::new(parts.start),
+            random: parts.random,
+            vault: parts.vault,
+            directory: parts.snapshot,
+            plan: parts.plan,
+            calls: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            timers: Timers::default(),
+            ledger: Ledger::default(),
+            outputs: VecDeque::new(),
+            touched: BTreeSet::new(),
+            emptied: Vec::new(),
+            drain: Drain::Open,
+            leg_seq: 0,
+            next_call: FIRST_OUTBOUND.0,
+            next_room: 0,
+            next_playback: 0,
+            next_recording: 0,
+        }
+    }
+
+    /// Applies one input at `now`, which must not go backwards. Deadlines that have passed come
+    /// first, so that a late caller of `handle` changes nothing.
+    ///
+    /// An input about a call, token or recording that does not exist (any more) is ignored: the
+    /// far end, the media plane and the disk answer in their own time.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            self.expire(now, timer);
+            self.close_empty_rooms(now);
+        }
+        self.apply(now, input);
+        self.close_empty_rooms(now);
+        self.settle();
+        if let Some((token, records)) = self.ledger.offer_queued() {
+            self.outputs.push_back(Output::Persist { token, records });
+        }
+        let empty = self.calls.is_empty() && self.ended.is_empty() && self.ledger.is_empty();
+        if self.drain == Drain::Draining && empty {
+            self.drain = Drain::Drained;
+            self.outputs.push_back(Output::Drained);
+        }
+    }
+
+    /// The next thing to do, until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Bridge::handle`] with [`Input::Timeout`] at the latest.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Legs that are up, for a gauge.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Conferences in session, for a gauge.
+    pub fn conferences(&self) -> usize {
+        self.rooms.len()
+    }
+
+    fn apply(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Offered { call, offered } => self.offered(now, call, &offered),
+            Input::Confirmed { call } => self.heard(now, call),
+            Input::MediaStarted { call } => self.media_started(now, call),
+            Input::MediaSilent { call, since } => self.media_silent(now, call, since),
+            Input::Durable { token } => self.durable(now, token),
+            Input::NotDurable { token } => self.not_durable(now, token),
+            Input::Digit { call, digit } => self.digit(now, call, digit),
+            Input::PlaybackDone { call, playback } => self.playback_done(now, call, playback),
+            Input::RoomPlaybackDone { room, playback } => self.farewell_played(now, room, playback),
+            Input::Ended { call, ended } => self.ended(now, call, ended),
+            Input::Ringing { call } => self.callee_rings(now, call),
+            Input::Answered { call, dialog } => self.callee_answered(now, call, &dialog),
+            Input::DialFailed { call, status, q850 } => self.callee_failed(now, call, status, q850),
+            Input::Stats { call, quality } => self.measured(call, *quality),
+            Input::RecordingFailed { recording } => self.recording_failed(now, recording),
+            Input::Directory(snapshot) => self.directory = snapshot,
+            Input::WallClock(wall) => self.clock.set(now, wall),
+            Input::Drain => self.begin_drain(now),
+            Input::Timeout => {}
+        }
+    }
+
+    fn expire(&mut self, now: Time, timer: Timer) {
+        match timer {
+            Timer::Call(call, timer) => match timer {
+                CallTimer::Speak => self.greet(now, call),
+                CallTimer::NoMedia => self.no_media(now, call),
+                CallTimer::Key => self.no_key(now, call),
+                CallTimer::Playback => self.spoken(now, call),
+                CallTimer::HoldThanks => self.thank(now, call),
+                CallTimer::HoldLimit => self.hold_timeout(now, call),
+                CallTimer::Ring => self.callee_does_not_answer(now, call),
+                CallTimer::PrivateReminder => self.remind(now, call),
+                CallTimer::Stats => drop(self.ended.remove(&call)),
+            },
+            Timer::Room(room, timer) => match timer {
+                RoomTimer::AloneMusic => self.alone_music(now, room),
+                RoomTimer::AloneLimit => self.alone_timeout(now, room),
+                RoomTimer::LostModerator => self.moderator_is_lost(now, room),
+                RoomTimer::Ending => self.ending_is_over(now, room),
+                RoomTimer::TenMinutesLeft => self.warn_room(room, Prompt::EndingInTenMinutes),
+                RoomTimer::OneMinuteLeft => self.warn_room(room, Prompt::EndingInOneMinute),
+                RoomTimer::MaxDuration => self.max_duration(now, room),
+                RoomTimer::Farewell | RoomTimer::Pace => self.hang_up_group(now, room),
+            },
+            Timer::Persist => {
+                if let Some((token, records)) = self.ledger.offer_refused() {
+                    self.outputs.push_back(Output::Persist { token, records });
+                }
+            }
+        }
+    }
+
+    fn durable(&mut self, now: Time, token: u64) {
+        match self.ledger.durable(token) {
+            Some(Gate::Answer(call)) => self.answer(now, call),
+            Some(Gate::Dial(call)) => self.dial(now, call),
+            Some(Gate::Bridge(call)) => self.greet_callee(now, call),
+            Some(Gate::Nothing) | None => {}
+        }
+    }
+
+    fn not_durable(&mut self, now: Time, token: u64) {
+        match self.ledger.not_durable(token) {
+            Some(Gate::Answer(call)) => self.refuse_undurable(now, call),
+            Some(Gate::Dial(call) | Gate::Bridge(call)) => self.drop_undurable(now, call),
+            Some(Gate::Nothing) => {
+                self.timers.set(Timer::Persist, now, self.config.persist_retry);
+            }
+            None => {}
+        }
+    }
+
+    fn measured(&mut self, id: CallId, quality: Quality) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.book.measured(quality);
+        } else if let Some(mut book) = self.ended.remove(&id) {
+            self.timers.cancel_call(id);
+            book.measured(quality);
+            self.ledger.push(book.next_revision());
+        }
+    }
+}
+
+/// What all modules use.
+impl Bridge {
+    /// Offers `records` to the disk; `gate` waits for them. Earlier ones go first.
+    pub(crate) fn persist(&mut self, gate: Gate, records: Vec<Record>) {
+        if let Some((token, records)) = self.ledger.offer_queued() {
+            self.outputs.push_back(Output::Persist { token, records });
+        }
+        let (token, records) = self.ledger.offer(gate, records);
+        self.outputs.push_back(Output::Persist { token, records });
+    }
+
+    /// Writes an event of `call`, in the sequence of its session if it is in one.
+    pub(crate) fn event(&mut self, now: Time, call: CallId, event: Event) {
+        let Some(call) = self.calls.get_mut(&call) else { return };
+        let room = call.room().and_then(|room| self.rooms.get_mut(&room));
+        let session = room.map(|room| room.book.next_event());
+        self.ledger.push(call.book.event(now, session, event));
+    }
+
+    /// Plays `prompts` to `call`, in place of what plays to it.
+    pub(crate) fn speak(&mut self, now: Time, call: CallId, prompts: Vec<Prompt>) {
+        self.next_playback = self.next_playback.wrapping_add(1);
+        let playback = PlaybackId(self.next_playback);
+        let Some(state) = self.calls.get_mut(&call) else { return };
+        state.speaking = Some(playback);
+        self.timers.set(Timer::Call(call, CallTimer::Playback), now, self.config.playback_guard);
+        self.outputs.push_back(Output::Play { call, playback, prompts });
+        self.touch(call);
+    }
+
+    /// Stops what plays to `call`.
+    pub(crate) fn hush(&mut self, call: CallId) {
+        let Some(state) = self.calls.get_mut(&call) else { return };
+        if state.speaking.take().is_some() {
+            self.timers.cancel(Timer::Call(call, CallTimer::Playback));
+            self.outputs.push_back(Output::StopPlay { call });
+            self.touch(call);
+        }
+    }
+
+    /// Plays `prompts` to everybody in the mix of `room`.
+    pub(crate) fn announce(&mut self, room: RoomId, prompts: Vec<Prompt>) -> PlaybackId {
+        self.next_playback = self.next_playback.wrapping_add(1);
+        let playback = PlaybackId(self.next_playback);
+        self.outputs.push_back(Output::PlayRoom { room, playback, prompts });
+        playback
+    }
+
+    /// A new record id.
+    pub(crate) fn new_uuid(&mut self, now: Time) -> Uuid {
+        Uuid::v7(self.clock.at(now), self.random.next_u128())
+    }
+
+    /// The next number of a leg in this run.
+    pub(crate) const fn new_leg_seq(&mut self) -> u64 {
+        self.leg_seq += 1;
+        self.leg_seq
+    }
+
+    /// An id for a leg that the bridge dials; `None` when all have been used.
+    pub(crate) fn new_call(&mut self) -> Option<CallId> {
+        let call = CallId(self.next_call);
+        self.next_call = self.next_call.checked_add(1)?;
+        Some(call)
+    }
+
+    /// An id for a mix.
+    pub(crate) const fn new_room(&mut self) -> RoomId {
+        self.next_room += 1;
+        RoomId(self.next_room)
+    }
+
+    /// An id for a recording.
+    pub(crate) const fn new_recording(&mut self) -> RecordingId {
+        self.next_recording += 1;
+        RecordingId(self.next_recording)
+    }
+
+    /// An empty place for digits; `None` when there is no memory that may hold them.
+    pub(crate) fn new_digits(&mut self) -> Option<SecretDigits> {
+        self.vault.digits().ok()
+    }
+
+    /// What `call` has typed; it goes on with an empty place.
+    pub(crate) fn take_typed(&mut self, call: CallId) -> Option<SecretDigits> {
+        let fresh = self.vault.digits().ok()?;
+        let call = self.calls.get_mut(&call)?;
+        Some(std::mem::replace(&mut call.typed, fresh))
+    }
+}

@@ -1,0 +1,257 @@
+//! One leg as the conference sees it: its phase, what it is asked, what plays to it.
+//!
+//! Data only; what an input does to it is in the module of the phase.
+
+use partyline_cdr_record::{Direction, Reference};
+use partyline_dialplan::star::{Command, Matcher, Menu};
+use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, Role, RoomId, Time};
+use partyline_secret::SecretDigits;
+
+use crate::event::Talk;
+use crate::record::{Close, LegBook};
+
+/// One leg, from its INVITE to its end.
+pub(crate) struct Call {
+    pub(crate) phase: Phase,
+    pub(crate) book: LegBook,
+    /// What its passcode, or the moderator who dialled it, lets it into.
+    pub(crate) grant: Option<Grant>,
+    /// What it is asked; its keys answer that before anything else.
+    pub(crate) question: Option<Question>,
+    /// What it has typed in answer, or ahead of the first question. Wiped when it is classified.
+    pub(crate) typed: SecretDigits,
+    /// The prompt that plays to it.
+    pub(crate) speaking: Option<PlaybackId>,
+    /// What the media plane was told last.
+    pub(crate) told: Presence,
+    /// The last command and when: the same one right after is one key press seen twice.
+    pub(crate) last_command: Option<(Command, Time)>,
+    /// Whether the far end said that it sends media.
+    pub(crate) expects_media: bool,
+    /// Keys pressed in the conference outside any code. Which they were is not kept.
+    pub(crate) stray_digits: u32,
+}
+
+impl Call {
+    pub(crate) const fn new(phase: Phase, book: LegBook, typed: SecretDigits) -> Self {
+        Self {
+            phase,
+            book,
+            grant: None,
+            question: None,
+            typed,
+            speaking: None,
+            told: Presence::SILENT,
+            last_command: None,
+            expects_media: false,
+            stray_digits: 0,
+        }
+    }
+
+    /// The conference in session that the leg is in.
+    pub(crate) const fn room(&self) -> Option<RoomId> {
+        match &self.phase {
+            Phase::Member(member) | Phase::Apart(Apart { member, .. }) => Some(member.room),
+            Phase::Opening
+            | Phase::Greeting(_)
+            | Phase::Entry(_)
+            | Phase::Leaving(_)
+            | Phase::Callee(_) => None,
+        }
+    }
+
+    /// Whether the bridge called it.
+    pub(crate) fn is_outbound(&self) -> bool {
+        self.book.record().direction == Direction::Out
+    }
+
+    /// Whether its keys may be a secret before they are classified.
+    pub(crate) fn types_a_secret(&self) -> bool {
+        matches!(
+            self.question,
+            Some(Question {
+                topic: Topic::NewSecurity | Topic::NewSecurityAgain(_) | Topic::Security,
+                ..
+            })
+        )
+    }
+}
+
+/// Where a leg is in the call flow.
+pub(crate) enum Phase {
+    /// It came in; its first revisions are on their way to disk.
+    Opening,
+    /// The 200 OK went out; the first prompt waits until the far end can hear it.
+    Greeting(Greeting),
+    /// It answers the questions that lead to a conference.
+    Entry(Entry),
+    /// It is of a conference: waiting or in the mix, as the room's state says.
+    Member(Member),
+    /// It is of a conference, and aside to call somebody.
+    Apart(Apart),
+    /// It hears its last prompt and is hung up after it.
+    Leaving(Close),
+    /// The bridge dialled it for a moderator, who has not brought it into the conference.
+    Callee(Callee),
+}
+
+/// Waiting to be heard (call-flow.md D1.4).
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Greeting {
+    /// When the far end was known to have our answer: by its ACK or its first media.
+    pub(crate) heard: Option<Time>,
+    /// Whether a sign of life came.
+    pub(crate) alive: bool,
+}
+
+/// What is settled on the way into a conference.
+#[derive(Default)]
+pub(crate) struct Entry {
+    /// The reference number was asked for, whatever came of it.
+    pub(crate) referred: bool,
+    /// The one that was given.
+    pub(crate) reference: Option<Reference>,
+    /// The security passcode was given.
+    pub(crate) verified: bool,
+    /// The leg was told that the conference is recorded.
+    pub(crate) noticed: bool,
+}
+
+/// What a leg may enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) account: AccountId,
+    pub(crate) conference: ConferenceId,
+    pub(crate) role: Role,
+}
+
+/// A leg of a conference.
+pub(crate) struct Member {
+    pub(crate) room: RoomId,
+    pub(crate) muted: bool,
+    pub(crate) keys: Matcher,
+}
+
+impl Member {
+    pub(crate) const fn new(room: RoomId, role: Role) -> Self {
+        Self { room, muted: false, keys: Matcher::new(Menu::Room(role)) }
+    }
+}
+
+/// A moderator aside with a call of its own (call-flow.md D8).
+pub(crate) struct Apart {
+    /// What it comes back to.
+    pub(crate) member: Member,
+    pub(crate) stage: Stage,
+    pub(crate) keys: Matcher,
+}
+
+/// How far a moderator's call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The number is asked for.
+    Number,
+    /// The call is on its way: not yet in private with the callee.
+    Calling(CallId),
+    /// In private with the callee, in a mix of their own.
+    Talking(CallId, RoomId),
+}
+
+impl Stage {
+    /// The callee, once there is one.
+    pub(crate) const fn callee(self) -> Option<CallId> {
+        match self {
+            Self::Number => None,
+            Self::Calling(callee) | Self::Talking(callee, _) => Some(callee),
+        }
+    }
+}
+
+/// A leg dialled for a moderator.
+pub(crate) struct Callee {
+    /// The moderator's leg.
+    pub(crate) by: CallId,
+    pub(crate) stage: CalleeStage,
+}
+
+/// How far the callee has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CalleeStage {
+    /// Its open record is on its way to disk; no INVITE before it is there.
+    Opening,
+    /// The INVITE went out.
+    Dialled,
+    /// It answered; nobody hears it before that is on disk.
+    Recording,
+    /// It hears why it was called.
+    Greeted,
+    /// It talks to the moderator in this mix.
+    Talking(RoomId),
+}
+
+/// Something a leg is asked.
+pub(crate) struct Question {
+    pub(crate) topic: Topic,
+    /// Tries left, this one among them.
+    pub(crate) tries: u8,
+}
+
+/// What a leg is asked.
+pub(crate) enum Topic {
+    /// Its conference passcode.
+    Passcode,
+    /// A reference number.
+    Reference(Asked),
+    /// Whether this is the right reference number.
+    ReadBack(Asked, Reference),
+    /// The conference's security passcode.
+    Security,
+    /// A security passcode for the conference (`*92`).
+    NewSecurity,
+    /// The same once more; holds the first.
+    NewSecurityAgain(SecretDigits),
+    /// Whether to record.
+    ConfirmRecord,
+    /// Whether to end the conference.
+    ConfirmEnd,
+    /// A number to call.
+    Number,
+}
+
+impl Topic {
+    /// Whether one key answers it.
+    pub(crate) const fn takes_one_key(&self) -> bool {
+        match self {
+            Self::ReadBack(..) | Self::ConfirmRecord | Self::ConfirmEnd => true,
+            Self::Passcode
+            | Self::Reference(_)
+            | Self::Security
+            | Self::NewSecurity
+            | Self::NewSecurityAgain(_)
+            | Self::Number => false,
+        }
+    }
+}
+
+/// On what occasion a reference number is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// On joining.
+    OnEntry,
+    /// By `*91`.
+    ByStar,
+}
+
+/// What the media plane is to do with a leg: a pure function of the leg's and its room's state
+/// ([`crate::presence`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Presence {
+    pub(crate) mix: Option<RoomId>,
+    pub(crate) music: bool,
+    pub(crate) talk: Talk,
+}
+
+impl Presence {
+    /// How a leg begins.
+    pub(crate) const SILENT: Self = Self { mix: None, music: false, talk: Talk::Secret };
+}

@@ -1,0 +1,414 @@
+//! `*1`: a moderator calls somebody, talks in private, and brings both in or comes back alone
+//! (call-flow.md D8).
+//!
+//! The callee's leg has a record of its own, before its INVITE goes out; nobody hears the callee
+//! before the record says that it answered.
+
+use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode, FeatureDetail, ReleaseBy};
+use partyline_dialplan::Prompt;
+use partyline_dialplan::star::{Command, Match, Matcher, Menu};
+use partyline_model::{CallId, Digit, Number, Role, Time};
+
+use crate::bridge::Bridge;
+use crate::call::{Apart, Call, Callee, CalleeStage, Entry, Grant, Phase, Stage, Topic};
+use crate::event::{Dialog, Output};
+use crate::ledger::Gate;
+use crate::record::{Close, Event, LegBook, Place};
+use crate::timers::{CallTimer, Timer};
+
+/// Why a call is not made.
+struct Refused {
+    prompt: Prompt,
+    number: Option<Number>,
+}
+
+/// Asking for the number.
+impl Bridge {
+    /// `*1`: the moderator goes aside and is asked for a number.
+    pub(crate) fn dial_code(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(grant) = call.grant else { return };
+        let bought = self.directory.account(grant.account);
+        if !bought.is_some_and(|account| account.entitlements.dial_out.is_enabled()) {
+            let why = DenyReason::Entitlement;
+            return self.deny(now, id, Command::DialOut, why, Prompt::DialBarred);
+        }
+        let phase = std::mem::replace(&mut call.phase, Phase::Opening);
+        let Phase::Member(member) = phase else {
+            call.phase = phase;
+            return;
+        };
+        let room = member.room;
+        let keys = Matcher::new(Menu::DialOut);
+        call.phase = Phase::Apart(Apart { member, stage: Stage::Number, keys });
+        call.book.move_to(Place::Private, now);
+        self.watch_alone(now, room);
+        let tries = self.config.dial.tries;
+        self.ask(now, id, Topic::Number, tries, vec![Prompt::DialNumber]);
+    }
+
+    /// A number was typed.
+    pub(crate) fn number_typed(&mut self, now: Time, id: CallId, tries: u8) {
+        let typed = self.take_typed(id).filter(|typed| !typed.is_empty());
+        let Some(typed) = typed else { return self.number_given_up(now, id) };
+        let Some(grant) = self.calls.get(&id).and_then(|call| call.grant) else { return };
+        match self.check_number(grant, &typed.reveal()) {
+            Ok(number) => self.place_call(now, id, grant, number),
+            Err(Refused { prompt: Prompt::DialInvalidNumber, .. }) if tries > 1 => {
+                let prompts = vec![Prompt::DialInvalidNumber, Prompt::DialNumber];
+                self.ask(now, id, Topic::Number, tries - 1, prompts);
+            }
+            Err(Refused { prompt, number }) => {
+                let detail = number.map_or(FeatureDetail::None, FeatureDetail::Number);
+                let event = Event::of(FeatureCode::DialoutBarred, Command::DialOut);
+                self.event(now, id, event.denied(DenyReason::Policy).with(detail));
+                self.come_back(now, id, prompt);
+            }
+        }
+    }
+
+    /// The rules in their order: never to be called, then not from this account, then not now.
+    fn check_number(&self, grant: Grant, typed: &str) -> Result<Number, Refused> {
+        let barred = Refused { prompt: Prompt::DialBarred, number: None };
+        let Some(account) = self.directory.account(grant.account) else { return Err(barred) };
+        let number = match self.plan.classify(typed, &account.country_code) {
+            Ok(outbound) => outbound.number,
+            Err(barred) => return Err(Refused { prompt: barred.prompt(), number: None }),
+        };
+        let policy = &account.entitlements.dial_out;
+        let refused = |prompt| Refused { prompt, number: Some(number) };
+        if !policy.allows(&number) {
+            return Err(refused(Prompt::DialBarred));
+        }
+        let called = self.calls.values().filter(|call| {
+            let conference = call.grant.map(|grant| grant.conference);
+            call.is_outbound() && conference == Some(grant.conference)
+        });
+        if called.count() >= usize::from(policy.max_concurrent) {
+            return Err(refused(Prompt::DialLimit));
+        }
+        Ok(number)
+    }
+
+    /// The moderator did not give a number.
+    pub(crate) fn number_given_up(&mut self, now: Time, id: CallId) {
+        self.event(now, id, Event::of(FeatureCode::DialoutStart, Command::DialOut).failed());
+        self.rejoin(now, id);
+        self.speak(now, id, vec![Prompt::Cancelled, Prompt::BackInConference]);
+    }
+
+    /// The call was not made or not answered: says why, and puts the moderator back.
+    fn come_back(&mut self, now: Time, id: CallId, why: Prompt) {
+        self.rejoin(now, id);
+        self.speak(now, id, vec![why, Prompt::DialAgain]);
+    }
+}
+
+/// The call.
+impl Bridge {
+    fn place_call(&mut self, now: Time, by: CallId, grant: Grant, number: Number) {
+        let made = self.new_call().zip(self.new_digits());
+        let Some((callee, typed)) = made else {
+            return self.come_back(now, by, Prompt::DialFailed);
+        };
+        let ids = (self.new_uuid(now), self.new_leg_seq());
+        let at = (now, self.clock.at(now));
+        let Some(moderator) = self.calls.get_mut(&by) else { return };
+        let Phase::Apart(apart) = &mut moderator.phase else { return };
+        apart.stage = Stage::Calling(callee);
+        let book = LegBook::outbound(self.origin, ids, at, &moderator.book, number);
+        let (leg_id, open) = (book.leg_id(), book.revision());
+        let phase = Phase::Callee(Callee { by, stage: CalleeStage::Opening });
+        let mut call = Call::new(phase, book, typed);
+        call.grant = Some(Grant { role: Role::Participant, ..grant });
+        self.calls.insert(callee, call);
+        let event = Event::of(FeatureCode::DialoutStart, Command::DialOut).about(leg_id);
+        self.event(now, by, event.with(FeatureDetail::Number(number)));
+        self.persist(Gate::Dial(callee), vec![open]);
+        self.speak(now, by, vec![Prompt::DialCalling]);
+    }
+
+    /// The open record of `id` is on disk: the INVITE may go.
+    pub(crate) fn dial(&mut self, now: Time, id: CallId) {
+        let Some(by) = self.next_stage(id, CalleeStage::Opening, CalleeStage::Dialled) else {
+            return;
+        };
+        let Some(call) = self.calls.get(&id) else { return };
+        let Some(number) = call.book.record().dialed_number else { return };
+        let account = call.grant.and_then(|grant| self.directory.account(grant.account));
+        let caller_id = account.and_then(|account| account.caller_id);
+        self.timers.set(Timer::Call(id, CallTimer::Ring), now, self.config.ring);
+        self.outputs.push_back(Output::Dial { call: id, by, number, caller_id });
+    }
+
+    /// The callee's telephone rings.
+    pub(crate) fn callee_rings(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Phase::Callee(Callee { by, stage: CalleeStage::Dialled }) = call.phase else { return };
+        let leg_id = call.book.leg_id();
+        if call.book.rings(now) {
+            self.event(now, by, Event::new(FeatureCode::DialoutRinging).about(leg_id));
+        }
+    }
+
+    /// The callee answered.
+    pub(crate) fn callee_answered(&mut self, now: Time, id: CallId, dialog: &Dialog) {
+        let Some(by) = self.next_stage(id, CalleeStage::Dialled, CalleeStage::Recording) else {
+            return;
+        };
+        self.timers.cancel(Timer::Call(id, CallTimer::Ring));
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.book.name(dialog);
+        call.book.answer(now);
+        let (leg_id, answered) = (call.book.leg_id(), call.book.next_revision());
+        self.event(now, by, Event::new(FeatureCode::DialoutAnswered).about(leg_id));
+        self.persist(Gate::Bridge(id), vec![answered]);
+    }
+
+    /// The answer is on disk: the callee hears why it was called.
+    pub(crate) fn greet_callee(&mut self, now: Time, id: CallId) {
+        if self.next_stage(id, CalleeStage::Recording, CalleeStage::Greeted).is_some() {
+            self.speak(now, id, vec![Prompt::CalleeHold]);
+        }
+    }
+
+    /// The callee knows why: it and the moderator talk in private.
+    pub(crate) fn connect(&mut self, now: Time, id: CallId) {
+        let mix = self.new_room();
+        let talking = CalleeStage::Talking(mix);
+        let Some(by) = self.next_stage(id, CalleeStage::Greeted, talking) else { return };
+        if let Some(apart) = self.apart_mut(by) {
+            apart.stage = Stage::Talking(id, mix);
+        }
+        self.touch(by);
+        self.speak(now, by, vec![Prompt::DialAddOrReturn]);
+        self.await_decision(now, by);
+    }
+
+    /// Takes a callee from one stage to the next; its moderator, or `None` when it is not there.
+    fn next_stage(&mut self, id: CallId, from: CalleeStage, to: CalleeStage) -> Option<CallId> {
+        let Phase::Callee(callee) = &mut self.calls.get_mut(&id)?.phase else { return None };
+        if callee.stage != from {
+            return None;
+        }
+        callee.stage = to;
+        let by = callee.by;
+        self.touch(id);
+        Some(by)
+    }
+
+    fn apart_mut(&mut self, id: CallId) -> Option<&mut Apart> {
+        match &mut self.calls.get_mut(&id)?.phase {
+            Phase::Apart(apart) => Some(apart),
+            Phase::Opening
+            | Phase::Greeting(_)
+            | Phase::Entry(_)
+            | Phase::Member(_)
+            | Phase::Leaving(_)
+            | Phase::Callee(_) => None,
+        }
+    }
+}
+
+/// The moderator's keys meanwhile.
+impl Bridge {
+    /// A key of a moderator that is aside.
+    pub(crate) fn aside_key(&mut self, now: Time, id: CallId, digit: Digit) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Phase::Apart(apart) = &mut call.phase else { return };
+        let (stage, found) = (apart.stage, apart.keys.push(digit));
+        if found == Match::Ignored {
+            call.stray_digits = call.stray_digits.saturating_add(1);
+        }
+        if let Stage::Talking(..) = stage {
+            self.await_decision(now, id);
+        }
+        match (found, stage) {
+            (Match::Pending, _) => {
+                self.hush(id);
+                self.await_code(now, id);
+            }
+            (Match::Command(Command::BringBoth), Stage::Talking(callee, _)) => {
+                self.bring_both(now, id, callee)
+            }
+            (
+                Match::Command(Command::ReturnAlone),
+                Stage::Calling(callee) | Stage::Talking(callee, _),
+            ) => {
+                self.return_alone(now, id, callee);
+            }
+            (Match::Command(_), _) => self.speak(now, id, vec![Prompt::NotAvailableYet]),
+            // Other codes are ignored here, as are bare keys.
+            (Match::Ignored | Match::Unknown, _) => {}
+        }
+    }
+
+    /// `*2`: both come into the conference.
+    fn bring_both(&mut self, now: Time, id: CallId, callee: CallId) {
+        self.rejoin(now, id);
+        let Some(call) = self.calls.get_mut(&callee) else { return };
+        // The moderator vouches for it; it is asked for nothing.
+        call.phase = Phase::Entry(Entry { referred: true, verified: true, ..Entry::default() });
+        let leg_id = call.book.leg_id();
+        self.touch(callee);
+        self.event(
+            now,
+            id,
+            Event::of(FeatureCode::DialoutJoined, Command::BringBoth).about(leg_id),
+        );
+        self.speak(now, id, vec![Prompt::BackInConference]);
+        self.advance(now, callee);
+    }
+
+    /// `*3`: the moderator comes back, and the callee is dropped, ringing or talking.
+    fn return_alone(&mut self, now: Time, id: CallId, callee: CallId) {
+        let leg_id = self.calls.get(&callee).map(|call| call.book.leg_id());
+        let mut event = Event::of(FeatureCode::DialoutDropped, Command::ReturnAlone);
+        event.target = leg_id;
+        self.event(now, id, event);
+        self.rejoin(now, id);
+        self.hang_up(now, callee, Close::moderator(CloseReason::Normal));
+        self.speak(now, id, vec![Prompt::BackInConference]);
+    }
+
+    /// A private talk goes on without a decision.
+    pub(crate) fn remind(&mut self, now: Time, id: CallId) {
+        if matches!(self.apart_mut(id), Some(Apart { stage: Stage::Talking(..), .. })) {
+            self.speak(now, id, vec![Prompt::DialAddOrReturn]);
+            self.await_decision(now, id);
+        }
+    }
+
+    fn await_decision(&mut self, now: Time, id: CallId) {
+        let reminder = Timer::Call(id, CallTimer::PrivateReminder);
+        self.timers.set(reminder, now, self.config.private_reminder);
+    }
+}
+
+/// When the callee does not come, or goes.
+impl Bridge {
+    /// The callee did not answer.
+    pub(crate) fn callee_failed(&mut self, now: Time, id: CallId, status: u16, q850: Option<u8>) {
+        let Some(Phase::Callee(Callee { by, .. })) = self.calls.get(&id).map(|call| &call.phase)
+        else {
+            return;
+        };
+        let (by, failure) = (*by, Failure::of(status));
+        self.report_failure(now, by, id, failure, status);
+        let q850 = q850.or(Some(partyline_cdr_record::q850_from_sip(status)));
+        let (reason, release) = failure.close();
+        self.release(now, id, Close { reason, by: release, status: Some(status), q850 }, None);
+    }
+
+    /// The callee's telephone rang for too long.
+    pub(crate) fn callee_does_not_answer(&mut self, now: Time, id: CallId) {
+        let Some(Phase::Callee(Callee { by, .. })) = self.calls.get(&id).map(|call| &call.phase)
+        else {
+            return;
+        };
+        let by = *by;
+        self.report_failure(now, by, id, Failure::NoAnswer, 487);
+        let close =
+            Close { status: Some(487), q850: Some(19), ..Close::system(CloseReason::Normal) };
+        self.hang_up(now, id, close);
+    }
+
+    /// The callee's records cannot be written: no call without them.
+    pub(crate) fn drop_undurable(&mut self, now: Time, id: CallId) {
+        let Some(Phase::Callee(Callee { by, stage })) = self.calls.get(&id).map(|call| &call.phase)
+        else {
+            return;
+        };
+        let (by, stage) = (*by, *stage);
+        self.report_failure(now, by, id, Failure::Other, 503);
+        let close = Close::system(CloseReason::Internal);
+        match stage {
+            // Nobody else knows of it yet.
+            CalleeStage::Opening => self.release(now, id, close, None),
+            CalleeStage::Dialled
+            | CalleeStage::Recording
+            | CalleeStage::Greeted
+            | CalleeStage::Talking(_) => self.hang_up(now, id, close),
+        }
+    }
+
+    /// A callee that was not brought in hung up or was lost: the moderator comes back.
+    pub(crate) fn callee_is_gone(&mut self, now: Time, by: CallId, id: CallId, stage: CalleeStage) {
+        match stage {
+            CalleeStage::Opening | CalleeStage::Dialled => {
+                self.report_failure(now, by, id, Failure::Other, 487);
+            }
+            CalleeStage::Recording | CalleeStage::Greeted | CalleeStage::Talking(_) => {
+                self.rejoin(now, by);
+                self.speak(now, by, vec![Prompt::CalleeLeft, Prompt::BackInConference]);
+            }
+        }
+    }
+
+    fn report_failure(
+        &mut self,
+        now: Time,
+        by: CallId,
+        callee: CallId,
+        failure: Failure,
+        status: u16,
+    ) {
+        let Some(leg_id) = self.calls.get(&callee).map(|call| call.book.leg_id()) else { return };
+        if self.apart_mut(by).is_none() {
+            return;
+        }
+        let event = Event::new(failure.code()).failed().about(leg_id);
+        self.event(now, by, event.with(FeatureDetail::Status(status)));
+        self.come_back(now, by, failure.prompt());
+    }
+}
+
+/// Why a callee did not answer, as the moderator hears it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Busy,
+    NoAnswer,
+    NotInService,
+    Refused,
+    Other,
+}
+
+impl Failure {
+    /// By the final SIP status (RFC 3261 §21).
+    const fn of(status: u16) -> Self {
+        match status {
+            486 | 600 => Self::Busy,
+            408 | 480 | 487 => Self::NoAnswer,
+            404 | 410 | 484 | 485 | 604 => Self::NotInService,
+            403 | 603 | 607 => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+
+    const fn prompt(self) -> Prompt {
+        match self {
+            Self::Busy => Prompt::DialBusy,
+            Self::NoAnswer => Prompt::DialNoAnswer,
+            Self::NotInService => Prompt::DialNotInService,
+            Self::Refused => Prompt::DialRefused,
+            Self::Other => Prompt::DialFailed,
+        }
+    }
+
+    const fn code(self) -> FeatureCode {
+        match self {
+            Self::Busy => FeatureCode::DialoutBusy,
+            Self::NoAnswer => FeatureCode::DialoutNoAnswer,
+            Self::Refused => FeatureCode::DialoutRejected,
+            Self::NotInService | Self::Other => FeatureCode::DialoutFailed,
+        }
+    }
+
+    const fn close(self) -> (CloseReason, ReleaseBy) {
+        match self {
+            Self::Busy | Self::NoAnswer | Self::Refused => (CloseReason::Normal, ReleaseBy::Caller),
+            Self::NotInService => (CloseReason::NotFound, ReleaseBy::Carrier),
+            Self::Other => (CloseReason::Transport, ReleaseBy::Carrier),
+        }
+    }
+}

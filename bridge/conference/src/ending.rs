@@ -1,0 +1,320 @@
+//! How things end: a leg, a conference, the node's service (call-flow.md D7).
+//!
+//! Every way out of a call leads through [`Bridge::release`], once.
+
+use partyline_cdr_record::{CloseReason, FeatureCode};
+use partyline_dialplan::Prompt;
+use partyline_model::{CallId, PlaybackId, Role, RoomId, Time};
+
+use crate::bridge::{Bridge, Drain};
+use crate::call::{Apart, Callee, Phase};
+use crate::event::{EndKind, Ended, Output};
+use crate::record::{Close, Event, Place};
+use crate::room::State;
+use crate::timers::{CallTimer, RoomTimer, Timer};
+
+/// How a moderator left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parting {
+    /// By its own will, or by ours.
+    Left,
+    /// The network lost it: it may call back.
+    Lost,
+}
+
+impl Bridge {
+    /// The far end or the SIP stack ended the leg.
+    pub(crate) fn ended(&mut self, now: Time, id: CallId, ended: Ended) {
+        let close = Close {
+            reason: ended.kind.reason(),
+            by: ended.kind.released_by(),
+            status: ended.status,
+            q850: ended.q850,
+        };
+        let parting = match ended.kind {
+            EndKind::Bye | EndKind::Cancelled | EndKind::NoAck => Parting::Left,
+            EndKind::Timeout | EndKind::Transport | EndKind::NoMedia | EndKind::Internal => {
+                Parting::Lost
+            }
+        };
+        self.callee_ended(now, id);
+        self.part(now, id, parting, close);
+        self.release(now, id, close, None);
+    }
+
+    /// The leg gives no sign of life any more: the bridge hangs up, and waits for a moderator as
+    /// for one that the network lost.
+    pub(crate) fn lose(&mut self, now: Time, id: CallId, close: Close) {
+        self.callee_ended(now, id);
+        self.part(now, id, Parting::Lost, close);
+        self.hang_up(now, id, close);
+    }
+
+    /// The bridge ends the leg.
+    pub(crate) fn hang_up(&mut self, now: Time, id: CallId, close: Close) {
+        let q850 = close.q850.unwrap_or(close.reason.default_q850());
+        self.release(now, id, close, Some(Output::Hangup { call: id, q850 }));
+    }
+
+    /// Plays a last prompt to `id`, then hangs up.
+    pub(crate) fn dismiss(&mut self, now: Time, id: CallId, prompts: Vec<Prompt>, close: Close) {
+        self.part(now, id, Parting::Left, close);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.phase = Phase::Leaving(close);
+        call.question = None;
+        call.typed.clear();
+        self.timers.cancel_call(id);
+        self.speak(now, id, prompts);
+    }
+
+    /// There is no memory that may hold what `id` types.
+    pub(crate) fn no_memory(&mut self, now: Time, id: CallId) {
+        let close = Close::system(CloseReason::Internal);
+        self.dismiss(now, id, vec![Prompt::TechnicalProblem], close);
+    }
+
+    /// The leg is gone: its record is closed, and `tell` is what the far end gets.
+    pub(crate) fn release(&mut self, now: Time, id: CallId, close: Close, tell: Option<Output>) {
+        self.part(now, id, Parting::Left, close);
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        if matches!(call.phase, Phase::Opening) {
+            // The answer was written down, and never left.
+            call.book.unanswer();
+        }
+        self.timers.cancel_call(id);
+        self.touched.remove(&id);
+        if call.told.mix.is_some() {
+            self.outputs.push_back(Output::Leave { call: id });
+        }
+        self.outputs.extend(tell);
+        call.book.close(now, self.clock.at(now), close);
+        self.ledger.push(call.book.next_revision());
+        let summary = Box::new(call.book.summary(call.stray_digits));
+        self.outputs.push_back(Output::CallEnded { call: id, summary });
+        if call.book.is_answered() {
+            self.timers.set(Timer::Call(id, CallTimer::Stats), now, self.config.late_stats);
+            self.ended.insert(id, call.book);
+        }
+    }
+
+    /// Takes the leg out of its conference, if it is in one, and drops the callee it has aside.
+    fn part(&mut self, now: Time, id: CallId, parting: Parting, close: Close) {
+        let Some(room_id) = self.calls.get(&id).and_then(|call| call.room()) else { return };
+        self.drop_callee(now, id);
+        self.event(now, id, Event::new(FeatureCode::Leave));
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.book.move_to(Place::Outside, now);
+        call.phase = Phase::Leaving(close);
+        let conf_ms = call.book.conf_ms();
+        self.touch(id);
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        let role = room.roster.leave(id);
+        room.book.leg_went(conf_ms);
+        if room.roster.is_empty() {
+            return self.emptied.push((room_id, close));
+        }
+        let leaderless = role == Some(Role::Moderator) && !room.roster.has_moderator();
+        match (room.state, leaderless) {
+            (State::Live, true) => self.moderator_left(now, room_id, parting),
+            (State::Live | State::Ending, _) => self.tone(room_id, Prompt::ToneLeave),
+            (State::Waiting | State::Closing { .. }, _) => {}
+        }
+        self.watch_alone(now, room_id);
+    }
+
+    /// The last moderator left.
+    fn moderator_left(&mut self, now: Time, room_id: RoomId, parting: Parting) {
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        if !room.rules.ends_with_moderator {
+            self.announce(room_id, vec![Prompt::ToneLeave, Prompt::ModeratorLeftContinues]);
+            return;
+        }
+        room.state = State::Ending;
+        match parting {
+            Parting::Left => self.announce_ending(now, room_id),
+            Parting::Lost => {
+                let silent = self.config.lost_moderator.saturating_sub(self.config.ending);
+                self.timers.set(Timer::Room(room_id, RoomTimer::LostModerator), now, silent);
+                self.tone(room_id, Prompt::ToneLeave);
+            }
+        }
+    }
+
+    /// The moderator that the network lost did not come back in time.
+    pub(crate) fn moderator_is_lost(&mut self, now: Time, room_id: RoomId) {
+        self.announce_ending(now, room_id);
+    }
+
+    fn announce_ending(&mut self, now: Time, room_id: RoomId) {
+        self.timers.set(Timer::Room(room_id, RoomTimer::Ending), now, self.config.ending);
+        self.announce(room_id, vec![Prompt::ModeratorLeftEndingTwoMinutes]);
+    }
+
+    /// A moderator returned before the conference ended.
+    pub(crate) fn moderator_is_back(&mut self, room_id: RoomId) {
+        self.timers.cancel(Timer::Room(room_id, RoomTimer::Ending));
+        self.timers.cancel(Timer::Room(room_id, RoomTimer::LostModerator));
+        if let Some(room) = self.rooms.get_mut(&room_id) {
+            room.state = State::Live;
+        }
+    }
+
+    /// No moderator returned.
+    pub(crate) fn ending_is_over(&mut self, now: Time, room_id: RoomId) {
+        let close = Close::moderator(CloseReason::EndedByModerator);
+        self.end_room(now, room_id, close, Prompt::Goodbye);
+    }
+
+    /// The conference lasted too long.
+    pub(crate) fn max_duration(&mut self, now: Time, room_id: RoomId) {
+        let close = Close::system(CloseReason::MaxDuration);
+        self.end_room(now, room_id, close, Prompt::Goodbye);
+    }
+
+    /// Ends the conference for all: a farewell, then its legs are hung up group by group.
+    pub(crate) fn end_room(&mut self, now: Time, room_id: RoomId, close: Close, prompt: Prompt) {
+        self.stop_recording_of(now, room_id);
+        let Some(room) = self.rooms.get(&room_id) else { return };
+        let (state, members, conference) = (room.state, room.roster.to_vec(), room.conference);
+        match state {
+            State::Closing { .. } => return,
+            State::Waiting => {
+                // Nobody is in the mix: each leg hears it for itself.
+                for id in members {
+                    self.dismiss(now, id, vec![prompt], close);
+                }
+                return;
+            }
+            State::Live | State::Ending => {}
+        }
+        // Who calls from here on comes into a new session.
+        self.sessions.remove(&conference);
+        for id in members {
+            self.drop_callee(now, id);
+            self.take_question(id);
+            self.hush(id);
+        }
+        let farewell = self.announce(room_id, vec![prompt]);
+        self.timers.cancel_room(room_id);
+        self.timers.set(Timer::Room(room_id, RoomTimer::Farewell), now, self.config.farewell);
+        if let Some(room) = self.rooms.get_mut(&room_id) {
+            room.state = State::Closing { close, farewell };
+            room.alone_music = false;
+        }
+        self.touch_room(room_id);
+    }
+
+    /// The farewell was heard: no need to wait longer.
+    pub(crate) fn farewell_played(&mut self, now: Time, room_id: RoomId, playback: PlaybackId) {
+        let Some(room) = self.rooms.get(&room_id) else { return };
+        let State::Closing { farewell, .. } = room.state else { return };
+        let timer = Timer::Room(room_id, RoomTimer::Farewell);
+        if farewell == playback && self.timers.is_set(timer) {
+            self.timers.cancel(timer);
+            self.hang_up_group(now, room_id);
+        }
+    }
+
+    /// Hangs up the next group of a conference that ends, and paces the one after it.
+    pub(crate) fn hang_up_group(&mut self, now: Time, room_id: RoomId) {
+        let Some(room) = self.rooms.get(&room_id) else { return };
+        let State::Closing { close, .. } = room.state else { return };
+        let group: Vec<CallId> = room.roster.calls().take(self.config.pace_legs.max(1)).collect();
+        for id in group {
+            self.hang_up(now, id, close);
+        }
+        let left = self.rooms.get(&room_id).is_some_and(|room| !room.roster.is_empty());
+        if left {
+            self.timers.set(Timer::Room(room_id, RoomTimer::Pace), now, self.config.pace);
+        }
+    }
+
+    /// Closes the conferences whose last leg left, each after the records of its legs.
+    pub(crate) fn close_empty_rooms(&mut self, now: Time) {
+        for (room_id, close) in std::mem::take(&mut self.emptied) {
+            let still_empty = self.rooms.get(&room_id).is_some_and(|room| room.roster.is_empty());
+            if !still_empty {
+                continue;
+            }
+            self.timers.cancel_room(room_id);
+            let Some(mut room) = self.rooms.remove(&room_id) else { continue };
+            if self.sessions.get(&room.conference) == Some(&room_id) {
+                self.sessions.remove(&room.conference);
+            }
+            if let Some(recording) = room.recording.take() {
+                room.book.recorded(recording.length(now));
+                self.outputs.push_back(Output::StopRecord { recording: recording.id });
+            }
+            let close = match room.state {
+                State::Closing { close, .. } => close,
+                State::Waiting | State::Live | State::Ending => close,
+            };
+            let record = room.book.close(now, close);
+            self.ledger.push(record);
+        }
+    }
+
+    /// No calls from here on; those that are up hear why and are hung up.
+    pub(crate) fn begin_drain(&mut self, now: Time) {
+        if self.drain != Drain::Open {
+            return;
+        }
+        self.drain = Drain::Draining;
+        let close = Close::system(CloseReason::Drain);
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        for room in rooms {
+            self.end_room(now, room, close, Prompt::DrainNotice);
+        }
+        let outside = self.calls.iter().filter(|(_, call)| match &call.phase {
+            Phase::Greeting(_) | Phase::Entry(_) => true,
+            // An unanswered call is refused when its records are on disk; a callee goes with its
+            // moderator.
+            Phase::Opening | Phase::Callee(_) => false,
+            Phase::Member(_) | Phase::Apart(_) | Phase::Leaving(_) => false,
+        });
+        let outside: Vec<CallId> = outside.map(|(&id, _)| id).collect();
+        for id in outside {
+            self.dismiss(now, id, vec![Prompt::DrainNotice], close);
+        }
+    }
+}
+
+impl Bridge {
+    /// Ends the callee that `id` has aside, if any, and puts `id` back into the mix.
+    fn drop_callee(&mut self, now: Time, id: CallId) {
+        let Some(Phase::Apart(apart)) = self.calls.get(&id).map(|call| &call.phase) else { return };
+        let callee = apart.stage.callee();
+        self.rejoin(now, id);
+        if let Some(callee) = callee {
+            self.hang_up(now, callee, Close::moderator(CloseReason::Normal));
+        }
+    }
+
+    /// `id` comes back from a call of its own into the conference.
+    pub(crate) fn rejoin(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if !matches!(call.phase, Phase::Apart(_)) {
+            return;
+        }
+        let phase = std::mem::replace(&mut call.phase, Phase::Opening);
+        let Phase::Apart(Apart { member, .. }) = phase else { return };
+        let room = member.room;
+        call.phase = Phase::Member(member);
+        call.question = None;
+        call.book.move_to(Place::Conference, now);
+        self.timers.cancel(Timer::Call(id, CallTimer::Key));
+        self.timers.cancel(Timer::Call(id, CallTimer::PrivateReminder));
+        self.touch(id);
+        self.watch_alone(now, room);
+    }
+
+    /// If `id` is a callee that has not been brought in: its moderator is alone again.
+    fn callee_ended(&mut self, now: Time, id: CallId) {
+        let Some(Phase::Callee(Callee { by, stage })) = self.calls.get(&id).map(|call| &call.phase)
+        else {
+            return;
+        };
+        let (by, stage) = (*by, *stage);
+        self.callee_is_gone(now, by, id, stage);
+    }
+}

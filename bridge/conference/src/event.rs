@@ -1,0 +1,428 @@
+//! What goes in and what comes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use partyline_cdr_record::{CloseReason, Direction, Presentation, Quality, Record, ReleaseBy};
+use partyline_dialplan::Prompt;
+use partyline_directory::Snapshot;
+use partyline_model::{
+    CallId, Digit, Number, PlaybackId, RecordingId, Role, RoomId, Time, Uuid, WallTime,
+};
+
+/// The first call id of legs that the bridge dials. Ids below it are the caller's, for legs that
+/// come in; neither side uses one twice.
+pub const FIRST_OUTBOUND: CallId = CallId(1 << 31);
+
+/// Something that happened.
+///
+/// Has no `Debug`: it may hold a digit.
+pub enum Input {
+    /// An INVITE passed parsing and admission, and its media port is open. The call id is below
+    /// [`FIRST_OUTBOUND`] and new.
+    Offered {
+        /// The leg.
+        call: CallId,
+        /// What the INVITE said.
+        offered: Box<Offered>,
+    },
+    /// The ACK to our 200 OK came.
+    Confirmed {
+        /// The leg.
+        call: CallId,
+    },
+    /// The first sign of life came after the answer: RTP, RTCP, or an answered OPTIONS.
+    MediaStarted {
+        /// The leg.
+        call: CallId,
+    },
+    /// Neither media nor signalling gave a sign of life since `since`: the leg is given up, and
+    /// charged up to then.
+    MediaSilent {
+        /// The leg.
+        call: CallId,
+        /// The last sign of life.
+        since: Time,
+    },
+    /// The records of this token are on disk.
+    Durable {
+        /// Of [`Output::Persist`].
+        token: u64,
+    },
+    /// The records of this token could not be written.
+    NotDurable {
+        /// Of [`Output::Persist`].
+        token: u64,
+    },
+    /// A key was pressed: once for each press, whichever detector heard it.
+    Digit {
+        /// The leg.
+        call: CallId,
+        /// The key.
+        digit: Digit,
+    },
+    /// The prompts of one [`Output::Play`] were played to the end.
+    PlaybackDone {
+        /// The leg.
+        call: CallId,
+        /// Of [`Output::Play`].
+        playback: PlaybackId,
+    },
+    /// The prompts of one [`Output::PlayRoom`] were played to the end. Where nobody reports it, a
+    /// farewell takes [`crate::Config::farewell`].
+    RoomPlaybackDone {
+        /// The mix.
+        room: RoomId,
+        /// Of [`Output::PlayRoom`].
+        playback: PlaybackId,
+    },
+    /// The far end or the SIP stack ended the leg, before or after its answer.
+    Ended {
+        /// The leg.
+        call: CallId,
+        /// How.
+        ended: Ended,
+    },
+    /// A dialled leg rings (180 or 183).
+    Ringing {
+        /// The leg.
+        call: CallId,
+    },
+    /// A dialled leg answered.
+    Answered {
+        /// The leg.
+        call: CallId,
+        /// What its dialog is called, for the record.
+        dialog: Box<Dialog>,
+    },
+    /// A dialled leg did not answer.
+    DialFailed {
+        /// The leg.
+        call: CallId,
+        /// The final SIP status; 408 when nothing came.
+        status: u16,
+        /// The cause of the Reason header (RFC 3326).
+        q850: Option<u8>,
+    },
+    /// What the media plane has measured so far: goes into the leg's next revision. What comes
+    /// within a second after the leg's end makes a revision of its own.
+    Stats {
+        /// The leg.
+        call: CallId,
+        /// Over the whole leg.
+        quality: Box<Quality>,
+    },
+    /// A recording could not be started, or not go on.
+    RecordingFailed {
+        /// Of [`Output::Record`].
+        recording: RecordingId,
+    },
+    /// Accounts, conferences or passcodes changed.
+    Directory(Arc<Snapshot>),
+    /// What the wall clock reads at this moment.
+    WallClock(WallTime),
+    /// Take no more calls, say so to those that are up, end them, then report
+    /// [`Output::Drained`].
+    Drain,
+    /// [`crate::Bridge::poll_timeout`] is reached.
+    Timeout,
+}
+
+/// What an INVITE said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered {
+    /// The called number, as the trunk's rules read it.
+    pub dnis: Option<Number>,
+    /// The called party as signalled, with no parameter that may hold a passcode.
+    pub dnis_raw: String,
+    /// The caller's number.
+    pub ani: Option<Number>,
+    /// Whether it may be shown.
+    pub ani_presentation: Presentation,
+    /// What the dialog is called.
+    pub dialog: Dialog,
+    /// The trunk it came by.
+    pub trunk: u32,
+    /// Whether the far end will send media (its description says `sendrecv` or `sendonly`).
+    pub expects_media: bool,
+}
+
+/// The names of a SIP dialog, kept to reconcile records with a carrier's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dialog {
+    /// Call-ID.
+    pub sip_call_id: String,
+    /// From tag.
+    pub from_tag: String,
+    /// To tag.
+    pub to_tag: String,
+}
+
+/// How a leg ended that we did not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// In what way.
+    pub kind: EndKind,
+    /// The final SIP status, when there is one.
+    pub status: Option<u16>,
+    /// The cause of the Reason header (RFC 3326).
+    pub q850: Option<u8>,
+}
+
+/// In what way a leg ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndKind {
+    /// BYE came.
+    Bye,
+    /// CANCEL came before the answer.
+    Cancelled,
+    /// The 200 OK was never acknowledged.
+    NoAck,
+    /// The session timer ran out (RFC 4028), or a request in the dialog went unanswered.
+    Timeout,
+    /// The transport failed.
+    Transport,
+    /// Media could not be set up or was lost.
+    NoMedia,
+    /// A fault of ours.
+    Internal,
+}
+
+impl EndKind {
+    /// The reason in the record.
+    pub(crate) const fn reason(self) -> CloseReason {
+        match self {
+            Self::Bye | Self::Cancelled => CloseReason::Normal,
+            Self::NoAck => CloseReason::NoAck,
+            Self::Timeout => CloseReason::SessionTimer,
+            Self::Transport => CloseReason::Transport,
+            Self::NoMedia => CloseReason::NoMedia,
+            Self::Internal => CloseReason::Internal,
+        }
+    }
+
+    /// Who ended it.
+    pub(crate) const fn released_by(self) -> ReleaseBy {
+        match self {
+            Self::Bye | Self::Cancelled => ReleaseBy::Caller,
+            Self::Timeout | Self::Transport | Self::NoMedia | Self::NoAck => ReleaseBy::Carrier,
+            Self::Internal => ReleaseBy::System,
+        }
+    }
+}
+
+/// Something to do, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Write `records`, then report [`Input::Durable`] or [`Input::NotDurable`].
+    Persist {
+        /// Names the request.
+        token: u64,
+        /// In the order they must be written.
+        records: Vec<Record>,
+    },
+    /// Send the 200 OK.
+    Answer {
+        /// The leg.
+        call: CallId,
+    },
+    /// Refuse the INVITE and close its media; the leg is gone.
+    Reject {
+        /// The leg.
+        call: CallId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Send BYE, or CANCEL to a leg that has not answered, and close its media; the leg is gone.
+    Hangup {
+        /// The leg.
+        call: CallId,
+        /// For the Reason header (RFC 3326).
+        q850: u8,
+    },
+    /// Send an INVITE.
+    Dial {
+        /// The new leg; [`FIRST_OUTBOUND`] or above.
+        call: CallId,
+        /// The leg that asked for it.
+        by: CallId,
+        /// Whom to call.
+        number: Number,
+        /// What to show as the caller; `None` leaves it to the trunk.
+        caller_id: Option<Number>,
+    },
+    /// Play to one leg; replaces what plays to it, ducks the mix, and ends in
+    /// [`Input::PlaybackDone`].
+    Play {
+        /// The leg.
+        call: CallId,
+        /// Names the request.
+        playback: PlaybackId,
+        /// One after the other, at least one.
+        prompts: Vec<Prompt>,
+    },
+    /// Stop what [`Output::Play`] plays to the leg; no `PlaybackDone` is needed.
+    StopPlay {
+        /// The leg.
+        call: CallId,
+    },
+    /// Start or stop hold music to one leg.
+    Music {
+        /// The leg.
+        call: CallId,
+        /// Whether it plays from here on.
+        on: bool,
+    },
+    /// Put the leg into a mix; it is in none.
+    Join {
+        /// The leg.
+        call: CallId,
+        /// The mix; made when its first leg joins.
+        room: RoomId,
+    },
+    /// Take the leg out of its mix.
+    Leave {
+        /// The leg.
+        call: CallId,
+    },
+    /// What becomes of what the leg sends; [`Talk::Secret`] right after its answer.
+    Talk {
+        /// The leg.
+        call: CallId,
+        /// From here on.
+        talk: Talk,
+    },
+    /// Play into a mix, after what waits to be played into it.
+    PlayRoom {
+        /// The mix.
+        room: RoomId,
+        /// Names the request.
+        playback: PlaybackId,
+        /// One after the other, at least one.
+        prompts: Vec<Prompt>,
+    },
+    /// Record a mix.
+    Record {
+        /// The mix.
+        room: RoomId,
+        /// Names the recording in this process.
+        recording: RecordingId,
+        /// The session, for the file's head.
+        conf_id: Uuid,
+        /// The file name, without folder.
+        file: String,
+    },
+    /// End the recording.
+    StopRecord {
+        /// Of [`Output::Record`].
+        recording: RecordingId,
+    },
+    /// The leg is gone; for the one log line.
+    CallEnded {
+        /// The leg.
+        call: CallId,
+        /// What to say of it.
+        summary: Box<Summary>,
+    },
+    /// After [`Input::Drain`]: no leg is up and every record is on disk.
+    Drained,
+}
+
+/// What becomes of what a leg sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Talk {
+    /// The others hear it.
+    Open,
+    /// The others do not hear it.
+    Muted,
+    /// The others do not hear it, and its keys may be a secret: no capture, no trace.
+    Secret,
+}
+
+/// Why an INVITE is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nothing answers to the called number.
+    UnknownNumber,
+    /// The number's account is suspended.
+    Suspended,
+    /// All lines of the bridge are in use.
+    Full {
+        /// For `Retry-After`.
+        retry_after: Duration,
+    },
+    /// The bridge is going down for service.
+    Draining {
+        /// For `Retry-After`.
+        retry_after: Duration,
+    },
+    /// Records cannot be written.
+    NotDurable {
+        /// For `Retry-After`.
+        retry_after: Duration,
+    },
+}
+
+impl Refusal {
+    /// The SIP status to refuse with.
+    pub const fn sip_status(self) -> u16 {
+        match self {
+            Self::UnknownNumber => 404,
+            Self::Suspended => 403,
+            Self::Full { .. } => 486,
+            Self::Draining { .. } | Self::NotDurable { .. } => 503,
+        }
+    }
+
+    /// When to try again (RFC 3261 §20.33).
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::UnknownNumber | Self::Suspended => None,
+            Self::Full { retry_after }
+            | Self::Draining { retry_after }
+            | Self::NotDurable { retry_after } => Some(retry_after),
+        }
+    }
+
+    /// The cause in the record, ITU-T Q.850.
+    pub const fn q850(self) -> u8 {
+        match self {
+            Self::UnknownNumber => 1,
+            Self::Suspended => 21,
+            Self::Full { .. } => 34,
+            Self::Draining { .. } | Self::NotDurable { .. } => 41,
+        }
+    }
+
+    pub(crate) const fn reason(self) -> CloseReason {
+        match self {
+            Self::UnknownNumber => CloseReason::NotFound,
+            Self::Suspended => CloseReason::Admin,
+            Self::Draining { .. } => CloseReason::Drain,
+            Self::Full { .. } | Self::NotDurable { .. } => CloseReason::Internal,
+        }
+    }
+}
+
+/// What the one log line of a call says. No telephone number, no digit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The record.
+    pub leg_id: Uuid,
+    /// Who called whom.
+    pub direction: Direction,
+    /// The session it was in.
+    pub conf_id: Option<Uuid>,
+    /// What it was in it.
+    pub role: Option<Role>,
+    /// From answer to end; `None` when unanswered.
+    pub duration: Option<Duration>,
+    /// Why it ended.
+    pub close_reason: CloseReason,
+    /// Who ended it.
+    pub release_by: ReleaseBy,
+    /// The final SIP status.
+    pub sip_status: Option<u16>,
+    /// Keys pressed in the conference outside any code.
+    pub stray_digits: u32,
+}

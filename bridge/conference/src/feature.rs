@@ -1,0 +1,153 @@
+//! Star codes: from keys in the conference to what they do (star-codes.md C2 to C4).
+//!
+//! A new code is a row in the dial plan's table, an arm in [`Bridge::obey`] and a test. What a code
+//! begins that takes more than one step is in `dialogue`, `recording` and `dialout`.
+
+use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail};
+use partyline_dialplan::star::{Command, Match};
+use partyline_dialplan::{Prompt, say};
+use partyline_model::{CallId, Digit, Role, RoomId, Time};
+
+use crate::bridge::Bridge;
+use crate::call::{Call, Phase, Topic};
+use crate::record::Event;
+use crate::room::State;
+
+/// The event that a command leaves, done or denied.
+const fn code_of(command: Command) -> FeatureCode {
+    match command {
+        Command::Mute => FeatureCode::MuteSelf,
+        Command::Record => FeatureCode::RecordStart,
+        Command::Count => FeatureCode::Count,
+        Command::Help => FeatureCode::Help,
+        Command::DialOut => FeatureCode::DialoutStart,
+        Command::Reference => FeatureCode::ReferenceSet,
+        Command::Security => FeatureCode::SecurityOn,
+        Command::End => FeatureCode::EndConference,
+        Command::BringBoth => FeatureCode::DialoutJoined,
+        Command::ReturnAlone => FeatureCode::DialoutDropped,
+    }
+}
+
+impl Bridge {
+    /// A key in the conference that answers no question.
+    pub(crate) fn star_key(&mut self, now: Time, id: CallId, digit: Digit) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Phase::Member(member) = &mut call.phase else { return };
+        match member.keys.push(digit) {
+            Match::Ignored => call.stray_digits = call.stray_digits.saturating_add(1),
+            Match::Pending => {
+                self.hush(id);
+                self.await_code(now, id);
+            }
+            Match::Command(command) => self.command(now, id, command),
+            Match::Unknown => {
+                let room = member.room;
+                let closing = self.rooms.get(&room).is_none_or(|room| room.state.is_closing());
+                if !closing {
+                    self.speak(now, id, vec![Prompt::UnknownCode]);
+                }
+            }
+        }
+    }
+
+    /// A member asks for `command`: done, or refused aloud with a reason in the record.
+    pub(crate) fn command(&mut self, now: Time, id: CallId, command: Command) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Phase::Member(member) = &call.phase else { return };
+        let Some(grant) = call.grant else { return };
+        let Some(room) = self.rooms.get(&member.room) else { return };
+        let (room_id, state) = (member.room, room.state);
+        if is_duplicate(call, command, now, self.config.duplicate) {
+            return;
+        }
+        if !command.allowed(grant.role) {
+            return self.deny(now, id, command, DenyReason::Role, Prompt::ModeratorOnly);
+        }
+        match state {
+            State::Live | State::Ending => self.obey(now, id, room_id, command),
+            State::Waiting => {
+                self.deny(now, id, command, DenyReason::State, Prompt::NotAvailableYet);
+            }
+            // The farewell plays; a prompt would cover it.
+            State::Closing { .. } => {
+                self.event(now, id, Event::of(code_of(command), command).denied(DenyReason::State));
+            }
+        }
+    }
+
+    fn obey(&mut self, now: Time, id: CallId, room_id: RoomId, command: Command) {
+        match command {
+            Command::Mute => self.toggle_mute(now, id),
+            Command::Count => self.count(now, id, room_id),
+            Command::Help => self.help(now, id),
+            Command::Record => self.record_code(now, id, room_id),
+            Command::DialOut => self.dial_code(now, id),
+            Command::Reference => self.reference_code(now, id),
+            Command::Security => self.security_code(now, id),
+            Command::End => {
+                let prompts = vec![Prompt::EndConfirm];
+                self.ask(now, id, Topic::ConfirmEnd, 1, prompts);
+            }
+            // In the room there is no callee to bring or to leave.
+            Command::BringBoth | Command::ReturnAlone => {
+                self.deny(now, id, command, DenyReason::State, Prompt::NotAvailableYet);
+            }
+        }
+    }
+
+    /// Says no, and records why.
+    pub(crate) fn deny(
+        &mut self,
+        now: Time,
+        id: CallId,
+        command: Command,
+        why: DenyReason,
+        prompt: Prompt,
+    ) {
+        self.event(now, id, Event::of(code_of(command), command).denied(why));
+        self.speak(now, id, vec![prompt]);
+    }
+
+    /// `*6`: tells the new state.
+    fn toggle_mute(&mut self, now: Time, id: CallId) {
+        let Some(Phase::Member(member)) = self.calls.get_mut(&id).map(|call| &mut call.phase)
+        else {
+            return;
+        };
+        member.muted = !member.muted;
+        let (code, prompt) = if member.muted {
+            (FeatureCode::MuteSelf, Prompt::Muted)
+        } else {
+            (FeatureCode::UnmuteSelf, Prompt::Unmuted)
+        };
+        self.event(now, id, Event::of(code, Command::Mute));
+        self.speak(now, id, vec![prompt]);
+    }
+
+    /// `*#`: how many there are.
+    fn count(&mut self, now: Time, id: CallId, room_id: RoomId) {
+        let Some(room) = self.rooms.get(&room_id) else { return };
+        let people = u32::try_from(room.roster.len()).unwrap_or(u32::MAX);
+        let detail = FeatureDetail::Count(people);
+        self.event(now, id, Event::of(FeatureCode::Count, Command::Count).with(detail));
+        self.speak(now, id, say::people(people));
+    }
+
+    /// `**`: the codes that the leg may use.
+    fn help(&mut self, now: Time, id: CallId) {
+        let role = self.calls.get(&id).and_then(|call| call.grant).map(|grant| grant.role);
+        let prompt = match role {
+            Some(Role::Moderator) => Prompt::HelpModerator,
+            Some(Role::Participant | Role::Listener) | None => Prompt::HelpParticipant,
+        };
+        self.event(now, id, Event::of(FeatureCode::Help, Command::Help));
+        self.speak(now, id, vec![prompt]);
+    }
+}
+
+/// Whether this is the last command once more, too soon to be meant (failure case E12).
+fn is_duplicate(call: &mut Call, command: Command, now: Time, within: std::time::Duration) -> bool {
+    let last = call.last_command.replace((command, now));
+    last.is_some_and(|(before, at)| before == command && now.since(at) < within)
+}

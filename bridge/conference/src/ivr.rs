@@ -1,0 +1,223 @@
+//! The way in: passcode, reference number, capacity, security passcode, notice of a recording
+//! (call-flow.md D2 to D4).
+
+use partyline_cdr_record::{CloseReason, FeatureCode, Reference, ReferenceSource};
+use partyline_dialplan::{Prompt, say};
+use partyline_model::{CallId, Role, Time};
+
+use crate::bridge::Bridge;
+use crate::call::{Asked, Entry, Phase, Topic};
+use crate::record::{Close, Event};
+use crate::timers::{CallTimer, Timer};
+
+impl Bridge {
+    /// A passcode was typed.
+    pub(crate) fn passcode_typed(&mut self, now: Time, id: CallId, tries: u8) {
+        let Some(typed) = self.take_typed(id) else { return self.no_memory(now, id) };
+        if typed.is_empty() {
+            return self.passcode_silent(now, id, tries);
+        }
+        let Some(found) = self.look_up_passcode(id, &typed) else {
+            // A wrong passcode is often the right secret at the wrong prompt: counted, not kept.
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.book.auth_failed();
+            }
+            self.event(now, id, Event::new(FeatureCode::AuthFail).failed());
+            return self.passcode_again(now, id, tries, vec![Prompt::PasscodeInvalid]);
+        };
+        drop(typed);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.grant = Some(found.grant);
+        call.book.authenticate(&found, now);
+        if !found.open {
+            self.event(now, id, Event::new(FeatureCode::AuthDenied).failed());
+            let close = Close::system(CloseReason::AuthReject);
+            return self.dismiss(
+                now,
+                id,
+                vec![Prompt::ConferenceUnavailable, Prompt::Goodbye],
+                close,
+            );
+        }
+        self.event(now, id, Event::new(FeatureCode::AuthOk));
+        self.advance(now, id);
+    }
+
+    /// No passcode was typed.
+    pub(crate) fn passcode_silent(&mut self, now: Time, id: CallId, tries: u8) {
+        self.event(now, id, Event::new(FeatureCode::NoInput).failed());
+        let prompts = vec![Prompt::NoPasscodeHeard, Prompt::EnterPasscode];
+        self.passcode_again(now, id, tries, prompts);
+    }
+
+    fn passcode_again(&mut self, now: Time, id: CallId, tries: u8, prompts: Vec<Prompt>) {
+        let left = tries.saturating_sub(1);
+        if left > 0 {
+            return self.ask(now, id, Topic::Passcode, left, prompts);
+        }
+        // Who never gave a sign of life could not have typed anything.
+        let lifeless = self.timers.is_set(Timer::Call(id, CallTimer::NoMedia));
+        let reason = if lifeless { CloseReason::NoMedia } else { CloseReason::AuthReject };
+        self.event(now, id, Event::new(FeatureCode::AuthReject).failed());
+        self.dismiss(now, id, vec![Prompt::GoodbyeCheckPasscode], Close::system(reason));
+    }
+
+    /// The next step of a leg that has a grant: the first thing that is not settled yet.
+    pub(crate) fn advance(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let (Some(grant), Phase::Entry(entry)) = (call.grant, &call.phase) else { return };
+        let moderates = grant.role == Role::Moderator;
+        let (referred, verified, noticed) = (entry.referred, entry.verified, entry.noticed);
+        let room = self.sessions.get(&grant.conference).and_then(|room| self.rooms.get(room));
+        let has_reference = room.is_some_and(|room| room.book.record().reference_number.is_some());
+        let is_full = room.is_some_and(|room| room.is_full());
+        let is_secured = room.is_some_and(|room| room.security.is_some());
+        let is_recorded = room.is_some_and(|room| room.recording.is_some());
+        if moderates && !referred && !has_reference && self.asks_for_reference(grant.account) {
+            let tries = self.reference_tries(id);
+            let prompts = vec![Prompt::EnterReference];
+            return self.ask(now, id, Topic::Reference(Asked::OnEntry), tries, prompts);
+        }
+        if is_full {
+            self.event(now, id, Event::new(FeatureCode::JoinFull).failed());
+            let close = Close { q850: Some(17), ..Close::system(CloseReason::AuthReject) };
+            return self.dismiss(now, id, vec![Prompt::ConferenceFull, Prompt::Goodbye], close);
+        }
+        // A moderator knows the conference; only those who join are asked.
+        if is_secured && !moderates && !verified {
+            let tries = self.config.security.tries;
+            return self.ask(now, id, Topic::Security, tries, vec![Prompt::EnterSecurityPasscode]);
+        }
+        if is_recorded && !noticed {
+            self.with_entry(id, |entry| entry.noticed = true);
+            return self.speak(now, id, vec![Prompt::RecordingNotice]);
+        }
+        self.arrive(now, id, grant);
+    }
+
+    /// A security passcode was given at the gate.
+    pub(crate) fn security_given(&mut self, now: Time, id: CallId, tries: u8) {
+        let Some(typed) = self.take_typed(id) else { return self.no_memory(now, id) };
+        let Some(grant) = self.calls.get(&id).and_then(|call| call.grant) else { return };
+        let room = self.sessions.get(&grant.conference).and_then(|room| self.rooms.get(room));
+        let wanted = room.and_then(|room| room.security.as_ref());
+        // It may have been taken back meanwhile: then nothing is asked for any more.
+        let right = wanted.is_none_or(|wanted| wanted.matches(&typed));
+        let asked = wanted.is_some();
+        drop(typed);
+        if !right {
+            self.event(now, id, Event::new(FeatureCode::SecurityFail).failed());
+            let prompts = vec![Prompt::SecurityPasscodeWrongTryAgain];
+            return self.security_again(now, id, tries, prompts);
+        }
+        self.with_entry(id, |entry| entry.verified = true);
+        if asked {
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.book.verified();
+            }
+            self.event(now, id, Event::new(FeatureCode::SecurityOk));
+        }
+        self.advance(now, id);
+    }
+
+    /// No security passcode was given.
+    pub(crate) fn security_silent(&mut self, now: Time, id: CallId, tries: u8) {
+        self.event(now, id, Event::new(FeatureCode::NoInput).failed());
+        self.security_again(now, id, tries, vec![Prompt::EnterSecurityPasscode]);
+    }
+
+    fn security_again(&mut self, now: Time, id: CallId, tries: u8, prompts: Vec<Prompt>) {
+        let left = tries.saturating_sub(1);
+        if left > 0 {
+            return self.ask(now, id, Topic::Security, left, prompts);
+        }
+        let close = Close::system(CloseReason::SecpassFail);
+        self.dismiss(now, id, vec![Prompt::SecurityPasscodeFailed], close);
+    }
+
+    /// A reference number was typed, on entry or after `*91`.
+    pub(crate) fn reference_typed(&mut self, now: Time, id: CallId, asked: Asked, tries: u8) {
+        let Some(typed) = self.take_typed(id) else { return self.no_memory(now, id) };
+        if typed.is_empty() {
+            return self.reference_skipped(now, id, asked, tries);
+        }
+        // What is typed at this prompt is a reference number and no secret.
+        let text = if typed.within(1, 20) { typed.reveal() } else { String::new() };
+        let Ok(value) = text.parse::<Reference>() else {
+            return self.reference_silent(now, id, asked, tries);
+        };
+        let mut prompts = vec![Prompt::YouEntered];
+        prompts.extend(say::digits(value.as_str()));
+        prompts.push(Prompt::AcceptOrReenter);
+        self.ask(now, id, Topic::ReadBack(asked, value), tries, prompts);
+    }
+
+    /// Pound alone: no reference number, if the account allows that.
+    fn reference_skipped(&mut self, now: Time, id: CallId, asked: Asked, tries: u8) {
+        match asked {
+            Asked::ByStar => self.reference_cleared(now, id),
+            Asked::OnEntry if self.reference_is_required(id) => {
+                self.reference_silent(now, id, asked, tries)
+            }
+            Asked::OnEntry => {
+                self.with_entry(id, |entry| entry.referred = true);
+                self.advance(now, id);
+            }
+        }
+    }
+
+    /// No reference number was typed, or none that can be one.
+    pub(crate) fn reference_silent(&mut self, now: Time, id: CallId, asked: Asked, tries: u8) {
+        let left = tries.saturating_sub(1);
+        if left > 0 {
+            return self.ask(now, id, Topic::Reference(asked), left, vec![Prompt::EnterReference]);
+        }
+        match asked {
+            Asked::ByStar => self.reference_unchanged(now, id),
+            // Without an operator to ask for it, a required reference number is a condition.
+            Asked::OnEntry if self.reference_is_required(id) => {
+                self.event(now, id, Event::new(FeatureCode::AuthReject).failed());
+                let close = Close::system(CloseReason::AuthReject);
+                self.dismiss(now, id, vec![Prompt::Goodbye], close);
+            }
+            Asked::OnEntry => {
+                self.with_entry(id, |entry| entry.referred = true);
+                self.advance(now, id);
+            }
+        }
+    }
+
+    /// The reference number was accepted, by key or by silence.
+    pub(crate) fn reference_accepted(
+        &mut self,
+        now: Time,
+        id: CallId,
+        asked: Asked,
+        value: Reference,
+    ) {
+        match asked {
+            Asked::ByStar => self.set_reference(now, id, ReferenceSource::StarCode, Some(value)),
+            Asked::OnEntry => {
+                self.with_entry(id, |entry| {
+                    entry.referred = true;
+                    entry.reference = Some(value);
+                });
+                self.advance(now, id);
+            }
+        }
+    }
+
+    fn reference_tries(&self, id: CallId) -> u8 {
+        if self.reference_is_required(id) {
+            self.config.required_reference_tries
+        } else {
+            self.config.reference.tries
+        }
+    }
+
+    fn with_entry(&mut self, id: CallId, change: impl FnOnce(&mut Entry)) {
+        if let Some(Phase::Entry(entry)) = self.calls.get_mut(&id).map(|call| &mut call.phase) {
+            change(entry);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Which mix, which music, which talk: for each leg a pure function of state.
+//!
+//! No module tells the media plane to start or stop music or to move a leg. They change state and
+//! mark the leg as touched; what follows from the state is compared with what the media plane was
+//! told last. So music cannot go on by accident, and no leg is in two mixes (failure case E9).
+
+use std::collections::BTreeMap;
+
+use partyline_model::{CallId, Role, RoomId};
+
+use crate::bridge::Bridge;
+use crate::call::{Apart, Call, Callee, CalleeStage, Member, Phase, Presence, Stage};
+use crate::event::{Output, Talk};
+use crate::room::{Room, State};
+
+/// What the media plane is to do with `call`.
+fn presence(call: &Call, rooms: &BTreeMap<RoomId, Room>) -> Presence {
+    match &call.phase {
+        Phase::Opening | Phase::Greeting(_) | Phase::Entry(_) => Presence::SILENT,
+        Phase::Leaving(_) => Presence { talk: Talk::Muted, ..Presence::SILENT },
+        Phase::Member(member) => {
+            rooms.get(&member.room).map_or(Presence::SILENT, |room| in_room(call, member, room))
+        }
+        Phase::Apart(Apart { stage: Stage::Talking(_, mix), .. })
+        | Phase::Callee(Callee { stage: CalleeStage::Talking(mix), .. }) => {
+            Presence { mix: Some(*mix), music: false, talk: Talk::Open }
+        }
+        Phase::Apart(Apart { stage: Stage::Number | Stage::Calling(_), .. })
+        | Phase::Callee(Callee {
+            stage:
+                CalleeStage::Opening
+                | CalleeStage::Dialled
+                | CalleeStage::Recording
+                | CalleeStage::Greeted,
+            ..
+        }) => Presence { mix: None, music: false, talk: Talk::Muted },
+    }
+}
+
+fn in_room(call: &Call, member: &Member, room: &Room) -> Presence {
+    let listens = call.grant.is_none_or(|grant| grant.role == Role::Listener);
+    let talk = if call.types_a_secret() {
+        Talk::Secret
+    } else if member.muted || listens || !room.state.is_mixed() {
+        Talk::Muted
+    } else {
+        Talk::Open
+    };
+    let quiet = call.speaking.is_none();
+    let (mix, music) = match room.state {
+        State::Waiting => (None, quiet),
+        State::Live | State::Ending => (Some(member.room), room.alone_music && quiet),
+        State::Closing { .. } => (Some(member.room), false),
+    };
+    Presence { mix, music, talk }
+}
+
+impl Bridge {
+    /// `call`'s state changed.
+    pub(crate) fn touch(&mut self, call: CallId) {
+        self.touched.insert(call);
+    }
+
+    /// The state of `room` changed, and with it what its legs hear.
+    pub(crate) fn touch_room(&mut self, room: RoomId) {
+        let Some(room) = self.rooms.get(&room) else { return };
+        self.touched.extend(room.roster.calls());
+    }
+
+    /// Tells the media plane what changed for the legs that were touched.
+    pub(crate) fn settle(&mut self) {
+        // Leaving before joining: a mix of two is over before its legs are in the next one.
+        let touched: Vec<CallId> = std::mem::take(&mut self.touched).into_iter().collect();
+        let changes: Vec<(CallId, Presence, Presence)> = touched
+            .into_iter()
+            .filter_map(|id| {
+                let call = self.calls.get_mut(&id)?;
+                let wanted = presence(call, &self.rooms);
+                let told = std::mem::replace(&mut call.told, wanted);
+                (told != wanted).then_some((id, told, wanted))
+            })
+            .collect();
+        for &(call, told, wanted) in &changes {
+            if told.music && !wanted.music {
+                self.outputs.push_back(Output::Music { call, on: false });
+            }
+            if told.mix.is_some() && told.mix != wanted.mix {
+                self.outputs.push_back(Output::Leave { call });
+            }
+        }
+        for (call, told, wanted) in changes {
+            if told.talk != wanted.talk {
+                self.outputs.push_back(Output::Talk { call, talk: wanted.talk });
+            }
+            if let Some(room) = wanted.mix.filter(|_| told.mix != wanted.mix) {
+                self.outputs.push_back(Output::Join { call, room });
+            }
+            if wanted.music && !told.music {
+                self.outputs.push_back(Output::Music { call, on: true });
+            }
+        }
+    }
+}

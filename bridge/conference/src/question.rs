@@ -1,0 +1,276 @@
+//! Asking a leg something and collecting the keys of its answer.
+//!
+//! Which question follows which is decided by the modules that ask: `ivr` on the way in,
+//! `dialogue` in the conference, `dialout` for a number to call. Nothing here depends on the value
+//! of a decimal digit, except for questions that one key answers.
+
+use std::time::Duration;
+
+use partyline_dialplan::Prompt;
+use partyline_dialplan::star::INTER_DIGIT;
+use partyline_model::{CallId, Digit, PlaybackId, Time};
+
+use crate::bridge::Bridge;
+use crate::call::{Asked, Callee, CalleeStage, Phase, Question, Topic};
+use crate::config;
+use crate::timers::{CallTimer, Timer};
+
+impl Bridge {
+    /// Asks `id` about `topic`. Without prompts the time for the first key begins at once.
+    pub(crate) fn ask(
+        &mut self,
+        now: Time,
+        id: CallId,
+        topic: Topic,
+        tries: u8,
+        prompts: Vec<Prompt>,
+    ) {
+        let first = self.first_key(&topic);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.typed.clear();
+        call.question = Some(Question { topic, tries });
+        let key = Timer::Call(id, CallTimer::Key);
+        self.touch(id);
+        if prompts.is_empty() {
+            self.timers.set(key, now, first);
+        } else {
+            self.timers.cancel(key);
+            self.speak(now, id, prompts);
+        }
+    }
+
+    /// Takes the question back, answered or not.
+    pub(crate) fn take_question(&mut self, id: CallId) -> Option<Question> {
+        let question = self.calls.get_mut(&id)?.question.take()?;
+        self.timers.cancel(Timer::Call(id, CallTimer::Key));
+        self.touch(id);
+        Some(question)
+    }
+
+    /// A key was pressed.
+    pub(crate) fn digit(&mut self, now: Time, id: CallId, digit: Digit) {
+        self.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let asked = call.question.is_some();
+        match &call.phase {
+            Phase::Opening | Phase::Leaving(_) => {}
+            Phase::Greeting(_) => {
+                // What does not fit is lost: nobody types 32 digits ahead in earnest.
+                if call.typed.push(digit).is_ok() {
+                    self.media_started(now, id);
+                }
+            }
+            Phase::Entry(_) | Phase::Member(_) | Phase::Apart(_) if asked => {
+                self.answer_key(now, id, digit)
+            }
+            Phase::Entry(_) => {
+                self.hush(id);
+                self.spoken(now, id);
+            }
+            Phase::Member(_) => self.star_key(now, id, digit),
+            Phase::Apart(_) => self.aside_key(now, id, digit),
+            Phase::Callee(_) => call.stray_digits = call.stray_digits.saturating_add(1),
+        }
+    }
+
+    /// A key that answers a question.
+    fn answer_key(&mut self, now: Time, id: CallId, digit: Digit) {
+        self.hush(id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(question) = &call.question else { return };
+        if question.topic.takes_one_key() {
+            return self.choose(now, id, digit);
+        }
+        let between = self.entry_of(id).inter_digit;
+        match digit {
+            Digit::POUND => return self.submit(now, id),
+            Digit::STAR => return self.star_in_answer(now, id),
+            _ => {}
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if digit.decimal().is_some() {
+            // Beyond 32 digits the answer is wrong in any case.
+            call.typed.push(digit).unwrap_or(());
+        }
+        self.timers.set(Timer::Call(id, CallTimer::Key), now, between);
+    }
+
+    /// No key came in time.
+    pub(crate) fn no_key(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(question) = &call.question else {
+            match &mut call.phase {
+                Phase::Member(member) => member.keys.reset(),
+                Phase::Apart(apart) => apart.keys.reset(),
+                Phase::Opening
+                | Phase::Greeting(_)
+                | Phase::Entry(_)
+                | Phase::Leaving(_)
+                | Phase::Callee(_) => {}
+            }
+            return;
+        };
+        if question.topic.takes_one_key() {
+            self.choose_nothing(now, id);
+        } else if call.typed.is_empty() {
+            self.silence(now, id);
+        } else {
+            self.submit(now, id);
+        }
+    }
+
+    /// The answer is complete.
+    fn submit(&mut self, now: Time, id: CallId) {
+        let Some(Question { topic, tries }) = self.take_question(id) else { return };
+        match topic {
+            Topic::Passcode => self.passcode_typed(now, id, tries),
+            Topic::Reference(asked) => self.reference_typed(now, id, asked, tries),
+            Topic::Security => self.security_given(now, id, tries),
+            Topic::NewSecurity => self.security_typed(now, id, tries),
+            Topic::NewSecurityAgain(first) => self.security_repeated(now, id, tries, &first),
+            Topic::Number => self.number_typed(now, id, tries),
+            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd => {}
+        }
+    }
+
+    /// Nothing was typed before the time was over.
+    fn silence(&mut self, now: Time, id: CallId) {
+        let Some(Question { topic, tries }) = self.take_question(id) else { return };
+        match topic {
+            Topic::Passcode => self.passcode_silent(now, id, tries),
+            Topic::Reference(asked) => self.reference_silent(now, id, asked, tries),
+            Topic::Security => self.security_silent(now, id, tries),
+            Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security_unchanged(now, id),
+            Topic::Number => self.number_given_up(now, id),
+            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd => {}
+        }
+    }
+
+    /// The star key: begins the answer again, or leaves the dialogue.
+    fn star_in_answer(&mut self, now: Time, id: CallId) {
+        let Some(question) = self.calls.get(&id).and_then(|call| call.question.as_ref()) else {
+            return;
+        };
+        match question.topic {
+            Topic::Passcode | Topic::Security | Topic::Reference(Asked::OnEntry) => {
+                let first = self.entry_of(id).first_digit;
+                let Some(call) = self.calls.get_mut(&id) else { return };
+                call.typed.clear();
+                self.timers.set(Timer::Call(id, CallTimer::Key), now, first);
+            }
+            Topic::Reference(Asked::ByStar) => {
+                self.take_question(id);
+                self.reference_unchanged(now, id);
+            }
+            Topic::NewSecurity => {
+                self.take_question(id);
+                self.security_off(now, id);
+            }
+            Topic::NewSecurityAgain(_) => {
+                self.take_question(id);
+                self.security_unchanged(now, id);
+            }
+            Topic::Number => {
+                self.take_question(id);
+                self.number_given_up(now, id);
+            }
+            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd => {}
+        }
+    }
+
+    /// A key answers a question that one key answers.
+    fn choose(&mut self, now: Time, id: CallId, digit: Digit) {
+        let yes = digit.decimal() == Some(1);
+        let Some(Question { topic, tries }) = self.take_question(id) else { return };
+        match topic {
+            Topic::ReadBack(asked, value) if yes => self.reference_accepted(now, id, asked, value),
+            Topic::ReadBack(asked, _) => {
+                self.ask(now, id, Topic::Reference(asked), tries, vec![Prompt::EnterReference]);
+            }
+            Topic::ConfirmRecord if yes => self.start_recording(now, id),
+            Topic::ConfirmRecord => self.recording_cancelled(now, id),
+            Topic::ConfirmEnd if yes => self.end_by_moderator(now, id),
+            Topic::ConfirmEnd => self.end_cancelled(now, id),
+            Topic::Passcode
+            | Topic::Reference(_)
+            | Topic::Security
+            | Topic::NewSecurity
+            | Topic::NewSecurityAgain(_)
+            | Topic::Number => {}
+        }
+    }
+
+    /// No key answered a question that one key answers.
+    fn choose_nothing(&mut self, now: Time, id: CallId) {
+        let Some(Question { topic, .. }) = self.take_question(id) else { return };
+        match topic {
+            Topic::ReadBack(asked, value) => self.reference_accepted(now, id, asked, value),
+            Topic::ConfirmRecord => self.recording_cancelled(now, id),
+            Topic::ConfirmEnd => self.end_cancelled(now, id),
+            Topic::Passcode
+            | Topic::Reference(_)
+            | Topic::Security
+            | Topic::NewSecurity
+            | Topic::NewSecurityAgain(_)
+            | Topic::Number => {}
+        }
+    }
+
+    /// The prompts of `playback` were played to the end.
+    pub(crate) fn playback_done(&mut self, now: Time, id: CallId, playback: PlaybackId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        if call.speaking == Some(playback) {
+            self.spoken(now, id);
+        }
+    }
+
+    /// What played to `id` is over: what comes after it.
+    pub(crate) fn spoken(&mut self, now: Time, id: CallId) {
+        self.timers.cancel(Timer::Call(id, CallTimer::Playback));
+        self.touch(id);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.speaking = None;
+        }
+        let Some(call) = self.calls.get(&id) else { return };
+        if let Some(question) = &call.question {
+            let first = self.first_key(&question.topic);
+            return self.timers.set(Timer::Call(id, CallTimer::Key), now, first);
+        }
+        match &call.phase {
+            &Phase::Leaving(close) => self.hang_up(now, id, close),
+            Phase::Entry(_) => self.advance(now, id),
+            Phase::Callee(Callee { stage: CalleeStage::Greeted, .. }) => self.connect(now, id),
+            Phase::Callee(_)
+            | Phase::Opening
+            | Phase::Greeting(_)
+            | Phase::Member(_)
+            | Phase::Apart(_) => {}
+        }
+    }
+
+    /// Waits for the next key of a begun star code.
+    pub(crate) fn await_code(&mut self, now: Time, id: CallId) {
+        self.timers.set(Timer::Call(id, CallTimer::Key), now, INTER_DIGIT);
+    }
+
+    /// How long the first key of an answer may take.
+    fn first_key(&self, topic: &Topic) -> Duration {
+        if topic.takes_one_key() { self.config.confirm } else { self.timing(topic).first_digit }
+    }
+
+    fn entry_of(&self, id: CallId) -> config::Entry {
+        let question = self.calls.get(&id).and_then(|call| call.question.as_ref());
+        question.map_or(self.config.passcode, |question| self.timing(&question.topic))
+    }
+
+    const fn timing(&self, topic: &Topic) -> config::Entry {
+        match topic {
+            Topic::Passcode => self.config.passcode,
+            Topic::Reference(_) | Topic::ReadBack(..) => self.config.reference,
+            Topic::Security | Topic::NewSecurity | Topic::NewSecurityAgain(_) => {
+                self.config.security
+            }
+            Topic::Number | Topic::ConfirmRecord | Topic::ConfirmEnd => self.config.dial,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A conference in session: its state, its legs, what is set for it.
+//!
+//! Data and questions about it; who moves it from state to state is in the modules that do.
+
+use std::time::Duration;
+
+use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, RecordingId, Role, Time};
+use partyline_secret::SecretDigits;
+
+use crate::record::{Close, SessionBook};
+use crate::roster::Roster;
+
+/// One conference in session: from its first leg to its last.
+pub(crate) struct Room {
+    pub(crate) conference: ConferenceId,
+    pub(crate) account: AccountId,
+    pub(crate) rules: Rules,
+    pub(crate) state: State,
+    pub(crate) roster: Roster,
+    pub(crate) book: SessionBook,
+    /// Asked of whoever joins after it was set. Wiped with the room.
+    pub(crate) security: Option<SecretDigits>,
+    pub(crate) recording: Option<Recording>,
+    /// Whether the one leg in the mix has been alone for long enough to get music.
+    pub(crate) alone_music: bool,
+    /// Whether there ever were two legs: only then is the last one told that it is alone.
+    pub(crate) had_company: bool,
+}
+
+/// How the conference was configured when the session began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Legs wait for a moderator.
+    pub(crate) waits_for_moderator: bool,
+    /// Most legs.
+    pub(crate) max_legs: usize,
+    /// Joins and leaves are heard.
+    pub(crate) tones: bool,
+    /// It ends after the last moderator.
+    pub(crate) ends_with_moderator: bool,
+}
+
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum State {
+    /// Legs wait for the moderator and do not hear each other.
+    Waiting,
+    /// They talk.
+    Live,
+    /// They talk; the last moderator left, and it ends unless one returns.
+    Ending,
+    /// The farewell plays or played; legs are hung up in groups.
+    Closing {
+        /// What their records will say.
+        close: Close,
+        /// The farewell.
+        farewell: PlaybackId,
+    },
+}
+
+impl State {
+    /// Whether its legs are in the mix.
+    pub(crate) const fn is_mixed(self) -> bool {
+        match self {
+            Self::Waiting => false,
+            Self::Live | Self::Ending | Self::Closing { .. } => true,
+        }
+    }
+
+    /// Whether the farewell plays or played.
+    pub(crate) const fn is_closing(self) -> bool {
+        matches!(self, Self::Closing { .. })
+    }
+
+    /// Whether its legs may use star codes.
+    pub(crate) const fn is_open(self) -> bool {
+        match self {
+            Self::Live | Self::Ending => true,
+            Self::Waiting | Self::Closing { .. } => false,
+        }
+    }
+}
+
+/// A recording that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recording {
+    pub(crate) id: RecordingId,
+    /// The leg that started it.
+    pub(crate) by: CallId,
+    pub(crate) since: Time,
+}
+
+impl Recording {
+    pub(crate) const fn length(&self, now: Time) -> Duration {
+        now.since(self.since)
+    }
+}
+
+impl Room {
+    /// Whether a leg with `role` that joins has to wait.
+    pub(crate) const fn holds(&self, role: Role) -> bool {
+        let waiting = matches!(self.state, State::Waiting) && self.rules.waits_for_moderator;
+        waiting && !matches!(role, Role::Moderator)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.roster.len() >= self.rules.max_legs
+    }
+}

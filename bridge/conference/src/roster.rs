@@ -1,0 +1,63 @@
+//! Who is of a conference, in the order of joining.
+
+use partyline_model::{CallId, Role};
+
+/// The legs of one conference.
+#[derive(Default)]
+pub(crate) struct Roster {
+    legs: Vec<(CallId, Role)>,
+}
+
+impl Roster {
+    /// Adds a leg that is not in it.
+    pub(crate) fn join(&mut self, call: CallId, role: Role) {
+        debug_assert!(!self.legs.iter().any(|&(leg, _)| leg == call), "{call} is in twice");
+        self.legs.push((call, role));
+    }
+
+    /// Removes a leg; its role, if it was in it.
+    pub(crate) fn leave(&mut self, call: CallId) -> Option<Role> {
+        let at = self.legs.iter().position(|&(leg, _)| leg == call)?;
+        Some(self.legs.remove(at).1)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    pub(crate) fn has_moderator(&self) -> bool {
+        self.legs.iter().any(|&(_, role)| role == Role::Moderator)
+    }
+
+    /// The legs in the order of joining.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = CallId> {
+        self.legs.iter().map(|&(call, _)| call)
+    }
+
+    /// The legs in the order of joining, for a caller that changes them meanwhile.
+    pub(crate) fn to_vec(&self) -> Vec<CallId> {
+        self.calls().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_order_of_joining() {
+        let mut roster = Roster::default();
+        for (call, role) in [(3, Role::Participant), (1, Role::Moderator), (2, Role::Listener)] {
+            roster.join(CallId(call), role);
+        }
+        assert!(roster.has_moderator());
+        assert_eq!(roster.leave(CallId(1)), Some(Role::Moderator));
+        assert_eq!(roster.leave(CallId(1)), None);
+        assert_eq!(roster.to_vec(), [CallId(3), CallId(2)]);
+        assert!(!roster.has_moderator());
+    }
+}
