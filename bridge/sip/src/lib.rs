@@ -1,7 +1,25 @@
 //! A SIP user agent without a socket or a clock (RFC 3261): datagrams and time go in, datagrams
 //! and events come out.
+//!
+//! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
+//! session descriptions; the endpoint hands those on unread.
+//!
+//! Not here: transports but UDP, registration, authentication, reliable provisional responses,
+//! session timers, name resolution.
 
 #![forbid(unsafe_code)]
 
+pub mod cause;
+mod command;
+mod counters;
+mod dialog;
+mod endpoint;
+mod event;
 pub mod message;
 pub mod sdp;
+pub mod transaction;
+
+pub use command::{CommandError, Config, Dial, Hangup, Rejection};
+pub use counters::{Counters, Dropped};
+pub use endpoint::Endpoint;
+pub use event::{DialogId, EndKind, Ended, Ender, Event, Incoming, Output, Presentation, Transmit};

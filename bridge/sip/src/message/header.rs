@@ -88,15 +88,18 @@ impl Value {
         Self { text: text.into(), charset: Charset::Utf8 }
     }
 
-    /// Reads one logical line, already unfolded.
+    /// Reads one logical line, already unfolded. A carriage return within it becomes a space: what
+    /// we copy into a response must not end a line there.
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self { text: text.trim().into(), charset: Charset::Utf8 },
-            Err(_) => {
-                let text: String = bytes.iter().map(|&b| char::from(b)).collect();
-                Self { text: text.trim_matches([' ', '\t']).into(), charset: Charset::Latin1 }
-            }
-        }
+        let decoded = match std::str::from_utf8(bytes) {
+            Ok(text) => Self::new(text.trim_matches([' ', '\t'])),
+            Err(_) => Self {
+                charset: Charset::Latin1,
+                ..Self::new(bytes.trim_ascii().iter().map(|&b| char::from(b)).collect::<String>())
+            },
+        };
+        debug_assert!(!decoded.text.contains('\n'), "lines end there");
+        decoded
     }
 
     /// The text.
@@ -140,6 +143,11 @@ impl Headers {
     /// Adds a field at the end.
     pub fn push(&mut self, name: Name, value: Value) {
         self.0.push((name, value));
+    }
+
+    /// Adds a field of our own making before all others.
+    pub fn put_first(&mut self, name: Name, text: impl Into<String>) {
+        self.0.insert(0, (name, Value::new(text)));
     }
 
     /// Adds a field of our own making at the end.
@@ -205,6 +213,7 @@ mod tests {
 
     #[test]
     fn no_value_adds_a_header() {
+        assert_eq!(Value::from_wire(b" a\rb\xff").as_str(), "a b\u{ff}");
         assert_eq!(Value::new("a\r\nEvil: b").as_str(), "a  Evil: b");
     }
 

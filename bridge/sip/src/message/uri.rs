@@ -36,7 +36,7 @@ pub enum Scheme {
 
 /// The parts of a `sip:` or `sips:` URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SipUri {
+struct SipUri {
     secure: bool,
     user: Option<Box<str>>,
     host: Host,

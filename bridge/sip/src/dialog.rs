@@ -1,0 +1,262 @@
+//! Dialogs (RFC 3261 §12): how requests find their peer, and in what state a call is.
+
+use std::net::SocketAddr;
+
+use partyline_model::Time;
+
+use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value};
+use crate::transaction::TransactionId;
+use crate::transaction::timer::Backoff;
+
+/// The most Record-Route entries that are followed.
+const MAX_ROUTES: usize = 32;
+
+/// What addresses the peer of a dialog.
+#[derive(Clone, Debug)]
+pub(crate) struct Path {
+    pub(crate) call_id: Box<str>,
+    pub(crate) local_tag: Box<str>,
+    pub(crate) remote_tag: Option<Box<str>>,
+    /// Our From, tag included.
+    pub(crate) local: Value,
+    /// Our To: the peer's address as it came.
+    pub(crate) remote: Value,
+    pub(crate) local_cseq: u32,
+    pub(crate) remote_cseq: Option<u32>,
+    pub(crate) target: Uri,
+    pub(crate) routes: Vec<Route>,
+    /// Where requests go when their next hop is no address: where the peer was first met.
+    pub(crate) peer: SocketAddr,
+    /// The local address the peer was first met on.
+    pub(crate) interface: Option<SocketAddr>,
+}
+
+/// One entry of a route set.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    text: Box<str>,
+    uri: Uri,
+}
+
+impl Route {
+    /// The Record-Route of a message in the order it stands there; `None` when one is malformed or
+    /// there are too many.
+    pub(crate) fn recorded(message: &Message) -> Option<Vec<Self>> {
+        let mut routes = Vec::new();
+        for item in message.headers.items(&Name::RecordRoute) {
+            let uri = NameAddr::parse(item).ok()?.uri;
+            if routes.len() == MAX_ROUTES || uri.host().is_none() {
+                return None;
+            }
+            routes.push(Self { text: item.into(), uri });
+        }
+        Some(routes)
+    }
+}
+
+/// The Contact of a message: what later requests of the dialog are sent to.
+pub(crate) enum Contact {
+    Absent,
+    /// Several, malformed, or no SIP URI.
+    Unusable,
+    Target(Uri),
+}
+
+impl Contact {
+    pub(crate) fn read(message: &Message) -> Self {
+        let mut items = message.headers.items(&Name::Contact);
+        let Some(first) = items.next() else { return Self::Absent };
+        let uri = NameAddr::parse(first).ok().map(|contact| contact.uri);
+        match uri.filter(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips)) {
+            Some(uri) if items.next().is_none() => Self::Target(uri),
+            Some(_) | None => Self::Unusable,
+        }
+    }
+
+    pub(crate) fn target(self) -> Option<Uri> {
+        match self {
+            Self::Target(uri) => Some(uri),
+            Self::Absent | Self::Unusable => None,
+        }
+    }
+}
+
+impl Path {
+    /// A request within the dialog without Via and Contact, and where to send it
+    /// (RFC 3261 §12.2.1.1).
+    pub(crate) fn request(&self, method: Method, cseq: u32) -> (Message, SocketAddr) {
+        let strict = self.routes.first().filter(|first| !first.uri.is_loose());
+        let request_uri = strict.map_or(&self.target, |first| &first.uri);
+        let hop = self.routes.first().map_or(&self.target, |first| &first.uri);
+        let mut message = Message::request(method.clone(), request_uri.as_str());
+        let headers = &mut message.headers;
+        headers.add(Name::MaxForwards, "70");
+        for route in self.routes.iter().skip(usize::from(strict.is_some())) {
+            headers.add(Name::Route, &*route.text);
+        }
+        if strict.is_some() {
+            headers.add(Name::Route, format!("<{}>", self.target));
+        }
+        headers.push(Name::From, self.local.clone());
+        headers.push(Name::To, self.remote.clone());
+        headers.add(Name::CallId, &*self.call_id);
+        headers.add(Name::CSeq, format!("{cseq} {method}"));
+        (message, self.address(hop))
+    }
+
+    /// The address of a hop; names are not resolved.
+    fn address(&self, hop: &Uri) -> SocketAddr {
+        let ip = hop.host().and_then(|host| host.address()).filter(|ip| !ip.is_unspecified());
+        let port = hop.port().unwrap_or(DEFAULT_PORT);
+        ip.filter(|_| port != 0).map_or(self.peer, |ip| SocketAddr::new(ip, port))
+    }
+
+    pub(crate) fn next_cseq(&mut self) -> u32 {
+        self.local_cseq += 1;
+        self.local_cseq
+    }
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Dialog {
+    pub(crate) path: Path,
+    pub(crate) state: State,
+}
+
+/// How far a call is.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Incoming, without a final response.
+    Offered { server: TransactionId },
+    /// Incoming, our 200 not acknowledged.
+    Answered(Unacked),
+    /// As `Answered`, and hung up by us: BYE waits for the ACK (RFC 3261 §15).
+    HangingUp { unacked: Unacked, q850: Option<u8> },
+    /// Outgoing, without a final response.
+    Calling { client: TransactionId },
+    /// Outgoing, hung up by us: CANCEL waits for a provisional response (§9.1) or, once sent, the
+    /// final response for so long.
+    Cancelling { client: TransactionId, give_up: Option<Time> },
+    /// Both sides are up.
+    Confirmed(Renegotiation),
+    /// Our BYE is on its way.
+    Leaving,
+}
+
+impl State {
+    /// Whether the end was reported.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self, Self::HangingUp { .. } | Self::Cancelling { .. } | Self::Leaving)
+    }
+
+    /// When the dialog itself, not one of its transactions, has something to do.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        match self {
+            Self::Answered(unacked)
+            | Self::HangingUp { unacked, .. }
+            | Self::Confirmed(Renegotiation::Unacknowledged(unacked)) => {
+                Some(unacked.backoff.deadline())
+            }
+            Self::Cancelling { give_up, .. } => *give_up,
+            Self::Offered { .. } | Self::Calling { .. } | Self::Confirmed(_) | Self::Leaving => {
+                None
+            }
+        }
+    }
+
+    /// The 200 that waits for its ACK.
+    pub(crate) fn unacked(&mut self) -> Option<&mut Unacked> {
+        match self {
+            Self::Answered(unacked)
+            | Self::HangingUp { unacked, .. }
+            | Self::Confirmed(Renegotiation::Unacknowledged(unacked)) => Some(unacked),
+            Self::Offered { .. }
+            | Self::Calling { .. }
+            | Self::Cancelling { .. }
+            | Self::Confirmed(_)
+            | Self::Leaving => None,
+        }
+    }
+}
+
+/// A re-INVITE under way (RFC 3261 §14).
+#[derive(Debug)]
+pub(crate) enum Renegotiation {
+    Idle,
+    /// The peer's, without a final response.
+    Theirs {
+        server: TransactionId,
+    },
+    /// The peer's, our 200 not acknowledged.
+    Unacknowledged(Unacked),
+    /// Ours.
+    Ours {
+        client: TransactionId,
+    },
+}
+
+/// A 200 to an INVITE that is sent until its ACK comes (RFC 3261 §13.3.1.4).
+#[derive(Debug)]
+pub(crate) struct Unacked {
+    pub(crate) cseq: u32,
+    pub(crate) response: Vec<u8>,
+    pub(crate) destination: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) backoff: Backoff,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(record_route: &str) -> Path {
+        let text = format!("INVITE sip:a@h SIP/2.0\r\n{record_route}\r\n\r\n");
+        let message = Message::parse(text.as_bytes()).expect("readable");
+        Path {
+            call_id: "c".into(),
+            local_tag: "l".into(),
+            remote_tag: Some("r".into()),
+            local: Value::new("<sip:me@h>;tag=l"),
+            remote: Value::new("<sip:you@h>;tag=r"),
+            local_cseq: 7,
+            remote_cseq: None,
+            target: Uri::parse("sip:you@192.0.2.9:5062").expect("a URI"),
+            routes: Route::recorded(&message).expect("routes"),
+            peer: "198.51.100.1:5060".parse().expect("an address"),
+            interface: None,
+        }
+    }
+
+    fn sent(path: &Path) -> (String, Vec<String>, String) {
+        let (message, to) = path.request(Method::Bye, 8);
+        let bytes = message.to_bytes();
+        let line = String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned();
+        let routes = message.headers.items(&Name::Route).map(str::to_owned).collect();
+        (line, routes, to.to_string())
+    }
+
+    #[test]
+    fn without_routes_the_target_is_the_hop() {
+        let (line, routes, to) = sent(&path("X: y"));
+        assert_eq!(line, "BYE sip:you@192.0.2.9:5062 SIP/2.0");
+        assert_eq!((routes.len(), to.as_str()), (0, "192.0.2.9:5062"));
+    }
+
+    #[test]
+    fn loose_routes_stand_before_the_target() {
+        let (line, routes, to) =
+            sent(&path("Record-Route: <sip:192.0.2.1;lr>, <sip:p2.example;lr>"));
+        assert_eq!(line, "BYE sip:you@192.0.2.9:5062 SIP/2.0");
+        assert_eq!(routes, ["<sip:192.0.2.1;lr>", "<sip:p2.example;lr>"]);
+        assert_eq!(to, "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn a_strict_router_takes_the_request_uri_and_the_target_goes_last() {
+        let (line, routes, to) = sent(&path("Record-Route: <sip:p1.example>, <sip:p2.example;lr>"));
+        assert_eq!(line, "BYE sip:p1.example SIP/2.0");
+        assert_eq!(routes, ["<sip:p2.example;lr>", "<sip:you@192.0.2.9:5062>"]);
+        assert_eq!(to, "198.51.100.1:5060", "names are not resolved");
+    }
+}

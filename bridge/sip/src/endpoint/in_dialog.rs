@@ -1,0 +1,287 @@
+//! What happens inside a dialog: ACK, BYE, INFO, re-INVITE in both directions, hanging up
+//! (RFC 3261 §12.2, §14, §15).
+
+use partyline_model::Time;
+
+use super::Endpoint;
+use super::receive::Request;
+use super::request::Purpose;
+use super::respond::add_abilities;
+use crate::cause;
+use crate::command::{CommandError, Hangup};
+use crate::counters::Dropped;
+use crate::dialog::{Contact, Renegotiation, State};
+use crate::event::{DialogId, EndKind, Ended, Ender, Event};
+use crate::message::{InfoBody, Method, Name, Status};
+use crate::transaction::{ServerKey, TransactionId};
+
+impl Endpoint {
+    /// Ends a call in any state; [`Event::Ended`] follows at once, the signalling when it may:
+    /// BYE after the ACK, CANCEL after a provisional response, BYE when a 200 crosses the CANCEL.
+    ///
+    /// # Errors
+    /// [`CommandError::NoDialog`] when the call is over already.
+    pub fn hangup(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        hangup: Hangup,
+    ) -> Result<(), CommandError> {
+        let held = self.dialog(dialog)?;
+        let local = |kind| Ended { by: Ender::Local, kind, status: None, q850: hangup.q850 };
+        match &held.state {
+            State::Offered { .. } => return self.reject(now, dialog, hangup.rejection()),
+            State::Calling { client } => {
+                let client = *client;
+                self.report_end(dialog, local(EndKind::Cancelled));
+                let entry = self.invite_clients.get(&client);
+                if entry.is_some_and(|entry| entry.machine.is_proceeding()) {
+                    self.cancel(now, dialog, client);
+                } else {
+                    self.set_state(dialog, State::Cancelling { client, give_up: None });
+                }
+            }
+            State::Answered(_) => {
+                self.report_end(dialog, local(EndKind::Bye));
+                self.wait_for_ack(dialog, hangup);
+            }
+            State::Confirmed(renegotiation) => {
+                if let Renegotiation::Theirs { server } = *renegotiation {
+                    self.respond_invite(now, server, Status::REQUEST_TERMINATED, |_| {});
+                }
+                self.report_end(dialog, local(EndKind::Bye));
+                self.send_bye(now, dialog, hangup.q850);
+            }
+            // `dialog` finds none of these: their end was reported.
+            State::HangingUp { .. } | State::Cancelling { .. } | State::Leaving => {}
+        }
+        Ok(())
+    }
+
+    /// The call must be `Answered`.
+    fn wait_for_ack(&mut self, id: DialogId, hangup: Hangup) {
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut held.state, State::Leaving);
+        if let State::Answered(unacked) = before {
+            self.set_state(id, State::HangingUp { unacked, q850: hangup.q850 });
+        }
+    }
+
+    /// Offers a change of the session (RFC 3261 §14.1); [`Event::Reinvited`] tells the outcome.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongState`] unless the call is up and no other change is under way.
+    pub fn reinvite(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        offer: Vec<u8>,
+    ) -> Result<(), CommandError> {
+        let held = self.dialog(dialog)?;
+        if !matches!(held.state, State::Confirmed(Renegotiation::Idle)) {
+            return Err(CommandError::WrongState);
+        }
+        let cseq = held.path.next_cseq();
+        let path = held.path.clone();
+        let request = path.request(Method::Invite, cseq);
+        let purpose = Purpose::Reinvite(dialog);
+        let client = self.start_invite(now, request, (path, cseq), purpose, offer);
+        self.set_state(dialog, State::Confirmed(Renegotiation::Ours { client }));
+        Ok(())
+    }
+
+    /// Agrees to the peer's re-INVITE; [`Event::Confirmed`] follows.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongState`] when none waits, as after a CANCEL.
+    pub fn answer_reinvite(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        sdp: Vec<u8>,
+    ) -> Result<(), CommandError> {
+        let server = self.their_reinvite(dialog)?;
+        let unacked = self.accept(now, server, sdp).ok_or(CommandError::WrongState)?;
+        self.set_state(dialog, State::Confirmed(Renegotiation::Unacknowledged(unacked)));
+        Ok(())
+    }
+
+    /// Declines the peer's re-INVITE; the session stays as it was.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongState`] when none waits, as after a CANCEL.
+    pub fn reject_reinvite(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        status: Status,
+    ) -> Result<(), CommandError> {
+        let server = self.their_reinvite(dialog)?;
+        let status = if status.code() < 300 { Status::SERVER_ERROR } else { status };
+        self.respond_invite(now, server, status, |_| {});
+        self.set_state(dialog, State::Confirmed(Renegotiation::Idle));
+        Ok(())
+    }
+
+    fn their_reinvite(&mut self, id: DialogId) -> Result<TransactionId, CommandError> {
+        match self.dialog(id)?.state {
+            State::Confirmed(Renegotiation::Theirs { server }) => Ok(server),
+            State::Offered { .. }
+            | State::Answered(_)
+            | State::HangingUp { .. }
+            | State::Calling { .. }
+            | State::Cancelling { .. }
+            | State::Confirmed(_)
+            | State::Leaving => Err(CommandError::WrongState),
+        }
+    }
+
+    /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12.2.2).
+    fn find_dialog(&self, request: &Request) -> Option<DialogId> {
+        let envelope = &request.envelope;
+        let key = (envelope.call_id.clone(), envelope.to.tag()?.into());
+        let id = *self.dialog_keys.get(&key)?;
+        let held = self.dialogs.get(&id)?;
+        (held.path.remote_tag.as_deref() == envelope.from.tag()).then_some(id)
+    }
+
+    /// A request with a To tag, ACK and CANCEL excepted.
+    pub(super) fn receive_in_dialog(
+        &mut self,
+        now: Time,
+        method: Method,
+        key: ServerKey,
+        request: Request,
+    ) {
+        let Some(id) = self.find_dialog(&request) else {
+            return self.refuse_no_dialog(&request.template);
+        };
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
+        let cseq = request.envelope.cseq.number;
+        if held.path.remote_cseq.is_some_and(|last| cseq < last) {
+            let (reason, phrase) = (Dropped::Misdirected, Some("CSeq Out Of Order"));
+            return self.refuse(&request.template, reason, Status::SERVER_ERROR, phrase);
+        }
+        held.path.remote_cseq = Some(cseq);
+        let over = held.state.has_ended();
+        let tag = held.path.local_tag.clone();
+        match method {
+            Method::Bye => self.receive_bye(now, id, key, &request),
+            _ if over => self.refuse_no_dialog(&request.template),
+            Method::Info => self.receive_info(now, id, key, request),
+            Method::Invite => self.receive_reinvite(now, id, key, request),
+            Method::Options => {
+                self.respond_final(now, key, &request, (Status::OK, &tag), add_abilities);
+            }
+            Method::Ack | Method::Cancel | Method::Known(_) | Method::Unknown(_) => {
+                let status = Status::METHOD_NOT_ALLOWED;
+                self.refuse(&request.template, Dropped::NotOffered, status, None);
+            }
+        }
+    }
+
+    /// BYE ends the call, and whatever INVITE is open in it (RFC 3261 §15.1.2).
+    fn receive_bye(&mut self, now: Time, id: DialogId, key: ServerKey, request: &Request) {
+        let Some(held) = self.dialogs.get(&id) else { return };
+        let tag = held.path.local_tag.clone();
+        let open = match held.state {
+            State::Offered { server } | State::Confirmed(Renegotiation::Theirs { server }) => {
+                Some(server)
+            }
+            State::Answered(_)
+            | State::HangingUp { .. }
+            | State::Calling { .. }
+            | State::Cancelling { .. }
+            | State::Confirmed(_)
+            | State::Leaving => None,
+        };
+        self.respond_final(now, key, request, (Status::OK, &tag), |_| {});
+        if let Some(server) = open {
+            self.respond_invite(now, server, Status::REQUEST_TERMINATED, |_| {});
+        }
+        let q850 = cause::read_reason(&request.message.headers);
+        self.end(id, Ended { by: Ender::Remote, kind: EndKind::Bye, status: None, q850 });
+    }
+
+    fn receive_info(&mut self, now: Time, id: DialogId, key: ServerKey, mut request: Request) {
+        let Some(held) = self.dialogs.get(&id) else { return };
+        let tag = held.path.local_tag.clone();
+        let body = request.message.take_info();
+        let status = match &body {
+            InfoBody::Digit(_) | InfoBody::Empty => Status::OK,
+            InfoBody::Unsupported => Status::UNSUPPORTED_MEDIA_TYPE,
+        };
+        self.respond_final(now, key, &request, (status, &tag), |response| {
+            if !status.is_success() {
+                response.headers.add(Name::Accept, "application/dtmf-relay, application/dtmf");
+            }
+        });
+        if let InfoBody::Digit(digit) = body {
+            self.emit(Event::Digit { dialog: id, digit });
+        }
+    }
+
+    fn receive_reinvite(&mut self, now: Time, id: DialogId, key: ServerKey, mut request: Request) {
+        let Some(held) = self.dialogs.get(&id) else { return };
+        match &held.state {
+            State::Confirmed(Renegotiation::Idle) => {}
+            // Glare: ours is under way (RFC 3261 §14.2).
+            State::Confirmed(Renegotiation::Ours { .. }) => {
+                let status = Status::REQUEST_PENDING;
+                return self.refuse(&request.template, Dropped::NotOffered, status, None);
+            }
+            State::Offered { .. }
+            | State::Answered(_)
+            | State::HangingUp { .. }
+            | State::Calling { .. }
+            | State::Cancelling { .. }
+            | State::Confirmed(_)
+            | State::Leaving => return self.refuse_overlap(&request),
+        }
+        let Some(offer) = self.check_offer(&mut request) else { return };
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
+        if let Some(target) = Contact::read(&request.message).target() {
+            held.path.target = target;
+        }
+        let path = held.path.clone();
+        let server = self.open_invite_server(now, (key, None), id, &path, request);
+        self.set_state(id, State::Confirmed(Renegotiation::Theirs { server }));
+        self.emit(Event::Reinvite { dialog: id, offer });
+    }
+
+    /// A second INVITE before the first is done: 500, to try again within 10 s
+    /// (RFC 3261 §14.2).
+    fn refuse_overlap(&mut self, request: &Request) {
+        self.drop_for(Dropped::NotOffered);
+        let seconds = self.random.next_u128() % 10;
+        self.respond_stateless(&request.template, Status::SERVER_ERROR, |message| {
+            message.headers.add(Name::RetryAfter, seconds.to_string());
+        });
+    }
+
+    /// The ACK to a 2xx, which is a transaction of its own (RFC 3261 §13.3.1.4).
+    pub(super) fn receive_dialog_ack(&mut self, now: Time, mut request: Request) {
+        let Some(id) = self.find_dialog(&request) else {
+            return self.drop_for(Dropped::StrayAck);
+        };
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
+        let cseq = request.envelope.cseq.number;
+        if held.state.unacked().is_none_or(|unacked| unacked.cseq != cseq) {
+            return self.drop_for(Dropped::Repeated);
+        }
+        if let State::HangingUp { q850, .. } = held.state {
+            return self.send_bye(now, id, q850);
+        }
+        self.set_state(id, State::Confirmed(Renegotiation::Idle));
+        // A body that cannot be read is no answer: a late offer is then without one.
+        let sdp = request.message.take_sdp().unwrap_or(None);
+        self.emit(Event::Confirmed { dialog: id, sdp });
+    }
+
+    /// The ACK to our 200 never came: BYE, and the call is over (RFC 3261 §13.3.1.4).
+    pub(super) fn ack_timed_out(&mut self, now: Time, id: DialogId, q850: Option<u8>) {
+        let (by, kind) = (Ender::Timeout, EndKind::NoAck);
+        self.report_end(id, Ended { by, kind, status: None, q850: None });
+        self.send_bye(now, id, q850);
+    }
+}

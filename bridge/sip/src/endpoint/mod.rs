@@ -1,0 +1,214 @@
+//! The user agent: it owns every transaction and dialog, and is driven by datagrams, time and the
+//! node's commands.
+//!
+//! Outside a dialog only an INVITE that is taken costs memory: everything else is answered
+//! statelessly (RFC 3261 §8.2.7).
+
+mod in_dialog;
+mod incoming;
+mod receive;
+mod request;
+mod respond;
+mod timeout;
+mod uac;
+mod uas;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use partyline_model::{IdSource, Time};
+
+use self::request::{ClientEntry, InviteClientEntry};
+use self::respond::Template;
+use crate::command::{CommandError, Config};
+use crate::counters::{Counters, Dropped};
+use crate::dialog::{Dialog, Renegotiation, State};
+use crate::event::{DialogId, Ended, Event, Output, Transmit};
+use crate::message::{Host, Method};
+use crate::transaction::timer::Timers;
+use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
+
+/// A SIP user agent on one UDP address.
+pub struct Endpoint {
+    config: Config,
+    random: Box<dyn IdSource>,
+    tag_key: u64,
+    outputs: VecDeque<Output>,
+    timers: Timers<Owner>,
+    last_id: u64,
+    server_keys: BTreeMap<ServerKey, TransactionId>,
+    merges: BTreeMap<MergeKey, TransactionId>,
+    invite_servers: BTreeMap<TransactionId, InviteServerEntry>,
+    servers: BTreeMap<TransactionId, ServerEntry>,
+    client_keys: BTreeMap<(Box<str>, Method), TransactionId>,
+    invite_clients: BTreeMap<TransactionId, InviteClientEntry>,
+    clients: BTreeMap<TransactionId, ClientEntry>,
+    dialogs: BTreeMap<DialogId, Dialog>,
+    /// By Call-ID and our tag; the peer's tag is compared afterwards.
+    dialog_keys: BTreeMap<(Box<str>, Box<str>), DialogId>,
+    counters: Counters,
+}
+
+/// Whose deadline stands in the timer table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    InviteServer(TransactionId),
+    Server(TransactionId),
+    InviteClient(TransactionId),
+    Client(TransactionId),
+    Dialog(DialogId),
+}
+
+/// An INVITE that came in.
+struct InviteServerEntry {
+    key: ServerKey,
+    merge: Option<MergeKey>,
+    machine: InviteServer,
+    template: Template,
+    dialog: DialogId,
+    /// Our tag, which a CANCEL's response repeats.
+    tag: Box<str>,
+    cseq: u32,
+}
+
+/// Another request that came in and was answered.
+struct ServerEntry {
+    key: ServerKey,
+    machine: Server,
+    destination: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Endpoint {
+    /// A user agent with no calls.
+    pub fn new(config: Config, mut random: Box<dyn IdSource>) -> Self {
+        Self {
+            tag_key: low_half(random.next_u128()),
+            config,
+            random,
+            outputs: VecDeque::new(),
+            timers: Timers::new(),
+            last_id: 0,
+            server_keys: BTreeMap::new(),
+            merges: BTreeMap::new(),
+            invite_servers: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            client_keys: BTreeMap::new(),
+            invite_clients: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            dialog_keys: BTreeMap::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The next datagram to send or event to heed; to be called until `None` after every input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// What came in and was worth no event.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Calls that hold state, those that only tidy up included.
+    pub fn dialogs(&self) -> usize {
+        self.dialogs.len()
+    }
+
+    /// Transactions that hold state.
+    pub fn transactions(&self) -> usize {
+        self.invite_servers.len()
+            + self.servers.len()
+            + self.invite_clients.len()
+            + self.clients.len()
+    }
+
+    fn transmit(&mut self, local: Option<SocketAddr>, destination: SocketAddr, payload: Vec<u8>) {
+        self.outputs.push_back(Output::Transmit(Transmit { local, destination, payload }));
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn drop_for(&mut self, reason: Dropped) {
+        self.counters.count(reason);
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// 64 unpredictable bits: a tag or a branch (RFC 3261 §19.3 asks for 32).
+    fn token(&mut self) -> String {
+        format!("{:016x}", low_half(self.random.next_u128()))
+    }
+
+    fn contact(&self) -> String {
+        let host = Host::Address(self.config.advertised.ip());
+        format!("<sip:{host}:{}>", self.config.advertised.port())
+    }
+
+    fn dialog(&mut self, id: DialogId) -> Result<&mut Dialog, CommandError> {
+        let dialog = self.dialogs.get_mut(&id).ok_or(CommandError::NoDialog)?;
+        if dialog.state.has_ended() { Err(CommandError::NoDialog) } else { Ok(dialog) }
+    }
+
+    fn insert_dialog(&mut self, id: DialogId, dialog: Dialog) {
+        let key = (dialog.path.call_id.clone(), dialog.path.local_tag.clone());
+        self.dialog_keys.insert(key, id);
+        self.dialogs.insert(id, dialog);
+    }
+
+    /// Moves a dialog to another state, with its deadline.
+    fn set_state(&mut self, id: DialogId, state: State) {
+        self.timers.set(Owner::Dialog(id), state.deadline());
+        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut dialog.state, state);
+        self.abandon_reinvite(&before);
+    }
+
+    /// A re-INVITE of ours that had a provisional response may wait for its final one for ever:
+    /// it goes when its dialog no longer waits for it.
+    fn abandon_reinvite(&mut self, before: &State) {
+        if let State::Confirmed(Renegotiation::Ours { client }) = *before
+            && self.invite_clients.get(&client).is_some_and(|entry| entry.machine.is_proceeding())
+        {
+            self.remove_invite_client(client);
+        }
+    }
+
+    /// Takes a dialog out of the tables; its end must be reported already.
+    fn forget_dialog(&mut self, id: DialogId) {
+        self.timers.set(Owner::Dialog(id), None);
+        if let Some(dialog) = self.dialogs.remove(&id) {
+            self.dialog_keys.remove(&(dialog.path.call_id, dialog.path.local_tag));
+            self.abandon_reinvite(&dialog.state);
+        }
+    }
+
+    /// Reports the end of a call unless that was done.
+    fn report_end(&mut self, id: DialogId, ended: Ended) {
+        if self.dialogs.get(&id).is_some_and(|dialog| !dialog.state.has_ended()) {
+            self.emit(Event::Ended { dialog: id, ended });
+        }
+    }
+
+    /// Reports the end of a call and forgets it.
+    fn end(&mut self, id: DialogId, ended: Ended) {
+        self.report_end(id, ended);
+        self.forget_dialog(id);
+    }
+}
+
+fn low_half(bits: u128) -> u64 {
+    u64::try_from(bits & u128::from(u64::MAX)).expect("the mask leaves 64 bits")
+}

@@ -1,0 +1,222 @@
+//! The way in: a datagram becomes a message, and the message finds what it is for
+//! (RFC 3261 §8.2, §17.1.3, §17.2.3).
+
+use std::net::SocketAddr;
+
+use partyline_model::Time;
+
+use super::respond::{Template, add_abilities};
+use super::{Endpoint, Owner};
+use crate::counters::Dropped;
+use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
+use crate::transaction::{ServerKey, TransactionId};
+
+/// A request on its way through the checks.
+pub(super) struct Request {
+    pub(super) message: Message,
+    pub(super) envelope: Envelope,
+    pub(super) uri: Uri,
+    pub(super) template: Template,
+    pub(super) source: SocketAddr,
+    pub(super) local: SocketAddr,
+}
+
+impl Endpoint {
+    /// Takes one datagram that came from `source` to `local`. Nothing in it can fail: what is no
+    /// use is answered, counted and dropped.
+    pub fn handle_datagram(
+        &mut self,
+        now: Time,
+        source: SocketAddr,
+        local: SocketAddr,
+        payload: &[u8],
+    ) {
+        let message = match Message::parse(payload) {
+            Ok(message) => message,
+            Err(why) => {
+                return self.drop_for(match why {
+                    Unreadable::KeepAlive => Dropped::KeepAlive,
+                    Unreadable::Oversized => Dropped::Oversized,
+                    Unreadable::NotSip => Dropped::NotSip,
+                });
+            }
+        };
+        match &message.start {
+            StartLine::Response { status, .. } => {
+                let status = *status;
+                self.receive_response(now, status, message);
+            }
+            StartLine::Request { method, uri } => {
+                let (method, uri) = (method.clone(), uri.clone());
+                self.receive_request(now, (method, &uri), (source, local), message);
+            }
+        }
+    }
+
+    fn receive_request(
+        &mut self,
+        now: Time,
+        (method, uri): (Method, &str),
+        (source, local): (SocketAddr, SocketAddr),
+        message: Message,
+    ) {
+        let envelope = match message.fault {
+            Some(fault) => Err(fault),
+            None => Envelope::read(&message),
+        };
+        let is_ack = method == Method::Ack;
+        let template = Template::new(&message, source, local);
+        let envelope = match envelope {
+            Ok(envelope) => envelope,
+            Err(_) if is_ack => return self.drop_for(Dropped::StrayAck),
+            Err(fault) => {
+                let phrase = Some(fault.reason_phrase());
+                return self.refuse(&template, Dropped::MalformedRequest, fault.status(), phrase);
+            }
+        };
+        let key_method =
+            if matches!(method, Method::Ack) { Method::Invite } else { method.clone() };
+        let key = ServerKey::new(&envelope, key_method);
+        let known = self.server_keys.get(&key).copied();
+        let uri = match check_request(&method, uri, &envelope, &message) {
+            Ok(uri) => uri,
+            Err(_) if is_ack => return self.drop_for(Dropped::StrayAck),
+            Err((status, phrase)) => {
+                let reason = if status == Status::BAD_REQUEST {
+                    Dropped::MalformedRequest
+                } else {
+                    Dropped::NotOffered
+                };
+                return self.refuse(&template, reason, status, phrase);
+            }
+        };
+        let request = Request { message, envelope, uri, template, source, local };
+        match (method, known) {
+            (Method::Ack, known) => self.receive_ack(now, known, request),
+            (_, Some(transaction)) => self.receive_again(transaction),
+            (Method::Cancel, None) => self.receive_cancel(now, key, request),
+            (method, None) => self.receive_new(now, method, key, request),
+        }
+    }
+
+    /// A request that opens a transaction.
+    fn receive_new(&mut self, now: Time, method: Method, key: ServerKey, request: Request) {
+        if request.message.headers.items(&Name::Require).next().is_some() {
+            return self.refuse_extensions(&request);
+        }
+        let tagged = request.envelope.to.tag().is_some();
+        match method {
+            _ if tagged => self.receive_in_dialog(now, method, key, request),
+            Method::Invite => self.receive_invite(now, key, request),
+            Method::Options => self.answer_options(&request),
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Info
+            | Method::Known(_)
+            | Method::Unknown(_) => self.refuse_no_dialog(&request.template),
+        }
+    }
+
+    /// The same request again: the same answer, or nothing where none went out yet.
+    fn receive_again(&mut self, id: TransactionId) {
+        self.drop_for(Dropped::Repeated);
+        let again = if let Some(entry) = self.invite_servers.get(&id) {
+            let (to, local) = (entry.template.destination, entry.template.local);
+            entry.machine.receive_invite().map(|bytes| (local, to, bytes.to_vec()))
+        } else {
+            self.servers.get(&id).map(|entry| {
+                (entry.local, entry.destination, entry.machine.receive_request().to_vec())
+            })
+        };
+        if let Some((local, destination, bytes)) = again {
+            self.transmit(Some(local), destination, bytes);
+        }
+    }
+
+    fn receive_ack(&mut self, now: Time, known: Option<TransactionId>, request: Request) {
+        if let Some(id) = known
+            && let Some(entry) = self.invite_servers.get_mut(&id)
+            && entry.machine.receive_ack(now)
+        {
+            self.timers.set(Owner::InviteServer(id), entry.machine.deadline());
+            return;
+        }
+        self.receive_dialog_ack(now, request);
+    }
+
+    fn answer_options(&mut self, request: &Request) {
+        self.respond_stateless(&request.template, Status::OK, add_abilities);
+    }
+
+    fn refuse_extensions(&mut self, request: &Request) {
+        self.drop_for(Dropped::NotOffered);
+        let wanted: Vec<_> = request.message.headers.items(&Name::Require).collect();
+        self.respond_stateless(&request.template, Status::BAD_EXTENSION, |response| {
+            response.headers.add(Name::Unsupported, wanted.join(", "));
+        });
+    }
+
+    pub(super) fn refuse_no_dialog(&mut self, template: &Template) {
+        self.refuse(template, Dropped::Misdirected, Status::NO_SUCH_DIALOG, None);
+    }
+
+    /// Answers statelessly and counts.
+    pub(super) fn refuse(
+        &mut self,
+        template: &Template,
+        reason: Dropped,
+        status: Status,
+        phrase: Option<&str>,
+    ) {
+        self.drop_for(reason);
+        self.respond_stateless(template, status, |message| {
+            if let Some(phrase) = phrase {
+                message.start = StartLine::Response { status, reason: phrase.into() };
+            }
+            if matches!(status, Status::METHOD_NOT_ALLOWED | Status::NOT_IMPLEMENTED) {
+                message.headers.add(Name::Allow, crate::message::ALLOW);
+            }
+            if matches!(status, Status::UNSUPPORTED_MEDIA_TYPE | Status::NOT_ACCEPTABLE) {
+                message.headers.add(Name::Accept, "application/sdp");
+                message.headers.add(Name::AcceptEncoding, "identity");
+            }
+        });
+    }
+}
+
+/// A status, and a phrase where the usual one says too little.
+type Refusal = (Status, Option<&'static str>);
+
+/// Method, Request-URI and the headers that any request may carry, in the order of RFC 3261 §8.2.
+fn check_request(
+    method: &Method,
+    uri: &str,
+    envelope: &Envelope,
+    message: &Message,
+) -> Result<Uri, Refusal> {
+    let bad = |phrase| (Status::BAD_REQUEST, Some(phrase));
+    if envelope.cseq.method != *method {
+        return Err(bad("CSeq Method Differs From Request"));
+    }
+    if matches!(method, Method::Unknown(_)) {
+        return Err((Status::NOT_IMPLEMENTED, None));
+    }
+    if matches!(method, Method::Known(_)) {
+        return Err((Status::METHOD_NOT_ALLOWED, None));
+    }
+    let uri = Uri::parse(uri).map_err(|_| bad("Malformed Request-URI"))?;
+    if matches!(uri.scheme(), Scheme::Foreign | Scheme::Sips) {
+        return Err((Status::UNSUPPORTED_URI_SCHEME, None));
+    }
+    if uri.has_headers() {
+        return Err(bad("Request-URI With Headers"));
+    }
+    // Max-Forwards: 0 is fine for the last hop; only a proxy answers 483 (RFC 3261 §16.3).
+    let mut hops =
+        message.headers.all(&Name::MaxForwards).map(|v| v.as_str().parse::<u8>().is_ok());
+    if hops.next() == Some(false) || hops.next().is_some() {
+        return Err(bad("Malformed Max-Forwards"));
+    }
+    Ok(uri)
+}

@@ -1,0 +1,205 @@
+//! Requests that go out and the client transactions that carry them (RFC 3261 §8.1, §17.1).
+
+use std::net::SocketAddr;
+
+use partyline_model::Time;
+
+use super::{Endpoint, Owner};
+use crate::cause;
+use crate::dialog::{Path, State};
+use crate::event::DialogId;
+use crate::message::{MAGIC_COOKIE, Message, Method, Name, StartLine, Value, Via};
+use crate::transaction::{Client, InviteClient, TransactionId};
+
+/// An INVITE that went out.
+pub(super) struct InviteClientEntry {
+    pub(super) machine: InviteClient,
+    /// The request without its body, from which its ACK and CANCEL are made.
+    pub(super) request: Message,
+    pub(super) bytes: Vec<u8>,
+    pub(super) destination: SocketAddr,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) branch: Box<str>,
+    pub(super) cseq: u32,
+    pub(super) purpose: Purpose,
+    /// The dialog as the INVITE saw it: each fork that answers makes one of its own from it.
+    pub(super) path: Path,
+    /// The ACKs of the 2xx so far, to be sent again with each repetition.
+    pub(super) acks: Vec<SentAck>,
+}
+
+/// What an INVITE of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Dial(DialogId),
+    Reinvite(DialogId),
+}
+
+/// An ACK to a 2xx (RFC 3261 §13.2.2.4).
+pub(super) struct SentAck {
+    pub(super) remote_tag: Box<str>,
+    pub(super) destination: SocketAddr,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Another request that went out.
+pub(super) struct ClientEntry {
+    pub(super) machine: Client,
+    pub(super) bytes: Vec<u8>,
+    pub(super) destination: SocketAddr,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) key: (Box<str>, Method),
+    /// The dialog that is over when this request is.
+    pub(super) last_of: Option<DialogId>,
+}
+
+impl Endpoint {
+    /// Puts our Via on top of a request; hands back its branch.
+    fn add_via(&mut self, message: &mut Message) -> Box<str> {
+        let branch = format!("{MAGIC_COOKIE}{}", self.token());
+        let via = Via::ours(self.config.advertised, &branch);
+        message.headers.put_first(Name::Via, via.to_string());
+        branch.into()
+    }
+
+    /// Sends an INVITE: Via, Contact and what we can do are added.
+    pub(super) fn start_invite(
+        &mut self,
+        now: Time,
+        (mut request, destination): (Message, SocketAddr),
+        (path, cseq): (Path, u32),
+        purpose: Purpose,
+        offer: Vec<u8>,
+    ) -> TransactionId {
+        let branch = self.add_via(&mut request);
+        request.headers.add(Name::Contact, self.contact());
+        super::respond::add_abilities(&mut request);
+        if let Some(agent) = &self.config.user_agent {
+            request.headers.add(Name::UserAgent, agent.clone());
+        }
+        request.set_body("application/sdp", offer);
+        let bytes = request.to_bytes();
+        request.body = Vec::new();
+        let local = path.interface;
+        self.transmit(local, destination, bytes.clone());
+        let id = TransactionId(self.next_id());
+        let machine = InviteClient::new(now);
+        self.timers.set(Owner::InviteClient(id), machine.deadline());
+        self.client_keys.insert((branch.clone(), Method::Invite), id);
+        let acks = Vec::new();
+        self.invite_clients.insert(
+            id,
+            InviteClientEntry {
+                machine,
+                request,
+                bytes,
+                destination,
+                local,
+                branch,
+                cseq,
+                purpose,
+                path,
+                acks,
+            },
+        );
+        id
+    }
+
+    /// Sends a finished request other than INVITE and ACK.
+    fn start_client(
+        &mut self,
+        now: Time,
+        request: &Message,
+        (local, destination): (Option<SocketAddr>, SocketAddr),
+        key: (Box<str>, Method),
+        last_of: Option<DialogId>,
+    ) {
+        let bytes = request.to_bytes();
+        self.transmit(local, destination, bytes.clone());
+        let id = TransactionId(self.next_id());
+        let machine = Client::new(now);
+        self.timers.set(Owner::Client(id), machine.deadline());
+        self.client_keys.insert(key.clone(), id);
+        self.clients.insert(id, ClientEntry { machine, bytes, destination, local, key, last_of });
+    }
+
+    /// Sends BYE along a path (RFC 3261 §15.1.1).
+    pub(super) fn send_bye_along(
+        &mut self,
+        now: Time,
+        path: &mut Path,
+        q850: Option<u8>,
+        last_of: Option<DialogId>,
+    ) {
+        let cseq = path.next_cseq();
+        let (mut request, destination) = path.request(Method::Bye, cseq);
+        let branch = self.add_via(&mut request);
+        if let Some(cause) = q850 {
+            request.headers.add(Name::Reason, cause::write_reason(cause));
+        }
+        let via = (path.interface, destination);
+        self.start_client(now, &request, via, (branch, Method::Bye), last_of);
+    }
+
+    /// Sends BYE in a dialog and leaves it; its end must be reported already.
+    pub(super) fn send_bye(&mut self, now: Time, id: DialogId, q850: Option<u8>) {
+        let Some(dialog) = self.dialogs.get(&id) else { return };
+        let mut path = dialog.path.clone();
+        self.send_bye_along(now, &mut path, q850, Some(id));
+        if let Some(dialog) = self.dialogs.get_mut(&id) {
+            dialog.path = path;
+        }
+        self.set_state(id, State::Leaving);
+    }
+
+    /// Sends CANCEL for an INVITE that had a provisional response (RFC 3261 §9.1).
+    pub(super) fn send_cancel(&mut self, now: Time, invite: TransactionId) {
+        let Some(entry) = self.invite_clients.get(&invite) else { return };
+        let to = entry.request.headers.first(&Name::To).cloned();
+        let request = hop_by_hop(&entry.request, Method::Cancel, entry.cseq, to);
+        let (via, key) = ((entry.local, entry.destination), (entry.branch.clone(), Method::Cancel));
+        self.start_client(now, &request, via, key, None);
+    }
+
+    /// Acknowledges a final response other than 2xx within its transaction (RFC 3261 §17.1.1.3).
+    pub(super) fn ack_failure(&mut self, invite: TransactionId, response: &Message) {
+        let Some(entry) = self.invite_clients.get(&invite) else { return };
+        let to = response.headers.first(&Name::To).cloned();
+        let ack = hop_by_hop(&entry.request, Method::Ack, entry.cseq, to);
+        let (local, destination) = (entry.local, entry.destination);
+        self.transmit(local, destination, ack.to_bytes());
+    }
+
+    /// Acknowledges a 2xx along the path it made, and keeps the ACK for its repetitions.
+    pub(super) fn ack_success(&mut self, invite: TransactionId, path: &Path) {
+        let Some(cseq) = self.invite_clients.get(&invite).map(|entry| entry.cseq) else { return };
+        let (mut ack, destination) = path.request(Method::Ack, cseq);
+        self.add_via(&mut ack);
+        let bytes = ack.to_bytes();
+        self.transmit(path.interface, destination, bytes.clone());
+        let remote_tag = path.remote_tag.clone().unwrap_or_default();
+        if let Some(entry) = self.invite_clients.get_mut(&invite) {
+            entry.acks.push(SentAck { remote_tag, destination, bytes });
+        }
+    }
+}
+
+/// ACK or CANCEL of an INVITE: its Via, Route, From and Call-ID, with this To.
+fn hop_by_hop(invite: &Message, method: Method, cseq: u32, to: Option<Value>) -> Message {
+    let StartLine::Request { uri, .. } = &invite.start else {
+        unreachable!("an INVITE is a request")
+    };
+    let line = format!("{cseq} {method}");
+    let mut message = Message::request(method, uri.clone());
+    for (name, value) in invite.headers.iter() {
+        let copied = [Name::Via, Name::MaxForwards, Name::Route, Name::From, Name::CallId];
+        if copied.contains(name) {
+            message.headers.push(name.clone(), value.clone());
+        }
+    }
+    if let Some(to) = to {
+        message.headers.push(Name::To, to);
+    }
+    message.headers.add(Name::CSeq, line);
+    message
+}

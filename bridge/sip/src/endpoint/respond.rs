@@ -1,0 +1,109 @@
+//! Responses: what they copy from their request and where they go (RFC 3261 §8.2.6, §18.2).
+
+use std::net::SocketAddr;
+
+use super::Endpoint;
+use crate::message::{ALLOW, Headers, Message, Name, NameAddr, Status, Value, Via, scan};
+
+/// The part of a request that its responses repeat.
+#[derive(Debug)]
+pub(crate) struct Template {
+    headers: Headers,
+    record_routes: Vec<Value>,
+    timestamp: Option<Value>,
+    to_is_tagged: bool,
+    pub(crate) destination: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+impl Template {
+    /// Reads what can be read; a request too broken to route goes back to its source.
+    pub(crate) fn new(request: &Message, source: SocketAddr, local: SocketAddr) -> Self {
+        let mut headers = Headers::default();
+        let mut destination = source;
+        for (at, value) in request.headers.all(&Name::Via).enumerate() {
+            if at > 0 {
+                headers.push(Name::Via, value.clone());
+                continue;
+            }
+            let first = scan::split_list(value.as_str()).next().unwrap_or_default();
+            let Ok(mut via) = Via::parse(first) else {
+                headers.push(Name::Via, value.clone());
+                continue;
+            };
+            destination = via.response_address(source);
+            via.stamp(source);
+            let rest = &value.as_str()[value.as_str().find(first).unwrap_or(0) + first.len()..];
+            headers.push(Name::Via, value.part(&format!("{via}{rest}")));
+        }
+        for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
+            if let Some(value) = request.headers.first(&name) {
+                headers.push(name, value.clone());
+            }
+        }
+        let to = headers.text(&Name::To).and_then(|to| NameAddr::parse(to).ok());
+        Self {
+            to_is_tagged: to.is_some_and(|to| to.tag().is_some()),
+            record_routes: request.headers.all(&Name::RecordRoute).cloned().collect(),
+            timestamp: request.headers.first(&Name::Timestamp).cloned(),
+            headers,
+            destination,
+            local,
+        }
+    }
+
+    /// A response with our tag, unless the request has one or the response is 100.
+    pub(crate) fn respond(&self, status: Status, tag: &str) -> Message {
+        let mut message = Message::response(status);
+        for (name, value) in self.headers.iter() {
+            let tags = *name == Name::To && !self.to_is_tagged && status != Status::TRYING;
+            let value =
+                if tags { value.with_suffix(&format!(";tag={tag}")) } else { value.clone() };
+            message.headers.push(name.clone(), value);
+        }
+        if let Some(timestamp) = self.timestamp.as_ref().filter(|_| status == Status::TRYING) {
+            message.headers.push(Name::Timestamp, timestamp.clone());
+        }
+        message
+    }
+
+    /// The same tag for the same request each time, without any memory of it (§8.2.7): a keyed
+    /// FNV-1a hash, which nobody needs to guess or to find collisions for.
+    fn stateless_tag(&self, key: u64) -> String {
+        let texts = self.headers.iter().map(|(_, value)| value.as_str());
+        let hash = texts.flat_map(str::bytes).fold(0xcbf2_9ce4_8422_2325 ^ key, |hash, b| {
+            (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+}
+
+/// Adds what tells the peer what it may send us.
+pub(super) fn add_abilities(message: &mut Message) {
+    message.headers.add(Name::Allow, ALLOW);
+    message.headers.add(Name::Supported, "");
+    message.headers.add(Name::Accept, "application/sdp");
+}
+
+impl Endpoint {
+    /// Adds what a response that makes or refreshes a dialog must have (RFC 3261 §12.1.1).
+    pub(super) fn add_dialog_headers(&self, template: &Template, message: &mut Message) {
+        for route in &template.record_routes {
+            message.headers.push(Name::RecordRoute, route.clone());
+        }
+        message.headers.add(Name::Contact, self.contact());
+        add_abilities(message);
+    }
+
+    /// Answers without keeping anything.
+    pub(super) fn respond_stateless(
+        &mut self,
+        template: &Template,
+        status: Status,
+        adjust: impl FnOnce(&mut Message),
+    ) {
+        let mut message = template.respond(status, &template.stateless_tag(self.tag_key));
+        adjust(&mut message);
+        self.transmit(Some(template.local), template.destination, message.to_bytes());
+    }
+}

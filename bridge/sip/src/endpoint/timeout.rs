@@ -1,0 +1,126 @@
+//! Time: every deadline that has come is met, and what is over is taken out of the tables.
+
+use partyline_model::Time;
+
+use super::{Endpoint, Owner};
+use crate::dialog::State;
+use crate::event::DialogId;
+use crate::transaction::timer::Due;
+use crate::transaction::{Fired, TransactionId};
+
+impl Endpoint {
+    /// Does what is due; to be called when the time of [`Endpoint::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(owner) = self.timers.pop_due(now) {
+            match owner {
+                Owner::InviteServer(id) => self.invite_server_timeout(now, id),
+                Owner::Server(id) => self.server_timeout(now, id),
+                Owner::InviteClient(id) => self.invite_client_timeout(now, id),
+                Owner::Client(id) => self.client_timeout(now, id),
+                Owner::Dialog(id) => self.dialog_timeout(now, id),
+            }
+        }
+    }
+
+    fn invite_server_timeout(&mut self, now: Time, id: TransactionId) {
+        let Some(entry) = self.invite_servers.get_mut(&id) else { return };
+        let again = entry.machine.handle_timeout(now).map(<[u8]>::to_vec);
+        let (local, destination) = (entry.template.local, entry.template.destination);
+        let over = entry.machine.is_terminated();
+        self.timers.set(Owner::InviteServer(id), entry.machine.deadline());
+        if let Some(bytes) = again {
+            self.transmit(Some(local), destination, bytes);
+        }
+        if over && let Some(entry) = self.invite_servers.remove(&id) {
+            self.server_keys.remove(&entry.key);
+            if let Some(merge) = entry.merge {
+                self.merges.remove(&merge);
+            }
+        }
+    }
+
+    fn server_timeout(&mut self, now: Time, id: TransactionId) {
+        if self.servers.get(&id).is_some_and(|entry| entry.machine.is_terminated(now))
+            && let Some(entry) = self.servers.remove(&id)
+        {
+            self.server_keys.remove(&entry.key);
+        }
+    }
+
+    fn invite_client_timeout(&mut self, now: Time, id: TransactionId) {
+        let Some(entry) = self.invite_clients.get_mut(&id) else { return };
+        let fired = entry.machine.handle_timeout(now);
+        let over = entry.machine.is_terminated();
+        let purpose = entry.purpose;
+        self.timers.set(Owner::InviteClient(id), entry.machine.deadline());
+        if fired == Fired::Retransmit {
+            let (local, destination) = (entry.local, entry.destination);
+            let bytes = entry.bytes.clone();
+            self.transmit(local, destination, bytes);
+        }
+        if over {
+            self.remove_invite_client(id);
+        }
+        if fired == Fired::TimedOut {
+            self.invite_timed_out(now, purpose);
+        }
+    }
+
+    fn client_timeout(&mut self, now: Time, id: TransactionId) {
+        let Some(entry) = self.clients.get_mut(&id) else { return };
+        let fired = entry.machine.handle_timeout(now);
+        let over = entry.machine.is_terminated();
+        let last_of = entry.last_of;
+        self.timers.set(Owner::Client(id), entry.machine.deadline());
+        if fired == Fired::Retransmit {
+            let (local, destination) = (entry.local, entry.destination);
+            let bytes = entry.bytes.clone();
+            self.transmit(local, destination, bytes);
+        }
+        if over && let Some(entry) = self.clients.remove(&id) {
+            self.client_keys.remove(&entry.key);
+        }
+        if fired == Fired::TimedOut
+            && let Some(dialog) = last_of
+        {
+            self.forget_dialog(dialog);
+        }
+    }
+
+    pub(super) fn remove_invite_client(&mut self, id: TransactionId) {
+        self.timers.set(Owner::InviteClient(id), None);
+        if let Some(entry) = self.invite_clients.remove(&id) {
+            self.client_keys.remove(&(entry.branch, crate::message::Method::Invite));
+        }
+    }
+
+    /// A 200 without ACK, or a CANCEL whose INVITE never ended.
+    fn dialog_timeout(&mut self, now: Time, id: DialogId) {
+        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        if let State::Cancelling { client, .. } = dialog.state {
+            self.remove_invite_client(client);
+            return self.forget_dialog(id);
+        }
+        let q850 = match dialog.state {
+            State::HangingUp { q850, .. } => q850,
+            State::Offered { .. }
+            | State::Answered(_)
+            | State::Calling { .. }
+            | State::Cancelling { .. }
+            | State::Confirmed(_)
+            | State::Leaving => None,
+        };
+        let Some(unacked) = dialog.state.unacked() else { return };
+        match unacked.backoff.due(now) {
+            Due::Nothing => {}
+            Due::GiveUp => return self.ack_timed_out(now, id, q850),
+            Due::Retransmit => {
+                let (local, destination) = (unacked.local, unacked.destination);
+                let bytes = unacked.response.clone();
+                self.transmit(Some(local), destination, bytes);
+            }
+        }
+        let deadline = self.dialogs.get(&id).and_then(|dialog| dialog.state.deadline());
+        self.timers.set(Owner::Dialog(id), deadline);
+    }
+}

@@ -1,0 +1,241 @@
+//! Calls that go out: dialling, and the responses that come back (RFC 3261 §13.2, §17.1).
+
+use partyline_model::Time;
+
+use super::request::{Purpose, SentAck};
+use super::{Endpoint, Owner};
+use crate::cause;
+use crate::command::{CommandError, Dial};
+use crate::counters::Dropped;
+use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State};
+use crate::event::{DialogId, EndKind, Ended, Ender, Event};
+use crate::message::{
+    Envelope, Host, Message, Method, Name, Scheme, Status, Uri, Value, escape_user, scan,
+};
+use crate::transaction::timer::TRANSACTION_LIFETIME;
+use crate::transaction::{Received, TransactionId};
+
+/// The most forks of one call that are answered; each gets ACK and BYE.
+const MAX_FORKS: usize = 16;
+
+impl Endpoint {
+    /// Calls somebody. [`Event::Ringing`], [`Event::Answered`] and [`Event::Ended`] tell what
+    /// comes of it; how long it may ring is the caller's to limit, by [`Endpoint::hangup`].
+    ///
+    /// # Errors
+    /// [`CommandError::BadUri`] and [`CommandError::TooManyDialogs`].
+    pub fn dial(&mut self, now: Time, dial: Dial) -> Result<DialogId, CommandError> {
+        if self.dialogs.len() >= self.config.max_dialogs {
+            return Err(CommandError::TooManyDialogs);
+        }
+        let callable = |text: &str| {
+            let uri = Uri::parse(text).map_err(|_| CommandError::BadUri)?;
+            let fits = matches!(uri.scheme(), Scheme::Sip | Scheme::Tel) && !uri.has_headers();
+            fits.then_some(uri).ok_or(CommandError::BadUri)
+        };
+        let target = callable(&dial.request_uri)?;
+        let to = dial.to.as_deref().map(callable).transpose()?;
+        let asserted = dial.p_asserted_identity.as_deref().map(callable).transpose()?;
+        let path = self.new_path(&dial, target, to);
+        let (mut request, destination) = path.request(Method::Invite, path.local_cseq);
+        if let Some(asserted) = asserted {
+            request.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
+        }
+        for (name, value) in dial.headers.iter().filter(|(name, _)| scan::is_token(name)) {
+            request.headers.add(Name::parse(name), value.clone());
+        }
+        let id = DialogId(self.next_id());
+        let cseq = path.local_cseq;
+        let carried = (path.clone(), cseq);
+        let purpose = Purpose::Dial(id);
+        let client = self.start_invite(now, (request, destination), carried, purpose, dial.offer);
+        self.insert_dialog(id, Dialog { path, state: State::Calling { client } });
+        Ok(id)
+    }
+
+    fn new_path(&mut self, dial: &Dial, target: Uri, to: Option<Uri>) -> Path {
+        let host = Host::Address(self.config.advertised.ip());
+        let tag = self.token();
+        let display = dial.from_display.as_deref().map(scan::quote).unwrap_or_default();
+        let user = escape_user(&dial.from_user);
+        let at = if user.is_empty() { "" } else { "@" };
+        let local = format!("{display}<sip:{user}{at}{host}>;tag={tag}");
+        Path {
+            call_id: format!("{}{}@{host}", self.token(), self.token()).into(),
+            local: Value::new(local),
+            remote: Value::new(format!("<{}>", to.as_ref().unwrap_or(&target))),
+            local_tag: tag.into(),
+            remote_tag: None,
+            local_cseq: 1,
+            remote_cseq: None,
+            target,
+            routes: Vec::new(),
+            peer: dial.destination,
+            interface: None,
+        }
+    }
+
+    pub(super) fn receive_response(&mut self, now: Time, status: Status, message: Message) {
+        let whole = message.fault.is_none() && message.headers.items(&Name::Via).count() == 1;
+        let envelope = Envelope::read(&message).ok().filter(|_| whole);
+        let Some(envelope) = envelope else { return self.drop_for(Dropped::MalformedResponse) };
+        let branch = envelope.via.branch().unwrap_or_default().into();
+        let key = (branch, envelope.cseq.method.clone());
+        let Some(&id) = self.client_keys.get(&key) else {
+            return self.drop_for(Dropped::StrayResponse);
+        };
+        if let Some(entry) = self.clients.get_mut(&id) {
+            let is_final = entry.machine.receive(now, status);
+            let last_of = entry.last_of.filter(|_| is_final);
+            self.timers.set(Owner::Client(id), entry.machine.deadline());
+            if let Some(dialog) = last_of {
+                self.forget_dialog(dialog);
+            }
+        } else if let Some(entry) = self.invite_clients.get_mut(&id) {
+            let received = entry.machine.receive(now, status);
+            let purpose = entry.purpose;
+            self.timers.set(Owner::InviteClient(id), entry.machine.deadline());
+            match received {
+                Received::Absorb => self.drop_for(Dropped::Repeated),
+                Received::Ack => self.ack_failure(id, &message),
+                Received::DeliverAndAck => {
+                    self.ack_failure(id, &message);
+                    self.receive_failure(now, purpose, status, &message);
+                }
+                Received::Deliver if status.is_provisional() => {
+                    self.receive_progress(now, purpose, status, message);
+                }
+                Received::Deliver => self.receive_success(now, id, &envelope, message),
+            }
+        }
+    }
+
+    fn receive_progress(
+        &mut self,
+        now: Time,
+        purpose: Purpose,
+        status: Status,
+        mut message: Message,
+    ) {
+        let Purpose::Dial(id) = purpose else { return };
+        let Some(dialog) = self.dialogs.get(&id) else { return };
+        if let State::Cancelling { client, give_up: None } = dialog.state {
+            self.cancel(now, id, client);
+        } else if matches!(dialog.state, State::Calling { .. }) && status != Status::TRYING {
+            // A body that cannot be read is no early media; the answer is yet to come.
+            let sdp = message.take_sdp().unwrap_or(None);
+            self.emit(Event::Ringing { dialog: id, status, sdp });
+        }
+    }
+
+    /// Sends CANCEL and waits for the INVITE's final response.
+    pub(super) fn cancel(&mut self, now: Time, id: DialogId, client: TransactionId) {
+        self.send_cancel(now, client);
+        let give_up = Some(now + TRANSACTION_LIFETIME);
+        self.set_state(id, State::Cancelling { client, give_up });
+    }
+
+    fn receive_failure(&mut self, now: Time, purpose: Purpose, status: Status, message: &Message) {
+        let q850 = cause::read_reason(&message.headers).or(cause::cause_of(status));
+        let status = Some(status);
+        let ended = Ended { by: Ender::Remote, kind: EndKind::Rejected, status, q850 };
+        match purpose {
+            Purpose::Dial(id) => self.end(id, ended),
+            Purpose::Reinvite(id) => self.fail_reinvite(now, id, ended),
+        }
+    }
+
+    /// Timer B fired: nobody answered an INVITE of ours.
+    pub(super) fn invite_timed_out(&mut self, now: Time, purpose: Purpose) {
+        let status = Some(Status::REQUEST_TIMEOUT);
+        let q850 = cause::cause_of(Status::REQUEST_TIMEOUT);
+        let ended = Ended { by: Ender::Timeout, kind: EndKind::Timeout, status, q850 };
+        match purpose {
+            Purpose::Dial(id) => self.end(id, ended),
+            Purpose::Reinvite(id) => self.fail_reinvite(now, id, ended),
+        }
+    }
+
+    /// 408 and 481 end the dialog (RFC 3261 §12.2.1.2); after other failures it stays as it was.
+    fn fail_reinvite(&mut self, now: Time, id: DialogId, ended: Ended) {
+        let ours = self.dialogs.get(&id).is_some_and(|dialog| {
+            matches!(dialog.state, State::Confirmed(Renegotiation::Ours { .. }))
+        });
+        let Some(status) = ended.status.filter(|_| ours) else { return };
+        if matches!(status, Status::REQUEST_TIMEOUT | Status::NO_SUCH_DIALOG) {
+            let ended = Ended { by: Ender::Timeout, kind: EndKind::Timeout, ..ended };
+            self.report_end(id, ended);
+            self.send_bye(now, id, None);
+        } else {
+            self.set_state(id, State::Confirmed(Renegotiation::Idle));
+            self.emit(Event::Reinvited { dialog: id, result: Err(status) });
+        }
+    }
+
+    /// A 2xx: acknowledged each time it comes, heeded once for each peer that sends one.
+    fn receive_success(
+        &mut self,
+        now: Time,
+        client: TransactionId,
+        envelope: &Envelope,
+        mut message: Message,
+    ) {
+        let Some(entry) = self.invite_clients.get(&client) else { return };
+        let Some(tag) = envelope.to.tag() else { return self.drop_for(Dropped::MalformedResponse) };
+        if let Some(SentAck { destination, bytes, .. }) =
+            entry.acks.iter().find(|ack| *ack.remote_tag == *tag)
+        {
+            let (local, destination, bytes) = (entry.local, *destination, bytes.clone());
+            self.drop_for(Dropped::Repeated);
+            return self.transmit(local, destination, bytes);
+        }
+        if entry.acks.len() == MAX_FORKS {
+            return self.drop_for(Dropped::TooManyForks);
+        }
+        let purpose = entry.purpose;
+        let mut path = entry.path.clone();
+        if let Some(target) = Contact::read(&message).target() {
+            path.target = target;
+        }
+        if let Purpose::Dial(_) = purpose {
+            let mut routes = Route::recorded(&message).unwrap_or_default();
+            routes.reverse();
+            path.routes = routes;
+            path.remote_tag = Some(tag.into());
+            path.remote = message.headers.first(&Name::To).cloned().unwrap_or(path.remote);
+        }
+        self.ack_success(client, &path);
+        let sdp = message.take_sdp().unwrap_or(None);
+        match purpose {
+            Purpose::Dial(id) => self.dial_answered(now, id, path, sdp),
+            Purpose::Reinvite(id) => self.reinvite_answered(id, path, sdp),
+        }
+    }
+
+    fn dial_answered(&mut self, now: Time, id: DialogId, mut path: Path, sdp: Option<Vec<u8>>) {
+        let state = self.dialogs.get(&id).map(|dialog| &dialog.state);
+        let calling = matches!(state, Some(State::Calling { .. }));
+        let cancelling = matches!(state, Some(State::Cancelling { .. }));
+        if !calling && !cancelling {
+            // Another fork answered too, or the call is given up: nobody would listen to it.
+            return self.send_bye_along(now, &mut path, None, None);
+        }
+        if let Some(dialog) = self.dialogs.get_mut(&id) {
+            dialog.path = path;
+        }
+        if cancelling {
+            return self.send_bye(now, id, None);
+        }
+        self.set_state(id, State::Confirmed(Renegotiation::Idle));
+        self.emit(Event::Answered { dialog: id, sdp });
+    }
+
+    fn reinvite_answered(&mut self, id: DialogId, path: Path, sdp: Option<Vec<u8>>) {
+        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        dialog.path.target = path.target;
+        if matches!(dialog.state, State::Confirmed(Renegotiation::Ours { .. })) {
+            self.set_state(id, State::Confirmed(Renegotiation::Idle));
+            self.emit(Event::Reinvited { dialog: id, result: Ok(sdp) });
+        }
+    }
+}

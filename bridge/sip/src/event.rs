@@ -1,0 +1,218 @@
+//! What the endpoint reports to the node that owns it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use partyline_model::Digit;
+
+use crate::message::{Pin, Status};
+
+/// One call in either direction, from its INVITE to its end; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialogId(pub(crate) u64);
+
+impl fmt::Display for DialogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dialog-{}", self.0)
+    }
+}
+
+/// Something for the shell to do or the node to know.
+pub enum Output {
+    /// A datagram to send.
+    Transmit(Transmit),
+    /// News of a call.
+    Event(Event),
+}
+
+/// A datagram to send.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// The local address to send from: the one the peer's request came to; `None` where any will
+    /// do.
+    pub local: Option<SocketAddr>,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// The message.
+    pub payload: Vec<u8>,
+}
+
+impl fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes to {}", self.payload.len(), self.destination)
+    }
+}
+
+/// News of a call. Each dialog begins with [`Event::Invite`] or by a dial command, and ends with
+/// exactly one [`Event::Ended`]; nothing follows that.
+///
+/// `Debug` names the event and its dialog, never a digit.
+pub enum Event {
+    /// A call comes in and waits for a decision; 100 Trying went out.
+    Invite(Box<Incoming>),
+    /// A dialled party makes progress: any 1xx but 100.
+    Ringing {
+        /// The call.
+        dialog: DialogId,
+        /// 180, 183 or another.
+        status: Status,
+        /// An early answer, where the response has one.
+        sdp: Option<Vec<u8>>,
+    },
+    /// A dialled party answered; the ACK went out.
+    Answered {
+        /// The call.
+        dialog: DialogId,
+        /// The answer to our offer; `None` breaks RFC 3264 and the call should be hung up.
+        sdp: Option<Vec<u8>>,
+    },
+    /// The ACK to our 200 came, to an INVITE or to a re-INVITE.
+    Confirmed {
+        /// The call.
+        dialog: DialogId,
+        /// The answer, where the 200 carried our offer.
+        sdp: Option<Vec<u8>>,
+    },
+    /// The peer wants to change the session (RFC 3261 §14.2).
+    Reinvite {
+        /// The call.
+        dialog: DialogId,
+        /// The offer; `None` asks for one of ours.
+        offer: Option<Vec<u8>>,
+    },
+    /// Our re-INVITE came to an end; on success the ACK went out.
+    Reinvited {
+        /// The call.
+        dialog: DialogId,
+        /// The peer's answer, or its refusal: the session stays as it was.
+        result: Result<Option<Vec<u8>>, Status>,
+    },
+    /// A key press in an INFO request, answered 200.
+    Digit {
+        /// The call.
+        dialog: DialogId,
+        /// The key.
+        digit: Digit,
+    },
+    /// The call is over for us, whatever signalling still tidies up behind it.
+    Ended {
+        /// The call.
+        dialog: DialogId,
+        /// By whom and how.
+        ended: Ended,
+    },
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invite(incoming) => write!(f, "Invite({})", incoming.dialog),
+            Self::Ringing { dialog, status, .. } => write!(f, "Ringing({dialog}, {status})"),
+            Self::Answered { dialog, .. } => write!(f, "Answered({dialog})"),
+            Self::Confirmed { dialog, .. } => write!(f, "Confirmed({dialog})"),
+            Self::Reinvite { dialog, .. } => write!(f, "Reinvite({dialog})"),
+            Self::Reinvited { dialog, result } => {
+                write!(f, "Reinvited({dialog}, {:?})", result.as_ref().err())
+            }
+            Self::Digit { dialog, .. } => write!(f, "Digit({dialog})"),
+            Self::Ended { dialog, ended } => write!(f, "Ended({dialog}, {ended:?})"),
+        }
+    }
+}
+
+/// A call that comes in. Texts are as the peer sent them, escapes resolved unless said otherwise.
+pub struct Incoming {
+    /// The call.
+    pub dialog: DialogId,
+    /// The Request-URI, whole; a passcode in it is masked.
+    pub request_uri: String,
+    /// The user part of the Request-URI as it came, parameters and escapes included.
+    pub dnis_raw: String,
+    /// The host of the Request-URI; empty for a tel URI.
+    pub request_host: String,
+    /// The user part of To.
+    pub to_user: Option<String>,
+    /// The user part of From.
+    pub from_user: Option<String>,
+    /// The display name of From.
+    pub from_display: Option<String>,
+    /// The tag of From; `None` from peers that speak RFC 2543.
+    pub from_tag: Option<String>,
+    /// The user part of the first P-Asserted-Identity (RFC 3325). Whether the peer may be
+    /// believed is the node's to know.
+    pub p_asserted_identity: Option<String>,
+    /// Whether the caller lets its number be shown.
+    pub presentation: Presentation,
+    /// The user part of the latest Diversion (RFC 5806).
+    pub diversion: Option<String>,
+    /// The Call-ID, cut to 128 bytes.
+    pub sip_call_id: String,
+    /// Where the INVITE came from.
+    pub source: SocketAddr,
+    /// Where it came to.
+    pub local: SocketAddr,
+    /// The session description, unread; `None` asks for an offer of ours.
+    pub offer: Option<Vec<u8>>,
+    /// A passcode that came as `;pin=` in the dialled URI.
+    pub pin: Option<Pin>,
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("dialog", &self.dialog)
+            .field("sip_call_id", &self.sip_call_id)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a caller lets its number be shown to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presentation {
+    /// It may be shown.
+    Allowed,
+    /// The caller asked for privacy (RFC 3323), or calls as anonymous.
+    Restricted,
+    /// There is no number.
+    Unavailable,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Who ended it.
+    pub by: Ender,
+    /// How.
+    pub kind: EndKind,
+    /// The final response to its INVITE, where that was a failure.
+    pub status: Option<Status>,
+    /// The Q.850 cause: from a Reason header (RFC 3326), else by RFC 3398 from the status.
+    pub q850: Option<u8>,
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ender {
+    /// The peer.
+    Remote,
+    /// A command of the node.
+    Local,
+    /// Nobody: the peer fell silent.
+    Timeout,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndKind {
+    /// By BYE.
+    Bye,
+    /// By CANCEL, or by hanging up a call of ours that was not answered.
+    Cancelled,
+    /// By a final response other than 2xx.
+    Rejected,
+    /// Our 200 was never acknowledged (RFC 3261 §13.3.1.4).
+    NoAck,
+    /// A request of ours was never answered, or the peer no longer knows the dialog.
+    Timeout,
+}
