@@ -1,1 +1,20 @@
-//! To be written.
+//! The control plane of a node: SIP dialogs, conferences and media legs meet here and nowhere else.
+//!
+//! [`Node`] turns what the SIP endpoint reports into inputs of the conference core, and what the
+//! core wants into SIP and media commands. It decides which trunk a call belongs to and which
+//! ports it gets; what a caller hears, and when, is the conference core's. Pure: no socket, file
+//! or clock.
+
+#![forbid(unsafe_code)]
+
+mod call_map;
+mod config;
+mod inbound;
+mod media;
+mod node;
+mod outbound;
+mod ports;
+
+pub use config::{Config, NumberFormat, PortRange, PortRangeError, Trunk};
+pub use ipnet::IpNet;
+pub use node::{Node, Output, Parts, Refused};

@@ -1,0 +1,129 @@
+//! Calls by their own id and by their SIP dialog.
+
+use std::collections::BTreeMap;
+
+use partyline_conference::FIRST_OUTBOUND;
+use partyline_media::Codec;
+use partyline_model::{CallId, Number};
+use partyline_sip::{DialogId, Incoming};
+
+/// What the node knows of a call.
+pub(crate) struct Call {
+    /// `None` until a call out has its INVITE.
+    pub(crate) dialog: Option<DialogId>,
+    /// Where it is on its way.
+    pub(crate) stage: Stage,
+    /// `sess-id` of our session descriptions.
+    pub(crate) session_id: u64,
+    /// `sess-version` of the last description that we sent.
+    pub(crate) session_version: u64,
+    /// The last description that we sent, and on what it ran.
+    pub(crate) described: Vec<u8>,
+    /// Whether the media plane has been told to start the leg.
+    pub(crate) started: bool,
+    /// The codec of the leg, for its record.
+    pub(crate) codec: Codec,
+    /// Milliseconds of sound in a packet, for its record.
+    pub(crate) ptime_ms: u16,
+}
+
+/// Where a call is on its way.
+pub(crate) enum Stage {
+    /// A call in, whose ports are being bound.
+    Opening(Box<Incoming>, Attempts),
+    /// A call in, put to the conference core.
+    Offered(Box<Incoming>),
+    /// A call out, whose ports are being bound.
+    Reserving(Box<Dialling>, Attempts),
+    /// A call out that has not answered.
+    Dialling,
+    /// Answered; our description in the 200 or in our INVITE awaits an answer.
+    AwaitingAnswer,
+    /// Answered and described.
+    Up,
+}
+
+/// How many ports may still be tried for a leg.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempts(pub(crate) u8);
+
+/// A call out that waits for its ports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dialling {
+    pub(crate) number: Number,
+    pub(crate) caller_id: Option<Number>,
+}
+
+impl Call {
+    pub(crate) fn new(dialog: Option<DialogId>, stage: Stage, session_id: u64) -> Self {
+        Self {
+            dialog,
+            stage,
+            session_id,
+            session_version: 0,
+            described: Vec::new(),
+            started: false,
+            codec: Codec::Pcmu,
+            ptime_ms: 20,
+        }
+    }
+}
+
+/// All calls of a node.
+#[derive(Default)]
+pub(crate) struct CallMap {
+    calls: BTreeMap<CallId, Call>,
+    by_dialog: BTreeMap<DialogId, CallId>,
+    last_inbound: u32,
+}
+
+impl CallMap {
+    /// An id for a call in, below [`FIRST_OUTBOUND`]. After two thousand million calls it begins
+    /// anew, past those that are up.
+    pub(crate) fn next_inbound(&mut self) -> CallId {
+        loop {
+            self.last_inbound = (self.last_inbound + 1) % FIRST_OUTBOUND.0;
+            if self.last_inbound > 0 && !self.calls.contains_key(&CallId(self.last_inbound)) {
+                return CallId(self.last_inbound);
+            }
+        }
+    }
+
+    pub(crate) fn insert(&mut self, id: CallId, call: Call) {
+        if let Some(dialog) = call.dialog {
+            self.by_dialog.insert(dialog, id);
+        }
+        self.calls.insert(id, call);
+    }
+
+    pub(crate) fn set_dialog(&mut self, id: CallId, dialog: DialogId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.dialog = Some(dialog);
+            self.by_dialog.insert(dialog, id);
+        }
+    }
+
+    pub(crate) fn by_dialog(&self, dialog: DialogId) -> Option<CallId> {
+        self.by_dialog.get(&dialog).copied()
+    }
+
+    pub(crate) fn get(&self, id: CallId) -> Option<&Call> {
+        self.calls.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
+        self.calls.get_mut(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: CallId) -> Option<Call> {
+        let call = self.calls.remove(&id)?;
+        if let Some(dialog) = call.dialog {
+            self.by_dialog.remove(&dialog);
+        }
+        Some(call)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+}

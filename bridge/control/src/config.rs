@@ -1,0 +1,113 @@
+//! Which trunks there are, and where media is.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use partyline_model::Number;
+
+/// How a node reaches the world and is reached.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where our media is, as the other side must see it.
+    pub media_address: IpAddr,
+    /// The UDP ports of media.
+    pub ports: PortRange,
+    /// Who may call us and whom we call through, tried in this order.
+    pub trunks: Vec<Trunk>,
+}
+
+/// A carrier, an SBC or a PBX that exchanges calls with us.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// As records name it.
+    pub id: u32,
+    /// As people name it.
+    pub name: String,
+    /// Calls from these addresses belong to it.
+    pub sources: Vec<IpNet>,
+    /// Whether its P-Asserted-Identity is believed (RFC 3325 §6: it is in our trust domain).
+    pub trusted: bool,
+    /// Where calls out through it go; `None` when it only brings calls in.
+    pub destination: Option<SocketAddr>,
+    /// How it wants numbers written.
+    pub number_format: NumberFormat,
+    /// The number that calls out show when the account has none.
+    pub caller_id: Option<Number>,
+}
+
+impl Trunk {
+    pub(crate) fn has(&self, source: IpAddr) -> bool {
+        self.sources.iter().any(|net| net.contains(&source))
+    }
+}
+
+/// How a trunk writes telephone numbers in a SIP URI.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// `+14165550100`, a global number (RFC 3966 §5.1.4).
+    #[default]
+    Plus,
+    /// `14165550100`.
+    Plain,
+}
+
+impl NumberFormat {
+    pub(crate) fn write(self, number: Number) -> String {
+        match self {
+            Self::Plus => format!("+{number}"),
+            Self::Plain => number.to_string(),
+        }
+    }
+}
+
+/// Even RTP ports `first` to `last`, each with the odd one above it for RTCP (RFC 3550 §11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+/// The range holds no even port, or its ports are below 1024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRangeError;
+
+impl fmt::Display for PortRangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a range of RTP ports holds at least one even port and begins at 1024 or above")
+    }
+}
+
+impl std::error::Error for PortRangeError {}
+
+impl PortRange {
+    /// The ports from `low` to `high`, both included.
+    ///
+    /// # Errors
+    /// [`PortRangeError`] when there is no pair of an even port and the one above it.
+    pub fn new(low: u16, high: u16) -> Result<Self, PortRangeError> {
+        let first = low.checked_next_multiple_of(2).ok_or(PortRangeError)?;
+        let last = high.checked_sub(1).ok_or(PortRangeError)? & !1;
+        if first < 1024 || last < first { Err(PortRangeError) } else { Ok(Self { first, last }) }
+    }
+
+    pub(crate) fn even_ports(self) -> impl Iterator<Item = u16> {
+        (self.first..=self.last).step_by(2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_made_of_pairs() {
+        let ports = |low, high| PortRange::new(low, high).map(|r| r.even_ports().collect());
+        assert_eq!(ports(20_001, 20_006), Ok(vec![20_002, 20_004]));
+        assert_eq!(ports(20_000, 20_001), Ok(vec![20_000]));
+        assert_eq!(ports(20_001, 20_002), Err(PortRangeError));
+        assert_eq!(ports(1000, 2000), Err(PortRangeError));
+        assert_eq!(ports(65_534, 65_535), Ok(vec![65_534]));
+        assert_eq!(ports(65_535, 65_535), Err(PortRangeError));
+    }
+}

@@ -1,0 +1,334 @@
+//! Calls that come in, and what both kinds of call share in their dialogs.
+
+use partyline_cdr_record::Presentation;
+use partyline_conference::{Dialog, EndKind, Ended, Input, Offered};
+use partyline_model::{CallId, Digit, Time};
+use partyline_sip::message::Status;
+use partyline_sip::sdp::{self, Local};
+use partyline_sip::{
+    DialogId, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
+    Presentation as SipPresentation, Rejection,
+};
+
+use crate::call_map::{Attempts, Call, Stage};
+use crate::config::Trunk;
+use crate::node::{Node, Refused, or_ended};
+
+/// Ports tried for a leg before its call is turned away: more than that are not occupied by other
+/// programs by accident.
+const PORT_ATTEMPTS: Attempts = Attempts(8);
+
+impl Node {
+    /// Takes in what the SIP endpoint reports.
+    pub(crate) fn sip_event(&mut self, now: Time, event: Event) {
+        match event {
+            Event::Invite(incoming) => self.invited(now, incoming),
+            Event::Ringing { dialog, .. } => {
+                self.tell_of(now, dialog, |call| Input::Ringing { call });
+            }
+            Event::Answered { dialog, sdp } => self.answered(now, dialog, sdp.as_deref()),
+            Event::Confirmed { dialog, sdp } => self.confirmed(now, dialog, sdp.as_deref()),
+            Event::Reinvite { dialog, offer } => self.reinvited(now, dialog, offer.as_deref()),
+            // This node sends none.
+            Event::Reinvited { .. } => {}
+            Event::Digit { dialog, digit } => {
+                if let Some(call) = self.calls.by_dialog(dialog) {
+                    self.info_digit(call, digit);
+                }
+            }
+            Event::Ended { dialog, ended } => self.ended(now, dialog, ended),
+        }
+    }
+
+    fn tell_of(&mut self, now: Time, dialog: DialogId, input: impl FnOnce(CallId) -> Input) {
+        if let Some(call) = self.calls.by_dialog(dialog) {
+            self.bridge.handle(now, input(call));
+        }
+    }
+
+    fn invited(&mut self, now: Time, incoming: Box<Incoming>) {
+        if self.trunk_of(&incoming).is_none() {
+            return self.turn_away(now, incoming.dialog, Refused::UnknownSource, Status::FORBIDDEN);
+        }
+        if let Some(offer) = &incoming.offer {
+            // Only whether it can be answered: the port is not known yet.
+            let probe = Local::new((self.config.media_address, 9).into(), 0);
+            if let Err(error) = sdp::answer(offer, &probe) {
+                let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
+                return self.turn_away(now, incoming.dialog, Refused::Description, status);
+            }
+        }
+        let id = self.calls.next_inbound();
+        let session_id = u64::from(self.random_u32());
+        let dialog = Some(incoming.dialog);
+        let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
+        self.calls.insert(id, Call::new(dialog, stage, session_id));
+        self.open_ports(now, id);
+    }
+
+    fn turn_away(&mut self, now: Time, dialog: DialogId, reason: Refused, status: Status) {
+        self.refuse(reason);
+        or_ended(self.endpoint.reject(now, dialog, Rejection::new(status)));
+    }
+
+    fn trunk_of(&self, incoming: &Incoming) -> Option<&Trunk> {
+        self.config.trunks.iter().find(|trunk| trunk.has(incoming.source.ip()))
+    }
+
+    /// The ports of a call are bound.
+    pub(crate) fn ports_open(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        match std::mem::replace(&mut call.stage, Stage::Up) {
+            Stage::Opening(incoming, _) => {
+                let offered = self.offered(&incoming);
+                let pin = incoming.pin.is_some();
+                if let Some(call) = self.calls.get_mut(id) {
+                    call.stage = Stage::Offered(incoming);
+                }
+                self.bridge.handle(now, Input::Offered { call: id, offered: Box::new(offered) });
+                if pin {
+                    self.type_pin(now, id);
+                }
+            }
+            Stage::Reserving(dialling, _) => self.invite(now, id, *dialling),
+            stage @ (Stage::Offered(_) | Stage::Dialling | Stage::AwaitingAnswer | Stage::Up) => {
+                call.stage = stage;
+            }
+        }
+    }
+
+    /// A passcode in the dialled URI is typed ahead, as if by hand. Only the digits stay in it.
+    fn type_pin(&mut self, now: Time, id: CallId) {
+        let Some(Call { stage: Stage::Offered(incoming), .. }) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(pin) = incoming.pin.take() else { return };
+        let typed = pin.digits().chain([Digit::POUND]);
+        for digit in typed {
+            self.bridge.handle(now, Input::Digit { call: id, digit });
+        }
+    }
+
+    fn offered(&self, incoming: &Incoming) -> Offered {
+        let trunk = self.trunk_of(incoming);
+        let asserted =
+            incoming.p_asserted_identity.as_ref().filter(|_| trunk.is_some_and(|t| t.trusted));
+        let caller = asserted.or(incoming.from_user.as_ref());
+        let ani = caller.and_then(|user| user.parse().ok());
+        let ani_presentation = match (incoming.presentation, ani) {
+            (SipPresentation::Restricted, _) => Presentation::Restricted,
+            (SipPresentation::Allowed, Some(_)) => Presentation::Allowed,
+            (SipPresentation::Unavailable, _) | (SipPresentation::Allowed, None) => {
+                Presentation::Unavailable
+            }
+        };
+        let local = Local::new((self.config.media_address, 9).into(), 0);
+        let expects_media = incoming
+            .offer
+            .as_ref()
+            .and_then(|offer| sdp::answer(offer, &local).ok())
+            .is_none_or(|negotiated| negotiated.direction.receives());
+        Offered {
+            dnis: incoming.dnis_raw.parse().ok(),
+            dnis_raw: incoming.dnis_raw.clone(),
+            ani,
+            ani_presentation,
+            dialog: Dialog {
+                sip_call_id: incoming.sip_call_id.clone(),
+                from_tag: incoming.from_tag.clone().unwrap_or_default(),
+                to_tag: String::new(),
+            },
+            trunk: trunk.map_or(0, |trunk| trunk.id),
+            expects_media,
+        }
+    }
+
+    /// The ports of a call are occupied by another program.
+    pub(crate) fn port_taken(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let left = match &mut call.stage {
+            Stage::Opening(_, attempts) | Stage::Reserving(_, attempts) => {
+                attempts.0 = attempts.0.saturating_sub(1);
+                attempts.0
+            }
+            Stage::Offered(_) | Stage::Dialling | Stage::AwaitingAnswer | Stage::Up => return,
+        };
+        if left == 0 { self.no_port(now, id) } else { self.open_ports(now, id) }
+    }
+
+    pub(crate) fn open_ports(&mut self, now: Time, id: CallId) {
+        match self.ports.take(id) {
+            Some(port) => self.bind(id, port),
+            None => self.no_port(now, id),
+        }
+    }
+
+    fn no_port(&mut self, now: Time, id: CallId) {
+        self.refuse(Refused::NoPort);
+        let Some(call) = self.calls.remove(id) else { return };
+        self.ports.release(id);
+        match call.dialog {
+            Some(dialog) => {
+                let rejection = Rejection::new(Status::SERVICE_UNAVAILABLE);
+                or_ended(self.endpoint.reject(now, dialog, rejection));
+            }
+            None => self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    /// Our end of the media of `id`, with the next version of its description.
+    pub(crate) fn local(&self, id: CallId) -> Option<Local> {
+        let (call, port) = (self.calls.get(id)?, self.ports.of(id)?);
+        let mut local = Local::new((self.config.media_address, port).into(), call.session_id);
+        local.session_version = call.session_version;
+        Some(local)
+    }
+
+    /// Sends the 200 OK: an answer, or our offer when the INVITE had none.
+    pub(crate) fn answer(&mut self, now: Time, id: CallId) {
+        let Some(local) = self.local(id) else { return };
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let Stage::Offered(incoming) = std::mem::replace(&mut call.stage, Stage::Up) else {
+            return;
+        };
+        let negotiated = match &incoming.offer {
+            Some(offer) => sdp::answer(offer, &local).ok(),
+            None => None,
+        };
+        let description = match &negotiated {
+            Some(negotiated) => negotiated.sdp.clone(),
+            None => sdp::offer(&local),
+        };
+        call.described.clone_from(&description);
+        if negotiated.is_none() {
+            call.stage = Stage::AwaitingAnswer;
+        }
+        if self.endpoint.answer(now, incoming.dialog, description).is_err() {
+            return; // It has ended; its event is in the queue.
+        }
+        if let Some(negotiated) = negotiated {
+            self.run_media(id, &negotiated);
+        }
+    }
+
+    fn confirmed(&mut self, now: Time, dialog: DialogId, sdp: Option<&[u8]>) {
+        let Some(id) = self.calls.by_dialog(dialog) else { return };
+        let awaited =
+            self.calls.get(id).is_some_and(|call| matches!(call.stage, Stage::AwaitingAnswer));
+        if awaited && !self.take_answer(id, sdp) {
+            // RFC 3261 §13.2.2.4 of the other side: an offer was made and not answered.
+            or_ended(self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }));
+            return;
+        }
+        self.bridge.handle(now, Input::Confirmed { call: id });
+    }
+
+    /// Takes the answer to our offer; whether it could be used.
+    pub(crate) fn take_answer(&mut self, id: CallId, sdp: Option<&[u8]>) -> bool {
+        let negotiated =
+            self.local(id).zip(sdp).and_then(|(local, answer)| sdp::accept(answer, &local).ok());
+        let Some(negotiated) = negotiated else { return false };
+        if let Some(call) = self.calls.get_mut(id) {
+            call.stage = Stage::Up;
+        }
+        self.run_media(id, &negotiated);
+        true
+    }
+
+    /// The far end changes codec, address or direction, or asks for an offer (RFC 3264 §8).
+    fn reinvited(&mut self, now: Time, dialog: DialogId, offer: Option<&[u8]>) {
+        let id = self.calls.by_dialog(dialog);
+        let Some((id, local)) = id.and_then(|id| Some((id, self.local(id)?))) else {
+            or_ended(self.endpoint.reject_reinvite(now, dialog, Status::NOT_ACCEPTABLE_HERE));
+            return;
+        };
+        let Some(offer) = offer else {
+            let description = self.next_version(id, local, sdp::offer);
+            if let Some(call) = self.calls.get_mut(id) {
+                call.stage = Stage::AwaitingAnswer;
+            }
+            or_ended(self.endpoint.answer_reinvite(now, dialog, description));
+            return;
+        };
+        match sdp::answer(offer, &local) {
+            Ok(negotiated) => {
+                let description = self.next_version(id, local, |local| {
+                    // What could be answered once can be answered with another version number.
+                    sdp::answer(offer, local).map_or(Vec::new(), |again| again.sdp)
+                });
+                if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {
+                    self.run_media(id, &negotiated);
+                }
+            }
+            Err(error) => {
+                let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
+                or_ended(self.endpoint.reject_reinvite(now, dialog, status));
+            }
+        }
+    }
+
+    /// The description that `write` makes, with a version raised by one if it differs from the
+    /// last one sent (RFC 3264 §8).
+    fn next_version(
+        &mut self,
+        id: CallId,
+        mut local: Local,
+        write: impl Fn(&Local) -> Vec<u8>,
+    ) -> Vec<u8> {
+        let Some(call) = self.calls.get_mut(id) else { return Vec::new() };
+        let mut description = write(&local);
+        if description != call.described {
+            local.session_version += 1;
+            call.session_version = local.session_version;
+            description = write(&local);
+            call.described.clone_from(&description);
+        }
+        description
+    }
+
+    fn ended(&mut self, now: Time, dialog: DialogId, ended: SipEnded) {
+        let Some(id) = self.calls.by_dialog(dialog) else { return };
+        let stage = self.calls.get(id).map(|call| matches!(call.stage, Stage::Dialling));
+        let known = !self
+            .calls
+            .get(id)
+            .is_some_and(|call| matches!(call.stage, Stage::Opening(..) | Stage::Reserving(..)));
+        self.forget(id);
+        if stage == Some(true) {
+            let status = ended.status.unwrap_or(Status::REQUEST_TIMEOUT).code();
+            self.bridge.handle(now, Input::DialFailed { call: id, status, q850: ended.q850 });
+        } else if known {
+            self.bridge.handle(now, Input::Ended { call: id, ended: reason(ended) });
+        }
+    }
+
+    pub(crate) fn reject(&mut self, now: Time, id: CallId, rejection: Rejection) {
+        let dialog = self.calls.get(id).and_then(|call| call.dialog);
+        self.forget(id);
+        if let Some(dialog) = dialog {
+            or_ended(self.endpoint.reject(now, dialog, rejection));
+        }
+    }
+
+    pub(crate) fn hang_up(&mut self, now: Time, id: CallId, hangup: Hangup) {
+        let dialog = self.calls.get(id).and_then(|call| call.dialog);
+        self.forget(id);
+        if let Some(dialog) = dialog {
+            or_ended(self.endpoint.hangup(now, dialog, hangup));
+        }
+    }
+}
+
+/// Q.850 cause 88, incompatible destination.
+pub(crate) const INCOMPATIBLE: u8 = 88;
+
+fn reason(ended: SipEnded) -> Ended {
+    let kind = match ended.kind {
+        SipEndKind::Bye => EndKind::Bye,
+        SipEndKind::Cancelled => EndKind::Cancelled,
+        SipEndKind::NoAck => EndKind::NoAck,
+        SipEndKind::Timeout => EndKind::Timeout,
+        SipEndKind::Rejected => EndKind::Internal,
+    };
+    Ended { kind, status: ended.status.map(Status::code), q850: ended.q850 }
+}

@@ -1,0 +1,186 @@
+//! Between the conference core and the media plane: commands down, events up.
+
+use partyline_cdr_record::Quality;
+use partyline_conference::{Input, Output as ConferenceOutput, Talk};
+use partyline_dialplan::Prompt;
+use partyline_media::{
+    AudioQueue, Codec, Command, Direction, Event, InBand, LegConfig, LegStats, Rtcp,
+    Talk as MediaTalk,
+};
+use partyline_model::{CallId, LegKey, Time};
+use partyline_sip::message::Status;
+use partyline_sip::sdp::{self, Negotiated};
+use partyline_sip::{Hangup, Rejection};
+
+use crate::node::{Node, Output};
+
+impl Node {
+    /// Does what the conference core wants.
+    pub(crate) fn conference_output(&mut self, now: Time, output: ConferenceOutput) {
+        match output {
+            ConferenceOutput::Persist { token, records } => {
+                self.outputs.push_back(Output::Persist { token, records });
+            }
+            ConferenceOutput::Answer { call } => self.answer(now, call),
+            ConferenceOutput::Reject { call, refusal } => {
+                let status = Status::new(refusal.sip_status()).unwrap_or(Status::SERVER_ERROR);
+                let mut rejection = Rejection::new(status);
+                rejection.retry_after = refusal.retry_after();
+                rejection.q850 = Some(refusal.q850());
+                self.reject(now, call, rejection);
+            }
+            ConferenceOutput::Hangup { call, q850 } => {
+                self.hang_up(now, call, Hangup { q850: Some(q850) });
+            }
+            ConferenceOutput::Dial { call, by: _, number, caller_id } => {
+                self.dial(now, call, number, caller_id);
+            }
+            ConferenceOutput::Play { call, playback, prompts } => {
+                let items = queue(&prompts);
+                self.media(Command::Play { leg: leg(call), playback, items });
+            }
+            ConferenceOutput::StopPlay { call } => {
+                self.media(Command::StopPlay { leg: leg(call) });
+            }
+            ConferenceOutput::Music { call, on } => {
+                self.media(Command::Music { leg: leg(call), on });
+            }
+            ConferenceOutput::Join { call, room } => {
+                self.media(Command::Join { leg: leg(call), room });
+            }
+            ConferenceOutput::Leave { call } => self.media(Command::Leave { leg: leg(call) }),
+            ConferenceOutput::Talk { call, talk } => {
+                let talk = match talk {
+                    Talk::Open => MediaTalk::Open,
+                    Talk::Muted => MediaTalk::Muted,
+                    Talk::Secret => MediaTalk::Secret,
+                };
+                self.media(Command::Talk { leg: leg(call), talk });
+            }
+            ConferenceOutput::PlayRoom { room, playback, prompts } => {
+                self.room_playbacks.insert(room, playback);
+                self.media(Command::PlayRoom { room, items: queue(&prompts) });
+            }
+            ConferenceOutput::Record { room, recording, conf_id, file } => {
+                self.outputs.push_back(Output::OpenRecording { recording, conf_id, file });
+                self.media(Command::Record { room, recording });
+            }
+            ConferenceOutput::StopRecord { recording } => {
+                self.media(Command::StopRecord { recording });
+                self.outputs.push_back(Output::CloseRecording { recording });
+            }
+            ConferenceOutput::CallEnded { call: _, summary } => {
+                self.outputs.push_back(Output::CallEnded(summary));
+            }
+            ConferenceOutput::Drained => self.outputs.push_back(Output::Drained),
+        }
+    }
+
+    /// Takes in what the media plane reports.
+    pub(crate) fn media_event(&mut self, now: Time, event: Event) {
+        let input = match event {
+            Event::Opened { leg } => return self.ports_open(now, CallId(leg.0)),
+            Event::PortTaken { leg, port: _ } => return self.port_taken(now, CallId(leg.0)),
+            Event::Stats { leg, stats } => return self.leg_closed(now, CallId(leg.0), &stats),
+            Event::FirstPacket { leg } => Input::MediaStarted { call: CallId(leg.0) },
+            Event::Digit { leg, digit, at: _ } => Input::Digit { call: CallId(leg.0), digit },
+            Event::PlaybackDone { leg, playback } => {
+                Input::PlaybackDone { call: CallId(leg.0), playback }
+            }
+            Event::RoomPlayed { room } => {
+                let Some(playback) = self.room_playbacks.remove(&room) else { return };
+                Input::RoomPlaybackDone { room, playback }
+            }
+            // Silence after media has begun is not a lost leg: phones send nothing while muted.
+            // Session timers (RFC 4028) will tell the two apart.
+            Event::Silent { .. } | Event::Resumed { .. } => return,
+        };
+        self.bridge.handle(now, input);
+    }
+
+    fn leg_closed(&mut self, now: Time, call: CallId, stats: &LegStats) {
+        self.ports.release(call);
+        let Some((codec, ptime_ms)) = self.closing.remove(&call) else { return };
+        let quality = Quality {
+            codec: name(codec).into(),
+            ptime_ms,
+            rx_packets: stats.received_packets,
+            tx_packets: stats.sent_packets,
+            lost: stats.lost,
+            jitter_p95_ms: u32::try_from(stats.jitter.as_millis()).unwrap_or(u32::MAX),
+            mos_x100: None,
+        };
+        self.bridge.handle(now, Input::Stats { call, quality: Box::new(quality) });
+    }
+
+    /// Starts or changes the leg of `call` to what was negotiated.
+    pub(crate) fn run_media(&mut self, call: CallId, negotiated: &Negotiated) {
+        let (ssrc, first_timestamp) = (self.random_u32(), self.random_u32());
+        let first_sequence = u16::try_from(self.random_u32() >> 16).unwrap_or_default();
+        let Some(known) = self.calls.get_mut(call) else { return };
+        let codec = match negotiated.codec {
+            sdp::Codec::Pcmu => Codec::Pcmu,
+            sdp::Codec::Pcma => Codec::Pcma,
+        };
+        (known.codec, known.ptime_ms) = (codec, negotiated.ptime_ms);
+        let update = std::mem::replace(&mut known.started, true);
+        let rtcp = match negotiated.remote_rtcp {
+            Some(address) if !negotiated.rtcp_mux => Rtcp::To(address),
+            Some(_) | None => Rtcp::Mux,
+        };
+        let config = Box::new(LegConfig {
+            codec,
+            send_payload_type: negotiated.payload_type,
+            receive_payload_type: negotiated.receive_payload_type,
+            telephone_event: negotiated.telephone_event.map(|event| event.receive),
+            remote: negotiated.remote_rtp,
+            rtcp,
+            direction: direction(negotiated.direction),
+            ptime_ms: u8::try_from(negotiated.ptime_ms).unwrap_or(20),
+            in_band: InBand::WhenSilent,
+            ssrc,
+            first_sequence,
+            first_timestamp,
+            cname: format!("{ssrc:08x}@partyline").into_bytes().into(),
+        });
+        let leg = leg(call);
+        self.media(if update {
+            Command::Update { leg, config }
+        } else {
+            Command::Start { leg, config }
+        });
+    }
+}
+
+/// The encoding name of `a=rtpmap`.
+const fn name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Pcmu => "PCMU",
+        Codec::Pcma => "PCMA",
+    }
+}
+
+const fn leg(call: CallId) -> LegKey {
+    LegKey(call.0)
+}
+
+/// A far end that holds us (`sendonly`: we may only receive) plays its hold music: that must not
+/// reach the room, so nothing is received from it until it comes back (failure case E10).
+const fn direction(negotiated: sdp::Direction) -> Direction {
+    match negotiated {
+        sdp::Direction::SendRecv => Direction::SendRecv,
+        sdp::Direction::SendOnly => Direction::SendOnly,
+        sdp::Direction::RecvOnly | sdp::Direction::Inactive => Direction::Inactive,
+    }
+}
+
+/// The clips of `prompts`, as many as a queue holds.
+fn queue(prompts: &[Prompt]) -> AudioQueue {
+    let mut queue = AudioQueue::EMPTY;
+    for prompt in prompts {
+        if queue.push(prompt.audio()).is_err() {
+            break;
+        }
+    }
+    queue
+}

@@ -1,0 +1,260 @@
+//! The node: takes what happened, drives the three planes until they are quiet, and hands out
+//! what is to be done.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use partyline_cdr_record::Record;
+use partyline_conference::{Bridge, Input, Summary};
+use partyline_directory::Snapshot;
+use partyline_media::{Codec, Command, Event as MediaEvent};
+use partyline_model::{
+    CallId, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
+};
+use partyline_sip::{CommandError, Endpoint, Output as SipOutput, Transmit};
+
+use crate::call_map::CallMap;
+use crate::config::Config;
+use crate::ports::Ports;
+
+/// What a node is made of, beside its configuration.
+pub struct Parts {
+    /// The SIP user agent.
+    pub endpoint: Endpoint,
+    /// The conference core.
+    pub bridge: Bridge,
+    /// Where SSRCs and session ids come from.
+    pub random: Box<dyn IdSource>,
+}
+
+/// Something to do, in this order.
+///
+/// Has no `Debug`: a media command may hold a digit.
+pub enum Output {
+    /// Send a SIP datagram.
+    Transmit(Transmit),
+    /// Tell the media plane.
+    Media(Command),
+    /// Write the records, then say so with [`Node::handle_durable`].
+    Persist {
+        /// Names the request.
+        token: u64,
+        /// In the order they must be written.
+        records: Vec<Record>,
+    },
+    /// Open a file for the frames of a recording, before the first of them comes.
+    OpenRecording {
+        /// Names its frames.
+        recording: RecordingId,
+        /// The conference session.
+        conf_id: Uuid,
+        /// The file name, without folder.
+        file: String,
+    },
+    /// No frame of the recording comes after those on their way.
+    CloseRecording {
+        /// As opened.
+        recording: RecordingId,
+    },
+    /// A leg is gone; for the one log line.
+    CallEnded(Box<Summary>),
+    /// After [`Node::drain`]: no leg is up and every record is on disk.
+    Drained,
+}
+
+/// Why a call was turned away before it had a record (decisions.md 14): counted only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refused {
+    /// No trunk has the source address.
+    UnknownSource,
+    /// No common codec, or no usable session description.
+    Description,
+    /// Every RTP port is in use, or occupied by other programs.
+    NoPort,
+}
+
+impl Refused {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::UnknownSource, Self::Description, Self::NoPort];
+
+    /// As metrics name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownSource => "unknown_source",
+            Self::Description => "session_description",
+            Self::NoPort => "no_port",
+        }
+    }
+}
+
+/// The control plane of one node.
+///
+/// Feed one of the `handle_*` functions, then drain [`Node::poll_output`], then wait until
+/// [`Node::poll_timeout`] at most.
+pub struct Node {
+    pub(crate) config: Config,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) bridge: Bridge,
+    pub(crate) random: Box<dyn IdSource>,
+    pub(crate) calls: CallMap,
+    pub(crate) ports: Ports,
+    /// The last public prompts of each room: the media plane reports the end of all of them.
+    pub(crate) room_playbacks: BTreeMap<RoomId, PlaybackId>,
+    pub(crate) outputs: VecDeque<Output>,
+    /// What legs ran on whose media is being closed, for their records.
+    pub(crate) closing: BTreeMap<CallId, (Codec, u16)>,
+    pub(crate) refused: BTreeMap<Refused, u64>,
+}
+
+impl Node {
+    /// A node without calls.
+    pub fn new(config: Config, parts: Parts) -> Self {
+        Self {
+            ports: Ports::new(config.ports),
+            config,
+            endpoint: parts.endpoint,
+            bridge: parts.bridge,
+            random: parts.random,
+            calls: CallMap::default(),
+            room_playbacks: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            closing: BTreeMap::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// A datagram came to a SIP socket.
+    pub fn handle_datagram(
+        &mut self,
+        now: Time,
+        source: SocketAddr,
+        local: SocketAddr,
+        payload: &[u8],
+    ) {
+        self.endpoint.handle_datagram(now, source, local, payload);
+        self.run(now);
+    }
+
+    /// The media plane reports something.
+    pub fn handle_media(&mut self, now: Time, event: MediaEvent) {
+        self.media_event(now, event);
+        self.run(now);
+    }
+
+    /// The records of a token are on disk, or could not be written.
+    pub fn handle_durable(&mut self, now: Time, token: u64, written: bool) {
+        let input = if written { Input::Durable { token } } else { Input::NotDurable { token } };
+        self.tell(now, input);
+    }
+
+    /// A recording's file could not be opened or written.
+    pub fn handle_recording_failed(&mut self, now: Time, recording: RecordingId) {
+        self.tell(now, Input::RecordingFailed { recording });
+    }
+
+    /// Accounts, conferences or passcodes changed.
+    pub fn handle_directory(&mut self, now: Time, snapshot: Arc<Snapshot>) {
+        self.tell(now, Input::Directory(snapshot));
+    }
+
+    /// What the wall clock reads at `now`.
+    pub fn handle_wall_clock(&mut self, now: Time, wall: WallTime) {
+        self.tell(now, Input::WallClock(wall));
+    }
+
+    /// Take no more calls, say goodbye to those that are up, end them; [`Output::Drained`] follows.
+    pub fn drain(&mut self, now: Time) {
+        self.tell(now, Input::Drain);
+    }
+
+    /// [`Node::poll_timeout`] is reached.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.endpoint.handle_timeout(now);
+        self.tell(now, Input::Timeout);
+    }
+
+    /// The next thing to do, until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Node::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Time> {
+        [self.endpoint.poll_timeout(), self.bridge.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Calls that are up or on their way, in both directions.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Conferences in session.
+    pub fn conferences(&self) -> usize {
+        self.bridge.conferences()
+    }
+
+    /// The SIP user agent, for its counters.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// How many calls were turned away for `reason`.
+    pub fn refused(&self, reason: Refused) -> u64 {
+        self.refused.get(&reason).copied().unwrap_or_default()
+    }
+
+    fn tell(&mut self, now: Time, input: Input) {
+        self.bridge.handle(now, input);
+        self.run(now);
+    }
+
+    /// Carries events between the planes until none has any more.
+    fn run(&mut self, now: Time) {
+        loop {
+            if let Some(output) = self.endpoint.poll_output() {
+                match output {
+                    SipOutput::Transmit(transmit) => {
+                        self.outputs.push_back(Output::Transmit(transmit));
+                    }
+                    SipOutput::Event(event) => self.sip_event(now, event),
+                }
+            } else if let Some(output) = self.bridge.poll_output() {
+                self.conference_output(now, output);
+            } else {
+                break;
+            }
+        }
+    }
+
+    pub(crate) fn media(&mut self, command: Command) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    pub(crate) fn refuse(&mut self, reason: Refused) {
+        *self.refused.entry(reason).or_default() += 1;
+    }
+
+    pub(crate) fn random_u32(&mut self) -> u32 {
+        // The low 32 bits of 128: nothing is lost that is needed.
+        u32::try_from(self.random.next_u128() & 0xffff_ffff).unwrap_or_default()
+    }
+
+    /// Forgets a call and closes its leg. The port is free when the media plane has let it go, or
+    /// at once when it never started the leg.
+    pub(crate) fn forget(&mut self, id: CallId) {
+        let Some(call) = self.calls.remove(id) else { return };
+        self.media(Command::Close { leg: LegKey(id.0) });
+        if call.started {
+            self.closing.insert(id, (call.codec, call.ptime_ms));
+        } else {
+            self.ports.release(id);
+        }
+    }
+}
+
+/// A command to a dialog that has ended by itself meanwhile has nothing left to do: the event that
+/// says so is in the queue.
+pub(crate) fn or_ended<T>(result: Result<T, CommandError>) -> Option<T> {
+    result.ok()
+}
