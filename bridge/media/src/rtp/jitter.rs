@@ -1,9 +1,10 @@
 //! The jitter buffer: packets in as they come, 20 ms of octets out at each tick.
 //!
 //! The play-out point is a timestamp that moves with the ticks. A packet's *lead* is the time from
-//! its arrival to the tick that needs it. The buffer keeps the least lead of the last seconds a
-//! few milliseconds above zero: late packets move the play-out point back, at most by what keeps
-//! the delay bounded; too much lead is taken out again, in quiet moments first. Packets may hold
+//! its arrival to the tick that needs it. The buffer keeps the least lead of the last seconds
+//! between a few milliseconds and one frame more: late packets move the play-out point back, at
+//! most by what keeps the delay bounded; too much lead is taken out again, in quiet moments first.
+//! It moves by whole frames, because a tick needs a frame's first and last sample at once. Packets may hold
 //! 1 to 60 ms, ticks cut them anew. It decides what is lost and what is silence; it does not
 //! conceal (audio/plc.rs) and does not decode.
 
@@ -13,6 +14,7 @@ use partyline_model::Time;
 
 use super::NANOS_PER_SAMPLE;
 use super::packet::{sequence_distance, timestamp_distance};
+use crate::audio::SAMPLES_PER_FRAME;
 use lead::LeadWindow;
 
 mod lead;
@@ -25,14 +27,16 @@ const SLOTS: usize = 16;
 const FRAME: i64 = 160;
 /// The least lead aimed at: what a packet may be later than its slowest forerunners.
 const MARGIN: i64 = samples(5);
-/// More spare lead than this is taken out in quiet moments.
-const SPARE: i64 = samples(10);
+/// More lead than this at the slowest is taken out in quiet moments, a frame at a time: what is
+/// left is a margin and a little, so that it does not have to be put in again.
+const SPARE: i64 = samples(28);
 /// More than this is taken out even of speech.
-const SPARE_IN_SPEECH: i64 = samples(40);
-/// How much is taken out at once.
-const CUT: i64 = samples(10);
-/// The greatest lead to which lateness may push the quickest packets: 60 ms and a packet.
-const MOST_GROWTH: i64 = samples(80);
+const SPARE_IN_SPEECH: i64 = samples(60);
+/// The most that is kept for slow packets.
+const MOST_WAIT: i64 = samples(60);
+/// The greatest lead to which lateness may push the quickest packets: 60 ms, a frame and the
+/// margin.
+const MOST_GROWTH: i64 = samples(85);
 /// A packet with more lead than this does not belong to the clock it is played by.
 const MOST_LEAD: i64 = samples(120);
 /// After this many packets too late for the buffer, the path has become longer: start anew.
@@ -183,7 +187,8 @@ impl JitterBuffer {
         if ahead > 0 && (talkspurt || is_out_of_reach(lead, starved)) {
             return self.begin(now, (sequence, timestamp), octets);
         }
-        if lead >= 0 || self.grow(now, timestamp) {
+        let late = timestamp_distance(timestamp, self.play) < 0;
+        if !late || self.grow(now, timestamp) {
             self.late_in_a_row = 0;
         } else {
             self.late_in_a_row = self.late_in_a_row.saturating_add(1);
@@ -206,13 +211,11 @@ impl JitterBuffer {
     pub(crate) fn begin_tick(&mut self, now: Time, quiet: bool) -> bool {
         self.next_tick = now + Duration::from_millis(20);
         let Some(least) = self.leads.settled_least(now) else { return false };
-        let spare = least - MARGIN;
-        if spare <= SPARE || (!quiet && spare <= SPARE_IN_SPEECH) {
+        if least <= SPARE || (!quiet && least <= SPARE_IN_SPEECH) {
             return false;
         }
-        let cut = spare.min(CUT);
-        self.play = self.play.wrapping_add(u32::try_from(cut).unwrap_or(0));
-        self.leads.shift(-cut);
+        self.advance(SAMPLES_PER_FRAME);
+        self.leads.shift(-FRAME);
         true
     }
 
@@ -296,9 +299,17 @@ impl JitterBuffer {
         self.play = self.play.wrapping_add(u32::try_from(count).unwrap_or(0));
     }
 
-    /// Samples from `now` to the moment that `timestamp` is played; negative when it is late.
+    /// Samples from `now` to the tick that needs `timestamp`; negative when it is late. A tick
+    /// takes a whole frame at once: its last sample is needed as early as its first.
     fn lead(&self, now: Time, timestamp: u32) -> i64 {
-        i64::from(timestamp_distance(timestamp, self.play)) + self.until_tick(now)
+        let frames = i64::from(timestamp_distance(timestamp, self.play)).div_euclid(FRAME);
+        frames * FRAME + self.until_tick(now)
+    }
+
+    /// Samples in the whole frames to wait, so that a packet that came `now` has `wanted` lead.
+    fn wait(&self, now: Time, wanted: i64) -> u32 {
+        let missing = (wanted - self.until_tick(now)).max(0);
+        u32::try_from((missing + FRAME - 1) / FRAME * FRAME).unwrap_or(0)
     }
 
     /// Samples until the next tick; zero when it is overdue.
@@ -318,9 +329,8 @@ impl JitterBuffer {
             self.received = 1;
         }
         // The slowest packet is still to come: leave it the time it needs.
-        let wanted = (MARGIN + self.leads.spread()).min(MOST_GROWTH - FRAME);
-        let wait = (wanted - self.until_tick(now)).max(0);
-        self.play = at.1.wrapping_sub(u32::try_from(wait).unwrap_or(0));
+        let wanted = (MARGIN + self.leads.spread()).min(MOST_WAIT);
+        self.play = at.1.wrapping_sub(self.wait(now, wanted));
         self.leads.restart(now);
         self.leads.note(now, self.lead(now, at.1));
         self.store(at, octets);
@@ -340,14 +350,14 @@ impl JitterBuffer {
 
     /// Moves the play-out point back to a late packet, when the delay stays in bounds.
     fn grow(&mut self, now: Time, timestamp: u32) -> bool {
-        let wait = (MARGIN - self.until_tick(now)).max(0);
-        let target = timestamp.wrapping_sub(u32::try_from(wait).unwrap_or(0));
+        let wait = self.wait(now, MARGIN);
+        let target = timestamp.wrapping_sub(wait);
         let shift = i64::from(timestamp_distance(self.play, target));
         if self.leads.most() + shift > MOST_GROWTH || self.is_within_a_packet() {
             return false;
         }
         self.play = target;
-        self.stretched += wait;
+        self.stretched += i64::from(wait);
         self.leads.shift(shift);
         true
     }
@@ -398,3 +408,6 @@ fn is_out_of_reach(lead: i64, starved: i64) -> bool {
 fn index_of(sequence: u16) -> usize {
     usize::from(sequence) % SLOTS
 }
+
+#[cfg(test)]
+mod tests;
