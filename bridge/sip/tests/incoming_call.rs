@@ -250,6 +250,23 @@ fn a_full_table_answers_503_with_retry_after() {
 }
 
 #[test]
+fn calls_that_are_taken_back_at_once_do_not_pile_up() {
+    let mut ua = Ua::with(|config| config.max_dialogs = 2);
+    let mut statuses = Vec::new();
+    for n in 0..12 {
+        let rename = |text: String| {
+            text.replace("Call-ID: c1", &format!("Call-ID: c{n}"))
+                .replace("z9hG4bKinv", &format!("z9hG4bKi{n}"))
+        };
+        statuses.extend(ua.feed(&rename(invite())).lines());
+        ua.feed(&rename(request("CANCEL", 1, "inv", None, "")));
+    }
+    assert_eq!(statuses.iter().filter(|line| *line == "100 INVITE").count(), 8);
+    assert_eq!(statuses.iter().filter(|line| *line == "503 INVITE").count(), 4);
+    ua.assert_forgotten();
+}
+
+#[test]
 fn an_rfc_2543_peer_without_a_branch_makes_a_whole_call() {
     let mut ua = Ua::new();
     let old = |text: String| {

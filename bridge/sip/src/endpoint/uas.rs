@@ -16,6 +16,10 @@ use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionI
 /// What a full table or a busy dialog asks the peer to wait, in seconds.
 const RETRY_AFTER: &str = "5";
 
+/// INVITE transactions for each dialog that the configuration allows. A refused call leaves its
+/// transaction behind for up to 32 s, so INVITE and CANCEL in turn would otherwise pile up.
+const TRANSACTIONS_PER_DIALOG: usize = 4;
+
 impl Endpoint {
     /// Sends 180 Ringing for an incoming call.
     ///
@@ -184,7 +188,10 @@ impl Endpoint {
             return self.refuse(template, Dropped::Misdirected, Status::LOOP_DETECTED, None);
         }
         let Some((offer, path)) = self.check_invite(&mut request) else { return };
-        if self.dialogs.len() >= self.config.max_dialogs {
+        let transactions = self.config.max_dialogs.saturating_mul(TRANSACTIONS_PER_DIALOG);
+        if self.dialogs.len() >= self.config.max_dialogs
+            || self.invite_servers.len() >= transactions
+        {
             self.drop_for(Dropped::TooManyDialogs);
             let full = Status::SERVICE_UNAVAILABLE;
             return self.respond_stateless(&request.template, full, |message| {
