@@ -16,6 +16,9 @@ use crate::script::{Outcome, Script};
 use crate::sdp::Direction;
 use crate::sip::agent::{Agent, Signal};
 
+/// Share of a window for which audio must come before a tone is called absent.
+const COVERED: f64 = 0.8;
+
 /// Which of a phone's three ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
@@ -241,7 +244,7 @@ impl Phone {
     /// Whether a tone was absent from a stretch of time for which audio came (four fifths of it).
     #[must_use]
     pub fn lacks_tone(&self, hz: f64, from: Duration, to: Duration) -> bool {
-        self.coverage(from, to) >= 0.8 && analysis::lacks_tone(self.heard(from, to), hz)
+        self.coverage(from, to) >= COVERED && analysis::lacks_tone(self.heard(from, to), hz)
     }
 
     /// Loudness of a stretch of time in dB of full scale.

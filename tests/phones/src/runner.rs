@@ -17,8 +17,6 @@ const SOUND_LASTS: Duration = Duration::from_millis(300);
 const SILENCE_LASTS: Duration = Duration::from_millis(500);
 /// A window is judged this much after its end, when its late packets have come.
 const JUDGE_AFTER: Duration = Duration::from_millis(100);
-/// Share of a window for which audio must come before a tone is called absent.
-const COVERED: f64 = 0.8;
 
 /// Where a phone's story stands.
 #[derive(Debug, Default)]
@@ -296,7 +294,7 @@ impl Phone {
                 let level = analysis::tone_level(self.heard(from, to), hz);
                 let met = match presence {
                     Presence::Present => self.hears_tone(hz, from, to),
-                    Presence::Absent => coverage >= COVERED && self.lacks_tone(hz, from, to),
+                    Presence::Absent => self.lacks_tone(hz, from, to),
                 };
                 (met, format!("{level:.1} dBm0"))
             }

@@ -1,4 +1,17 @@
 //! The JSON of a story and its meaning as scripts. Unknown fields are refused.
+//!
+//! ```json
+//! {"target": "127.0.0.1:5060", "limit": 60, "phones": [
+//!   {"name": "anna", "from": "+14165550101", "to": "+18005550100", "address": "127.0.0.2",
+//!    "digits": "rfc4733", "heard": "anna.wav", "steps": [
+//!     {"do": "call"}, {"do": "await_answer", "within": 5},
+//!     {"do": "await_prompt", "file": "welcome.flac"}, {"do": "press", "keys": "1234#"},
+//!     {"do": "say", "tone": 440, "dbm0": -18}, {"do": "mark", "name": "anna is in"},
+//!     {"do": "expect_tone", "hz": 620, "for": 2}, {"do": "hang_up"}]},
+//!   {"name": "callee", "address": "127.0.0.9", "sip_port": 5070, "answering": {"after": 1},
+//!    "steps": [{"do": "await_incoming", "within": 40}, {"do": "say", "file": "hello.wav"},
+//!     {"do": "await_end"}, {"do": "expect_ending", "by": "by_them"}]}]}
+//! ```
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

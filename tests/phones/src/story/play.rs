@@ -1,5 +1,6 @@
 //! Plays a story over real sockets.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub struct Played {
 /// `from` and those after it; files are looked up from `folder`.
 ///
 /// # Errors
-/// When there is no target, or a phone's story has no meaning.
+/// When there is no target, two phones bear one name, or a phone's story has no meaning.
 pub fn plan(
     story: &Story,
     target: Option<SocketAddr>,
@@ -66,7 +67,9 @@ pub fn plan(
     let target = target.or(story.target).context("no target: give --target or \"target\"")?;
     let limit = seconds(story.limit)?;
     let mut lines = Vec::new();
+    let mut names = BTreeSet::new();
     for (place, phone) in story.phones.iter().enumerate() {
+        ensure!(names.insert(&phone.name), "two phones are named {}", phone.name);
         let address = phone.address.unwrap_or_else(|| nth_address(from, place));
         let mut config = config(phone, target)?;
         // All of the story is kept: an expectation may ask for any of it.
@@ -160,5 +163,29 @@ impl Plan {
             logs.push(phone_log(phone, driver.started_unix()));
         }
         Ok(Played { logs, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(phones: &str) -> Result<Plan> {
+        let text = format!(r#"{{"target":"127.0.0.1:5060","phones":[{phones}]}}"#);
+        plan(&Story::parse(&text)?, None, Ipv4Addr::new(127, 0, 0, 255), Path::new("."))
+    }
+
+    #[test]
+    fn phones_take_addresses_one_after_the_other() {
+        let plan = planned(r#"{"name":"a"},{"name":"b","address":"127.9.9.9"},{"name":"c"}"#);
+        let addresses: Vec<String> =
+            plan.unwrap().lines.iter().map(|line| line.address.to_string()).collect();
+        assert_eq!(addresses, ["127.0.0.255", "127.9.9.9", "127.0.1.1"]);
+    }
+
+    #[test]
+    fn two_phones_of_one_name_would_share_a_log() {
+        let error = planned(r#"{"name":"a"},{"name":"a"}"#).unwrap_err();
+        assert_eq!(error.to_string(), "two phones are named a");
     }
 }
