@@ -2,6 +2,7 @@
 //!
 //! Everything is 8 kHz mono 16-bit, in frames of 20 ms.
 
+pub(crate) mod fader;
 pub(crate) mod g711;
 pub(crate) mod level;
 pub(crate) mod limiter;

@@ -45,7 +45,8 @@ pub enum Event {
         /// The room.
         room: RoomId,
     },
-    /// Neither RTP nor RTCP has come from the leg since `since`; repeated while it lasts.
+    /// Neither RTP nor RTCP has come from the leg since `since`; repeated while it lasts. Whether
+    /// it should have sent (it may be on hold) is for the control plane to know.
     Silent {
         /// The leg.
         leg: LegKey,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use partyline_model::{Digit, LegKey, PlaybackId, RoomId, Time};
 
+use crate::audio::fader::Fader;
 use crate::audio::g711::{CODECS, Codec, Payload};
-use crate::audio::limiter::{Fader, Limiter};
+use crate::audio::limiter::Limiter;
 use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
 use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum};
 use crate::event::{Event, LegStats};

@@ -1,5 +1,8 @@
 //! How loud a frame is.
 
+/// The magnitude of A-law's quietest octet: a frame with no more in it is not worth mixing.
+pub(crate) const IDLE: u16 = 8;
+
 /// The greatest magnitude in `samples`, 0 to 32,768.
 pub(crate) fn peak(samples: &[i16]) -> u16 {
     let mut most = 0;

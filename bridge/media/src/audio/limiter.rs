@@ -4,7 +4,6 @@
 //! comes back over some 200 ms; what still stands out while the gain goes down is bent by a soft
 //! knee. It does not look ahead, so it adds no delay.
 
-use super::level;
 use super::{Frame, SAMPLES_PER_FRAME, Sum, saturate};
 
 /// The greatest magnitude that passes unchanged: 3 dB below full scale.
@@ -85,46 +84,6 @@ fn round(value: f32) -> i16 {
     (value + 0.5_f32.copysign(value)) as i16
 }
 
-/// A gain in 1/256 steps that moves smoothly over one frame when it changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fader {
-    at: i32,
-}
-
-impl Fader {
-    /// Unchanged.
-    pub(crate) const UNITY: i32 = 256;
-    /// 12 dB down.
-    pub(crate) const DUCKED: i32 = 64;
-
-    pub(crate) const fn new(at: i32) -> Self {
-        Self { at }
-    }
-
-    /// Whether it stands at unity and is to stay there: the frame need not be touched.
-    pub(crate) const fn is_idle(self, target: i32) -> bool {
-        self.at == Self::UNITY && target == Self::UNITY
-    }
-
-    /// Writes `frame`, faded towards `target`, to `out`.
-    pub(crate) fn apply(&mut self, target: i32, frame: &Frame, out: &mut Sum) {
-        const LEN: i32 = 160;
-        let (from, span) = (self.at, target - self.at);
-        for ((o, &s), k) in out.iter_mut().zip(frame).zip(1..) {
-            let gain = from * LEN + span * k;
-            *o = i32::from(s) * gain / (Self::UNITY * LEN);
-        }
-        self.at = target;
-    }
-}
-
-/// Whether a frame is worth mixing: the idle noise of either law is not.
-pub(crate) fn is_audible(frame: &Frame) -> bool {
-    /// The magnitude of A-law's quietest octet.
-    const IDLE: u16 = 8;
-    level::peak(frame) > IDLE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,15 +151,5 @@ mod tests {
             limiter.apply(&sine(1_000.0, 0), &mut out);
         }
         assert_eq!(limiter, Limiter::new());
-    }
-
-    #[test]
-    fn a_fader_reaches_its_target_within_a_frame_without_a_step() {
-        let mut fader = Fader::new(Fader::UNITY);
-        let mut out = [0; SAMPLES_PER_FRAME];
-        fader.apply(Fader::DUCKED, &[25_600; SAMPLES_PER_FRAME], &mut out);
-        assert_eq!(out[SAMPLES_PER_FRAME - 1], 6_400);
-        assert!(out.windows(2).all(|w| (w[1] - w[0]).abs() <= 121));
-        assert!(out[0] > 25_400);
     }
 }

@@ -7,7 +7,6 @@ use partyline_model::{Digit, Time};
 
 use super::keys::Keys;
 use crate::audio::g711::Codec;
-use crate::audio::limiter::is_audible;
 use crate::audio::plc::Concealment;
 use crate::audio::{Frame, SAMPLES_PER_FRAME, level};
 use crate::event::LegStats;
@@ -133,7 +132,7 @@ impl Receiver {
             stats.dropped.direction += 1;
             return received;
         }
-        if !self.is_of_stream(&packet) {
+        if !self.is_of_stream(&packet, stats) {
             stats.dropped.ssrc += 1;
             return received;
         }
@@ -146,7 +145,7 @@ impl Receiver {
     }
 
     /// Whether the packet is of the source being received; another one is after three packets.
-    fn is_of_stream(&mut self, packet: &Packet<'_>) -> bool {
+    fn is_of_stream(&mut self, packet: &Packet<'_>, stats: &mut LegStats) -> bool {
         let known = self.reception.as_ref().map(Reception::ssrc);
         if known == Some(packet.ssrc) {
             self.newcomer = None;
@@ -162,6 +161,7 @@ impl Receiver {
                 return false;
             }
             self.jitter.reset();
+            stats.restarts += 1;
         }
         self.newcomer = None;
         self.lost_before += self.reception.as_ref().map_or(0, Reception::lost);
@@ -281,8 +281,9 @@ impl Receiver {
                 }
             };
         }
-        self.quiet = !sounding || level::peak(frame) < QUIET;
-        sounding && is_audible(frame)
+        let peak = if sounding { level::peak(frame) } else { 0 };
+        self.quiet = peak < QUIET;
+        peak > level::IDLE
     }
 
     /// The block of the next RTCP report.

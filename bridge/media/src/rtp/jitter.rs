@@ -33,7 +33,7 @@ const SPARE: i64 = samples(28);
 /// More than this is taken out even of speech.
 const SPARE_IN_SPEECH: i64 = samples(60);
 /// The most that is kept for slow packets.
-const MOST_WAIT: i64 = samples(60);
+const MOST_WAIT: i64 = samples(40);
 /// The greatest lead to which lateness may push the quickest packets: 60 ms, a frame and the
 /// margin.
 const MOST_GROWTH: i64 = samples(85);
@@ -184,7 +184,12 @@ impl JitterBuffer {
         }
         let lead = self.lead(now, timestamp);
         let talkspurt = marker && starved > 0;
-        if ahead > 0 && (talkspurt || is_out_of_reach(lead, starved)) {
+        if ahead > 0 && talkspurt {
+            // Silence may be lengthened or shortened unheard: nothing is given up.
+            self.begin(now, (sequence, timestamp), octets);
+            return Inserted::Stored;
+        }
+        if ahead > 0 && is_out_of_reach(lead, starved) {
             return self.begin(now, (sequence, timestamp), octets);
         }
         let late = timestamp_distance(timestamp, self.play) < 0;

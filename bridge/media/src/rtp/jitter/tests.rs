@@ -248,12 +248,11 @@ fn delay_that_is_not_needed_is_given_back_in_quiet_moments() {
     let mut line = Line::new();
     let mut dice = Dice(7);
     line.run(sent(600, |n| if n < 100 { dice.below(60) } else { 5 }), 605, true);
-    let tick = line.played.iter().position(|tick| tick.octets.contains(&octet(590))).unwrap();
-    let first = line.played.iter().take(80).filter(|tick| tick.heard < 160).count();
-    assert!(first > 1, "there was jitter to be learnt");
+    let disturbed = line.played.iter().take(80).filter(|tick| tick.heard < 160).count();
+    assert!(disturbed > 1, "there was jitter to be learnt");
     // 590 wraps to an octet seen before: look at the last one only.
     let last = line.played.iter().rposition(|tick| tick.octets.contains(&octet(590))).unwrap();
-    assert!(tick <= last && last <= 591, "packet 590 is played in tick {last}");
+    assert!(last <= 591, "packet 590 is played in tick {last}");
 }
 
 #[test]
