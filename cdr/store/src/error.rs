@@ -9,6 +9,9 @@ pub enum JournalError {
     /// Another process owns the folder.
     #[error("the journal in {0} is in use by another process")]
     Locked(PathBuf),
+    /// Others than the owner may enter the folder.
+    #[error("the journal in {0} may be read by others: set its mode to 0700")]
+    Exposed(PathBuf),
     /// The disk refused.
     #[error("the journal cannot be {action}: {source}")]
     Io {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct Store {
 const BUSY: Duration = Duration::from_secs(10);
 
 impl Store {
-    /// Opens the file at `path`, makes it when it is missing, and brings its schema up to date.
+    /// Opens the file at `path`, makes it and its folder when missing, and brings its schema up to date.
     ///
     /// # Errors
     /// [`StoreError::Exposed`] when others than the owner may read the file;
@@ -57,6 +57,9 @@ impl Store {
 /// Makes the file with mode 0600; SQLite gives its companions (`-wal`, `-shm`) the same.
 fn make_private(path: &Path) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { path: path.to_owned(), source };
+    if let Some(dir) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+    }
     let file = OpenOptions::new()
         .read(true)
         .write(true)

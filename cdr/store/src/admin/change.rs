@@ -211,8 +211,7 @@ pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
 
 /// A row that points to an account that there is not.
 pub(super) fn no_account(error: sqlx::Error, account: Option<AccountId>) -> StoreError {
-    let dangling =
-        error.as_database_error().is_some_and(|error| error.is_foreign_key_violation());
+    let dangling = error.as_database_error().is_some_and(|error| error.is_foreign_key_violation());
     match account {
         Some(id) if dangling => StoreError::NotFound { kind: "account", id: id.0 },
         Some(_) | None => StoreError::Database(error),

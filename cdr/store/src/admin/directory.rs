@@ -6,8 +6,8 @@ use partyline_directory::{
     Account, Conference, DialIn, DialOutPolicy, Entitlements, Passcode, Pepper, Snapshot, Verifier,
 };
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::passcode::role;
 use crate::StoreError;
@@ -30,21 +30,9 @@ impl Store {
     pub async fn load_snapshot(&self, pepper: Arc<Pepper>) -> Result<Snapshot, StoreError> {
         // One transaction: the version and the rows are of the same moment.
         let mut tx = self.pool.begin().await?;
-        let mut builder = Snapshot::builder(version(&mut tx).await?, pepper);
-        for account in all_accounts(&mut tx).await? {
-            builder = builder.account(account);
-        }
-        for conference in all_conferences(&mut tx).await? {
-            builder = builder.conference(conference);
-        }
-        for passcode in all_passcodes(&mut tx).await? {
-            builder = builder.passcode(passcode);
-        }
-        for dial_in in all_dial_ins(&mut tx).await? {
-            builder = builder.dial_in(dial_in);
-        }
+        let snapshot = snapshot(&mut tx, pepper).await?;
         tx.commit().await?;
-        Ok(builder.build()?)
+        Ok(snapshot)
     }
 
     /// All accounts, by id.
@@ -100,6 +88,27 @@ impl Store {
     pub async fn dial_ins(&self) -> Result<Vec<DialIn>, StoreError> {
         all_dial_ins(&mut *self.pool.acquire().await?).await
     }
+}
+
+/// The directory as a transaction sees it.
+pub(super) async fn snapshot(
+    connection: &mut SqliteConnection,
+    pepper: Arc<Pepper>,
+) -> Result<Snapshot, StoreError> {
+    let mut builder = Snapshot::builder(version(connection).await?, pepper);
+    for account in all_accounts(connection).await? {
+        builder = builder.account(account);
+    }
+    for conference in all_conferences(connection).await? {
+        builder = builder.conference(conference);
+    }
+    for passcode in all_passcodes(connection).await? {
+        builder = builder.passcode(passcode);
+    }
+    for dial_in in all_dial_ins(connection).await? {
+        builder = builder.dial_in(dial_in);
+    }
+    Ok(builder.build()?)
 }
 
 async fn version(connection: &mut SqliteConnection) -> Result<u64, StoreError> {

@@ -5,7 +5,9 @@
 //! in bulk alike. Files are parsed and rates are validated by the caller.
 
 mod change;
+mod checked;
 mod directory;
+mod invoiced;
 mod money;
 mod passcode;
 

@@ -72,10 +72,11 @@ impl Change {
         csv: &str,
         now: WallTime,
     ) -> Result<Deck, StoreError> {
-        let last: Option<u32> = sqlx::query_scalar("SELECT MAX(version) FROM rate_deck WHERE plan = ?")
-            .bind(plan)
-            .fetch_one(&mut *self.tx)
-            .await?;
+        let last: Option<u32> =
+            sqlx::query_scalar("SELECT MAX(version) FROM rate_deck WHERE plan = ?")
+                .bind(plan)
+                .fetch_one(&mut *self.tx)
+                .await?;
         let sha256: [u8; 32] = Sha256::digest(csv).into();
         let version = last.unwrap_or(0).saturating_add(1);
         sqlx::query(
@@ -161,7 +162,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Column`].
     pub async fn deck(&self, plan: u32) -> Result<Option<Deck>, StoreError> {
-        let row = sqlx::query("SELECT * FROM rate_deck WHERE plan = ? ORDER BY version DESC LIMIT 1");
+        let row =
+            sqlx::query("SELECT * FROM rate_deck WHERE plan = ? ORDER BY version DESC LIMIT 1");
         let row = row.bind(plan).fetch_optional(&self.pool).await?;
         row.as_ref().map(deck).transpose()
     }

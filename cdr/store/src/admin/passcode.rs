@@ -1,17 +1,15 @@
 //! Conference passcodes: made at random, kept as a keyed hash and sealed, retired and never reused.
 
 use partyline_cdr_record::{role_from_name, role_name};
-use partyline_directory::{
-    passcode_mask, too_similar, usable_passcode, verifier, weak_passcode,
-};
+use partyline_directory::{passcode_mask, too_similar, usable_passcode, verifier, weak_passcode};
 use partyline_model::{ConferenceId, Number, PasscodeId, Role};
 use sqlx::Row;
 use zeroize::Zeroizing;
 
 use super::change::{Change, found, is_duplicate};
+use crate::StoreError;
 use crate::keys::Keys;
 use crate::store::{Store, int, unsigned};
-use crate::StoreError;
 
 /// Digits of a random passcode unless asked otherwise.
 const DEFAULT_LENGTH: usize = 8;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::JournalError;
@@ -37,13 +37,18 @@ impl FileDisk {
     /// Opens or makes the folder `dir` and locks it.
     ///
     /// # Errors
-    /// [`JournalError::Locked`] when another process has it; [`JournalError::Io`].
+    /// [`JournalError::Locked`] when another process has it; [`JournalError::Exposed`] when others
+    /// than the owner may enter it; [`JournalError::Io`].
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
             .map_err(JournalError::io("created"))?;
+        let metadata = fs::metadata(dir).map_err(JournalError::io("read"))?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Err(JournalError::Exposed(dir.to_owned()));
+        }
         let lock = private()
             .write(true)
             .create(true)

@@ -107,7 +107,7 @@ impl State {
     fn power(&self) -> io::Result<()> {
         match self.fault {
             Fault::Power(at) if self.appended >= at => Err(no_power()),
-            _ => Ok(()),
+            Fault::None | Fault::Space(_) | Fault::Sync | Fault::Power(_) => Ok(()),
         }
     }
 
