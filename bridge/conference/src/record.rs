@@ -337,7 +337,7 @@ impl LegBook {
         }
         let end = record.answered_at.map(|at| at + Duration::from_millis(record.duration_ms));
         let stamp = self.stamp(now);
-        let skew = (wall.as_micros() - stamp.as_micros()) / 1000;
+        let skew = wall.as_micros().saturating_sub(stamp.as_micros()) / 1000;
         self.record.disconnected_at = Some(end.unwrap_or(stamp));
         self.record.clock_skew_ms =
             i32::try_from(skew).unwrap_or(if skew < 0 { i32::MIN } else { i32::MAX });
