@@ -191,6 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn a_second_press_that_only_the_tone_shows_is_a_digit() {
+        assert_eq!(
+            digits(&[
+                (0, TelephoneEvent, '1', true),
+                (60, InBand, '1', true),
+                (80, TelephoneEvent, '1', false),
+                (140, InBand, '1', false),
+                (200, InBand, '1', true),
+                (280, InBand, '1', false),
+            ]),
+            "11"
+        );
+    }
+
+    #[test]
     fn a_third_press_counts_while_the_tone_of_the_first_is_still_reported() {
         let press = |at| [(at, TelephoneEvent, '1', true), (at + 80, TelephoneEvent, '1', false)];
         let tone = [(260, InBand, '1', true), (380, InBand, '1', false)];
