@@ -164,7 +164,8 @@ fn requests_follow_the_recorded_route() {
 fn strangers_and_old_requests_do_not_reach_the_dialog() {
     let mut ua = Ua::new();
     let (_, tag) = confirmed(&mut ua);
-    let stranger = request("BYE", 9, "x1", Some(&tag), "").replace("tag=a", "tag=b");
+    let stranger = request("BYE", 9, "x1", Some(&tag), "")
+        .replace("@192.0.2.1>;tag=a\r", "@192.0.2.1>;tag=b\r");
     assert_eq!(ua.feed(&stranger).lines(), ["481 BYE"]);
     let other = request("BYE", 9, "x2", Some(&tag), "").replace("Call-ID: c1", "Call-ID: c9");
     assert_eq!(ua.feed(&other).lines(), ["481 BYE"]);
