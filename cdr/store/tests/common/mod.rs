@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Space(u64),
     /// Every sync fails.
     Sync,
+    /// No segment can be cut.
+    Truncate,
     /// The power fails after this many bytes were appended: later operations fail.
     Power(u64),
 }
@@ -107,7 +109,9 @@ impl State {
     fn power(&self) -> io::Result<()> {
         match self.fault {
             Fault::Power(at) if self.appended >= at => Err(no_power()),
-            Fault::None | Fault::Space(_) | Fault::Sync | Fault::Power(_) => Ok(()),
+            Fault::None | Fault::Space(_) | Fault::Sync | Fault::Truncate | Fault::Power(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -142,7 +146,7 @@ impl Disk for SimDisk {
             let room = match state.fault {
                 Fault::Space(total) => total.saturating_sub(state.used()),
                 Fault::Power(at) => at - state.appended,
-                Fault::None | Fault::Sync => u64::MAX,
+                Fault::None | Fault::Sync | Fault::Truncate => u64::MAX,
             };
             let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
             let found = state.segments.get_mut(&segment).ok_or(io::ErrorKind::NotFound)?;
@@ -169,6 +173,9 @@ impl Disk for SimDisk {
     fn truncate(&mut self, segment: u32, len: u64) -> io::Result<()> {
         self.state(|state| {
             state.power()?;
+            if state.fault == Fault::Truncate {
+                return Err(no_power());
+            }
             let found = state.segments.get_mut(&segment).ok_or(io::ErrorKind::NotFound)?;
             found.cached.truncate(usize::try_from(len).unwrap_or(usize::MAX));
             found.durable = found.cached.clone();
