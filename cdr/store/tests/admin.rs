@@ -153,6 +153,21 @@ async fn a_change_that_is_not_committed_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_change_that_breaks_the_directory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(&dir).await;
+    let broken = Account { currency: "dollars".to_owned(), ..account() };
+    let mut change = store.change().await.unwrap();
+    change.add_account(&broken).await.unwrap();
+    assert!(matches!(change.commit_checked().await, Err(StoreError::Directory(_))));
+    assert!(store.accounts().await.unwrap().is_empty());
+    let mut change = store.change().await.unwrap();
+    change.add_account(&account()).await.unwrap();
+    change.commit_checked().await.unwrap();
+    assert_eq!(store.accounts().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_passcode_is_refused_when_it_is_weak_taken_or_near_another() {
     let dir = tempfile::tempdir().unwrap();
     let (store, keys) = open(&dir).await;
@@ -263,4 +278,7 @@ async fn a_charge_is_invoiced_once_and_numbers_have_no_gaps() {
     assert_eq!(second.number, 2, "the refused invoice took no number");
     assert_eq!(store.invoice("2026", 1).await.unwrap().as_ref(), Some(&first));
     assert_eq!(store.invoices(account).await.unwrap(), [first, second]);
+    let on = [(leg, ("2026".to_owned(), 1)), (other, ("2026".to_owned(), 2))];
+    assert_eq!(store.invoiced_legs(account).await.unwrap(), on.into());
+    assert!(store.invoiced_legs(AccountId(99)).await.unwrap().is_empty());
 }
