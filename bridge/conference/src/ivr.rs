@@ -1,7 +1,7 @@
 //! The way in: passcode, reference number, capacity, security passcode, notice of a recording
 //! (call-flow.md D2 to D4).
 
-use partyline_cdr_record::{CloseReason, FeatureCode, Reference, ReferenceSource};
+use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode, Reference, ReferenceSource};
 use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Role, Time};
 
@@ -30,7 +30,7 @@ impl Bridge {
         call.grant = Some(found.grant);
         call.book.authenticate(&found, now);
         if !found.open {
-            self.event(now, id, Event::new(FeatureCode::AuthDenied).failed());
+            self.event(now, id, Event::new(FeatureCode::AuthDenied).denied(DenyReason::State));
             let close = Close::system(CloseReason::AuthReject);
             return self.dismiss(
                 now,
@@ -79,7 +79,7 @@ impl Bridge {
             return self.ask(now, id, Topic::Reference(Asked::OnEntry), tries, prompts);
         }
         if is_full {
-            self.event(now, id, Event::new(FeatureCode::JoinFull).failed());
+            self.event(now, id, Event::new(FeatureCode::JoinFull).denied(DenyReason::State));
             let close = Close { q850: Some(17), ..Close::system(CloseReason::AuthReject) };
             return self.dismiss(now, id, vec![Prompt::ConferenceFull, Prompt::Goodbye], close);
         }

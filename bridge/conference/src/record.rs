@@ -268,8 +268,15 @@ impl LegBook {
     }
 
     /// The last sign of life came at `at`, and the leg is charged no longer.
-    pub(crate) const fn ended_at(&mut self, at: Time) {
+    pub(crate) fn ended_at(&mut self, at: Time) {
         self.ended = Some(at);
+        self.move_to(self.place, at);
+        // What others did to it since, such as starting its conference, does not count either.
+        let mut left = self.answered.map_or(Duration::ZERO, |answered| at.since(answered));
+        for spent in [&mut self.hold, &mut self.conference, &mut self.private] {
+            *spent = left.min(*spent);
+            left -= *spent;
+        }
     }
 
     /// A conference passcode was accepted.
@@ -337,12 +344,16 @@ impl LegBook {
         }
         let end = record.answered_at.map(|at| at + Duration::from_millis(record.duration_ms));
         let stamp = self.stamp(now);
+        let end = end.unwrap_or(stamp);
+        let record = &mut self.record;
+        record.disconnected_at = Some(end);
+        record.joined_at = record.joined_at.map(|joined| joined.min(end));
+        record.left_at = record.left_at.map(|left| left.min(end));
         let skew = wall.as_micros().saturating_sub(stamp.as_micros()) / 1000;
-        self.record.disconnected_at = Some(end.unwrap_or(stamp));
-        self.record.clock_skew_ms =
+        record.clock_skew_ms =
             i32::try_from(skew).unwrap_or(if skew < 0 { i32::MIN } else { i32::MAX });
         if skew.abs() > 1000 {
-            self.record.flags = self.record.flags.with(Flags::CLOCK_SUSPECT);
+            record.flags = record.flags.with(Flags::CLOCK_SUSPECT);
         }
     }
 

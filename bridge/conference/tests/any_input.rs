@@ -1,5 +1,7 @@
 //! Any input in any state: the harness checks each step, this checks the end.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World, ms, secs};
@@ -185,11 +187,15 @@ fn check_records(world: &World) {
         let parts = last.conf_ms + last.hold_ms + last.breakout_ms;
         assert!(parts <= last.duration_ms + 3 || last.answered_at.is_none());
         assert!(last.close_reason.is_some() && last.disconnected_at.is_some());
+        assert!(last.joined_at <= last.left_at && last.left_at <= last.disconnected_at);
     }
     let numbers: BTreeSet<u64> = closed.values().map(|leg| leg.leg_seq).collect();
     assert_eq!(numbers.last().copied().unwrap_or(0), u64::try_from(numbers.len()).unwrap());
+    // A batch that was said to be refused and written nevertheless is there twice.
+    let events: BTreeMap<_, _> =
+        world.events().into_iter().map(|e| ((e.leg_id, e.feature_seq), e)).collect();
     let mut sessions: BTreeMap<_, Vec<u64>> = BTreeMap::new();
-    for event in world.events() {
+    for event in events.values() {
         if let Some(conf_id) = event.conf_id {
             sessions.entry(conf_id).or_default().push(event.conf_seq);
         }
@@ -199,9 +205,12 @@ fn check_records(world: &World) {
         let expected: Vec<u64> = (1..=u64::try_from(numbers.len()).unwrap()).collect();
         assert_eq!(*numbers, expected, "events without a gap, each once");
     }
-    let open = world.conference_records().iter().filter(|c| c.rev == 0).count();
-    let over = world.conference_records().iter().filter(|c| c.is_closed()).count();
-    assert_eq!(open, over);
+    let conferences = world.conference_records();
+    let opened: BTreeSet<_> = conferences.iter().map(|c| c.conf_id).collect();
+    let over: BTreeSet<_> =
+        conferences.iter().filter(|c| c.is_closed()).map(|c| (c.conf_id, c.rev)).collect();
+    assert_eq!(opened, over.iter().map(|&(id, _)| id).collect());
+    assert_eq!(opened.len(), over.len());
     assert!(!world.records.iter().any(|record| matches!(record, Record::Tick(_))));
 }
 

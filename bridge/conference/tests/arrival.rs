@@ -246,3 +246,18 @@ fn an_answer_is_given_once() {
     assert_eq!(world.outputs(|o| matches!(o, Output::Answer { .. })), 1);
     assert!(!world.is_over(call));
 }
+
+#[test]
+fn a_dead_leg_is_charged_for_nothing_that_happened_after_its_last_sign_of_life() {
+    let mut world = World::new();
+    let waiting = world.join(common::PARTICIPANT);
+    world.run(secs(5));
+    let since = world.now;
+    world.run(secs(5));
+    world.join(common::MODERATOR);
+    world.run(secs(60));
+    world.input(Input::MediaSilent { call: waiting, since });
+    let record = world.record(waiting);
+    assert!(record.hold_ms >= 5_000 && record.hold_ms + record.conf_ms <= record.duration_ms);
+    assert!(record.joined_at <= record.disconnected_at);
+}

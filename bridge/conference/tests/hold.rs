@@ -127,6 +127,8 @@ fn who_stays_alone_hears_so_and_gets_music_after_five_seconds() {
     assert!(!world.leg(moderator).music && world.heard(moderator).is_empty());
     world.run(ms(1));
     assert_eq!(world.heard(moderator), [Prompt::OnlyPerson]);
+    // Music waits for the end of the prompt.
+    assert!(!world.leg(moderator).music);
     world.run(secs(1));
     assert!(world.leg(moderator).music);
     world.join(PARTICIPANT);
