@@ -356,3 +356,20 @@ fn a_record_that_the_disk_refuses_does_not_stop_the_conference() {
     world.run(secs(2));
     world.event(FeatureCode::MuteSelf);
 }
+
+#[test]
+fn an_hour_of_random_keys_of_a_participant_says_nothing_in_public() {
+    let mut world = World::new();
+    let (_, call) = two(&mut world);
+    let before = world.outputs(|o| matches!(o, Output::PlayRoom { .. }));
+    let mut state = 1u64;
+    for _ in 0..3_600 {
+        // Knuth's MMIX generator: any spread of keys will do.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let key = b"0123456789*#****"[usize::try_from(state >> 60).unwrap()];
+        world.press(call, &char::from(key).to_string());
+        world.run(ms(950));
+    }
+    assert_eq!(world.outputs(|o| matches!(o, Output::PlayRoom { .. })), before);
+    assert!(world.mix(call).is_some());
+}

@@ -333,6 +333,10 @@ impl World {
             self.log.push((self.now, output.clone()));
             self.obey(output);
         }
+        for leg in self.legs.values().filter(|leg| leg.music) {
+            let together = self.legs.values().filter(|other| other.mix == leg.mix).count();
+            assert!(leg.mix.is_none() || together == 1, "music plays into a conversation");
+        }
         let next = self.bridge.poll_timeout();
         assert!(next.is_none_or(|at| at > self.now), "a deadline is in the past");
     }
