@@ -194,7 +194,9 @@ impl Bridge {
             }
         } else {
             self.timers.cancel(music);
-            room.alone_music = false;
+            if std::mem::take(&mut room.alone_music) {
+                self.touched.extend(room.roster.calls());
+            }
         }
         if in_mix == 1 && room.state.is_open() && room.roster.len() == 1 {
             if !self.timers.is_set(limit) {
@@ -203,7 +205,6 @@ impl Bridge {
         } else {
             self.timers.cancel(limit);
         }
-        self.touch_room(room_id);
     }
 
     /// One leg has been alone in the mix for a while.

@@ -174,6 +174,8 @@ pub struct World {
     pub far_end: FarEnd,
     pub legs: BTreeMap<CallId, Leg>,
     pub log: Vec<(Time, Output)>,
+    /// What the core waited for after each step.
+    pub deadlines: Vec<Option<Time>>,
     /// In the order in which they were durable.
     pub records: Vec<Record>,
     waiting: Vec<(u64, Vec<Record>)>,
@@ -205,6 +207,7 @@ impl World {
             far_end: FarEnd::Polite,
             legs: BTreeMap::new(),
             log: Vec::new(),
+            deadlines: Vec::new(),
             records: Vec::new(),
             waiting: Vec::new(),
             rooms_playing: BTreeMap::new(),
@@ -338,6 +341,7 @@ impl World {
             assert!(leg.mix.is_none() || together == 1, "music plays into a conversation");
         }
         let next = self.bridge.poll_timeout();
+        self.deadlines.push(next);
         assert!(next.is_none_or(|at| at > self.now), "a deadline is in the past");
     }
 
