@@ -1,0 +1,255 @@
+//! `partyline serve`: sockets, threads, clocks and files around the node.
+//!
+//! Decides nothing about calls. Order of the start: store and journal first, so that no call comes
+//! before its record can be kept; the sockets last.
+
+mod control;
+mod directory;
+mod folders;
+mod http;
+mod metrics;
+mod random;
+mod recorder;
+mod sip_udp;
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use partyline_cdr_record::Origin;
+use partyline_cdr_store::ingest::Ingest;
+use partyline_cdr_store::journal::{
+    self, Health, Journal, JournalConfig, JournalHandle, JournalThread,
+};
+use partyline_conference::Bridge;
+use partyline_control::Node;
+use partyline_dialplan::{Language, Plan, library};
+use partyline_directory::Snapshot;
+use partyline_media::{AudioLibrary, Clip, Worker};
+use partyline_media_io::{Clock, MediaHandle, MediaThread};
+use partyline_model::{IdSource, RecordingId, Time, Uuid, WallTime};
+use partyline_secret::{Vault, harden_process};
+use partyline_sip::Endpoint;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::config::Config;
+use crate::data::Data;
+use crate::demo;
+use control::{Control, Inbox};
+pub(crate) use folders::Folders;
+use random::Random;
+use recorder::Recorder;
+use sip_udp::Sockets;
+
+/// Requests that the journal's thread may have waiting; more are refused, and the calls with them.
+const JOURNAL_QUEUE: usize = 8192;
+/// From SIGTERM to the end, at most.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs a bridge until SIGTERM or SIGINT has drained it.
+///
+/// # Errors
+/// What keeps it from starting, with what to do about it.
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    harden_process().context("cannot switch core dumps off")?;
+    raise_open_files();
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the system gives no threads")?
+        .block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let started = clock.wall();
+    let data = Data::open(&config).await?;
+    if let Some(demo) = demo::ensure(&data.store, &data.keys).await? {
+        std::io::stdout().write_all(demo.greeting().as_bytes())?;
+    }
+    let Data { store, keys, folders } = data;
+    let keys = Arc::new(keys);
+    let mut random = Random::from_system()?;
+    let boot_id = Uuid::v7(started, random.next_u128());
+    let origin = Origin { node_id: config.node_id, boot_id };
+
+    let (durable, durable_inbox) = mpsc::unbounded_channel();
+    let journal = start_journal(&folders, clock, origin, durable)?;
+    let ingest = Ingest::new(store.clone(), &folders.journal);
+    let following = tokio::spawn(ingest.follow(journal.durable()));
+
+    let media_events = Arc::new(Notify::new());
+    let media = start_media(&config, clock, &media_events)?;
+    let (recording_failed, recording_inbox) = mpsc::unbounded_channel::<RecordingId>();
+    let recorder = Recorder::start(folders.recordings, media.recordings, recording_failed)
+        .context("the system gives no thread for recordings")?;
+
+    let (sockets, datagrams) = Sockets::bind(&config.sip.listen).await?;
+    let snapshot = Arc::new(store.load_snapshot(keys.pepper()).await?);
+    let version = snapshot.version();
+    let node = node(&config, &sockets, origin, started, snapshot)?;
+    let (changed, directory_inbox) = mpsc::channel(1);
+    tokio::spawn(directory::watch(store, keys, version, changed));
+
+    let (sample, sample_reader) = watch::channel(metrics::Sample::default());
+    let (health, health_reader) = watch::channel(Health::default());
+    let sources =
+        http::Sources { sample: sample_reader, journal: health_reader, media: media.stats };
+    http::start(config.http_listen, sources).await?;
+    let stop = stop_signals()?;
+    tracing::info!(
+        sip = ?config.sip.listen, http = %config.http_listen, data = %config.data_dir.display(),
+        "partyline is taking calls"
+    );
+
+    let control = Control {
+        clock,
+        node,
+        sockets,
+        commands: media.commands,
+        events: media.events,
+        media: media.thread,
+        journal,
+        recorder,
+        waiting: VecDeque::new(),
+        sample,
+        health,
+        calls_ended: 0,
+        draining: false,
+        drained: false,
+    };
+    let inbox = Inbox {
+        datagrams,
+        media: media_events,
+        durable: durable_inbox,
+        directory: directory_inbox,
+        recording_failed: recording_inbox,
+        stop,
+    };
+    let control = control.run(inbox, DRAIN_DEADLINE).await;
+    finish(control, following).await
+}
+
+/// Ends in the order that loses nothing: sound, recordings, records, store.
+async fn finish(control: Control, following: tokio::task::JoinHandle<()>) -> anyhow::Result<()> {
+    let Control { media, recorder, journal, .. } = control;
+    media.stop().context("while ending")?;
+    drop(recorder);
+    journal.stop();
+    following.await.context("the ingest task panicked")?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Takes as many open files as the system allows: each call needs two sockets.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is: it bounds the calls");
+    }
+}
+
+/// The node's clock for the journal: its ticks must be of the time that records are made with.
+struct JournalClock(Clock);
+
+impl journal::Clock for JournalClock {
+    fn now(&self) -> (Time, WallTime) {
+        (self.0.now(), self.0.wall())
+    }
+}
+
+fn start_journal(
+    folders: &Folders,
+    clock: Clock,
+    origin: Origin,
+    durable: mpsc::UnboundedSender<(u64, bool)>,
+) -> anyhow::Result<JournalHandle> {
+    let disk = journal::FileDisk::open(&folders.journal)?;
+    let (journal, recovered) =
+        Journal::open(Box::new(disk), JournalConfig::new(origin), clock.now(), clock.wall())?;
+    if !(recovered.legs.is_empty() && recovered.cuts.is_empty()) {
+        tracing::warn!(
+            orphans = recovered.legs.len(),
+            cuts = ?recovered.cuts,
+            "the last run did not end well: its open legs were closed at their last sign of life"
+        );
+    }
+    let answer = Box::new(move |done: Vec<(u64, Result<(), ()>)>| {
+        for (token, result) in done {
+            // When the control task has ended there is nobody to tell.
+            durable.send((token, result.is_ok())).unwrap_or_default();
+        }
+    });
+    JournalThread::spawn(journal, JournalClock(clock), JOURNAL_QUEUE, answer)
+        .context("the system gives no thread for the journal")
+}
+
+fn start_media(config: &Config, clock: Clock, news: &Arc<Notify>) -> anyhow::Result<MediaHandle> {
+    let clips = library::load(Language::EnUs)?
+        .into_iter()
+        .map(|clip| Clip::new(clip.rate, clip.samples))
+        .collect::<Result<_, _>>()?;
+    let library = Arc::new(AudioLibrary::new(clips, Clip::hold_music()));
+    let worker = Worker::new(partyline_media::Config::default(), library);
+    let media = partyline_media_io::Config {
+        address: config.media_bind,
+        ..partyline_media_io::Config::default()
+    };
+    let news = Arc::clone(news);
+    let wake = Box::new(move || news.notify_one());
+    MediaThread::spawn(&media, clock, worker, wake).context("cannot start the media thread")
+}
+
+fn node(
+    config: &Config,
+    sockets: &Sockets,
+    origin: Origin,
+    started: WallTime,
+    snapshot: Arc<Snapshot>,
+) -> anyhow::Result<Node> {
+    let bound = sockets.first().context("sip.listen names no address")?;
+    let advertised = config.sip.advertised.unwrap_or(bound);
+    let vault = Vault::new().context(
+        "secrets cannot be kept out of swap: raise the locked-memory limit (ulimit -l) of the \
+         service",
+    )?;
+    let bridge = Bridge::new(
+        config.conference.clone(),
+        partyline_conference::Parts {
+            origin,
+            start: started,
+            random: Box::new(Random::from_system()?),
+            vault,
+            snapshot,
+            plan: Arc::new(Plan::nanp()),
+        },
+    );
+    let endpoint =
+        Endpoint::new(partyline_sip::Config::new(advertised), Box::new(Random::from_system()?));
+    let parts =
+        partyline_control::Parts { endpoint, bridge, random: Box::new(Random::from_system()?) };
+    Ok(Node::new(config.control.clone(), parts))
+}
+
+/// A message for each SIGTERM or SIGINT.
+fn stop_signals() -> anyhow::Result<mpsc::Receiver<()>> {
+    let (stop, inbox) = mpsc::channel(2);
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind).context("cannot listen for signals")?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                if stop.send(()).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(inbox)
+}

@@ -1,0 +1,178 @@
+//! The control task: the one owner of the node. It takes turns between what comes in, hands each
+//! to the node, and carries out what the node wants.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use partyline_cdr_store::journal::{Health, JournalHandle};
+use partyline_control::{Node, Output};
+use partyline_directory::Snapshot;
+use partyline_media::{Command, Event};
+use partyline_media_io::{Clock, Commands, Outlet, Running};
+use partyline_model::{RecordingId, Time};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::metrics::Sample;
+use super::recorder::Recorder;
+use super::sip_udp::{Datagram, Sockets};
+
+/// How often the wall clock is read and the metrics are published.
+const SECOND: Duration = Duration::from_secs(1);
+/// How soon commands that found the media thread's ring full are offered again.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// What the control task owns and speaks to.
+pub(super) struct Control {
+    pub(super) clock: Clock,
+    pub(super) node: Node,
+    pub(super) sockets: Sockets,
+    pub(super) commands: Commands<Command>,
+    pub(super) events: Outlet<Event>,
+    pub(super) media: Running,
+    pub(super) journal: JournalHandle,
+    pub(super) recorder: Recorder,
+    /// Commands for which the media thread's ring had no room.
+    pub(super) waiting: VecDeque<Command>,
+    pub(super) sample: watch::Sender<Sample>,
+    pub(super) health: watch::Sender<Health>,
+    pub(super) calls_ended: u64,
+    pub(super) draining: bool,
+    pub(super) drained: bool,
+}
+
+/// What comes in.
+pub(super) struct Inbox {
+    pub(super) datagrams: mpsc::Receiver<Datagram>,
+    pub(super) media: Arc<Notify>,
+    pub(super) durable: mpsc::UnboundedReceiver<(u64, bool)>,
+    pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
+    pub(super) recording_failed: mpsc::UnboundedReceiver<RecordingId>,
+    /// Once: take no more calls. Twice: end at once.
+    pub(super) stop: mpsc::Receiver<()>,
+}
+
+impl Control {
+    /// Runs until the node is drained, or `deadline` after the drain began, or a second stop.
+    pub(super) async fn run(mut self, mut inbox: Inbox, deadline: Duration) -> Self {
+        let mut seconds = interval(SECOND);
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut give_up: Option<Time> = None;
+        while !self.drained {
+            let wake = self.wait();
+            tokio::select! {
+                biased;
+                Some((token, written)) = inbox.durable.recv() => {
+                    self.node.handle_durable(self.clock.now(), token, written);
+                }
+                () = inbox.media.notified() => self.take_media_events(),
+                Some(datagram) = inbox.datagrams.recv() => {
+                    let Datagram { source, local, payload } = datagram;
+                    self.node.handle_datagram(self.clock.now(), source, local, &payload);
+                }
+                () = sleep(wake) => self.node.handle_timeout(self.clock.now()),
+                Some(snapshot) = inbox.directory.recv() => {
+                    self.node.handle_directory(self.clock.now(), snapshot);
+                }
+                Some(recording) = inbox.recording_failed.recv() => {
+                    self.node.handle_recording_failed(self.clock.now(), recording);
+                }
+                Some(()) = inbox.stop.recv() => {
+                    if self.draining {
+                        break;
+                    }
+                    self.draining = true;
+                    give_up = Some(self.clock.now() + deadline);
+                    tracing::info!("draining: no new calls; those that are up hear a notice");
+                    self.node.drain(self.clock.now());
+                }
+                _ = seconds.tick() => self.each_second(),
+            }
+            self.carry_out();
+            if give_up.is_some_and(|at| self.clock.now() >= at) {
+                tracing::warn!("the drain took too long: ending with calls up");
+                break;
+            }
+        }
+        self
+    }
+
+    /// How long until the node wants to be woken.
+    fn wait(&self) -> Duration {
+        let until = |at: Time| at - self.clock.now();
+        let due = self.node.poll_timeout().map_or(SECOND, until);
+        if self.waiting.is_empty() { due } else { due.min(RETRY) }
+    }
+
+    fn take_media_events(&mut self) {
+        while let Some(event) = self.events.poll() {
+            self.node.handle_media(self.clock.now(), event);
+            self.carry_out();
+        }
+    }
+
+    fn each_second(&mut self) {
+        self.node.handle_wall_clock(self.clock.now(), self.clock.wall());
+        if !self.media.is_running() {
+            tracing::error!("the media thread has ended: nobody hears anything");
+        }
+        let sample = Sample {
+            datagrams_dropped: self.sockets.dropped(),
+            datagrams_unsent: self.sockets.unsent(),
+            calls_ended: self.calls_ended,
+            commands_waiting: self.waiting.len(),
+            draining: self.draining,
+            ..Sample::of(&self.node)
+        };
+        self.sample.send_replace(sample);
+        self.health.send_replace(self.journal.health());
+    }
+
+    fn carry_out(&mut self) {
+        self.send_commands();
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.sockets.send(&transmit),
+                Output::Media(command) => {
+                    self.waiting.push_back(command);
+                    self.send_commands();
+                }
+                Output::Persist { token, records } => {
+                    if self.journal.submit(token, records).is_err() {
+                        self.node.handle_durable(self.clock.now(), token, false);
+                    }
+                }
+                Output::OpenRecording { recording, conf_id, file } => {
+                    tracing::info!(%conf_id, file, "recording");
+                    self.recorder.open(recording, file);
+                }
+                Output::CloseRecording { recording } => self.recorder.close(recording),
+                Output::CallEnded(summary) => {
+                    self.calls_ended += 1;
+                    tracing::info!(
+                        leg = %summary.leg_id,
+                        direction = summary.direction.as_str(),
+                        conference = ?summary.conf_id,
+                        role = ?summary.role,
+                        seconds = summary.duration.map_or(0, |duration| duration.as_secs()),
+                        reason = summary.close_reason.as_str(),
+                        by = summary.release_by.as_str(),
+                        status = summary.sip_status,
+                        "call ended"
+                    );
+                }
+                Output::Drained => self.drained = true,
+            }
+        }
+    }
+
+    fn send_commands(&mut self) {
+        while let Some(command) = self.waiting.pop_front() {
+            if let Err(command) = self.commands.send(command) {
+                self.waiting.push_front(command);
+                break;
+            }
+        }
+    }
+}

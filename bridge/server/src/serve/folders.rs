@@ -1,0 +1,44 @@
+//! Where everything lies below the data folder.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// Where everything lies below the data folder.
+pub(crate) struct Folders {
+    /// The SQLite file.
+    pub(crate) database: PathBuf,
+    /// The journal's segments.
+    pub(crate) journal: PathBuf,
+    /// The two keys, to be backed up apart from the rest.
+    pub(crate) keys: PathBuf,
+    /// WAV files.
+    pub(crate) recordings: PathBuf,
+}
+
+impl Folders {
+    /// Makes what is missing below `data`, readable by nobody else.
+    ///
+    /// # Errors
+    /// The system's, with the folder it is about.
+    pub(crate) fn make(data: &Path) -> anyhow::Result<Self> {
+        let below = |name: &str| {
+            let path = data.join(name);
+            DirBuilder::new().recursive(true).mode(0o700).create(&path).with_context(|| {
+                format!(
+                    "cannot make the folder {}: check data.dir and its permissions",
+                    path.display()
+                )
+            })?;
+            anyhow::Ok(path)
+        };
+        Ok(Self {
+            journal: below("journal")?,
+            keys: below("keys")?,
+            recordings: below("recordings")?,
+            database: data.join("partyline.db"),
+        })
+    }
+}

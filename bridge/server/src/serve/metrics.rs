@@ -1,0 +1,144 @@
+//! What the node counts, in the form that Prometheus reads. No number, account or name in a label.
+
+use std::fmt::Write;
+
+use partyline_cdr_store::journal::Health;
+use partyline_control::{Node, Refused};
+use partyline_media_io::{LATENESS_MICROS, Stats};
+
+/// What only the control task knows; it publishes one of these a second.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sample {
+    pub(super) calls: usize,
+    pub(super) conferences: usize,
+    pub(super) refused: Vec<(&'static str, u64)>,
+    pub(super) sip_dropped: Vec<(&'static str, u64)>,
+    pub(super) datagrams_dropped: u64,
+    pub(super) datagrams_unsent: u64,
+    pub(super) calls_ended: u64,
+    pub(super) commands_waiting: usize,
+    pub(super) draining: bool,
+}
+
+impl Sample {
+    pub(super) fn of(node: &Node) -> Self {
+        let counters = node.endpoint().counters();
+        Self {
+            calls: node.calls(),
+            conferences: node.conferences(),
+            refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
+            sip_dropped: counters.iter().map(|(reason, count)| (reason.name(), count)).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// All metrics in the Prometheus text format, version 0.0.4.
+pub(super) fn render(sample: &Sample, media: &Stats, journal: &Health) -> String {
+    let mut page = Page(String::new());
+    page.gauge("partyline_calls", "Calls that are up or on their way", sample.calls);
+    page.gauge("partyline_conferences", "Conferences in session", sample.conferences);
+    page.gauge("partyline_draining", "1 while no new calls are taken", u8::from(sample.draining));
+    page.counter("partyline_calls_ended_total", "Calls that have ended", sample.calls_ended);
+    let help = "Calls turned away before they had a record";
+    page.family("partyline_calls_refused_total", help, "reason", &sample.refused);
+    let help = "SIP datagrams that were worth no event";
+    page.family("partyline_sip_dropped_total", help, "reason", &sample.sip_dropped);
+    for (name, help, value) in [
+        ("sip_queue_dropped", "SIP datagrams that came too fast", sample.datagrams_dropped),
+        ("sip_unsent", "SIP datagrams the kernel refused", sample.datagrams_unsent),
+        ("rtp_received", "Datagrams received on RTP and RTCP ports", media.received.get()),
+        ("rtp_sent", "RTP and RTCP datagrams sent", media.sent.get()),
+        ("rtp_oversize", "Datagrams on RTP ports too long to be RTP", media.oversize.get()),
+        ("rtp_receive_errors", "Errors of receiving on RTP ports", media.receive_errors.get()),
+        ("rtp_send_errors", "RTP datagrams the kernel refused", media.send_errors.get()),
+        ("media_ticks", "20 ms ticks of the media thread", media.ticks.get()),
+        ("media_ticks_late", "Ticks that began 20 ms late or more", media.late_ticks()),
+        ("media_ticks_skipped", "Ticks left out", media.ticks_skipped.get()),
+        ("media_events_delayed", "Media events that waited", media.events_delayed.get()),
+        ("media_ports_refused", "RTP ports that were occupied", media.ports_refused.get()),
+        (
+            "recording_frames_dropped",
+            "20 ms frames missing in recordings",
+            media.recording_frames_dropped.get(),
+        ),
+        ("journal_records", "Records made durable", journal.records),
+        ("journal_groups", "Groups of records, each with one sync", journal.groups),
+        ("journal_failed_groups", "Groups that could not be written", journal.failed_groups),
+        ("journal_refused", "Requests refused because the queue was full", journal.refused),
+    ] {
+        page.counter(&format!("partyline_{name}_total"), help, value);
+    }
+    let help = "1 while the journal cannot write and calls are refused";
+    page.gauge("partyline_journal_failing", help, u8::from(journal.failing));
+    page.gauge("partyline_journal_open_legs", "Legs open in the journal", journal.open_legs);
+    let help = "Commands that wait for the media thread";
+    page.gauge("partyline_media_commands_waiting", help, sample.commands_waiting);
+    page.lateness(&media.lateness());
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        // Writing to a string does not fail.
+        write!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}\n").unwrap_or_default();
+    }
+
+    fn line(&mut self, series: &str, value: impl std::fmt::Display) {
+        writeln!(self.0, "{series} {value}").unwrap_or_default();
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.head(name, help, "gauge");
+        self.line(name, value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, help, "counter");
+        self.line(name, value);
+    }
+
+    fn family(&mut self, name: &str, help: &str, label: &str, values: &[(&'static str, u64)]) {
+        self.head(name, help, "counter");
+        for (word, value) in values {
+            self.line(&format!("{name}{{{label}=\"{word}\"}}"), value);
+        }
+    }
+
+    fn lateness(&mut self, classes: &[u64]) {
+        let name = "partyline_media_tick_lateness_seconds";
+        self.head(name, "How late 20 ms ticks began", "histogram");
+        let mut sum = 0;
+        for (index, count) in classes.iter().enumerate() {
+            sum += count;
+            let end = LATENESS_MICROS.get(index).map_or_else(
+                || "+Inf".to_owned(),
+                |&micros| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000),
+            );
+            self.line(&format!("{name}_bucket{{le=\"{end}\"}}"), sum);
+        }
+        self.line(&format!("{name}_count"), sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_has_help_type_and_a_number() {
+        let sample = Sample { refused: vec![("no_port", 3)], ..Sample::default() };
+        let page = render(&sample, &Stats::default(), &Health::default());
+        assert!(page.contains("partyline_calls_refused_total{reason=\"no_port\"} 3\n"));
+        assert!(page.contains("_bucket{le=\"0.020000\"} 0\n") && page.contains("le=\"+Inf\"} 0\n"));
+        for line in page.lines().filter(|line| !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').expect("a value");
+            let name = series.split('{').next().unwrap_or_default();
+            let family = name.trim_end_matches("_bucket").trim_end_matches("_count");
+            assert!(page.contains(&format!("# TYPE {family} ")), "{line}");
+            assert!(value.parse::<u64>().is_ok(), "{line}");
+        }
+    }
+}
