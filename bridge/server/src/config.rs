@@ -1,0 +1,403 @@
+//! The configuration: from one TOML file, or from defaults that run on a laptop.
+//!
+//! `RawConfig` is what a file says, [`Config`] what it means: typed, checked and complete. A file
+//! is refused as a whole, with every fault in it. The file is read once; a running bridge takes up
+//! changes of the directory, not of this.
+
+mod document;
+mod raw;
+mod setting;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use partyline_billing::{Party, TaxRate};
+use partyline_control::Trunk;
+
+pub(crate) use document::Problem;
+use document::{Findings, Writer};
+use raw::{RawConfig, RawTrunk};
+pub(crate) use setting::LogFormat;
+
+/// Everything that a node is told at its start.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The file that it was read from; `None` for the defaults.
+    pub(crate) file: Option<PathBuf>,
+    /// The number of this node in records, from 1.
+    pub(crate) node_id: u32,
+    /// The folder of the journal, the database, the keys and the recordings.
+    pub(crate) data_dir: PathBuf,
+    /// SIP over UDP.
+    pub(crate) sip: Sip,
+    /// The address that media sockets are bound to; that of `control` unless behind NAT.
+    pub(crate) media_bind: IpAddr,
+    /// Trunks, and where media is.
+    pub(crate) control: partyline_control::Config,
+    /// Where `/metrics` and `/health` are served; on loopback.
+    pub(crate) http_listen: SocketAddr,
+    /// What is logged.
+    pub(crate) log: Log,
+    /// Timers and limits of the call flow.
+    pub(crate) conference: partyline_conference::Config,
+    /// Who sends the invoices.
+    pub(crate) seller: Seller,
+    effective: String,
+}
+
+/// SIP over UDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sip {
+    /// The addresses that are listened on; at least one.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// What Contact and Via say; `None` for the address that a message came to.
+    pub(crate) advertised: Option<SocketAddr>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// Levels by target, in the syntax of `tracing_subscriber::EnvFilter`; checked.
+    pub(crate) filter: String,
+    /// How a line looks.
+    pub(crate) format: LogFormat,
+}
+
+/// Who sends the invoices, and what they all say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seller {
+    /// Name, address and tax registration.
+    pub(crate) party: Party,
+    /// Taxes on every net.
+    pub(crate) taxes: Vec<TaxRate>,
+    /// How to pay and until when to dispute, a paragraph each.
+    pub(crate) notes: Vec<String>,
+    /// Begins the invoice numbers: `PL` in `PL-2026-000042`.
+    pub(crate) series: String,
+    /// Days from issue to due.
+    pub(crate) terms_days: u16,
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is wrong; every fault in the order of the file, at least one.
+    Faults {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong in it.
+        problems: Vec<Problem>,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { file, source } => {
+                write!(f, "{}: cannot be read: {source}", file.display())
+            }
+            Self::Faults { file, problems } => {
+                let lines: Vec<_> =
+                    problems.iter().map(|p| format!("{}:{p}", file.display())).collect();
+                f.write_str(&lines.join("\n"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Default for Config {
+    fn default() -> Self {
+        RawConfig::default().into()
+    }
+}
+
+impl Config {
+    /// Reads `file`, or takes the defaults where there is none.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let Some(path) = file else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { file: path.into(), source })?;
+        let config = Self::parse(&text)
+            .map_err(|problems| ConfigError::Faults { file: path.into(), problems })?;
+        Ok(Self { file: Some(path.into()), ..config })
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Every fault in it, in the order of the text.
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let findings = Findings::new(text);
+        let mut raw = RawConfig::default();
+        document::read(&findings, |reader| raw.walk(reader));
+        check(&raw, &findings);
+        match findings.into_problems() {
+            problems if problems.is_empty() => Ok(raw.into()),
+            problems => Err(problems),
+        }
+    }
+
+    /// Every setting in effect as TOML, which [`Self::parse`] reads back to the same.
+    pub(crate) fn effective(&self) -> &str {
+        &self.effective
+    }
+}
+
+/// What must hold between keys.
+fn check(raw: &RawConfig, findings: &Findings<'_>) {
+    if raw.sip_advertised.is_none() && raw.sip_listen.iter().any(|a| a.ip().is_unspecified()) {
+        let message = "sip.listen: with 0.0.0.0 or ::, sip.advertised must say which address \
+                       others reach; add it";
+        findings.add_at("sip.listen", message.to_owned());
+    }
+    if raw.trunks.is_empty() {
+        let message = "trunk: without one no call can come in; add a [[trunk]]";
+        findings.add_at("trunk", message.to_owned());
+    }
+    for (index, trunk) in raw.trunks.iter().enumerate() {
+        let same = |other: &RawTrunk| !trunk.name.is_empty() && other.name == trunk.name;
+        if raw.trunks[..index].iter().any(same) {
+            let path = format!("trunk[{index}].name");
+            let message = format!("{path}: another trunk is called {:?}; rename one", trunk.name);
+            findings.add_at(&path, message);
+        }
+    }
+    if raw.conference.speak_at_latest < raw.conference.speak_after {
+        let message = "conference.speak_at_latest: must not be less than speak_after";
+        findings.add_at("conference.speak_at_latest", message.to_owned());
+    }
+}
+
+impl From<RawConfig> for Config {
+    fn from(mut raw: RawConfig) -> Self {
+        let mut writer = Writer::default();
+        raw.walk(&mut writer);
+        let trunks = raw.trunks.into_iter().zip(1..).map(|(trunk, id)| Trunk {
+            id,
+            name: trunk.name,
+            sources: trunk.sources,
+            trusted: trunk.trusted,
+            destination: trunk.destination,
+            number_format: trunk.number_format,
+            caller_id: trunk.caller_id,
+        });
+        let taxes = raw.seller.taxes.into_iter();
+        Self {
+            file: None,
+            node_id: raw.node_id,
+            data_dir: raw.data_dir,
+            sip: Sip { listen: raw.sip_listen, advertised: raw.sip_advertised },
+            media_bind: raw.media_bind.unwrap_or(raw.media_address),
+            control: partyline_control::Config {
+                media_address: raw.media_address,
+                ports: raw.ports.range,
+                trunks: trunks.collect(),
+            },
+            http_listen: raw.http_listen,
+            log: Log { filter: raw.log_filter, format: raw.log_format },
+            conference: raw.conference,
+            seller: Seller {
+                party: Party {
+                    name: raw.seller.name,
+                    address: raw.seller.address,
+                    tax_id: raw.seller.tax_id,
+                },
+                taxes: taxes
+                    .map(|tax| TaxRate { label: tax.label, basis_points: tax.percent.0 })
+                    .collect(),
+                notes: raw.seller.notes,
+                series: raw.seller.series,
+                terms_days: raw.seller.terms_days,
+            },
+            effective: writer.into_text(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../config/bridge.example.toml");
+
+    /// The example with the settings behind `marks` taken into use.
+    fn example(marks: &[&str]) -> String {
+        let used = |line| marks.iter().find_map(|&mark| str::strip_prefix(line, mark));
+        let lines = EXAMPLE.lines().map(|line| used(line).unwrap_or(line));
+        lines.fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = Config::parse(text).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_example_as_it_is_says_nothing() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        assert_eq!(config.effective(), Config::default().effective());
+    }
+
+    #[test]
+    fn the_example_shows_the_defaults() {
+        let text = example(&["#|"]);
+        assert_eq!(problems(&text), Vec::<String>::new());
+        assert_eq!(Config::parse(&text).unwrap().effective(), Config::default().effective());
+    }
+
+    #[test]
+    fn the_examples_of_unset_keys_can_be_used() {
+        let text = example(&["#|", "#? "]);
+        assert_eq!(problems(&text), Vec::<String>::new());
+        let config = Config::parse(&text).unwrap();
+        assert_eq!(config.control.trunks.len(), 2);
+        assert_eq!(config.seller.taxes[0].basis_points, 1300);
+    }
+
+    #[test]
+    fn the_example_explains_every_key() {
+        let mut known = Keys::default();
+        RawConfig::default().walk(&mut known);
+        let example: toml::Table = example(&["#|", "#? "]).parse().unwrap();
+        let explained = |path: &str| {
+            let mut at = toml::Value::Table(example.clone());
+            for key in path.split('.') {
+                // Of several tables, the last one of the example has every key.
+                let last = at.as_array().and_then(|tables| tables.last());
+                let inner = last.unwrap_or(&at).get(key);
+                let Some(inner) = inner.cloned() else { return false };
+                at = inner;
+            }
+            true
+        };
+        let missing: Vec<_> = known.paths.iter().filter(|path| !explained(path)).collect();
+        assert!(missing.is_empty(), "not in bridge.example.toml: {missing:?}");
+        assert!(known.paths.len() > 50);
+    }
+
+    #[test]
+    fn effective_settings_read_back_to_the_same() {
+        let config = Config::parse(&example(&["#|", "#? "])).unwrap();
+        assert_eq!(Config::parse(config.effective()).unwrap().effective(), config.effective());
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        let found = problems(
+            "[sip]\n\
+             lisen = [\"127.0.0.1:5060\"]\n\
+             advertised = \"0.0.0.0:5060\"\n\
+             [media]\n\
+             ports = \"20000\"\n\
+             [[trunk]]\n\
+             name = \"a\"\n\
+             [[trunk]]\n\
+             name = \"a\"\n\
+             sources = [\"127.0.0.1\"]\n\
+             [conference]\n\
+             ring = 45\n",
+        );
+        let expected = [
+            "2:1: unknown key sip.lisen; did you mean listen?",
+            "3:14: sip.advertised: others must be able to send there",
+            "5:9: media.ports: expected a range of UDP ports",
+            "6:1: trunk[0].sources is missing; add it",
+            "9:8: trunk[1].name: another trunk is called \"a\"; rename one",
+            "10:11: trunk[1].sources: expected a network such as",
+            "12:8: conference.ring: expected a time with its unit",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found} / {expected}");
+        }
+    }
+
+    #[test]
+    fn broken_toml_is_told_with_its_place() {
+        let found = problems("[node]\nid = \n[sip\nlisten = 1\n");
+        assert!(found.iter().any(|fault| fault.starts_with("2:")), "{found:?}");
+        assert!(found.iter().any(|fault| fault.starts_with("3:")), "{found:?}");
+    }
+
+    #[test]
+    fn addresses_that_nobody_reaches_are_refused() {
+        let found = problems("[sip]\nlisten = [\"0.0.0.0:5060\"]\n");
+        assert!(found[0].starts_with("2:10: sip.listen: with 0.0.0.0"), "{found:?}");
+        let found = problems("[http]\nlisten = \"192.0.2.1:80\"\n[node]\nid = 0\n");
+        assert!(found[0].contains("give an address of loopback"), "{found:?}");
+        assert!(found[1].contains("numbered from 1"), "{found:?}");
+    }
+
+    #[test]
+    fn media_is_bound_where_it_is_unless_told_otherwise() {
+        let of = |text: &str| Config::parse(text).unwrap();
+        let nat = of("[media]\naddress = \"203.0.113.9\"\nbind = \"10.0.0.9\"\n");
+        assert_eq!(nat.media_bind.to_string(), "10.0.0.9");
+        assert_eq!(nat.control.media_address.to_string(), "203.0.113.9");
+        let plain = of("[media]\naddress = \"203.0.113.9\"\n");
+        assert_eq!(plain.media_bind.to_string(), "203.0.113.9");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(\\[\\[?[a-z.]{0,9}\\]{0,2}\n|[a-z_]{1,9} = [\"0-9a-z.:{\\[\\]}-]{0,9}\n|\\PC{0,20})*") {
+            drop(Config::parse(&text));
+        }
+    }
+
+    /// Every key that can be written.
+    #[derive(Default)]
+    struct Keys {
+        path: String,
+        paths: Vec<String>,
+    }
+
+    impl document::Walk for Keys {
+        fn checked<T: setting::Setting>(
+            &mut self,
+            key: &'static str,
+            _: &mut T,
+            _: impl FnOnce(&T) -> Result<(), &'static str>,
+        ) {
+            self.paths.push(format!("{}{key}", self.path));
+        }
+
+        fn required<T: setting::Setting>(
+            &mut self,
+            key: &'static str,
+            value: &mut T,
+            rule: impl FnOnce(&T) -> Result<(), &'static str>,
+        ) {
+            self.checked(key, value, rule);
+        }
+
+        fn table(&mut self, key: &'static str, each: impl FnOnce(&mut Self)) {
+            let outer = self.path.clone();
+            self.path = format!("{outer}{key}.");
+            each(self);
+            self.path = outer;
+        }
+
+        fn tables<T: Default>(
+            &mut self,
+            key: &'static str,
+            _: &mut Vec<T>,
+            mut each: impl FnMut(&mut Self, &mut T),
+        ) {
+            self.table(key, |keys| each(keys, &mut T::default()));
+        }
+    }
+}

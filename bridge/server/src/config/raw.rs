@@ -1,0 +1,230 @@
+//! The keys of the configuration: their names, their defaults and the rules for each alone.
+//!
+//! What keys mean together is decided in [`super`]. Every key is explained in
+//! `config/bridge.example.toml`, whose values a test compares with these.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use partyline_conference::Entry;
+use partyline_control::NumberFormat;
+use partyline_model::Number;
+use tracing_subscriber::EnvFilter;
+
+use super::document::Walk;
+use super::setting::{LogFormat, Percent, Ports};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What a file says, defaults where it says nothing.
+pub(super) struct RawConfig {
+    pub(super) node_id: u32,
+    pub(super) data_dir: PathBuf,
+    pub(super) sip_listen: Vec<SocketAddr>,
+    pub(super) sip_advertised: Option<SocketAddr>,
+    pub(super) media_address: IpAddr,
+    pub(super) media_bind: Option<IpAddr>,
+    pub(super) ports: Ports,
+    pub(super) http_listen: SocketAddr,
+    pub(super) log_filter: String,
+    pub(super) log_format: LogFormat,
+    pub(super) trunks: Vec<RawTrunk>,
+    pub(super) conference: partyline_conference::Config,
+    pub(super) seller: RawSeller,
+}
+
+#[derive(Default)]
+pub(super) struct RawTrunk {
+    pub(super) name: String,
+    pub(super) sources: Vec<IpNet>,
+    pub(super) trusted: bool,
+    pub(super) destination: Option<SocketAddr>,
+    pub(super) number_format: NumberFormat,
+    pub(super) caller_id: Option<Number>,
+}
+
+pub(super) struct RawSeller {
+    pub(super) name: String,
+    pub(super) address: Vec<String>,
+    pub(super) tax_id: Option<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) series: String,
+    pub(super) terms_days: u16,
+    pub(super) taxes: Vec<RawTax>,
+}
+
+#[derive(Default)]
+pub(super) struct RawTax {
+    pub(super) label: String,
+    pub(super) percent: Percent,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        let loopback = ["127.0.0.0/8", "::1/128"];
+        Self {
+            node_id: 1,
+            data_dir: "partyline-data".into(),
+            sip_listen: vec![SocketAddr::new(LOOPBACK, 5060)],
+            sip_advertised: None,
+            media_address: LOOPBACK,
+            media_bind: None,
+            ports: Ports::new(20_000, 29_999).expect("a range with pairs"),
+            http_listen: SocketAddr::new(LOOPBACK, 9060),
+            log_filter: "info".to_owned(),
+            log_format: LogFormat::default(),
+            trunks: vec![RawTrunk {
+                name: "loopback".to_owned(),
+                sources: loopback.map(|net| net.parse().expect("a network")).to_vec(),
+                trusted: true,
+                ..RawTrunk::default()
+            }],
+            conference: partyline_conference::Config::default(),
+            seller: RawSeller::default(),
+        }
+    }
+}
+
+impl Default for RawSeller {
+    fn default() -> Self {
+        Self {
+            name: "Partyline Demo Conferencing".to_owned(),
+            address: vec!["1 Example Street".to_owned(), "Toronto ON  M5J 0A1".to_owned()],
+            tax_id: None,
+            notes: vec!["This is a demonstration: do not pay it.".to_owned()],
+            series: "PL".to_owned(),
+            terms_days: 30,
+            taxes: Vec::new(),
+        }
+    }
+}
+
+impl RawConfig {
+    /// Visits every key.
+    pub(super) fn walk(&mut self, walk: &mut impl Walk) {
+        walk.table("node", |node| {
+            node.checked("id", &mut self.node_id, |&id| {
+                if id > 0 { Ok(()) } else { Err("nodes are numbered from 1") }
+            });
+        });
+        walk.table("data", |data| data.setting("dir", &mut self.data_dir));
+        walk.table("sip", |sip| {
+            sip.checked("listen", &mut self.sip_listen, |list| not_empty(list));
+            sip.checked("advertised", &mut self.sip_advertised, |address| {
+                address.map_or(Ok(()), |address| reachable(&address.ip()))
+            });
+        });
+        walk.table("media", |media| {
+            media.checked("address", &mut self.media_address, reachable);
+            media.setting("bind", &mut self.media_bind);
+            media.setting("ports", &mut self.ports);
+        });
+        walk.table("http", |http| {
+            http.checked("listen", &mut self.http_listen, |address| {
+                let rule = "has no access control: give an address of loopback";
+                if address.ip().is_loopback() { Ok(()) } else { Err(rule) }
+            });
+        });
+        walk.table("log", |log| {
+            log.checked("filter", &mut self.log_filter, |filter| {
+                let rule = "expected levels such as \"info\" or \"info,partyline=debug\"";
+                EnvFilter::try_new(filter).map(|_| ()).map_err(|_| rule)
+            });
+            log.setting("format", &mut self.log_format);
+        });
+        walk.tables("trunk", &mut self.trunks, |walk, trunk| trunk.walk(walk));
+        walk.table("conference", |walk| conference(&mut self.conference, walk));
+        walk.table("seller", |walk| self.seller.walk(walk));
+    }
+}
+
+impl RawTrunk {
+    fn walk(&mut self, walk: &mut impl Walk) {
+        walk.required("name", &mut self.name, |name| {
+            if name.is_empty() { Err("expected a name for reports and logs") } else { Ok(()) }
+        });
+        walk.required("sources", &mut self.sources, |list| not_empty(list));
+        walk.setting("trusted", &mut self.trusted);
+        walk.checked("destination", &mut self.destination, |address| {
+            address.map_or(Ok(()), |address| reachable(&address.ip()))
+        });
+        walk.setting("number_format", &mut self.number_format);
+        walk.setting("caller_id", &mut self.caller_id);
+    }
+}
+
+impl RawSeller {
+    fn walk(&mut self, walk: &mut impl Walk) {
+        walk.setting("name", &mut self.name);
+        walk.setting("address", &mut self.address);
+        walk.setting("tax_id", &mut self.tax_id);
+        walk.setting("notes", &mut self.notes);
+        walk.checked("series", &mut self.series, |series| {
+            let rule = "expected 1 to 8 capital letters and digits, which begin invoice numbers";
+            let fits = (1..=8).contains(&series.len())
+                && series.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+            if fits { Ok(()) } else { Err(rule) }
+        });
+        walk.checked("terms_days", &mut self.terms_days, |&days| {
+            if days <= 366 { Ok(()) } else { Err("expected at most 366 days") }
+        });
+        walk.tables("taxes", &mut self.taxes, |walk, tax| {
+            walk.required("label", &mut tax.label, |label| {
+                if label.is_empty() { Err("expected what invoices print") } else { Ok(()) }
+            });
+            walk.required("percent", &mut tax.percent, |_| Ok(()));
+        });
+    }
+}
+
+fn conference(config: &mut partyline_conference::Config, walk: &mut impl Walk) {
+    walk.setting("max_calls", &mut config.max_calls);
+    walk.setting("speak_after", &mut config.speak_after);
+    walk.setting("speak_at_latest", &mut config.speak_at_latest);
+    walk.setting("no_media", &mut config.no_media);
+    walk.setting("confirm", &mut config.confirm);
+    walk.setting("hold_thanks", &mut config.hold_thanks);
+    walk.setting("hold_limit", &mut config.hold_limit);
+    walk.setting("alone_music", &mut config.alone_music);
+    walk.setting("alone_limit", &mut config.alone_limit);
+    walk.setting("max_duration", &mut config.max_duration);
+    walk.setting("ending", &mut config.ending);
+    walk.setting("lost_moderator", &mut config.lost_moderator);
+    walk.setting("ring", &mut config.ring);
+    walk.setting("private_reminder", &mut config.private_reminder);
+    walk.setting("retry_after", &mut config.retry_after);
+    walk.setting("silent_above", &mut config.silent_above);
+    walk.checked(
+        "required_reference_tries",
+        &mut config.required_reference_tries,
+        at_least_one_try,
+    );
+    walk.table("passcode", |walk| entry(&mut config.passcode, walk));
+    walk.table("reference", |walk| entry(&mut config.reference, walk));
+    walk.table("security", |walk| entry(&mut config.security, walk));
+    walk.table("dial", |walk| entry(&mut config.dial, walk));
+}
+
+fn entry(entry: &mut Entry, walk: &mut impl Walk) {
+    walk.setting("first_digit", &mut entry.first_digit);
+    walk.setting("inter_digit", &mut entry.inter_digit);
+    walk.checked("tries", &mut entry.tries, at_least_one_try);
+}
+
+fn at_least_one_try(tries: &u8) -> Result<(), &'static str> {
+    if *tries > 0 { Ok(()) } else { Err("expected at least 1") }
+}
+
+fn not_empty<T>(list: &[T]) -> Result<(), &'static str> {
+    if list.is_empty() { Err("expected at least one entry") } else { Ok(()) }
+}
+
+/// Others cannot send to "any address".
+fn reachable(address: &IpAddr) -> Result<(), &'static str> {
+    if address.is_unspecified() {
+        Err("others must be able to send there: give the address itself, not 0.0.0.0 or ::")
+    } else {
+        Ok(())
+    }
+}
