@@ -1,0 +1,155 @@
+//! The command line: what can be typed, and what each command does with the store.
+//!
+//! Each file below holds one group of commands. They change the store in one transaction and print
+//! to the writer that they are given; a running bridge sees changes within a second. Calls are
+//! handled in [`crate::serve`].
+
+mod account;
+mod cdr;
+mod cdr_text;
+mod check_config;
+mod conference;
+mod context;
+mod deck;
+mod dial_in;
+mod files;
+mod import;
+mod invoice;
+mod lookup;
+mod passcode;
+mod table;
+mod times;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::{logging, serve};
+use context::Context;
+
+/// Partyline, an audio conference bridge: people call a number, key in a passcode and talk; each
+/// call leaves a record, and a month of records becomes an invoice.
+#[derive(Debug, Parser)]
+#[command(name = "partyline", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  partyline serve                             start a bridge on this machine, with a demo account
+  partyline passcode show 1                   see the passcodes of conference 1
+  partyline account add 'Harbour & Pine LLP' --deck demo
+  partyline conference add 'Weekly review' --account 'Harbour & Pine LLP'
+  partyline dial-in add 14165550123
+  partyline cdr list                          the latest calls
+  partyline invoice --account Demo --month 2026-11 --out invoices --draft
+
+Without --config the bridge runs on loopback addresses and keeps its data in ./partyline-data.";
+
+const GLOBAL: &str = "Options of every command";
+
+#[derive(Args, Debug)]
+struct Global {
+    /// The configuration file; config/bridge.example.toml explains every key
+    #[arg(long, global = true, env = "PARTYLINE_CONFIG", value_name = "FILE",
+          help_heading = GLOBAL)]
+    config: Option<PathBuf>,
+    /// The data folder, in place of the configuration's data.dir
+    #[arg(long, global = true, env = "PARTYLINE_DATA", value_name = "DIR", help_heading = GLOBAL)]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bridge until SIGTERM or Ctrl-C
+    Serve,
+    /// Say what is wrong with a configuration file, or print the settings in effect
+    CheckConfig(check_config::CheckConfig),
+    /// Customers: who pays, and what they may do
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Conferences of an account
+    #[command(subcommand)]
+    Conference(conference::ConferenceCommand),
+    /// Passcodes that open a conference
+    #[command(subcommand)]
+    Passcode(passcode::PasscodeCommand),
+    /// Numbers that callers dial to reach the bridge
+    #[command(subcommand)]
+    DialIn(dial_in::DialInCommand),
+    /// Rate decks: what a minute costs
+    #[command(subcommand)]
+    Deck(deck::DeckCommand),
+    /// Add many accounts, conferences, passcodes and dial-in numbers from one CSV file
+    Import(import::Import),
+    /// Call records
+    #[command(subcommand)]
+    Cdr(cdr::CdrCommand),
+    /// Rate a month of an account and write its invoice as PDF, CSV and JSON
+    Invoice(invoice::Invoice),
+}
+
+/// Does what the command line says; results go to `out`.
+///
+/// # Errors
+/// Why it was not done, with what to do about it.
+pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    if let Command::CheckConfig(check) = command {
+        return check.run(global.config.as_deref(), out);
+    }
+    let mut config = Config::load(global.config.as_deref())?;
+    if let Some(dir) = global.data {
+        config.data_dir = dir;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no event loop")?;
+    if let Command::Serve = command {
+        runtime.block_on(async { Context::open(&config, out).await?.close().await })?;
+        drop(runtime);
+        logging::start(&config.log)?;
+        serve::run(config)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    runtime.block_on(async {
+        let mut context = Context::open(&config, out).await?;
+        let code = administer(command, &mut context).await;
+        context.close().await?;
+        code
+    })
+}
+
+async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve | Command::CheckConfig(_) => {}
+        Command::Account(command) => command.run(context).await?,
+        Command::Conference(command) => command.run(context).await?,
+        Command::Passcode(command) => command.run(context).await?,
+        Command::DialIn(command) => command.run(context).await?,
+        Command::Deck(command) => command.run(context).await?,
+        Command::Import(command) => command.run(context).await?,
+        Command::Cdr(command) => command.run(context).await?,
+        Command::Invoice(command) => return command.run(context).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,316 @@
+//! `partyline account`: customers and what they may do.
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+use partyline_directory::{Account, AccountStatus, DialOutPolicy, Entitlements, ReferenceNumber};
+use partyline_model::{AccountId, Number};
+
+use super::context::Context;
+use super::lookup;
+use super::table::{Align, Table};
+
+/// Customers: who pays, and what they may do.
+#[derive(Debug, Subcommand)]
+pub(super) enum AccountCommand {
+    /// Add an account
+    #[command(after_help = "Example:
+  partyline account add 'Harbour & Pine LLP' --time-zone America/Halifax --currency CAD \\
+      --address 'Accounts payable' --address '1 Water Street, Halifax' \\
+      --record yes --dial-out 1416,1902 --reference-number optional --deck retail-2026")]
+    Add {
+        /// The name, as invoices print it
+        name: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// List all accounts
+    List,
+    /// Show one account
+    Show {
+        /// Its number or name
+        account: String,
+    },
+    /// Change an account; what is not given stays
+    #[command(after_help = "Example:
+  partyline account set Demo --record no --dial-out ''")]
+    Set {
+        /// Its number or name
+        account: String,
+        /// A new name
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Close the conferences of an account to callers
+    Suspend {
+        /// Its number or name
+        account: String,
+    },
+    /// Open them again
+    Resume {
+        /// Its number or name
+        account: String,
+    },
+}
+
+/// What can be said of an account.
+#[derive(Args, Debug, Default)]
+pub(super) struct Settings {
+    /// A line of the postal address; may be given several times
+    #[arg(long, value_name = "LINE")]
+    address: Vec<String>,
+    /// The IANA time zone that cuts its days and months [default when adding: UTC]
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    time_zone: Option<String>,
+    /// The currency of its invoices [default when adding: that of the deck, or USD]
+    #[arg(long, value_name = "CODE", value_parser = currency)]
+    currency: Option<String>,
+    /// The country code for numbers dialled in national form [default when adding: 1]
+    #[arg(long, value_name = "DIGITS", value_parser = country_code)]
+    country_code: Option<String>,
+    /// Whether moderators may record (*4) [default when adding: no]
+    #[arg(long, value_name = "YES/NO", value_parser = yes_no)]
+    record: Option<bool>,
+    /// Beginnings of the numbers that moderators may call (*1), e.g. 1416,1647; '' for none
+    #[arg(long, value_name = "PREFIXES", value_parser = prefixes)]
+    dial_out: Option<Prefixes>,
+    /// Calls out at once in one conference [default when adding: 3]
+    #[arg(long, value_name = "COUNT")]
+    dial_out_max: Option<u8>,
+    /// Whether moderators may set a security passcode (*92) [default when adding: no]
+    #[arg(long, value_name = "YES/NO", value_parser = yes_no)]
+    security_passcode: Option<bool>,
+    /// Whether a conference carries a reference number (*91): off, optional or required
+    #[arg(long, value_name = "WHEN")]
+    reference_number: Option<ReferenceNumber>,
+    /// The number that calls out show
+    #[arg(long, value_name = "NUMBER")]
+    caller_id: Option<Number>,
+    /// The rate deck, by name or plan number
+    #[arg(long)]
+    deck: Option<String>,
+}
+
+/// The beginnings of numbers; a type of its own, as clap takes a plain list for a repeated option.
+#[derive(Clone, Debug)]
+pub(super) struct Prefixes(pub(super) Vec<String>);
+
+pub(super) fn yes_no(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("expected yes or no"),
+    }
+}
+
+pub(super) fn time_zone(text: &str) -> Result<String, &'static str> {
+    match TimeZone::get(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("unknown time zone; use an IANA name such as America/Toronto"),
+    }
+}
+
+pub(super) fn currency(text: &str) -> Result<String, &'static str> {
+    match partyline_billing::Currency::from_code(text) {
+        Some(currency) => Ok(currency.code().to_owned()),
+        None => Err("unknown currency; use an ISO 4217 code such as USD"),
+    }
+}
+
+pub(super) fn country_code(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if fits { Ok(text.to_owned()) } else { Err("expected 1 to 3 digits such as 1 or 44") }
+}
+
+pub(super) fn prefixes(text: &str) -> Result<Prefixes, &'static str> {
+    let prefixes: Vec<String> = text
+        .split([',', ' '])
+        .map(|prefix| prefix.trim_start_matches('+'))
+        .filter(|prefix| !prefix.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let digits = |p: &String| p.len() <= 15 && p.bytes().all(|b| b.is_ascii_digit());
+    if prefixes.iter().all(digits) {
+        Ok(Prefixes(prefixes))
+    } else {
+        Err("expected beginnings of numbers of up to 15 digits, separated by commas")
+    }
+}
+
+/// An account of which only the name is known.
+pub(super) fn blank(name: String) -> Account {
+    Account {
+        id: AccountId(0),
+        name,
+        tenant_id: 0,
+        status: AccountStatus::Active,
+        entitlements: Entitlements::default(),
+        caller_id: None,
+        time_zone: "UTC".to_owned(),
+        currency: "USD".to_owned(),
+        country_code: "1".to_owned(),
+        rate_plan: 0,
+    }
+}
+
+impl AccountCommand {
+    pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        match self {
+            Self::Add { name, settings } => add(context, name, settings).await,
+            Self::List => list(context).await,
+            Self::Show { account } => show(context, &account).await,
+            Self::Set { account, name, settings } => set(context, &account, name, settings).await,
+            Self::Suspend { account } => status(context, &account, AccountStatus::Suspended).await,
+            Self::Resume { account } => status(context, &account, AccountStatus::Active).await,
+        }
+    }
+}
+
+async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> anyhow::Result<()> {
+    if name.trim().is_empty() {
+        bail!("an account needs a name");
+    }
+    let mut account = blank(name);
+    let address = settings.address.join("\n");
+    settings.apply(context, &mut account, true).await?;
+    let mut change = context.store().change().await?;
+    let id = change.add_account(&account).await?;
+    change.set_account_address(id, &address).await?;
+    change.commit_checked().await?;
+    context.say(format_args!("account {} {:?} added", id.0, account.name))?;
+    if account.rate_plan == 0 {
+        context.say("It has no rate deck yet and cannot be invoiced: partyline deck use")?;
+    }
+    Ok(())
+}
+
+async fn set(
+    context: &mut Context<'_>,
+    wanted: &str,
+    name: Option<String>,
+    settings: Settings,
+) -> anyhow::Result<()> {
+    let mut account = lookup::account(context.store(), wanted).await?;
+    if let Some(name) = name {
+        account.name = name;
+    }
+    let address = (!settings.address.is_empty()).then(|| settings.address.join("\n"));
+    settings.apply(context, &mut account, false).await?;
+    let mut change = context.store().change().await?;
+    change.update_account(&account).await?;
+    if let Some(address) = address {
+        change.set_account_address(account.id, &address).await?;
+    }
+    change.commit_checked().await?;
+    context.say(format_args!("account {} {:?} changed", account.id.0, account.name))
+}
+
+impl Settings {
+    /// Puts what was given into `account`.
+    async fn apply(
+        self,
+        context: &Context<'_>,
+        account: &mut Account,
+        is_new: bool,
+    ) -> anyhow::Result<()> {
+        let entitled = &mut account.entitlements;
+        take(&mut account.time_zone, self.time_zone);
+        take(&mut account.country_code, self.country_code);
+        take(&mut entitled.record, self.record);
+        take(&mut entitled.dial_out.prefixes, self.dial_out.map(|prefixes| prefixes.0));
+        take(&mut entitled.dial_out.max_concurrent, self.dial_out_max);
+        take(&mut entitled.security_passcode, self.security_passcode);
+        take(&mut entitled.reference_number, self.reference_number);
+        if self.caller_id.is_some() {
+            account.caller_id = self.caller_id;
+        }
+        if let Some(deck) = self.deck {
+            let deck = lookup::deck(context.store(), &deck).await?;
+            account.rate_plan = deck.plan;
+            if is_new && self.currency.is_none() {
+                account.currency = super::deck::currency(&deck)?.to_owned();
+            }
+        }
+        take(&mut account.currency, self.currency);
+        super::deck::check_currency(context.store(), account).await
+    }
+}
+
+fn take<T>(place: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *place = value;
+    }
+}
+
+async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {
+    let mut table = Table::new(&[
+        ("id", Align::Right),
+        ("name", Align::Left),
+        ("status", Align::Left),
+        ("time zone", Align::Left),
+        ("currency", Align::Left),
+        ("conferences", Align::Right),
+    ]);
+    let conferences = context.store().conferences().await?;
+    for account in context.store().accounts().await? {
+        let count = conferences.iter().filter(|c| c.account == account.id).count();
+        table.row(vec![
+            account.id.0.to_string(),
+            account.name,
+            account.status.to_string(),
+            account.time_zone,
+            account.currency,
+            count.to_string(),
+        ]);
+    }
+    context.say(table)
+}
+
+async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
+    let account = lookup::account(context.store(), wanted).await?;
+    let address = context.store().account_address(account.id).await?;
+    let deck = context.store().deck(account.rate_plan).await?;
+    let deck = deck.map_or("none".to_owned(), |d| format!("{} version {}", d.name, d.version));
+    let Entitlements { record, dial_out, security_passcode, reference_number } =
+        account.entitlements;
+    let DialOutPolicy { prefixes, max_concurrent } = dial_out;
+    let dial_out = if prefixes.is_empty() {
+        "nowhere".to_owned()
+    } else {
+        format!("{}; {max_concurrent} at once", prefixes.join(", "))
+    };
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let caller_id = account.caller_id.map_or("none".to_owned(), |number| number.to_string());
+    for (name, value) in [
+        ("id", account.id.0.to_string()),
+        ("name", account.name),
+        ("address", address.replace('\n', ", ")),
+        ("status", account.status.to_string()),
+        ("time zone", account.time_zone),
+        ("currency", account.currency),
+        ("country code", account.country_code),
+        ("rate deck", deck),
+        ("record (*4)", yes_no(record)),
+        ("dial out (*1)", dial_out),
+        ("caller id", caller_id),
+        ("security passcode (*92)", yes_no(security_passcode)),
+        ("reference number (*91)", reference_number.to_string()),
+    ] {
+        context.say(format_args!("{name:<24}{value}"))?;
+    }
+    Ok(())
+}
+
+async fn status(
+    context: &mut Context<'_>,
+    wanted: &str,
+    status: AccountStatus,
+) -> anyhow::Result<()> {
+    let account = lookup::account(context.store(), wanted).await?;
+    let mut change = context.store().change().await?;
+    change.set_account_status(account.id, status).await?;
+    change.commit_checked().await?;
+    context.say(format_args!("account {} {:?} is {status}", account.id.0, account.name))
+}

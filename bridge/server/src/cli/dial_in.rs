@@ -1,0 +1,134 @@
+//! `partyline dial-in`: the numbers that callers dial.
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use partyline_cdr_store::StoreError;
+use partyline_directory::{AccessKind, DialIn};
+use partyline_model::Number;
+
+use super::context::Context;
+use super::lookup;
+use super::table::{Align, Table};
+
+/// The language of the prompts that there are.
+pub(super) const LANGUAGE: &str = "en-US";
+
+/// Numbers that callers dial to reach the bridge.
+#[derive(Debug, Subcommand)]
+pub(super) enum DialInCommand {
+    /// Add a number
+    #[command(after_help = "Examples:
+  partyline dial-in add 14165550123
+  partyline dial-in add 18005550123 --access toll_free --alias conference --alias 5550123
+  partyline dial-in add 442079460000 --account 'Harbour & Pine LLP'")]
+    Add(Add),
+    /// List the numbers
+    List,
+    /// Remove a number: calls to it are refused
+    Remove {
+        /// The number
+        number: Number,
+    },
+}
+
+/// A new dial-in number.
+#[derive(Args, Debug)]
+pub(super) struct Add {
+    /// The number in E.164 form: country code first
+    number: Number,
+    /// Another user part of a SIP URI that means this number; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = alias)]
+    alias: Vec<String>,
+    /// Reach only the conferences of this account
+    #[arg(long)]
+    account: Option<String>,
+    /// How its callers are charged: local, toll_free, intl_toll_free or sip
+    #[arg(long, value_name = "KIND", default_value = "local")]
+    access: AccessKind,
+    /// The name of the prompt that says the brand
+    #[arg(long, value_name = "PROMPT")]
+    welcome: Option<String>,
+}
+
+/// What the user part of a SIP URI may be, short of escapes (RFC 3261 §25.1).
+pub(super) fn alias(text: &str) -> Result<String, &'static str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/".contains(c);
+    if !text.is_empty() && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("an alias is the user part of a SIP URI: letters, digits and -_.!~*'()&=+$,;?/")
+    }
+}
+
+impl DialInCommand {
+    pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        match self {
+            Self::Add(add) => add.run(context).await,
+            Self::List => list(context).await,
+            Self::Remove { number } => {
+                let mut change = context.store().change().await?;
+                if !change.remove_dial_in(number).await? {
+                    bail!("there is no dial-in number {number}; see: partyline dial-in list");
+                }
+                change.commit_checked().await?;
+                context.say(format_args!("dial-in number {number} removed"))
+            }
+        }
+    }
+}
+
+impl Add {
+    async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let account = match &self.account {
+            Some(account) => Some(lookup::account(context.store(), account).await?.id),
+            None => None,
+        };
+        let number = self.number;
+        let dial_in = DialIn {
+            number,
+            aliases: self.alias,
+            account,
+            access_kind: self.access,
+            language: LANGUAGE.to_owned(),
+            welcome: self.welcome,
+        };
+        let mut change = context.store().change().await?;
+        change.add_dial_in(&dial_in).await.map_err(|error| refusal(error, number))?;
+        change.commit_checked().await.context("the number cannot be added")?;
+        context.say(format_args!("dial-in number {number} added"))
+    }
+}
+
+/// Why the store refuses `number`.
+pub(super) fn refusal(error: StoreError, number: Number) -> anyhow::Error {
+    if let StoreError::Duplicate(_) = error {
+        anyhow::anyhow!(
+            "dial-in number {number} exists already; to change it, remove it first: \
+             partyline dial-in remove {number}"
+        )
+    } else {
+        error.into()
+    }
+}
+
+async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {
+    let mut table = Table::new(&[
+        ("number", Align::Left),
+        ("aliases", Align::Left),
+        ("account", Align::Right),
+        ("access", Align::Left),
+        ("language", Align::Left),
+        ("welcome", Align::Left),
+    ]);
+    for dial_in in context.store().dial_ins().await? {
+        table.row(vec![
+            dial_in.number.to_string(),
+            dial_in.aliases.join(" "),
+            dial_in.account.map_or("all".to_owned(), |id| id.0.to_string()),
+            dial_in.access_kind.to_string(),
+            dial_in.language,
+            dial_in.welcome.unwrap_or_default(),
+        ]);
+    }
+    context.say(table)
+}

@@ -1,0 +1,87 @@
+//! Finding what an administrator names: by its number, or by its name where only one has it.
+
+use anyhow::{anyhow, bail};
+use partyline_cdr_store::Store;
+use partyline_cdr_store::admin::Deck;
+use partyline_directory::{Account, Conference};
+
+/// The account with this id or name.
+///
+/// # Errors
+/// There is none, or several have the name.
+pub(super) async fn account(store: &Store, wanted: &str) -> anyhow::Result<Account> {
+    let accounts = store.accounts().await?;
+    pick("account", wanted, accounts, |account| (account.id.0, &account.name))
+}
+
+/// The conference with this id or name.
+///
+/// # Errors
+/// There is none, or several have the name.
+pub(super) async fn conference(store: &Store, wanted: &str) -> anyhow::Result<Conference> {
+    let conferences = store.conferences().await?;
+    pick("conference", wanted, conferences, |conference| (conference.id.0, &conference.name))
+}
+
+/// The newest version of the deck with this plan number or name.
+///
+/// # Errors
+/// There is none.
+pub(super) async fn deck(store: &Store, wanted: &str) -> anyhow::Result<Deck> {
+    let decks = store.decks().await?.into_iter().rev();
+    let plan = wanted.parse::<u32>().ok();
+    decks
+        .into_iter()
+        .find(|deck| deck.name == wanted || Some(deck.plan) == plan)
+        .ok_or_else(|| anyhow!("there is no rate deck {wanted:?}; see: partyline deck list"))
+}
+
+/// The item with this id, else the only one with this name; `name` tells both of an item.
+///
+/// # Errors
+/// There is none, or several have the name.
+pub(super) fn pick<T>(
+    kind: &str,
+    wanted: &str,
+    items: Vec<T>,
+    name: impl Fn(&T) -> (u64, &String),
+) -> anyhow::Result<T> {
+    let id = wanted.parse::<u64>().ok();
+    let by_id = |item: &T| Some(name(item).0) == id;
+    let by_name = |item: &T| name(item).1 == wanted;
+    let has_id = items.iter().any(by_id);
+    let mut found: Vec<T> =
+        items.into_iter().filter(|item| if has_id { by_id(item) } else { by_name(item) }).collect();
+    let one = found.pop();
+    match one {
+        Some(item) if found.is_empty() => Ok(item),
+        Some(_) => bail!(
+            "{} {kind}s are called {wanted:?}; give the number that `partyline {kind} list` shows",
+            found.len() + 1
+        ),
+        None => bail!("there is no {kind} {wanted:?}; see: partyline {kind} list"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(wanted: &str) -> Result<u64, String> {
+        let items = vec![
+            (1, "Demo".to_owned()),
+            (2, "Twin".to_owned()),
+            (3, "Twin".to_owned()),
+            (4, "77".to_owned()),
+        ];
+        let item = pick("account", wanted, items, |item: &(u64, String)| (item.0, &item.1));
+        item.map(|item| item.0).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_name_finds_the_only_one_that_has_it() {
+        assert_eq!((found("Demo"), found("3"), found("77")), (Ok(1), Ok(3), Ok(4)));
+        assert!(found("Twin").unwrap_err().contains("2 accounts are called"));
+        assert!(found("demo").unwrap_err().contains("there is no account"));
+    }
+}
