@@ -1,0 +1,392 @@
+//! Administration by the built program: what each command does, and what it says when it refuses.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
+mod common;
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use common::{Bench, has_line};
+use partyline_directory::Pepper;
+
+/// The digits behind `role` in what a command printed.
+fn digits(text: &str, role: &str) -> String {
+    let line = text.lines().find(|line| line.trim_start().starts_with(role)).unwrap();
+    line.split_whitespace().nth(1).unwrap().trim_end_matches('#').to_owned()
+}
+
+#[test]
+fn a_first_command_makes_the_demo_and_shows_its_codes_once() {
+    let bench = Bench::with_demo();
+    let first = bench.run(&["account", "list"]);
+    assert!(has_line(&first.out, &["1", "Demo", "active", "America/Toronto", "CAD"]), "{first:?}");
+    let (moderator, participant) =
+        (digits(&first.err, "moderator"), digits(&first.err, "participant"));
+    assert_eq!((moderator.len(), participant.len()), (8, 8));
+    let second = bench.run(&["passcode", "show", "1"]);
+    assert_eq!(second.err, "");
+    assert!(has_line(&second.out, &["moderator", &moderator]), "{second:?}");
+    assert!(has_line(&second.out, &["participant", &participant]), "{second:?}");
+    assert!(has_line(&bench.ok(&["dial-in", "list"]), &["18005550199", "conference demo", "all"]));
+    assert!(has_line(&bench.ok(&["deck", "list"]), &["1", "demo", "CAD"]));
+    assert!(has_line(&bench.ok(&["account", "show", "Demo"]), &["dial out", "1416555; 3 at once"]));
+}
+
+#[test]
+fn a_configured_bridge_begins_empty_and_private() {
+    let bench = Bench::empty();
+    let run = bench.run(&["account", "list"]);
+    assert_eq!((run.out.lines().count(), run.err.as_str()), (1, ""));
+    let mode = |name: &str| {
+        let path = bench.data().join(name);
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!([mode(""), mode("keys"), mode("partyline.db")], [0o700, 0o700, 0o600]);
+}
+
+#[test]
+fn an_account_is_added_changed_and_suspended() {
+    let bench = Bench::with_demo();
+    bench.ok(&[
+        "account",
+        "add",
+        "Harbour & Pine LLP",
+        "--time-zone",
+        "America/Halifax",
+        "--address",
+        "Accounts payable",
+        "--address",
+        "Halifax",
+        "--record",
+        "yes",
+        "--dial-out",
+        "1416,+1902",
+        "--deck",
+        "demo",
+    ]);
+    let shown = bench.ok(&["account", "show", "Harbour & Pine LLP"]);
+    for (name, value) in [
+        ("address", "Accounts payable, Halifax"),
+        ("time zone", "America/Halifax"),
+        ("currency", "CAD"),
+        ("rate deck", "demo version 1"),
+        ("record (*4)", "yes"),
+        ("dial out (*1)", "1416, 1902; 3 at once"),
+        ("security passcode (*92)", "no"),
+    ] {
+        assert!(has_line(&shown, &[name, value]), "{name}: {shown}");
+    }
+    bench.ok(&["account", "set", "2", "--dial-out", "", "--reference-number", "required"]);
+    let shown = bench.ok(&["account", "show", "2"]);
+    assert!(has_line(&shown, &["dial out (*1)", "nowhere"]), "{shown}");
+    assert!(has_line(&shown, &["reference number (*91)", "required"]), "{shown}");
+    assert!(has_line(&shown, &["address", "Halifax"]), "{shown}");
+    bench.ok(&["account", "suspend", "2"]);
+    assert!(has_line(&bench.ok(&["account", "list"]), &["Harbour", "suspended"]));
+    bench.ok(&["account", "resume", "2"]);
+    assert!(has_line(&bench.ok(&["account", "list"]), &["Harbour", "active"]));
+}
+
+#[test]
+fn an_account_says_what_is_wrong() {
+    let bench = Bench::with_demo();
+    let said = bench.misused(&["account", "add", "X", "--time-zone", "Mars/X"]);
+    assert!(said.contains("use an IANA name such as America/Toronto"), "{said}");
+    let said = bench.misused(&["account", "add", "X", "--currency", "dollars"]);
+    assert!(said.contains("ISO 4217"), "{said}");
+    let said = bench.misused(&["account", "add", "X", "--dial-out", "14a"]);
+    assert!(said.contains("beginnings of numbers"), "{said}");
+    let said = bench.misused(&["account", "add", "X", "--reference-number", "maybe"]);
+    assert!(said.contains("off, optional, required"), "{said}");
+    let said = bench.fails(&["account", "show", "demo"]);
+    assert!(said.contains("no account \"demo\"; see: partyline account list"), "{said}");
+    let said = bench.fails(&["account", "set", "Demo", "--currency", "USD"]);
+    assert!(said.contains("deck \"demo\" is in CAD and account \"Demo\" in USD"), "{said}");
+    assert!(bench.fails(&["account", "add", " "]).contains("needs a name"));
+}
+
+#[test]
+fn a_conference_comes_with_passcodes_that_can_be_replaced() {
+    let bench = Bench::with_demo();
+    let made = bench.ok(&["conference", "add", "Weekly review", "--account", "Demo"]);
+    let (moderator, participant) = (digits(&made, "moderator"), digits(&made, "participant"));
+    let shown = bench.ok(&["conference", "show", "Weekly review"]);
+    assert!(!shown.contains(&moderator) && !shown.contains(&participant), "{shown}");
+    assert!(has_line(&shown, &["moderator passcode", "••"]), "{shown}");
+
+    let new = bench.ok(&["passcode", "new", "2", "--role", "participant"]);
+    let replaced = digits(&new, "participant");
+    assert_ne!(replaced, participant);
+    let shown = bench.ok(&["passcode", "show", "2"]);
+    assert!(shown.contains(&moderator) && shown.contains(&replaced), "{shown}");
+    assert!(!shown.contains(&participant), "{shown}");
+    bench.ok(&["passcode", "new", "2", "--moderator", "48151623"]);
+    let shown = bench.ok(&["passcode", "show", "2"]);
+    assert!(has_line(&shown, &["moderator", "48151623"]) && shown.contains(&replaced), "{shown}");
+
+    bench.ok(&["conference", "disable", "2"]);
+    assert!(has_line(&bench.ok(&["conference", "list", "--account", "1"]), &["Weekly", "no"]));
+    bench.ok(&["conference", "enable", "2"]);
+    assert!(has_line(&bench.ok(&["conference", "list"]), &["Weekly", "yes"]));
+}
+
+#[test]
+fn weak_similar_and_taken_passcodes_are_refused_without_being_repeated() {
+    let bench = Bench::with_demo();
+    let add = |codes: &[&str]| {
+        let mut args = vec!["conference", "add", "Room", "--account", "1"];
+        args.extend(codes);
+        bench.run(&args)
+    };
+    for (codes, why) in [
+        (["--moderator", "123456"], "moderator passcode: too easy to guess: the digits count up"),
+        (["--moderator", "777777"], "the digits repeat themselves"),
+        (["--moderator", "4815"], "fewer than 6 digits"),
+        (
+            ["--participant", "550199"],
+            "participant passcode: too easy to guess: the digits are part of a dial-in",
+        ),
+        (["--moderator", "48a51623"], "a passcode holds the digits 0 to 9 only"),
+        (["--moderator", "481"], "a passcode has at least 4 digits"),
+    ] {
+        let run = add(&codes);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.err.contains(why), "{why}: {}", run.err);
+        assert!(!run.err.contains(codes[1]), "{}", run.err);
+    }
+    let run = add(&["--moderator", "48151623", "--participant", "48151624"]);
+    assert!(run.err.contains("one digit turns it into the other"), "{run:?}");
+    assert_eq!(add(&["--moderator", "48151623"]).code, Some(0));
+    let run = add(&["--moderator", "48151623"]);
+    assert!(run.err.contains("in use by another conference"), "{run:?}");
+    let run = add(&["--moderator", "1111", "--participant", "2222", "--weak-ok"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    // What was refused left nothing behind.
+    assert_eq!(bench.ok(&["conference", "list"]).matches("Room").count(), 2);
+    let run =
+        bench.run(&["passcode", "new", "1", "--role", "moderator", "--participant", "48151642"]);
+    assert!(run.err.contains("leaves the other passcode alone"), "{run:?}");
+}
+
+#[test]
+fn a_dial_in_number_is_added_once_and_removed() {
+    let bench = Bench::with_demo();
+    bench.ok(&["dial-in", "add", "+1 416 555 0123", "--alias", "5550123", "--account", "Demo"]);
+    let said = bench.fails(&["dial-in", "add", "14165550123"]);
+    assert!(said.contains("14165550123 exists already"), "{said}");
+    assert!(said.contains("partyline dial-in remove 14165550123"), "{said}");
+    // An alias that means two numbers would leave a running bridge without a directory.
+    let said = bench.fails(&["dial-in", "add", "14165550124", "--alias", "demo"]);
+    assert!(said.contains("the number cannot be added"), "{said}");
+    assert!(said.contains("means another number as well"), "{said}");
+    let said = bench.misused(&["dial-in", "add", "1416x"]);
+    assert!(said.contains("holds digits only"), "{said}");
+    let said = bench.misused(&["dial-in", "add", "14165550125", "--alias", "a b"]);
+    assert!(said.contains("user part of a SIP URI"), "{said}");
+    assert!(has_line(&bench.ok(&["dial-in", "list"]), &["14165550123", "5550123", "local"]));
+    bench.ok(&["dial-in", "remove", "14165550123"]);
+    assert!(!bench.ok(&["dial-in", "list"]).contains("14165550123"));
+    assert!(
+        bench.fails(&["dial-in", "remove", "14165550123"]).contains("there is no dial-in number")
+    );
+}
+
+const DECK: &str = "deck_id,prefix,name,kind,currency,per_min,eff_from\n";
+
+#[test]
+fn a_deck_is_added_in_versions_and_given_to_an_account() {
+    let bench = Bench::with_demo();
+    let deck = |rows: &str| bench.file("deck.csv", &format!("{DECK}{rows}")).display().to_string();
+    let path = deck("retail,,Bridge,bridge,CAD,0.05,2026-01-01\n");
+    let said = bench.ok(&["deck", "add", &path]);
+    assert!(said.contains("\"retail\" version 1 added: plan 2, 1 rates in CAD"), "{said}");
+    let path =
+        deck("retail,,Bridge,bridge,CAD,0.06,2026-01-01\nretail,1,US,ld,CAD,0.01,2026-01-01\n");
+    assert!(bench.ok(&["deck", "add", &path]).contains("version 2 added: plan 2, 2 rates"));
+    bench.ok(&["deck", "use", "Demo", "retail"]);
+    assert!(has_line(&bench.ok(&["deck", "list"]), &["2", "retail", "2", "CAD"]));
+    let shown = bench.ok(&["deck", "show", "retail"]);
+    assert!(has_line(&shown, &["bridge", "Bridge", "0.060000", "60/60"]), "{shown}");
+    assert!(has_line(&bench.ok(&["account", "show", "1"]), &["rate deck", "retail version 2"]));
+
+    let path = deck("retail,,Bridge,bridge,USD,0.06,2026-01-01\n");
+    let said = bench.fails(&["deck", "add", &path]);
+    assert!(said.contains("is billed by deck \"retail\" in CAD, and the file is in USD"), "{said}");
+    let path = deck("dollars,,Bridge,bridge,USD,0.06,2026-01-01\n");
+    bench.ok(&["deck", "add", &path]);
+    assert!(bench.fails(&["deck", "use", "1", "dollars"]).contains("deck \"dollars\" is in USD"));
+    assert!(bench.fails(&["deck", "use", "1", "none"]).contains("partyline deck list"));
+}
+
+#[test]
+fn a_deck_with_faults_is_refused_with_every_line() {
+    let bench = Bench::with_demo();
+    let path = bench.file(
+        "bad.csv",
+        &format!(
+            "{DECK}d,44,UK,ld,USD,0.01,2026-01-01\nd,44,UK too,ld,USD,0.02,2026-06-01\n\
+             d,1,US,ld,USD,-1,2026-01-01\n"
+        ),
+    );
+    let said = bench.fails(&["deck", "add", &path.display().to_string()]);
+    assert!(
+        said.contains("bad.csv: line 3: same kind, access kind and prefix as line 2"),
+        "{said}"
+    );
+    assert!(said.contains("bad.csv: line 4, per_min: must not be negative"), "{said}");
+    assert_eq!(bench.ok(&["deck", "list"]).lines().count(), 2, "only the demo's");
+    let said = bench.fails(&["deck", "add", "none.csv"]);
+    assert!(said.contains("none.csv: cannot be read"), "{said}");
+}
+
+#[test]
+fn a_hundred_conferences_with_given_passcodes_stand_by_one_command() {
+    let bench = Bench::with_demo();
+    let before = {
+        bench.ok(&["account", "list"]);
+        bench.version()
+    };
+    let mut csv = "kind,name,account,moderator,participant\n".to_owned();
+    for room in 0..100 {
+        writeln!(csv, "conference,Room {room},Demo,1{room:03},2{room:03}").unwrap();
+    }
+    let path = bench.file("rooms.csv", &csv).display().to_string();
+    let said = bench.fails(&["import", &path]);
+    assert!(
+        said.contains("rooms.csv:2: moderator passcode: too easy to guess: fewer than 6"),
+        "{said}"
+    );
+    assert_eq!(bench.version(), before, "all or nothing");
+
+    let said = bench.ok(&["import", &path, "--weak-ok"]);
+    assert_eq!(said, "imported 0 accounts, 100 conferences, 200 passcodes, 0 dial-in numbers\n");
+    assert!(bench.version() > before);
+    let shown = bench.ok(&["passcode", "show", "Room 99"]);
+    assert!(has_line(&shown, &["moderator", "1099"]) && has_line(&shown, &["participant", "2099"]));
+    let snapshot = bench
+        .store(async |store| store.load_snapshot(Arc::new(Pepper::new(&[0; 32]))).await.unwrap());
+    assert_eq!(snapshot.conferences().count(), 101);
+}
+
+#[test]
+fn the_example_of_an_import_can_be_imported() {
+    let bench = Bench::empty();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/import.example.csv");
+    let said = bench.ok(&["import", path]);
+    assert!(said.contains("imported 2 accounts, 2 conferences, 5 passcodes, 2 dial-in"), "{said}");
+    // Random passcodes are shown, given ones are not repeated.
+    assert!(has_line(&said, &["All hands", "moderator"]), "{said}");
+    assert!(!said.contains("60418297"), "{said}");
+    let shown = bench.ok(&["account", "show", "Harbour & Pine LLP"]);
+    assert!(has_line(&shown, &["address", "Accounts payable, 1 Water Street, Halifax"]), "{shown}");
+    assert!(has_line(&shown, &["dial out", "1416, 1902; 2 at once"]), "{shown}");
+    assert!(has_line(&bench.ok(&["dial-in", "list"]), &["18005550145", "1", "toll_free"]));
+    assert!(has_line(
+        &bench.ok(&["conference", "show", "Partners"]),
+        &["ends with moderator", "yes"]
+    ));
+}
+
+#[test]
+fn an_import_names_every_line_that_is_wrong_and_takes_nothing() {
+    let bench = Bench::with_demo();
+    bench.ok(&["account", "list"]);
+    let version = bench.version();
+    let path = bench.file(
+        "bad.csv",
+        "kind,name,account,number,moderator\n\
+         account,New,,,\n\
+         conference,A,Nobody,,\n\
+         conference,B,New,,123456\n\
+         dial_in,,,18005550199,\n\
+         dial_in,,,oops,\n",
+    );
+    let said = bench.fails(&["import", &path.display().to_string()]);
+    for expected in [
+        "bad.csv:3: there is no account \"Nobody\"",
+        "bad.csv:4: moderator passcode: too easy to guess",
+        "bad.csv:5: dial-in number 18005550199 exists already",
+        "bad.csv:6: number: a telephone number holds digits only",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(said.contains("nothing was imported"), "{said}");
+    assert_eq!(bench.version(), version);
+    assert!(!bench.ok(&["account", "list"]).contains("New"));
+}
+
+#[test]
+fn every_kind_of_change_moves_the_version_that_a_running_bridge_watches() {
+    let bench = Bench::with_demo();
+    bench.ok(&["account", "list"]);
+    let mut version = bench.version();
+    for args in [
+        &["account", "add", "Two"][..],
+        &["account", "set", "2", "--record", "yes"],
+        &["account", "suspend", "2"],
+        &["conference", "add", "Room", "--account", "2"],
+        &["conference", "disable", "2"],
+        &["passcode", "new", "2"],
+        &["dial-in", "add", "14165550123"],
+        &["dial-in", "remove", "14165550123"],
+    ] {
+        bench.ok(args);
+        let now = bench.version();
+        assert!(now > version, "{args:?}");
+        version = now;
+    }
+    for args in [&["account", "list"][..], &["passcode", "show", "1"], &["cdr", "list"]] {
+        bench.ok(args);
+        assert_eq!(bench.version(), version, "{args:?}");
+    }
+}
+
+#[test]
+fn check_config_tells_every_fault_with_its_place() {
+    let bench = Bench::with_demo();
+    let path = bench.file("bad.toml", "[sip]\nlisten = [\"127.0.0.1\"]\nadvertise = \"x\"\n");
+    let run = bench.run(&["check-config", &path.display().to_string()]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(
+        run.out.contains("bad.toml:2:10: sip.listen: expected an IP address and a port"),
+        "{run:?}"
+    );
+    assert!(
+        run.out.contains("bad.toml:3:1: unknown key sip.advertise; did you mean advertised?"),
+        "{run:?}"
+    );
+    let said = bench.fails(&["check-config", "none.toml"]);
+    assert!(said.contains("none.toml: cannot be read"), "{said}");
+
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/bridge.example.toml");
+    let shown = bench.ok(&["check-config", example]);
+    assert!(has_line(&shown, &["ports = \"20000-29999\""]), "{shown}");
+    let again = bench.file("again.toml", &shown).display().to_string();
+    let same = bench.ok(&["check-config", &again]);
+    assert_eq!(same.lines().skip(1).collect::<Vec<_>>(), shown.lines().skip(1).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_wrong_configuration_stops_every_command_with_its_place() {
+    let bench = Bench::configured("[http]\nlisten = \"0.0.0.0:80\"\n");
+    let said = bench.fails(&["account", "list"]);
+    assert!(said.contains("bridge.toml:2:10: http.listen: has no access control"), "{said}");
+    assert!(!bench.data().exists());
+}
+
+#[test]
+fn help_shows_examples_that_the_command_line_takes() {
+    let bench = Bench::empty();
+    for args in [
+        &["--help"][..],
+        &["conference", "add", "--help"],
+        &["deck", "add", "--help"],
+        &["import", "--help"],
+    ] {
+        let help = bench.ok(args);
+        assert!(help.contains("Example"), "{args:?}: {help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{args:?}: {help}");
+    }
+}

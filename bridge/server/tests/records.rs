@@ -1,0 +1,291 @@
+//! Call records and invoices by the built program, from a journal as a bridge writes it.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Bench, has_line};
+use partyline_cdr_record::{
+    AccessKind, CloseReason, ConferenceRecord, ConferenceState, Direction, FeatureCode,
+    FeatureDetail, FeatureRecord, LegRecord, LegState, Origin, Outcome, Pattern, Presentation,
+    Record,
+};
+use partyline_cdr_store::journal::{FileDisk, Journal, JournalConfig};
+use partyline_model::{AccountId, ConferenceId, Role, Time, Uuid, WallTime};
+
+const ORIGIN: Origin = Origin { node_id: 1, boot_id: Uuid(1) };
+/// 2026-10-12T15:00:00Z: 11:00 in Toronto.
+const START: WallTime = WallTime::from_micros(1_791_817_200_000_000);
+const SESSION: Uuid = Uuid(0x5e55);
+
+fn leg(n: u32, ms: u64) -> LegRecord {
+    let invited = START + Duration::from_secs(n.into());
+    let mut leg = LegRecord::open(ORIGIN, Uuid(n.into()), n.into(), Direction::In, invited);
+    leg.state = LegState::Closed;
+    leg.rev = 2;
+    leg.account_id = Some(AccountId(1));
+    leg.conference_id = Some(ConferenceId(1));
+    leg.conf_id = Some(SESSION);
+    leg.access_kind = AccessKind::TollFree;
+    leg.dnis = "18005550199".parse().ok();
+    leg.ani = format!("1416555{n:04}").parse().ok();
+    leg.ani_presentation = Presentation::Allowed;
+    leg.access_code_role = Some(if n == 1 { Role::Moderator } else { Role::Participant });
+    leg.answered_at = Some(invited);
+    leg.duration_ms = ms;
+    leg.disconnected_at = Some(invited + Duration::from_millis(ms));
+    leg.close_reason = Some(CloseReason::Normal);
+    leg
+}
+
+fn called(n: u32, ms: u64, number: &str) -> LegRecord {
+    let mut leg = leg(n, ms);
+    leg.direction = Direction::Out;
+    leg.access_kind = AccessKind::Dialout;
+    leg.dnis = None;
+    leg.ani = None;
+    leg.dialed_number = number.parse().ok();
+    leg.dialout_by_leg = Some(Uuid(1));
+    leg
+}
+
+/// A conference of two callers and one who was called, with a reference number and a mute.
+fn conference() -> Vec<Record> {
+    let mut session = ConferenceRecord::open(ORIGIN, SESSION, AccountId(1), ConferenceId(1), START);
+    session.state = ConferenceState::Closed;
+    session.rev = 1;
+    session.name = "Demo conference".into();
+    session.reference_number = "4471".parse().ok();
+    session.ended_at = Some(START + Duration::from_secs(700));
+    let mute = FeatureRecord {
+        leg_id: Uuid(2),
+        feature_seq: 1,
+        conf_id: Some(SESSION),
+        conf_seq: 1,
+        at: START + Duration::from_secs(60),
+        mono_offset_ms: 58_000,
+        code: FeatureCode::MuteSelf,
+        pattern: Pattern::new("*6"),
+        outcome: Outcome::Ok,
+        denied: None,
+        target_leg: None,
+        detail: FeatureDetail::None,
+        billable: false,
+    };
+    let mut withheld = leg(2, 61_000);
+    withheld.ani_presentation = Presentation::Restricted;
+    let legs = [leg(1, 600_000), withheld, called(3, 125_000, "442079460000")];
+    let legs = legs.into_iter().map(|leg| Record::Leg(Box::new(leg)));
+    let rest = [Record::Conference(Box::new(session)), Record::Feature(Box::new(mute))];
+    legs.chain(rest).collect()
+}
+
+/// A demo bridge whose journal holds `records`, taken into the database.
+fn bench(records: &[Record]) -> Bench {
+    let bench = Bench::with_demo();
+    bench.ok(&["account", "list"]);
+    append(&bench, records);
+    bench
+}
+
+fn append(bench: &Bench, records: &[Record]) {
+    let disk = FileDisk::open(&bench.data().join("journal")).unwrap();
+    let config = JournalConfig::new(ORIGIN);
+    let (mut journal, _) = Journal::open(Box::new(disk), config, Time::ZERO, START).unwrap();
+    journal.append(records.iter(), Time::ZERO, START).unwrap();
+    drop(journal);
+    let said = bench.ok(&["cdr", "rebuild"]);
+    assert!(said.contains("0 conflicting, 0 unreadable"), "{said}");
+}
+
+#[test]
+fn records_are_listed_in_local_time_with_masked_numbers() {
+    let bench = bench(&conference());
+    let list = bench.ok(&["cdr", "list"]);
+    assert_eq!(list.lines().count(), 4, "{list}");
+    let caller = &["2026-10-12 11:00:01 EDT", "in", "1416•••••01", "18005550199", "moderator"];
+    assert!(has_line(&list, caller), "{list}");
+    assert!(has_line(&list, &["0:10:00", "Demo conference", "4471", "normal"]), "{list}");
+    assert!(has_line(&list, &["withheld", "participant", "0:01:01"]), "{list}");
+    assert!(has_line(&list, &["out", "bridge", "4420••••••00", "0:02:05"]), "{list}");
+    let full = bench.ok(&["cdr", "list", "--full", "--ids"]);
+    assert!(has_line(&full, &["14165550001", "00000000-0000-0000-0000-000000000001"]), "{full}");
+    assert!(has_line(&full, &["withheld"]), "{full}");
+}
+
+#[test]
+fn records_are_found_by_account_time_conference_and_number() {
+    let bench = bench(&conference());
+    let count = |args: &[&str]| {
+        let mut all = vec!["cdr", "list", "--json"];
+        all.extend(args);
+        bench.ok(&all).lines().count()
+    };
+    assert_eq!(count(&[]), 3);
+    assert_eq!(count(&["--account", "Demo", "--conference", "1"]), 3);
+    assert_eq!(count(&["--number", "14165550001"]), 1);
+    assert_eq!(count(&["--number", "442079460000"]), 1);
+    // Local time of the account, when one is given.
+    assert_eq!(count(&["--account", "1", "--since", "2026-10-12 11:00:02"]), 2);
+    assert_eq!(count(&["--since", "2026-10-12T15:00:02Z", "--until", "2026-10-12T15:00:03Z"]), 1);
+    assert_eq!(count(&["--limit", "2"]), 2);
+    let said = bench.fails(&["cdr", "list", "--since", "yesterday"]);
+    assert!(said.contains("--since: \"yesterday\" is no time"), "{said}");
+    assert!(bench.fails(&["cdr", "list", "--account", "7"]).contains("no account \"7\""));
+}
+
+#[test]
+fn json_lines_are_whole_and_masked() {
+    let bench = bench(&conference());
+    let lines = bench.ok(&["cdr", "list", "--json", "--number", "14165550001"]);
+    let value: serde_json::Value = serde_json::from_str(&lines).unwrap();
+    assert_eq!(value["ani"], "1416•••••01");
+    assert_eq!(value["duration_ms"], 600_000);
+    assert_eq!(value["reference_number"], "4471");
+    assert_eq!(value["answered_at"], "2026-10-12T15:00:01.000000Z");
+}
+
+#[test]
+fn one_leg_is_shown_with_its_events() {
+    let bench = bench(&conference());
+    let shown = bench.ok(&["cdr", "show", "00000000-0000-0000-0000-000000000002"]);
+    assert!(has_line(&shown, &["answered", "2026-10-12 11:00:02 EDT"]), "{shown}");
+    assert!(has_line(&shown, &["revision 2", "closed"]), "{shown}");
+    assert!(has_line(&shown, &["11:01:00 EDT", "withheld", "mute_self", "*6", "ok"]), "{shown}");
+    let events = bench.ok(&["cdr", "features", "--conference", "Demo conference"]);
+    assert!(has_line(&events, &["mute_self", "*6"]), "{events}");
+    assert_eq!(bench.ok(&["cdr", "features", "--json"]).lines().count(), 1);
+    let said = bench.fails(&["cdr", "show", "00000000-0000-0000-0000-000000000009"]);
+    assert!(said.contains("partyline cdr list --ids"), "{said}");
+    assert!(bench.misused(&["cdr", "show", "2"]).contains("32 hexadecimal digits"));
+}
+
+#[test]
+fn the_database_is_not_rebuilt_under_a_running_bridge() {
+    let bench = bench(&conference());
+    let _running = FileDisk::open(&bench.data().join("journal")).unwrap();
+    let said = bench.fails(&["cdr", "rebuild"]);
+    assert!(said.contains("stop the bridge first"), "{said}");
+    assert_eq!(bench.ok(&["cdr", "list", "--json"]).lines().count(), 3, "nothing was deleted");
+}
+
+const OCTOBER: [&str; 7] =
+    ["invoice", "--account", "Demo", "--month", "2026-10", "--out", "invoices"];
+
+fn invoice(bench: &Bench, more: &[&str]) -> common::Run {
+    let mut args = OCTOBER.to_vec();
+    args.extend(more);
+    bench.run(&args)
+}
+
+fn names(bench: &Bench) -> Vec<String> {
+    let entries = std::fs::read_dir(bench.path("invoices")).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_month_becomes_an_invoice_in_three_formats() {
+    let bench = bench(&conference());
+    let run = invoice(&bench, &[]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    // Ten and two started minutes at 0.0590; three at 0.0390; 126 s at 0.0210 and 0.05 for the call.
+    assert!(has_line(&run.out, &["Toll-free dial-in", "2", "0:12:00", "0.71"]), "{run:?}");
+    assert!(has_line(&run.out, &["Dialled-out line", "1", "0:03:00", "0.12"]), "{run:?}");
+    assert!(has_line(&run.out, &["United Kingdom", "1", "0:02:06", "0.09"]), "{run:?}");
+    assert!(has_line(&run.out, &["total CAD", "0.92"]), "{run:?}");
+    let number = run.out.split_once("invoice ").unwrap().1.split_once(',').unwrap().0.to_owned();
+    assert!(number.starts_with("PL-20") && number.ends_with("-000001"), "{number}");
+    let expected = ["csv", "json", "pdf"].map(|extension| format!("{number}.{extension}"));
+    assert_eq!(names(&bench), expected);
+    let read = |at: usize| std::fs::read(bench.path("invoices").join(&expected[at])).unwrap();
+    assert!(read(2).starts_with(b"%PDF-"));
+    assert_eq!(String::from_utf8(read(0)).unwrap().lines().count(), 5);
+    let json: serde_json::Value = serde_json::from_slice(&read(1)).unwrap();
+    assert_eq!((&json["total"], &json["number"]), (&"0.92".into(), &number.as_str().into()));
+    assert_eq!(json["references"][0]["reference_number"], "4471");
+}
+
+#[test]
+fn an_issued_invoice_is_written_again_and_never_numbered_again() {
+    let bench = bench(&conference());
+    assert_eq!(invoice(&bench, &[]).code, Some(0));
+    let before = names(&bench);
+    let bytes = |name: &String| std::fs::read(bench.path("invoices").join(name)).unwrap();
+    let first: Vec<_> = before.iter().map(bytes).collect();
+    std::fs::remove_dir_all(bench.path("invoices")).unwrap();
+    let run = invoice(&bench, &[]);
+    assert!(run.out.contains("was issued before; its files are written again"), "{run:?}");
+    assert_eq!(names(&bench), before);
+    assert_eq!(before.iter().map(bytes).collect::<Vec<_>>(), first);
+
+    // A call that was recovered later comes on the next number.
+    append(&bench, &[Record::Leg(Box::new(leg(4, 30_000)))]);
+    let run = invoice(&bench, &[]);
+    assert!(has_line(&run.out, &["invoice PL-", "-000002, Demo"]), "{run:?}");
+    assert!(has_line(&run.out, &["total CAD", "0.06"]), "{run:?}");
+
+    bench.ok(&["account", "set", "Demo", "--name", "Demo Inc."]);
+    let mut args = OCTOBER;
+    args[2] = "Demo Inc.";
+    let said = bench.fails(&args);
+    assert!(said.contains("was issued with other content"), "{said}");
+}
+
+#[test]
+fn a_draft_takes_no_number() {
+    let bench = bench(&conference());
+    for _ in 0..2 {
+        let run = invoice(&bench, &["--draft"]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert!(has_line(&run.out, &["total CAD", "0.92"]), "{run:?}");
+    }
+    assert_eq!(names(&bench), ["csv", "json", "pdf"].map(|e| format!("draft-1-2026-10.{e}")));
+    assert!(invoice(&bench, &[]).out.contains("-000001,"));
+}
+
+#[test]
+fn calls_without_a_rate_are_named_and_come_on_the_next_invoice() {
+    let mut records = conference();
+    records.push(Record::Leg(Box::new(called(5, 60_000, "818012345678"))));
+    let bench = bench(&records);
+    let run = invoice(&bench, &[]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.out.contains("1 calls have no rate"), "{run:?}");
+    let reason = &["00000000-0000-0000-0000-000000000005", "no rate for the number dialled"];
+    assert!(has_line(&run.out, reason), "{run:?}");
+    assert!(has_line(&run.out, &["total CAD", "0.92"]), "{run:?}");
+
+    let deck = include_str!("../config/demo-deck.csv");
+    let deck = format!("{deck}demo,81,Japan,ld,,CAD,0.1000,60,60,,America/Toronto,2020-01-01\n");
+    let path = bench.file("deck.csv", &deck).display().to_string();
+    bench.ok(&["deck", "add", &path]);
+    let run = invoice(&bench, &[]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(has_line(&run.out, &["Japan", "1", "0:01:00", "0.10"]), "{run:?}");
+    assert!(run.out.contains("-000002,"), "{run:?}");
+}
+
+#[test]
+fn an_invoice_says_what_is_missing() {
+    let bench = bench(&[]);
+    let run = invoice(&bench, &[]);
+    assert!(run.out.contains("nothing to be invoiced in 2026-10"), "{run:?}");
+    let said = bench.misused(&["invoice", "--account", "1", "--month", "2026-13", "--out", "x"]);
+    assert!(said.contains("a month is written like 2026-11"), "{said}");
+    let said = bench.fails(&["invoice", "--account", "1", "--month", "2999-01", "--out", "x"]);
+    assert!(said.contains("2999-01 is not over in America/Toronto"), "{said}");
+    let run =
+        bench.run(&["invoice", "--account", "1", "--month", "2999-01", "--out", "x", "--interim"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    bench.ok(&["account", "add", "Two"]);
+    let said = bench.fails(&["invoice", "--account", "Two", "--month", "2026-10", "--out", "x"]);
+    assert!(said.contains("partyline deck use 2 DECK"), "{said}");
+    std::fs::write(bench.path("file"), "").unwrap();
+    let said = bench.fails(&["invoice", "--account", "1", "--month", "2026-10", "--out", "file/x"]);
+    assert!(said.contains("file/x cannot be made"), "{said}");
+}
