@@ -110,17 +110,15 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if let Some(dir) = global.data {
         config.data_dir = dir;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the system gives no event loop")?;
     if let Command::Serve = command {
-        runtime.block_on(async { Context::open(&config, out).await?.close().await })?;
-        drop(runtime);
         logging::start(&config.log)?;
         serve::run(config)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no event loop")?;
     runtime.block_on(async {
         let mut context = Context::open(&config, out).await?;
         let code = administer(command, &mut context).await;

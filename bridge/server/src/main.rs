@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let result = cli::run(cli::Cli::parse(), &mut std::io::stdout().lock());
+    let result = cli::run(cli::Cli::parse(), &mut std::io::stdout());
     match result {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

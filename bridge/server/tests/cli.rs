@@ -318,6 +318,17 @@ fn an_import_names_every_line_that_is_wrong_and_takes_nothing() {
 }
 
 #[test]
+fn an_import_that_would_break_the_directory_is_refused_as_a_whole() {
+    let bench = Bench::with_demo();
+    let rows = "kind,number,aliases\ndial_in,14165550123,one\ndial_in,14165550124,demo\n";
+    let path = bench.file("alias.csv", rows).display().to_string();
+    let said = bench.fails(&["import", &path]);
+    assert!(said.contains("nothing was imported: "), "{said}");
+    assert!(said.contains("means another number as well"), "{said}");
+    assert!(!bench.ok(&["dial-in", "list"]).contains("14165550123"));
+}
+
+#[test]
 fn every_kind_of_change_moves_the_version_that_a_running_bridge_watches() {
     let bench = Bench::with_demo();
     bench.ok(&["account", "list"]);
