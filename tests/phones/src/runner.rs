@@ -251,10 +251,12 @@ impl Phone {
     }
 
     fn lasting(&self, now: Duration, since: Duration, sound: Sound) -> Option<String> {
-        let from = now.checked_sub(SOUND_LASTS).filter(|from| *from >= since)?;
+        // Up to `now` the last packets are still on their way.
+        let to = now.checked_sub(JUDGE_AFTER)?;
+        let from = to.checked_sub(SOUND_LASTS).filter(|from| *from >= since)?;
         let heard = match sound {
-            Sound::Tone(hz) => self.hears_tone(hz, from, now),
-            Sound::Any => !self.heard(from, now).is_empty() && loud_throughout(self, from, now),
+            Sound::Tone(hz) => self.hears_tone(hz, from, to),
+            Sound::Any => !self.heard(from, to).is_empty() && loud_throughout(self, from, to),
         };
         heard.then(|| format!("at {}", seconds(from)))
     }

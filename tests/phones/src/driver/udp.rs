@@ -81,7 +81,7 @@ fn bind_pair(ip: Ipv4Addr) -> io::Result<(StdSocket, StdSocket)> {
 pub enum RunEnd {
     /// All stories are over and no message waits for an answer.
     Done,
-    /// The time was up first; unfinished stories are noted as failed.
+    /// The time was up first.
     TimeUp,
 }
 
@@ -166,11 +166,25 @@ impl UdpDriver {
         self.send_all();
     }
 
-    /// Carries datagrams until all phones are done or `limit` (since this driver was made) is past.
+    /// Carries datagrams until all phones are done or `limit` (since this driver was made) is past;
+    /// stories that are unfinished then are noted as failed.
     ///
     /// # Errors
     /// When waiting for sockets fails.
     pub fn run(&mut self, limit: Duration) -> io::Result<RunEnd> {
+        let end = self.carry(limit)?;
+        if end == RunEnd::TimeUp {
+            self.board.give_up_stories(self.clock.now());
+        }
+        Ok(end)
+    }
+
+    /// Carries datagrams until all phones are done or `until` (since this driver was made) is past;
+    /// stories that are unfinished then can go on.
+    ///
+    /// # Errors
+    /// When waiting for sockets fails.
+    pub fn carry(&mut self, until: Duration) -> io::Result<RunEnd> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             let now = self.clock.now();
@@ -179,11 +193,10 @@ impl UdpDriver {
             if self.board.is_done() {
                 return Ok(RunEnd::Done);
             }
-            if now >= limit {
-                self.board.give_up_stories(now);
+            if now >= until {
                 return Ok(RunEnd::TimeUp);
             }
-            let next = self.board.poll_timeout().unwrap_or(limit).min(limit);
+            let next = self.board.poll_timeout().unwrap_or(until).min(until);
             self.wait(&mut events, next.saturating_sub(self.clock.now()))?;
         }
     }
