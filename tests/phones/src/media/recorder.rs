@@ -93,6 +93,11 @@ impl Recorder {
     }
 
     fn lay(&mut self, position: usize, codec: Codec, payload: &[u8]) {
+        // After a pause longer than what is kept there is nothing to keep.
+        if position.saturating_sub(self.base + self.samples.len()) > self.keep {
+            self.samples.clear();
+            self.came.clear();
+        }
         if self.samples.is_empty() {
             self.base = position / BLOCK * BLOCK;
         }
@@ -219,6 +224,17 @@ mod tests {
         assert!(recorder.handle(5000 * MS, &packet(2, 900_000, 9000)));
         assert_eq!(recorder.received.restarts, 1);
         assert_eq!(recorder.heard(5000 * MS, 6000 * MS).len(), 160);
+    }
+
+    #[test]
+    fn hours_of_pause_cost_no_memory() {
+        let mut recorder = Recorder::new(Duration::from_secs(1));
+        let hour = Duration::from_secs(3600);
+        recorder.handle(1000 * MS, &packet(1, 0, 9000));
+        recorder.handle(hour, &packet(2, 160, 9000));
+        assert_eq!(recorder.samples.len(), 160);
+        assert_eq!(recorder.heard(hour, hour + 20 * MS).len(), 160);
+        assert!(recorder.heard(Duration::ZERO, hour).is_empty());
     }
 
     #[test]

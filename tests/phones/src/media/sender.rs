@@ -81,6 +81,8 @@ pub(crate) struct Sender {
     timestamp: u32,
     event_start: u32,
     talkspurt_begins: bool,
+    /// Nothing is to be sent until somebody speaks or presses a key.
+    dozing: bool,
     packets: u32,
     octets: u32,
     ready: VecDeque<Sent>,
@@ -101,6 +103,7 @@ impl Sender {
             timestamp: 0,
             event_start: 0,
             talkspurt_begins: true,
+            dozing: false,
             packets: 0,
             octets: 0,
             ready: VecDeque::new(),
@@ -155,7 +158,10 @@ impl Sender {
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Duration> {
-        self.stream.as_ref().map(|stream| stream.next_slot.min(stream.next_report))
+        let stream = self.stream.as_ref()?;
+        // An hour of saying nothing is not worth 180,000 wakings.
+        let slot = if self.dozing { stream.next_report } else { stream.next_slot };
+        Some(slot.min(stream.next_report))
     }
 
     pub(crate) fn poll(&mut self) -> Option<Sent> {
@@ -165,7 +171,8 @@ impl Sender {
     /// Makes every packet due by `now`. With `info_pending` no further INFO key begins.
     pub(crate) fn handle_timeout(&mut self, now: Duration, info_pending: bool) {
         let Some(stream) = &mut self.stream else { return };
-        if stream.next_slot + CATCH_UP < now {
+        let allowed = if self.dozing { Duration::ZERO } else { CATCH_UP };
+        if stream.next_slot + allowed < now {
             let missed = (now - stream.next_slot).as_nanos() / SLOT.as_nanos();
             let missed = u32::try_from(missed).unwrap_or(u32::MAX);
             stream.next_slot += SLOT * missed;
@@ -188,6 +195,7 @@ impl Sender {
         if report_due {
             self.report(now, &agreed);
         }
+        self.dozing = matches!(self.voice, Voice::Nothing) && self.keypad.is_idle();
     }
 
     fn slot(&mut self, agreed: &Agreed, hold_back_info: bool) {
