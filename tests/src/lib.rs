@@ -1,1 +1,8 @@
-//! To be written.
+//! Tests of the whole bridge.
+//!
+//! [`sim`] is a world without a socket, a thread or a clock, in which scripted phones call the real
+//! cores; the scenarios in `tests/` tell one behaviour each.
+
+#![forbid(unsafe_code)]
+
+pub mod sim;

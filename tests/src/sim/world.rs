@@ -1,0 +1,358 @@
+//! The world itself: moves the clock from event to event and carries what comes of each.
+
+mod ask;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use partyline_cdr_record::{Origin, Record, encode};
+use partyline_conference::Bridge;
+use partyline_control::{Config, Node, NumberFormat, Output, Parts, PortRange, Trunk};
+use partyline_dialplan::Plan;
+use partyline_media::Event;
+use partyline_model::Uuid;
+use partyline_phones::{Phone, PhoneId, Switchboard};
+use partyline_secret::Vault;
+use partyline_sip::Endpoint;
+
+use super::assertions::{Watch, check_records};
+use super::builder::{BRIDGE, Builder, CARRIER, Fidelity};
+use super::clock::{START, ms, secs, since_start, time, wall};
+use super::dice::Dice;
+use super::ear::{Ear, SPAN};
+use super::journal::{Disk, Journal};
+use super::media::Media;
+use super::net::{Flight, Net};
+use super::records::Records;
+
+/// How long the end of everything may take: a BYE that nobody answers is given up after 32 s.
+const LAST_WORDS: Duration = secs(70);
+/// The first and the last UDP port of media.
+const PORTS: (u16, u16) = (20_000, 29_999);
+/// A caller who hears himself hears -18 dBm0; prompts stay below this in any one tone.
+const ECHO_DBM0: f64 = -35.0;
+
+/// Everything there is.
+pub struct World {
+    now: Duration,
+    node: Node,
+    media: Media,
+    net: Net,
+    journal: Journal,
+    board: Switchboard,
+    ids: Vec<PhoneId>,
+    seed: u64,
+    watch: Watch,
+    /// Who has which telephone number, behind the carrier.
+    numbers: BTreeMap<String, SocketAddr>,
+    /// Since when each phone has talked with which tone.
+    talking: BTreeMap<PhoneId, (Duration, f64)>,
+    next_second: Duration,
+    drained: bool,
+    /// What the node let out: SIP, summaries, file names.
+    uttered: Vec<u8>,
+    log: Option<Vec<u8>>,
+    echoes_listened_for: u64,
+    steps: u64,
+    finished: bool,
+}
+
+impl World {
+    /// The beginnings of a world: one conference, a good network, a quick disk, all sound.
+    pub fn build() -> Builder {
+        Builder::new()
+    }
+
+    pub(super) fn begin(builder: Builder) -> Self {
+        let seed = builder.seed;
+        let bridge = Bridge::new(
+            builder.config.clone(),
+            partyline_conference::Parts {
+                origin: Origin { node_id: 3, boot_id: Uuid(u128::from(seed)) },
+                start: START,
+                random: Box::new(Dice::new(seed, 3)),
+                vault: Vault::swappable().expect("the system gives memory"),
+                snapshot: Arc::new(builder.snapshot()),
+                plan: Arc::new(Plan::nanp()),
+            },
+        );
+        let sip = partyline_sip::Config::new(BRIDGE);
+        let endpoint = Endpoint::new(sip, Box::new(Dice::new(seed, 4)));
+        let trunk = Trunk {
+            id: 7,
+            name: "carrier".to_owned(),
+            sources: vec![
+                "10.0.0.0/8".parse().expect("a prefix"),
+                "198.51.100.0/24".parse().expect("a prefix"),
+            ],
+            trusted: true,
+            destination: Some(CARRIER),
+            number_format: NumberFormat::Plus,
+            caller_id: None,
+        };
+        let config = Config {
+            media_address: BRIDGE.ip(),
+            ports: PortRange::new(PORTS.0, PORTS.1).expect("a range of ports"),
+            trunks: vec![trunk],
+        };
+        let parts = Parts { endpoint, bridge, random: Box::new(Dice::new(seed, 5)) };
+        Self {
+            now: Duration::ZERO,
+            node: Node::new(config, parts),
+            media: match builder.fidelity {
+                Fidelity::Audio => Media::with_audio(),
+                Fidelity::Signals => Media::without_audio(),
+            },
+            net: Net::new(BRIDGE.ip(), builder.link, seed),
+            journal: Journal::new(builder.disk, seed),
+            board: Switchboard::new(),
+            ids: Vec::new(),
+            seed,
+            watch: Watch::default(),
+            numbers: BTreeMap::new(),
+            talking: BTreeMap::new(),
+            next_second: secs(1),
+            drained: false,
+            uttered: Vec::new(),
+            log: builder.keeps_log.then(Vec::new),
+            echoes_listened_for: 0,
+            steps: 0,
+            finished: false,
+        }
+    }
+
+    /// Lets time pass up to `until`.
+    pub fn run_until(&mut self, until: Duration) -> &mut Self {
+        while self.step(until) {}
+        self
+    }
+
+    /// One step: the next moment at which anything happens, if that is not after `until`.
+    fn step(&mut self, until: Duration) -> bool {
+        let node = self.node.poll_timeout().map(since_start);
+        let next = [
+            node,
+            self.net.next(),
+            self.journal.next(),
+            self.board.poll_timeout(),
+            self.media.next(self.now),
+            Some(self.next_second),
+        ];
+        let next = next.into_iter().flatten().min().unwrap_or(until);
+        assert!(next >= self.now, "{next:?} is in the past at {:?}", self.now);
+        if next > until {
+            self.now = until;
+            return false;
+        }
+        let tick = self.media.next(self.now).is_some_and(|at| at <= next);
+        self.now = next;
+        self.steps += 1;
+        for flight in self.net.arrived(next) {
+            self.deliver(flight);
+        }
+        while let Some((token, written)) = self.journal.answered(next) {
+            self.node.handle_durable(time(next), token, written);
+            self.carry();
+        }
+        if tick {
+            self.tick();
+        }
+        if self.node.poll_timeout().is_some_and(|at| since_start(at) <= next) {
+            self.node.handle_timeout(time(next));
+        }
+        self.board.handle_timeout(next);
+        if next >= self.next_second {
+            self.each_second();
+        }
+        self.carry();
+        self.check_step();
+        true
+    }
+
+    fn check_step(&self) {
+        let late = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
+        let node = self.node.poll_timeout();
+        assert!(!late(node.map(since_start)), "{:?}: the node's timer {node:?} is past", self.now);
+        assert!(!late(self.board.poll_timeout()), "{:?}: a phone's timer is past", self.now);
+    }
+
+    fn each_second(&mut self) {
+        self.next_second += secs(1);
+        self.node.handle_wall_clock(time(self.now), wall(self.now));
+        if self.media.has_audio() {
+            self.listen_for_echoes();
+        }
+    }
+
+    /// Nobody hears himself: whoever has talked into a room, and heard nothing else, for a second.
+    fn listen_for_echoes(&mut self) {
+        let from = self.now.saturating_sub(secs(1));
+        for (&id, &(since, hz)) in &self.talking {
+            let phone = self.board.phone(id);
+            let far = phone.config().rtp_address.ip();
+            let plain = self.watch.leg_of(far).is_some_and(|(_, leg)| leg.is_plain_since(from));
+            if since > from || !plain {
+                continue;
+            }
+            let heard = phone.heard(from + ms(400), self.now);
+            let Some(ear) = heard.get(..SPAN).and_then(Ear::new) else { continue };
+            let level = ear.level(hz);
+            let name = &phone.config().name;
+            assert!(level < ECHO_DBM0, "{:?}: {name} hears himself at {level:.1} dBm0", self.now);
+            self.echoes_listened_for += 1;
+        }
+    }
+
+    fn deliver(&mut self, flight: Flight) {
+        let Flight { from, to, bytes } = flight;
+        self.note("datagram", from, to, &bytes);
+        if to == BRIDGE {
+            self.node.handle_datagram(time(self.now), from, BRIDGE, &bytes);
+            self.carry();
+        } else if to.ip() == BRIDGE.ip() {
+            self.media.packet(self.now, to.port(), from, &bytes);
+        } else if to == CARRIER {
+            if let Some(&callee) = called(&bytes).and_then(|number| self.numbers.get(number)) {
+                self.board.deliver(self.now, callee, from, &bytes);
+            }
+        } else {
+            self.board.deliver(self.now, to, from, &bytes);
+        }
+        self.net.give_back(bytes);
+    }
+
+    fn tick(&mut self) {
+        let tick = self.media.run(self.now);
+        for (recording, frame) in &tick.frames {
+            self.watch.frame(*recording, frame);
+        }
+        for sending in &tick.sendings {
+            self.watch.sent(self.now, sending.leg);
+            let from = SocketAddr::new(BRIDGE.ip(), sending.port);
+            let bytes = &tick.bytes[sending.place.clone()];
+            self.net.send(self.now, from, sending.to, bytes);
+        }
+    }
+
+    /// Carries what the node, the media plane and the phones have to say, until they are quiet.
+    fn carry(&mut self) {
+        loop {
+            let mut busy = false;
+            while let Some(output) = self.node.poll_output() {
+                busy = true;
+                self.carry_out(output);
+            }
+            while let Some(event) = self.media.poll_event() {
+                busy = true;
+                self.watch.event(self.now, &event);
+                self.hand_over(event);
+            }
+            while let Some(packet) = self.board.poll_transmit() {
+                self.net.send(self.now, packet.from, packet.to, &packet.bytes);
+                self.net.give_back(packet.bytes);
+            }
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    fn hand_over(&mut self, event: Event) {
+        self.node.handle_media(time(self.now), event);
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Transmit(transmit) => {
+                self.uttered.extend_from_slice(&transmit.payload);
+                let from = transmit.local.unwrap_or(BRIDGE);
+                self.net.send(self.now, from, transmit.destination, &transmit.payload);
+            }
+            Output::Media(command) => {
+                self.watch.command(self.now, &command);
+                self.media.command(self.now, command);
+            }
+            Output::Persist { token, records } => {
+                for record in &records {
+                    self.uttered.extend_from_slice(format!("{record:?}").as_bytes());
+                    self.note_record(record);
+                }
+                self.journal.persist(self.now, token, records);
+            }
+            Output::OpenRecording { recording, conf_id, file } => {
+                self.uttered.extend_from_slice(file.as_bytes());
+                self.watch.open_tape(recording, conf_id, file);
+            }
+            Output::CloseRecording { recording } => self.watch.close_tape(recording),
+            Output::CallEnded(summary) => {
+                self.uttered.extend_from_slice(format!("{summary:?}").as_bytes());
+            }
+            Output::Drained => self.drained = true,
+        }
+    }
+
+    fn note(&mut self, what: &str, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if let Some(log) = &mut self.log {
+            log.extend_from_slice(format!("\n{:?} {what} {from} {to} ", self.now).as_bytes());
+            log.extend_from_slice(bytes);
+        }
+    }
+
+    fn note_record(&mut self, record: &Record) {
+        if let Some(log) = &mut self.log {
+            log.extend_from_slice(format!("\n{:?} record ", self.now).as_bytes());
+            encode(record, log);
+        }
+    }
+
+    /// All hang up; when nothing moves any more, what is true of any world is checked.
+    ///
+    /// # Panics
+    /// When it is not true.
+    pub fn finish(&mut self) -> Records {
+        self.finished = true;
+        self.journal.set_disk(self.now, Disk::Writes { from: ms(1), to: ms(1) });
+        for id in self.ids.clone() {
+            if self.board.phone(id).call().is_some_and(|call| call.ending.is_none()) {
+                self.hang_up(id);
+            }
+        }
+        let deadline = self.now + LAST_WORDS;
+        while self.now < deadline && !self.is_quiet() {
+            self.run_until((self.now + secs(1)).min(deadline));
+        }
+        // Figures of legs that ended just before.
+        self.run_until(self.now + secs(3));
+        assert_eq!(self.node.calls(), 0, "calls are up after everybody has hung up");
+        assert_eq!(self.node.conferences(), 0, "conferences are in session without calls");
+        assert_eq!(self.media.bound(), 0, "ports are bound without calls");
+        assert!(self.journal.is_idle(), "records wait for the disk");
+        assert!(self.watch.tapes().all(|tape| !tape.open), "a recording goes on without a room");
+        let records = Records::new(self.journal.written().to_vec());
+        check_records(&records);
+        records
+    }
+
+    fn is_quiet(&self) -> bool {
+        let phones = self.board.phones().all(Phone::is_done);
+        self.node.calls() == 0 && self.media.bound() == 0 && self.journal.is_idle() && phones
+    }
+}
+
+impl Drop for World {
+    /// No world ends without being asked what is true of any.
+    fn drop(&mut self) {
+        assert!(self.finished || std::thread::panicking(), "World::finish was not called");
+    }
+}
+
+/// The telephone number in the Request-URI of a request.
+fn called(bytes: &[u8]) -> Option<&str> {
+    let line = bytes.split(|&byte| byte == b'\r').next()?;
+    let uri = std::str::from_utf8(line).ok()?.split(' ').nth(1)?;
+    let user = uri.strip_prefix("sip:")?.split('@').next()?;
+    Some(user.trim_start_matches('+'))
+}

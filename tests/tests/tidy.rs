@@ -1,0 +1,139 @@
+//! What keeps the tree readable: short files, documents that tell the truth, nothing of one machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MOST_LINES: usize = 800;
+/// What people read, and what builds and tests run.
+const TEXTS: [&str; 12] =
+    ["rs", "toml", "md", "sh", "py", "sql", "xml", "yml", "yaml", "json", "txt", "csv"];
+const ROOT_FILES: [&str; 6] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "clippy.toml"];
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("tests/ lies in the workspace").to_path_buf()
+}
+
+/// Every file of the tree with one of the extensions, by its path from the root.
+fn files(extensions: &[&str]) -> Vec<(String, String)> {
+    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder").filter_map(Result::ok) {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !["target", ".git", "corpus", "artifacts"].contains(&name.as_str()) {
+                    collect(&path, found);
+                }
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    let root = root();
+    let mut found = Vec::new();
+    collect(&root, &mut found);
+    found.sort();
+    let mut files = Vec::new();
+    for path in found {
+        let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
+        let is_makefile = path.file_name().is_some_and(|name| name == "Makefile");
+        if is_makefile || extension.is_some_and(|e| extensions.contains(&e.as_str())) {
+            let name = path.strip_prefix(&root).expect("below the root").display().to_string();
+            files.push((name, fs::read_to_string(&path).expect("texts are UTF-8")));
+        }
+    }
+    files
+}
+
+#[test]
+fn no_source_file_is_longer_than_eight_hundred_lines() {
+    let sources = files(&["rs"]);
+    assert!(sources.len() > 100, "the tree is found");
+    for (path, text) in sources {
+        let lines = text.lines().count();
+        assert!(lines <= MOST_LINES, "{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn every_crate_says_what_it_is_for() {
+    for (path, text) in files(&["toml"]) {
+        let Some(folder) = path.strip_suffix("Cargo.toml").filter(|_| text.contains("[package]"))
+        else {
+            continue;
+        };
+        let entries = ["src/lib.rs", "src/main.rs"].map(|file| root().join(folder).join(file));
+        let Some(entry) = entries.iter().find(|entry| entry.exists()) else { continue };
+        let text = fs::read_to_string(entry).expect("UTF-8");
+        assert!(text.starts_with("//! "), "{} begins with what it is for", entry.display());
+    }
+}
+
+#[test]
+fn root_documents_are_there() {
+    for file in ROOT_FILES {
+        assert!(root().join(file).exists(), "{file} is missing");
+    }
+}
+
+/// What stands between back-ticks and looks like a path of this tree.
+fn paths(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let looks = |word: &&str| {
+        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.".contains(c));
+        let file =
+            word.rsplit('.').next().is_some_and(|e| TEXTS.contains(&e) && word.contains('.'));
+        plain && word.contains('/') && !word.starts_with('/') && (file || word.ends_with('/'))
+    };
+    quoted.filter(looks).collect()
+}
+
+#[test]
+fn every_path_in_the_architecture_document_exists() {
+    let document = root().join("ARCHITECTURE.md");
+    let text = fs::read_to_string(&document)
+        .expect("ARCHITECTURE.md is missing: it tells where a packet, a digit and a record go");
+    let named = paths(&text);
+    assert!(named.len() >= 20, "the walks name the files they lead through: {named:?}");
+    let all: Vec<String> = files(&TEXTS).into_iter().map(|(path, _)| path).collect();
+    for path in named {
+        // A path from the root, or the end of one that needs no more to be found.
+        let short = format!("/{path}");
+        let ends = all.iter().filter(|file| file.ends_with(&short)).count();
+        let there = root().join(path).exists() || ends == 1;
+        assert!(there, "ARCHITECTURE.md names {path}, which is not there");
+    }
+}
+
+#[test]
+fn paths_are_found_in_back_ticks() {
+    let text =
+        "`bridge/media/src/worker.rs` `cdr/store/` `Worker::tick` `a.rs` `/etc/x.toml` x/y.rs";
+    assert_eq!(paths(text), ["bridge/media/src/worker.rs", "cdr/store/"]);
+}
+
+#[test]
+fn nothing_names_one_machine() {
+    // Put together here, so that this file does not hold them.
+    let homes = [["/", "work/"].concat(), ["/", "home/"].concat(), ["/", "Users/"].concat()];
+    for (path, text) in files(&TEXTS) {
+        for (line, number) in text.lines().zip(1..) {
+            let named = homes.iter().find(|home| line.contains(home.as_str()));
+            assert_eq!(named, None, "{path}:{number}: {line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_to_do_names_its_issue() {
+    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];
+    for (path, text) in files(&["rs", "sh", "py", "toml", "sql"]) {
+        for (line, number) in text.lines().zip(1..) {
+            let marked = line
+                .split(|c: char| !c.is_ascii_alphanumeric())
+                .any(|word| marks.iter().any(|mark| mark == word));
+            assert!(!marked || line.contains("issue #"), "{path}:{number}: {line}");
+        }
+    }
+}
