@@ -69,7 +69,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock = Clock::start();
     let started = clock.wall();
     let data = Data::open(&config).await?;
-    if let Some(demo) = demo::ensure(&data.store, &data.keys).await? {
+    // A bridge that somebody configured begins empty.
+    if config.file.is_none()
+        && let Some(demo) = demo::ensure(&data.store, &data.keys).await?
+    {
         std::io::stdout().write_all(demo.greeting().as_bytes())?;
     }
     let Data { store, keys, folders } = data;

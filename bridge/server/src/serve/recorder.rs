@@ -141,10 +141,10 @@ impl Writer {
     fn take_frames(&mut self) {
         while let Some(frame) = self.frames.poll() {
             let Some(open) = self.open.get_mut(&frame.recording) else { continue };
-            if let Err(error) = open.write(&frame) {
-                if let Some(open) = self.open.remove(&frame.recording) {
-                    self.fail(frame.recording, &open.path, &error);
-                }
+            if let Err(error) = open.write(&frame)
+                && let Some(open) = self.open.remove(&frame.recording)
+            {
+                self.fail(frame.recording, &open.path, &error);
             }
         }
     }
