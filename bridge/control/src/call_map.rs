@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
-use partyline_model::{CallId, Number};
+use partyline_model::{AudioId, CallId, Number, Time};
 use partyline_sip::{DialogId, Incoming};
 
 /// What the node knows of a call.
@@ -19,6 +19,12 @@ pub(crate) struct Call {
     pub(crate) session_version: u64,
     /// The last description that we sent, and on what it ran.
     pub(crate) described: Vec<u8>,
+    /// The clip that welcomes in place of the neutral one, from the number that was dialled.
+    pub(crate) welcome: Option<AudioId>,
+    /// Since when nothing came from the far end, while nothing does.
+    pub(crate) silent_since: Option<Time>,
+    /// When the far end was last asked whether it is still there.
+    pub(crate) probed_at: Option<Time>,
     /// Whether the media plane has been told to start the leg.
     pub(crate) started: bool,
     /// The codec of the leg, for its record.
@@ -62,6 +68,9 @@ impl Call {
             session_id,
             session_version: 0,
             described: Vec::new(),
+            welcome: None,
+            silent_since: None,
+            probed_at: None,
             started: false,
             codec: Codec::Pcmu,
             ptime_ms: 20,

@@ -1,10 +1,11 @@
 //! Which trunks there are, and where media is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use partyline_model::Number;
+use partyline_model::{AudioId, Number};
 
 /// How a node reaches the world and is reached.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Config {
     pub ports: PortRange,
     /// Who may call us and whom we call through, tried in this order.
     pub trunks: Vec<Trunk>,
+    /// The clips of the media plane that welcome by brand, by the name that a dial-in number gives.
+    pub brands: BTreeMap<String, AudioId>,
 }
 
 /// A carrier, an SBC or a PBX that exchanges calls with us.

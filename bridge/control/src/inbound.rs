@@ -2,7 +2,7 @@
 
 use partyline_cdr_record::Presentation;
 use partyline_conference::{Dialog, EndKind, Ended, Input, Offered};
-use partyline_model::{CallId, Digit, Time};
+use partyline_model::{AudioId, CallId, Digit, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{self, Local};
 use partyline_sip::{
@@ -29,8 +29,12 @@ impl Node {
             Event::Answered { dialog, sdp } => self.answered(now, dialog, sdp.as_deref()),
             Event::Confirmed { dialog, sdp } => self.confirmed(now, dialog, sdp.as_deref()),
             Event::Reinvite { dialog, offer } => self.reinvited(now, dialog, offer.as_deref()),
-            // This node sends none.
-            Event::Reinvited { .. } => {}
+            Event::Reinvited { dialog, result } => {
+                // The far end lives, whatever it says to the offer.
+                if let (Some(id), Ok(sdp)) = (self.calls.by_dialog(dialog), result) {
+                    self.take_answer(id, sdp.as_deref());
+                }
+            }
             Event::Digit { dialog, digit } => {
                 if let Some(call) = self.calls.by_dialog(dialog) {
                     self.info_digit(call, digit);
@@ -61,8 +65,9 @@ impl Node {
         let id = self.calls.next_inbound();
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
+        let welcome = self.welcome(&incoming.dnis_raw);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
-        self.calls.insert(id, Call::new(dialog, stage, session_id));
+        self.calls.insert(id, Call { welcome, ..Call::new(dialog, stage, session_id) });
         self.open_ports(now, id);
     }
 
@@ -73,6 +78,12 @@ impl Node {
 
     fn trunk_of(&self, incoming: &Incoming) -> Option<&Trunk> {
         self.config.trunks.iter().find(|trunk| trunk.has(incoming.source.ip()))
+    }
+
+    /// The clip that welcomes callers of a dial-in number with a brand.
+    fn welcome(&self, dialled: &str) -> Option<AudioId> {
+        let brand = self.directory.dial_in_for(dialled)?.welcome.as_ref()?;
+        self.config.brands.get(brand).copied()
     }
 
     /// The ports of a call are bound.
@@ -136,7 +147,10 @@ impl Node {
             dialog: Dialog {
                 sip_call_id: incoming.sip_call_id.clone(),
                 from_tag: incoming.from_tag.clone().unwrap_or_default(),
-                to_tag: String::new(),
+                to_tag: self
+                    .endpoint
+                    .names(incoming.dialog)
+                    .map_or_else(String::new, |n| n.local_tag),
             },
             trunk: trunk.map_or(0, |trunk| trunk.id),
             expects_media,
@@ -293,12 +307,19 @@ impl Node {
             .calls
             .get(id)
             .is_some_and(|call| matches!(call.stage, Stage::Opening(..) | Stage::Reserving(..)));
+        let silent_since = self.calls.get(id).and_then(|call| call.silent_since);
         self.forget(id);
         if stage == Some(true) {
             let status = ended.status.unwrap_or(Status::REQUEST_TIMEOUT).code();
             self.bridge.handle(now, Input::DialFailed { call: id, status, q850: ended.q850 });
         } else if known {
-            self.bridge.handle(now, Input::Ended { call: id, ended: reason(ended) });
+            let input = match silent_since {
+                Some(since) if ended.kind == SipEndKind::Timeout => {
+                    Input::MediaSilent { call: id, since }
+                }
+                Some(_) | None => Input::Ended { call: id, ended: reason(ended) },
+            };
+            self.bridge.handle(now, input);
         }
     }
 

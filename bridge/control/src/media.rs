@@ -1,5 +1,7 @@
 //! Between the conference core and the media plane: commands down, events up.
 
+use std::time::Duration;
+
 use partyline_cdr_record::Quality;
 use partyline_conference::{Input, Output as ConferenceOutput, Talk};
 use partyline_dialplan::Prompt;
@@ -7,12 +9,12 @@ use partyline_media::{
     AudioQueue, Codec, Command, Direction, Event, InBand, LegConfig, LegStats, Rtcp,
     Talk as MediaTalk,
 };
-use partyline_model::{CallId, LegKey, Time};
+use partyline_model::{AudioId, CallId, LegKey, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{self, Negotiated};
 use partyline_sip::{Hangup, Rejection};
 
-use crate::node::{Node, Output};
+use crate::node::{Node, Output, or_ended};
 
 impl Node {
     /// Does what the conference core wants.
@@ -36,7 +38,8 @@ impl Node {
                 self.dial(now, call, number, caller_id);
             }
             ConferenceOutput::Play { call, playback, prompts } => {
-                let items = queue(&prompts);
+                let welcome = self.calls.get(call).and_then(|known| known.welcome);
+                let items = queue(&prompts, welcome);
                 self.media(Command::Play { leg: leg(call), playback, items });
             }
             ConferenceOutput::StopPlay { call } => {
@@ -59,7 +62,7 @@ impl Node {
             }
             ConferenceOutput::PlayRoom { room, playback, prompts } => {
                 self.room_playbacks.insert(room, playback);
-                self.media(Command::PlayRoom { room, items: queue(&prompts) });
+                self.media(Command::PlayRoom { room, items: queue(&prompts, None) });
             }
             ConferenceOutput::Record { room, recording, conf_id, file } => {
                 self.outputs.push_back(Output::OpenRecording { recording, conf_id, file });
@@ -91,11 +94,28 @@ impl Node {
                 let Some(playback) = self.room_playbacks.remove(&room) else { return };
                 Input::RoomPlaybackDone { room, playback }
             }
-            // Silence after media has begun is not a lost leg: phones send nothing while muted.
-            // Session timers (RFC 4028) will tell the two apart.
-            Event::Silent { .. } | Event::Resumed { .. } => return,
+            Event::Silent { leg, since } => return self.leg_silent(now, CallId(leg.0), since),
+            Event::Resumed { leg } => {
+                if let Some(call) = self.calls.get_mut(CallId(leg.0)) {
+                    call.silent_since = None;
+                }
+                return;
+            }
         };
         self.bridge.handle(now, input);
+    }
+
+    /// Silence alone ends no call: phones send nothing while muted or on hold. After a while the
+    /// far end is asked, by an offer of what runs already; a dead one does not answer, and its call
+    /// ends within 90 s of its last packet, charged up to that (failure case E22).
+    fn leg_silent(&mut self, now: Time, id: CallId, since: Time) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.silent_since = Some(since);
+        let quiet = now - call.probed_at.unwrap_or(since).max(since);
+        let Some(dialog) = call.dialog.filter(|_| quiet >= PROBE_AFTER) else { return };
+        call.probed_at = Some(now);
+        let offer = call.described.clone();
+        or_ended(self.endpoint.reinvite(now, dialog, offer));
     }
 
     fn leg_closed(&mut self, now: Time, call: CallId, stats: &LegStats) {
@@ -160,6 +180,9 @@ const fn name(codec: Codec) -> &'static str {
     }
 }
 
+/// With timer B (32 s, RFC 3261 §17.1.1.2) that makes less than 90 s.
+const PROBE_AFTER: Duration = Duration::from_secs(50);
+
 const fn leg(call: CallId) -> LegKey {
     LegKey(call.0)
 }
@@ -174,11 +197,15 @@ const fn direction(negotiated: sdp::Direction) -> Direction {
     }
 }
 
-/// The clips of `prompts`, as many as a queue holds.
-fn queue(prompts: &[Prompt]) -> AudioQueue {
+/// The clips of `prompts`, as many as a queue holds; `welcome` stands in for the neutral one.
+fn queue(prompts: &[Prompt], welcome: Option<AudioId>) -> AudioQueue {
     let mut queue = AudioQueue::EMPTY;
-    for prompt in prompts {
-        if queue.push(prompt.audio()).is_err() {
+    for &prompt in prompts {
+        let clip = match welcome {
+            Some(brand) if prompt == Prompt::Welcome => brand,
+            Some(_) | None => prompt.audio(),
+        };
+        if queue.push(clip).is_err() {
             break;
         }
     }

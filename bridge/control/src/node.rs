@@ -26,6 +26,8 @@ pub struct Parts {
     pub bridge: Bridge,
     /// Where SSRCs and session ids come from.
     pub random: Box<dyn IdSource>,
+    /// The directory that the conference core was made with.
+    pub directory: Arc<Snapshot>,
 }
 
 /// Something to do, in this order.
@@ -97,6 +99,7 @@ pub struct Node {
     pub(crate) endpoint: Endpoint,
     pub(crate) bridge: Bridge,
     pub(crate) random: Box<dyn IdSource>,
+    pub(crate) directory: Arc<Snapshot>,
     pub(crate) calls: CallMap,
     pub(crate) ports: Ports,
     /// The last public prompts of each room: the media plane reports the end of all of them.
@@ -116,6 +119,7 @@ impl Node {
             endpoint: parts.endpoint,
             bridge: parts.bridge,
             random: parts.random,
+            directory: parts.directory,
             calls: CallMap::default(),
             room_playbacks: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -155,6 +159,7 @@ impl Node {
 
     /// Accounts, conferences or passcodes changed.
     pub fn handle_directory(&mut self, now: Time, snapshot: Arc<Snapshot>) {
+        self.directory = Arc::clone(&snapshot);
         self.tell(now, Input::Directory(snapshot));
     }
 

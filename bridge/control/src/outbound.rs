@@ -84,8 +84,12 @@ impl Node {
             or_ended(self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }));
             return self.dial_failed(now, id, Status::NOT_ACCEPTABLE_HERE);
         }
-        let names = Box::new(Dialog::default());
-        self.bridge.handle(now, Input::Answered { call: id, dialog: names });
+        let names = self.endpoint.names(dialog).map_or_else(Dialog::default, |names| Dialog {
+            sip_call_id: names.call_id,
+            from_tag: names.local_tag,
+            to_tag: names.remote_tag.unwrap_or_default(),
+        });
+        self.bridge.handle(now, Input::Answered { call: id, dialog: Box::new(names) });
     }
 
     pub(crate) fn dial_failed(&mut self, now: Time, id: CallId, status: Status) {

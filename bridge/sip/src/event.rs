@@ -17,6 +17,28 @@ impl fmt::Display for DialogId {
     }
 }
 
+/// What a call is called on the wire, so that its record can be found beside a carrier's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The Call-ID.
+    pub call_id: String,
+    /// Our tag: of From in a call out, of To in a call that came in.
+    pub local_tag: String,
+    /// The peer's tag; `None` until a call out is answered.
+    pub remote_tag: Option<String>,
+}
+
+/// What identifies a dialog (RFC 3261 §12).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialogNames {
+    /// The Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// The peer's tag.
+    pub remote_tag: String,
+}
+
 /// Something for the shell to do or the node to know.
 pub enum Output {
     /// A datagram to send.

@@ -22,4 +22,6 @@ pub mod transaction;
 pub use command::{CommandError, Config, Dial, Hangup, Rejection};
 pub use counters::{Counters, Dropped};
 pub use endpoint::Endpoint;
-pub use event::{DialogId, EndKind, Ended, Ender, Event, Incoming, Output, Presentation, Transmit};
+pub use event::{
+    DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, Transmit,
+};

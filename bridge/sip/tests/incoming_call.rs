@@ -11,6 +11,17 @@ use partyline_sip::{
 };
 
 #[test]
+fn the_answer_bears_the_tag_that_the_call_had_from_its_first_moment() {
+    let mut ua = Ua::new();
+    let dialog = ua.feed(&invite()).invited();
+    let names = ua.endpoint.names(dialog).expect("it waits for an answer");
+    ua.endpoint.answer(ua.now, dialog, b"v=0 answer".to_vec()).expect("it waits");
+    let answer = ua.drain().message(0);
+    assert_eq!(to_tag(&answer), names.local_tag);
+    assert_eq!(answer.headers.text(&Name::CallId), Some(names.call_id.as_str()));
+}
+
+#[test]
 fn an_invite_is_told_with_all_that_it_says() {
     let mut ua = Ua::new();
     let extra = "P-Asserted-Identity: <tel:+14165550111>\r\nPrivacy: id\r\n\

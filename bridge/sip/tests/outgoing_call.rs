@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{CONTACT_AND_SDP, Ua, addr, dial, response};
 use partyline_sip::message::{Message, Name, StartLine, Status};
-use partyline_sip::{CommandError, Dial, DialogId, Dropped, EndKind, Ender, Event, Hangup};
+use partyline_sip::{CommandError, Dial, DialogId, Dropped, EndKind, Ender, Event, Hangup, Names};
 
 fn dialled(ua: &mut Ua) -> (DialogId, Message) {
     let dialog = ua.endpoint.dial(ua.now, dial()).expect("it can be called");
@@ -28,6 +28,20 @@ fn an_invite_says_who_calls_whom() {
     assert_eq!(text(Name::UserAgent), "Partyline");
     assert!(text(Name::Via).contains(";branch=z9hG4bK") && text(Name::Via).contains(";rport"));
     assert_eq!(invite.body, b"v=0 offer");
+}
+
+#[test]
+fn a_call_has_the_names_of_its_messages() {
+    let mut ua = Ua::new();
+    let (dialog, invite) = dialled(&mut ua);
+    let before = ua.endpoint.names(dialog).expect("it is under way");
+    assert_eq!(invite.headers.text(&Name::CallId), Some(before.call_id.as_str()));
+    let from = invite.headers.text(&Name::From).unwrap_or_default();
+    assert!(from.ends_with(&format!(";tag={}", before.local_tag)), "{from}");
+    assert_eq!(before.remote_tag, None);
+    ua.feed(&response(&invite, "200 OK", Some("b"), CONTACT_AND_SDP));
+    let answered = ua.endpoint.names(dialog).expect("it is up");
+    assert_eq!(answered, Names { remote_tag: Some("b".to_owned()), ..before });
 }
 
 #[test]
