@@ -28,17 +28,6 @@ pub struct Names {
     pub remote_tag: Option<String>,
 }
 
-/// What identifies a dialog (RFC 3261 §12).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DialogNames {
-    /// The Call-ID.
-    pub call_id: String,
-    /// Our tag.
-    pub local_tag: String,
-    /// The peer's tag.
-    pub remote_tag: String,
-}
-
 /// Something for the shell to do or the node to know.
 pub enum Output {
     /// A datagram to send.

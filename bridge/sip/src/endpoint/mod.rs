@@ -23,7 +23,7 @@ use self::respond::Template;
 use crate::command::{CommandError, Config};
 use crate::counters::{Counters, Dropped};
 use crate::dialog::{Dialog, Renegotiation, State};
-use crate::event::{DialogId, DialogNames, Ended, Event, Names, Output, Transmit};
+use crate::event::{DialogId, Ended, Event, Names, Output, Transmit};
 use crate::message::{Host, Method};
 use crate::transaction::timer::Timers;
 use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
@@ -129,17 +129,6 @@ impl Endpoint {
             call_id: path.call_id.to_string(),
             local_tag: path.local_tag.to_string(),
             remote_tag: path.remote_tag.as_ref().map(ToString::to_string),
-        })
-    }
-
-    /// What the call's dialog is called (RFC 3261 §12); `None` when it has ended. The remote tag is
-    /// empty until the peer has given one.
-    pub fn names(&self, dialog: DialogId) -> Option<DialogNames> {
-        let path = &self.dialogs.get(&dialog)?.path;
-        Some(DialogNames {
-            call_id: path.call_id.to_string(),
-            local_tag: path.local_tag.to_string(),
-            remote_tag: path.remote_tag.as_deref().unwrap_or_default().to_owned(),
         })
     }
 
