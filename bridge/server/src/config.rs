@@ -8,6 +8,7 @@ mod document;
 mod raw;
 mod setting;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -205,6 +206,8 @@ impl From<RawConfig> for Config {
                 media_address: raw.media_address,
                 ports: raw.ports.range,
                 trunks: trunks.collect(),
+                // The files are read when the bridge starts.
+                brands: BTreeMap::new(),
             },
             http_listen: raw.http_listen,
             log: Log { filter: raw.log_filter, format: raw.log_format },

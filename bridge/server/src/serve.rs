@@ -11,6 +11,7 @@ mod metrics;
 mod random;
 mod recorder;
 mod sip_udp;
+mod sounds;
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -25,9 +26,9 @@ use partyline_cdr_store::journal::{
 };
 use partyline_conference::Bridge;
 use partyline_control::Node;
-use partyline_dialplan::{Language, Plan, library};
+use partyline_dialplan::Plan;
 use partyline_directory::Snapshot;
-use partyline_media::{AudioLibrary, Clip, Worker};
+use partyline_media::{AudioLibrary, Worker};
 use partyline_media_io::{Clock, MediaHandle, MediaThread};
 use partyline_model::{IdSource, RecordingId, Time, Uuid, WallTime};
 use partyline_secret::{Vault, harden_process};
@@ -44,6 +45,7 @@ pub(crate) use folders::Folders;
 use random::Random;
 use recorder::Recorder;
 use sip_udp::Sockets;
+use sounds::Sounds;
 
 /// Requests that the journal's thread may have waiting; more are refused, and the calls with them.
 const JOURNAL_QUEUE: usize = 8192;
@@ -65,7 +67,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         .block_on(serve(config))
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config) -> anyhow::Result<()> {
     let clock = Clock::start();
     let started = clock.wall();
     let data = Data::open(&config).await?;
@@ -87,7 +89,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let following = tokio::spawn(ingest.follow(journal.durable()));
 
     let media_events = Arc::new(Notify::new());
-    let media = start_media(&config, clock, &media_events)?;
+    let sounds = Sounds::load(&folders.brands)?;
+    config.control.brands = sounds.brands;
+    let media = start_media(&config, clock, sounds.library, &media_events)?;
     let (recording_failed, recording_inbox) = mpsc::unbounded_channel::<RecordingId>();
     let recorder = Recorder::start(folders.recordings, media.recordings, recording_failed)
         .context("the system gives no thread for recordings")?;
@@ -193,13 +197,13 @@ fn start_journal(
         .context("the system gives no thread for the journal")
 }
 
-fn start_media(config: &Config, clock: Clock, news: &Arc<Notify>) -> anyhow::Result<MediaHandle> {
-    let clips = library::load(Language::EnUs)?
-        .into_iter()
-        .map(|clip| Clip::new(clip.rate, clip.samples))
-        .collect::<Result<_, _>>()?;
-    let library = Arc::new(AudioLibrary::new(clips, Clip::hold_music()));
-    let worker = Worker::new(partyline_media::Config::default(), library);
+fn start_media(
+    config: &Config,
+    clock: Clock,
+    library: AudioLibrary,
+    news: &Arc<Notify>,
+) -> anyhow::Result<MediaHandle> {
+    let worker = Worker::new(partyline_media::Config::default(), Arc::new(library));
     let media = partyline_media_io::Config {
         address: config.media_bind,
         ..partyline_media_io::Config::default()
@@ -229,14 +233,18 @@ fn node(
             start: started,
             random: Box::new(Random::from_system()?),
             vault,
-            snapshot,
+            snapshot: Arc::clone(&snapshot),
             plan: Arc::new(Plan::nanp()),
         },
     );
     let endpoint =
         Endpoint::new(partyline_sip::Config::new(advertised), Box::new(Random::from_system()?));
-    let parts =
-        partyline_control::Parts { endpoint, bridge, random: Box::new(Random::from_system()?) };
+    let parts = partyline_control::Parts {
+        endpoint,
+        bridge,
+        random: Box::new(Random::from_system()?),
+        directory: snapshot,
+    };
     Ok(Node::new(config.control.clone(), parts))
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Add {
     /// How its callers are charged: local, toll_free, intl_toll_free or sip
     #[arg(long, value_name = "KIND", default_value = "local")]
     access: AccessKind,
-    /// The name of the prompt that says the brand
+    /// The brand's own welcome: NAME for brands/NAME.flac in the data folder, read at the start
     #[arg(long, value_name = "PROMPT")]
     welcome: Option<String>,
 }

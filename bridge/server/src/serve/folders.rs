@@ -16,6 +16,8 @@ pub(crate) struct Folders {
     pub(crate) keys: PathBuf,
     /// WAV files.
     pub(crate) recordings: PathBuf,
+    /// Welcomes that dial-in numbers may have in place of the neutral one: `NAME.flac`.
+    pub(crate) brands: PathBuf,
 }
 
 impl Folders {
@@ -38,6 +40,7 @@ impl Folders {
             journal: below("journal")?,
             keys: below("keys")?,
             recordings: below("recordings")?,
+            brands: below("brands")?,
             database: data.join("partyline.db"),
         })
     }
