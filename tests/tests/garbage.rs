@@ -1,5 +1,7 @@
 //! Noise on every port while people talk: nothing is harmed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::net::SocketAddr;
 
 use bridge_tests::sim::dice::Dice;

@@ -1,5 +1,7 @@
 //! `*92`: who joins late must know it, and it is found nowhere.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, secs};
 use partyline_cdr_record::{AuthMethod, CloseReason, FeatureCode, FeatureDetail};
 use partyline_dialplan::Prompt;

@@ -184,7 +184,7 @@ impl Media {
     /// A datagram came to one of the media ports.
     pub fn packet(&mut self, now: Duration, port: u16, source: SocketAddr, bytes: &[u8]) {
         let (rtp, channel) =
-            if port % 2 == 0 { (port, Channel::Rtp) } else { (port - 1, Channel::Rtcp) };
+            if port.is_multiple_of(2) { (port, Channel::Rtp) } else { (port - 1, Channel::Rtcp) };
         let Some(&leg) = self.ports.get(&rtp) else {
             self.strays += 1;
             return;

@@ -54,10 +54,16 @@ impl Records {
     /// # Panics
     /// Unless there is exactly one.
     pub fn leg(&self, call_id: &str) -> &LegRecord {
-        let mut found = self.legs().into_iter().filter(|leg| &*leg.sip_call_id == call_id);
-        let leg = found.next().unwrap_or_else(|| panic!("no leg has the Call-ID {call_id}"));
-        assert_eq!(found.count(), 0, "one leg has the Call-ID {call_id}");
-        leg
+        let legs = self.0.iter().filter_map(|record| match record {
+            Record::Leg(leg) if &*leg.sip_call_id == call_id => Some(&**leg),
+            Record::Leg(_) | Record::Conference(_) | Record::Feature(_) | Record::Tick(_) => None,
+        });
+        let revisions: Vec<&LegRecord> = legs.collect();
+        let last = revisions.iter().max_by_key(|leg| leg.rev);
+        let last = last.unwrap_or_else(|| panic!("no leg has the Call-ID {call_id}"));
+        let one = revisions.iter().all(|leg| leg.leg_id == last.leg_id);
+        assert!(one, "one leg has the Call-ID {call_id}");
+        last
     }
 
     /// The leg that was dialled to `number`.

@@ -68,6 +68,7 @@ impl World {
 
     pub(super) fn begin(builder: Builder) -> Self {
         let seed = builder.seed;
+        let directory = Arc::new(builder.snapshot());
         let bridge = Bridge::new(
             builder.config.clone(),
             partyline_conference::Parts {
@@ -75,7 +76,7 @@ impl World {
                 start: START,
                 random: Box::new(Dice::new(seed, 3)),
                 vault: Vault::swappable().expect("the system gives memory"),
-                snapshot: Arc::new(builder.snapshot()),
+                snapshot: Arc::clone(&directory),
                 plan: Arc::new(Plan::nanp()),
             },
         );
@@ -97,8 +98,10 @@ impl World {
             media_address: BRIDGE.ip(),
             ports: PortRange::new(PORTS.0, PORTS.1).expect("a range of ports"),
             trunks: vec![trunk],
+            brands: BTreeMap::new(),
         };
-        let parts = Parts { endpoint, bridge, random: Box::new(Dice::new(seed, 5)) };
+        let random = Box::new(Dice::new(seed, 5));
+        let parts = Parts { endpoint, bridge, directory, random };
         Self {
             now: Duration::ZERO,
             node: Node::new(config, parts),
