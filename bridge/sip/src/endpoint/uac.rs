@@ -181,7 +181,9 @@ impl Endpoint {
         mut message: Message,
     ) {
         let Some(entry) = self.invite_clients.get(&client) else { return };
-        let Some(tag) = envelope.to.tag() else { return self.drop_for(Dropped::MalformedResponse) };
+        // None from peers that speak RFC 2543 (RFC 3261 §12.1.2). To drop their answer would leave a
+        // call that neither times out nor can be cancelled.
+        let tag = envelope.to.tag().unwrap_or_default();
         if let Some(SentAck { destination, bytes, .. }) =
             entry.acks.iter().find(|ack| *ack.remote_tag == *tag)
         {
@@ -201,7 +203,7 @@ impl Endpoint {
             let mut routes = Route::recorded(&message).unwrap_or_default();
             routes.reverse();
             path.routes = routes;
-            path.remote_tag = Some(tag.into());
+            path.remote_tag = Some(tag.into()).filter(|_| !tag.is_empty());
             path.remote = message.headers.first(&Name::To).cloned().unwrap_or(path.remote);
         }
         self.ack_success(client, &path);
