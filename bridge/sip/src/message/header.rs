@@ -92,7 +92,7 @@ impl Value {
     /// we copy into a response must not end a line there.
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
         let decoded = match std::str::from_utf8(bytes) {
-            Ok(text) => Self::new(text.trim_matches([' ', '\t'])),
+            Ok(text) => Self::new(text.trim_matches([' ', '\t', '\r'])),
             Err(_) => Self {
                 charset: Charset::Latin1,
                 ..Self::new(bytes.trim_ascii().iter().map(|&b| char::from(b)).collect::<String>())
@@ -214,6 +214,7 @@ mod tests {
     #[test]
     fn no_value_adds_a_header() {
         assert_eq!(Value::from_wire(b" a\rb\xff").as_str(), "a b\u{ff}");
+        assert_eq!(Value::from_wire(b" a\rb \r ").as_str(), "a b", "no blank is left at the end");
         assert_eq!(Value::new("a\r\nEvil: b").as_str(), "a  Evil: b");
     }
 
