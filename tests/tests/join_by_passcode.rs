@@ -35,6 +35,11 @@ fn caller_hears_the_welcome_and_joins_by_passcode() {
     let codes = records.events_of(leg);
     let wanted = [FeatureCode::AuthOk, FeatureCode::Join, FeatureCode::Leave];
     assert!(wanted.iter().all(|code| codes.contains(code)), "{codes:?}");
+    let quality = leg.quality.as_ref().expect("the figures of the media plane come after the end");
+    assert_eq!((&*quality.codec, quality.ptime_ms, quality.lost), ("PCMU", 20, 0));
+    let sent = u64::from(world.phone(ben).rtp_sent());
+    assert!(quality.rx_packets.abs_diff(sent) <= 2, "{} of {sent}", quality.rx_packets);
+    assert!(quality.tx_packets.abs_diff(world.phone(ben).received().packets) <= 2);
     let talk_time = world.call(ben).talk_time().unwrap();
     let billed = Duration::from_millis(leg.duration_ms);
     assert!(billed.abs_diff(talk_time) <= Duration::from_millis(20), "{billed:?} {talk_time:?}");
