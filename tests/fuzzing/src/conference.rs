@@ -164,7 +164,8 @@ fn of_planes(world: &mut World, tape: &mut Tape<'_>) {
             Input::RoomPlaybackDone { room, playback: PlaybackId(tape.byte().into()) }
         }
         1 => Input::RecordingFailed { recording: RecordingId((tape.byte() % 4).into()) },
-        2 => Input::Durable { token },
+        // Of a batch that is not written it would be a lie, and its records are lost.
+        2 => Input::Durable { token: token | 1 << 32 },
         _ => Input::NotDurable { token },
     });
 }
