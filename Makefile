@@ -67,7 +67,7 @@ prompts: ## Speak prompts whose text changed (installs a voice, about 200 MB, on
 	dialplans/speak-prompts.py dialplans/prompts/catalogue.json dialplans/prompts
 
 .PHONY: fuzz
-fuzz: ## Feed every parser with inputs that grow, for SECONDS=60 each
+fuzz: ## Feed every parser with inputs that grow, for SECONDS_EACH=60 each
 	tests/fuzz/run $(or $(SECONDS_EACH),60)
 
 .PHONY: bare
