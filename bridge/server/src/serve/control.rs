@@ -61,17 +61,14 @@ impl Control {
         let mut give_up: Option<Time> = None;
         while !self.drained {
             let wake = self.wait();
+            // Datagrams come last: a flood of them must hold nothing else up.
             tokio::select! {
                 biased;
                 Some((token, written)) = inbox.durable.recv() => {
                     self.node.handle_durable(self.clock.now(), token, written);
                 }
-                () = inbox.media.notified() => self.take_media_events(),
-                Some(datagram) = inbox.datagrams.recv() => {
-                    let Datagram { source, local, payload } = datagram;
-                    self.node.handle_datagram(self.clock.now(), source, local, &payload);
-                }
                 () = sleep(wake) => self.node.handle_timeout(self.clock.now()),
+                () = inbox.media.notified() => self.take_media_events(),
                 Some(snapshot) = inbox.directory.recv() => {
                     self.node.handle_directory(self.clock.now(), snapshot);
                 }
@@ -88,6 +85,10 @@ impl Control {
                     self.node.drain(self.clock.now());
                 }
                 _ = seconds.tick() => self.each_second(),
+                Some(datagram) = inbox.datagrams.recv() => {
+                    let Datagram { source, local, payload } = datagram;
+                    self.node.handle_datagram(self.clock.now(), source, local, &payload);
+                }
             }
             self.carry_out();
             if give_up.is_some_and(|at| self.clock.now() >= at) {
