@@ -16,6 +16,7 @@ fn caller_who_never_acknowledges_is_given_up_and_not_charged() {
     let records = world.finish();
     let leg = records.leg(world.call_id(anna));
     assert_eq!(leg.close_reason, Some(CloseReason::NoAck));
+    assert!(!leg.is_billable(), "{} ms are billed", leg.duration_ms);
     assert_eq!(leg.conf_id, None);
 }
 
