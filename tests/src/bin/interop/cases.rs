@@ -1,0 +1,200 @@
+//! The cases: who calls, what must be heard, and what records must say afterwards.
+
+use std::ops::RangeInclusive;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::baresip;
+use crate::ear::{Ear, Stretch};
+use crate::place::{MODERATOR, Place};
+use crate::sipp::{self, Scenario};
+
+/// One line of the report.
+pub(crate) struct Case {
+    /// Short name; Call-IDs of sipp begin with it.
+    pub(crate) name: &'static str,
+    /// What is shown when it passes.
+    pub(crate) says: &'static str,
+    /// When it runs.
+    pub(crate) turn: Turn,
+    /// Who calls.
+    pub(crate) phones: Phones,
+    /// Judges what came to the media port, for scenarios with one.
+    pub(crate) hears: Option<Judge>,
+    /// What the records of its calls must be.
+    pub(crate) records: Records,
+}
+
+/// Says what is wrong with what was heard.
+type Judge = fn(&[Stretch]) -> Result<()>;
+
+/// When a case runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// From the beginning, beside all others.
+    Throughout,
+    /// Beside a few others.
+    Shared,
+    /// After the others, without others that load the machine.
+    Alone,
+}
+
+/// Who calls.
+pub(crate) enum Phones {
+    /// sipp.
+    Sipp(Scenario),
+    /// Two of baresip.
+    Baresip,
+}
+
+/// Records of a case.
+pub(crate) struct Records {
+    /// How many there may be.
+    pub(crate) count: RangeInclusive<usize>,
+    /// Fields of each, with the values that they may have.
+    pub(crate) fields: &'static [(&'static str, &'static [&'static str])],
+}
+
+const fn records(
+    count: usize,
+    fields: &'static [(&'static str, &'static [&'static str])],
+) -> Records {
+    Records { count: count..=count, fields }
+}
+
+const NONE: Records = records(0, &[]);
+/// One call that the caller ended.
+const ONE: Records = records(1, &[("close_reason", &["normal"]), ("release_by", &["caller"])]);
+
+const fn shared(name: &'static str, says: &'static str, records: Records) -> Case {
+    let phones = Phones::Sipp(Scenario::ours(name));
+    Case { name, says, turn: Turn::Shared, phones, hears: None, records }
+}
+
+const fn listening(name: &'static str, says: &'static str, hears: Judge) -> Case {
+    let mut case = shared(name, says, ONE);
+    case.hears = Some(hears);
+    case
+}
+
+const fn with(case: Case, scenario: Scenario) -> Case {
+    let Case { name, says, turn, phones: _, hears, records } = case;
+    Case { name, says, turn, phones: Phones::Sipp(scenario), hears, records }
+}
+
+/// All of them.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        turn: Turn::Throughout,
+        ..with(
+            shared(
+                "no-ack",
+                "a lost ACK: the 200 is repeated for 32 s, then comes BYE",
+                records(1, &[("close_reason", &["no_ack"])]),
+            ),
+            Scenario { limit: 50, options: &["-nr"], ..Scenario::ours("no-ack") },
+        )
+    },
+    listening("talk", "a call hears the prompts and hangs up", |heard| match heard {
+        [welcome] if welcome.payload_type == 0 && welcome.packets > 75 => Ok(()),
+        _ => bail!("heard {heard:?}"),
+    }),
+    listening("late-offer", "the bridge offers, the ACK answers with PCMA", |heard| match heard {
+        [welcome] if welcome.payload_type == 8 && welcome.packets > 60 => Ok(()),
+        _ => bail!("heard {heard:?}"),
+    }),
+    listening(
+        "reinvite",
+        "hold, resume, another codec, a re-INVITE without an offer",
+        renegotiated,
+    ),
+    shared(
+        "cancel",
+        "CANCEL before the answer: 487, or an answered call and BYE",
+        // None where the CANCEL came before the call was admitted.
+        Records { count: 0..=1, ..ONE },
+    ),
+    shared("cancel-unknown", "CANCEL of nothing: 481", NONE),
+    with(
+        shared("retransmit", "an INVITE three times over: one call, one 200", ONE),
+        Scenario { options: &["-nr"], ..Scenario::ours("retransmit") },
+    ),
+    shared("bye-twice", "the second BYE: 481", ONE),
+    shared("options", "OPTIONS: 200 with Allow and Accept", NONE),
+    shared("unknown-method", "a method nobody knows: 405 or 501", NONE),
+    with(
+        shared(
+            "unknown-number",
+            "a number that is not ours: 404",
+            records(1, &[("close_reason", &["not_found"])]),
+        ),
+        Scenario { number: Some("14165550999"), ..Scenario::ours("unknown-number") },
+    ),
+    shared("missing-header", "an INVITE without From: 400", NONE),
+    shared("require", "an extension that the bridge lacks: 420", NONE),
+    shared("max-forwards", "Max-Forwards: 0 reaches an endpoint", ONE),
+    with(
+        shared("merged", "one INVITE by two ways: the second 482", ONE),
+        Scenario { options: &["-nr"], ..Scenario::ours("merged") },
+    ),
+    with(
+        shared(
+            "info-passcode",
+            "the moderator's passcode by INFO",
+            records(1, &[("close_reason", &["normal"]), ("role", &["host"])]),
+        ),
+        Scenario { options: &["-inf", "digits.csv"], ..Scenario::ours("info-passcode") },
+    ),
+    with(shared("uac", "sipp's own caller", ONE), Scenario::own(1, 1)),
+    Case {
+        turn: Turn::Alone,
+        ..with(
+            shared(
+                "load",
+                "sipp's own caller, 20 calls a second for 10 s",
+                records(200, &[("close_reason", &["normal"]), ("release_by", &["caller"])]),
+            ),
+            Scenario::own(200, 20),
+        )
+    },
+    Case {
+        name: "baresip",
+        says: "two of baresip hear each other, not themselves, and not the muted one",
+        turn: Turn::Alone,
+        phones: Phones::Baresip,
+        hears: None,
+        records: records(2, &[("close_reason", &["normal"]), ("release_by", &["caller"])]),
+    },
+];
+
+/// Runs one case.
+///
+/// # Errors
+/// It fails.
+pub(crate) fn run(case: &Case, place: &Place) -> Result<()> {
+    let folder = place.folder(case.name)?;
+    let scenario = match &case.phones {
+        Phones::Sipp(scenario) => scenario,
+        Phones::Baresip => return baresip::talk(place, &folder),
+    };
+    let digits: Vec<_> = MODERATOR.chars().map(|digit| format!("{digit}\n")).collect();
+    std::fs::write(folder.join("digits.csv"), format!("SEQUENTIAL\n{}", digits.concat()))?;
+    let Some(hears) = case.hears else {
+        return sipp::run(place, case.name, scenario, &folder, None);
+    };
+    let ear = Ear::open(place.phones)?;
+    let called = sipp::run(place, case.name, scenario, &folder, Some(ear.port()));
+    let heard = ear.close()?;
+    called?;
+    hears(&heard)
+}
+
+/// PCMU until the hold, nothing during it, and after it PCMU, PCMA, PCMU without a break.
+fn renegotiated(heard: &[Stretch]) -> Result<()> {
+    let types: Vec<_> = heard.iter().map(|s| (s.payload_type, s.after_gap)).collect();
+    let expected = [(0, true), (0, true), (8, false), (0, false)];
+    ensure!(types == expected, "heard {heard:?}");
+    // A second each is 50 packets.
+    ensure!(heard.iter().all(|stretch| stretch.packets > 35), "too little: {heard:?}");
+    Ok(())
+}
