@@ -35,7 +35,8 @@ fn leg(n: u32, conf: u128) -> LegRecord {
     leg.ani_presentation =
         if n % 11 == 3 { Presentation::Restricted } else { Presentation::Allowed };
     leg.access_kind = if n % 4 == 1 { AccessKind::TollFree } else { AccessKind::Local };
-    leg.access_code_role = Some(if n.is_multiple_of(10) { Role::Moderator } else { Role::Participant });
+    leg.access_code_role =
+        Some(if n.is_multiple_of(10) { Role::Moderator } else { Role::Participant });
     if direction == Direction::Out {
         leg.access_kind = AccessKind::Dialout;
         leg.dialed_number = "442079460000".parse().ok();
