@@ -5,7 +5,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use partyline_cdr_record::{
@@ -30,6 +30,9 @@ pub const MODERATOR: &str = "48291573#";
 pub const PARTICIPANT: &str = "739164#";
 pub const LISTENER: &str = "617283#";
 pub const DNIS: &str = "18005550142";
+
+/// Read once: it would take most of the time of a short test.
+static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| Arc::new(Plan::nanp()));
 
 /// How long a prompt of the fake media plane lasts.
 pub const PROMPT: Duration = Duration::from_millis(500);
@@ -198,7 +201,7 @@ impl World {
             random: Box::new(Counter(0)),
             vault: Vault::swappable().unwrap(),
             snapshot: Arc::new(setup.snapshot(1)),
-            plan: Arc::new(Plan::nanp()),
+            plan: Arc::clone(&PLAN),
         };
         Self {
             bridge: Bridge::new(setup.config, parts),
