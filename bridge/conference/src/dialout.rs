@@ -4,7 +4,9 @@
 //! The callee's leg has a record of its own, before its INVITE goes out; nobody hears the callee
 //! before the record says that it answered.
 
-use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode, FeatureDetail, ReleaseBy};
+use partyline_cdr_record::{
+    CloseReason, DenyReason, FeatureCode, FeatureDetail, Presentation, ReleaseBy,
+};
 use partyline_dialplan::Prompt;
 use partyline_dialplan::star::{Command, Match, Matcher, Menu};
 use partyline_model::{CallId, Digit, Number, Role, Time};
@@ -133,10 +135,14 @@ impl Bridge {
         let Some(by) = self.next_stage(id, CalleeStage::Opening, CalleeStage::Dialled) else {
             return;
         };
-        let Some(call) = self.calls.get(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(number) = call.book.record().dialed_number else { return };
         let account = call.grant.and_then(|grant| self.directory.account(grant.account));
         let caller_id = account.and_then(|account| account.caller_id);
+        if caller_id.is_some() {
+            let record = call.book.record_mut();
+            (record.ani, record.ani_presentation) = (caller_id, Presentation::Allowed);
+        }
         self.timers.set(Timer::Call(id, CallTimer::Ring), now, self.config.ring);
         self.outputs.push_back(Output::Dial { call: id, by, number, caller_id });
     }

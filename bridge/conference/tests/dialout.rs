@@ -156,6 +156,7 @@ fn star_2_and_pound_2_bring_both_in() {
             (leg.dialout_by_leg, leg.dialed_number),
             (Some(by.leg_id), Some(number(CALLEE)))
         );
+        assert_eq!(leg.ani, Some(number("14165550111")), "the number it was called from");
         assert_eq!((leg.account_id, leg.conf_id), (by.account_id, by.conf_id));
         assert_eq!(leg.conf_ms, 10_000);
         assert!(leg.ringing_at.is_some() && leg.answered_at > leg.ringing_at);
