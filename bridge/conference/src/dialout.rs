@@ -321,21 +321,13 @@ impl Bridge {
 
     /// The callee's records cannot be written: no call without them.
     pub(crate) fn drop_undurable(&mut self, now: Time, id: CallId) {
-        let Some(Phase::Callee(Callee { by, stage })) = self.calls.get(&id).map(|call| &call.phase)
+        let Some(Phase::Callee(Callee { by, .. })) = self.calls.get(&id).map(|call| &call.phase)
         else {
             return;
         };
-        let (by, stage) = (*by, *stage);
+        let by = *by;
         self.report_failure(now, by, id, Failure::Other, 503);
-        let close = Close::system(CloseReason::Internal);
-        match stage {
-            // Nobody else knows of it yet.
-            CalleeStage::Opening => self.release(now, id, close, None),
-            CalleeStage::Dialled
-            | CalleeStage::Recording
-            | CalleeStage::Greeted
-            | CalleeStage::Talking(_) => self.hang_up(now, id, close),
-        }
+        self.hang_up(now, id, Close::system(CloseReason::Internal));
     }
 
     /// A callee that was not brought in hung up or was lost: the moderator comes back.

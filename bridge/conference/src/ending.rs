@@ -7,7 +7,7 @@ use partyline_dialplan::Prompt;
 use partyline_model::{CallId, PlaybackId, Role, RoomId, Time};
 
 use crate::bridge::{Bridge, Drain};
-use crate::call::{Apart, Callee, Phase};
+use crate::call::{Apart, Callee, CalleeStage, Phase};
 use crate::event::{EndKind, Ended, Output};
 use crate::record::{Close, Event, Place};
 use crate::room::State;
@@ -53,7 +53,12 @@ impl Bridge {
     /// The bridge ends the leg.
     pub(crate) fn hang_up(&mut self, now: Time, id: CallId, close: Close) {
         let q850 = close.q850.unwrap_or(close.reason.default_q850());
-        self.release(now, id, close, Some(Output::Hangup { call: id, q850 }));
+        // Nobody else knows yet of a callee whose INVITE waits for its record.
+        let is_known = self.calls.get(&id).is_some_and(|call| {
+            !matches!(call.phase, Phase::Callee(Callee { stage: CalleeStage::Opening, .. }))
+        });
+        let tell = is_known.then_some(Output::Hangup { call: id, q850 });
+        self.release(now, id, close, tell);
     }
 
     /// Plays a last prompt to `id`, then hangs up.

@@ -90,6 +90,26 @@ fn no_invite_before_its_record_is_on_disk() {
 }
 
 #[test]
+fn a_callee_whose_invite_waits_for_its_record_is_not_hung_up_on() {
+    let mut world = World::new();
+    let (moderator, _) = conference(&mut world);
+    world.disk = Disk::Hangs;
+    world.press(moderator, &format!("*1{CALLEE}#"));
+    world.bye(moderator);
+    world.disk_says(true);
+    world.disk_says(true);
+    let to_callee = |output: &Output| matches!(output, Output::Dial { call, .. } | Output::Hangup { call, .. } if *call >= FIRST_OUTBOUND);
+    assert_eq!(world.outputs(to_callee), 0, "nobody was called");
+    let callees: Vec<_> = world
+        .leg_records()
+        .into_iter()
+        .filter(|leg| leg.direction == Direction::Out && leg.is_closed())
+        .collect();
+    assert_eq!(callees.len(), 1, "its record is closed");
+    assert_eq!(callees[0].answered_at, None);
+}
+
+#[test]
 fn without_a_record_there_is_no_call_and_the_moderator_hears_so() {
     let mut world = World::new();
     let (moderator, _) = conference(&mut world);
