@@ -22,7 +22,7 @@ fn files(extensions: &[&str]) -> Vec<(String, String)> {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             if path.is_dir() {
-                if !["target", ".git", "corpus", "artifacts"].contains(&name.as_str()) {
+                if !["target", ".git", "corpus", "artifacts", "demo-out"].contains(&name.as_str()) {
                     collect(&path, found);
                 }
             } else {
