@@ -139,7 +139,8 @@ fn play(world: &mut World, step: Step) {
         Step::RecordingFailed(recording) => {
             world.input(Input::RecordingFailed { recording: RecordingId(recording) });
         }
-        Step::Token(token, true) => world.input(Input::Durable { token }),
+        // A disk does not first say "written" and then lose it: only tokens it was never given.
+        Step::Token(token, true) => world.input(Input::Durable { token: token | 1 << 32 }),
         Step::Token(token, false) => world.input(Input::NotDurable { token }),
         Step::Wall(micros) => world.input(Input::WallClock(WallTime::from_micros(micros))),
         Step::Disk(0 | 1) => {
