@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 ROOMS ?= 10
+# Always the whole workspace: another selection would have other features, and be built again.
+BINS = build --locked --workspace --bins
 
 .PHONY: help
 help: ## List the targets
@@ -16,32 +18,32 @@ setup-test:
 
 .PHONY: build
 build: setup-build ## Build the bridge (target/release/partyline)
-	$(CARGO) build --release --locked -p partyline
+	$(CARGO) $(BINS) --release
 
 .PHONY: demo
 demo: setup-build ## Three phones call, talk, record, dial out; records and an invoice come out
-	$(CARGO) build --release --locked -p partyline -p bridge-tests --bins
+	$(CARGO) $(BINS) --release
 	target/release/demo
 
 .PHONY: test
 test: setup-test ## All tests: cores, simulated world, real sockets, sipp, baresip, kill -9
-	$(CARGO) build --locked --workspace --bins
+	$(CARGO) $(BINS)
 	$(CARGO) test --locked --workspace
 	$(MAKE) --no-print-directory canary crash interop
 
 .PHONY: canary
 canary: ## A security passcode is typed in a call and then searched for everywhere
-	$(CARGO) build --locked -p partyline -p bridge-tests --bins
+	$(CARGO) $(BINS)
 	target/debug/canary
 
 .PHONY: crash
 crash: ## kill -9 in the middle of 50 calls, then look at every record and the recording
-	$(CARGO) build --locked -p partyline -p bridge-tests --bins
+	$(CARGO) $(BINS)
 	target/debug/crash
 
 .PHONY: interop
 interop: setup-test ## sipp and baresip call the bridge
-	$(CARGO) build --locked -p partyline -p bridge-tests --bins
+	$(CARGO) $(BINS)
 	target/debug/interop
 
 .PHONY: check
