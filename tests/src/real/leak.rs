@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 
 /// Words before a single digit in a log that would make it a key press.
 const KEY_WORDS: [&str; 6] = ["digit", "key", "signal", "dtmf", "event", "code"];
+/// Calls that may key at the same time in a test.
+const CALLERS: usize = 8;
 /// Characters that may part such a word from its digit.
 const KEY_GAP: usize = 4;
 
@@ -80,10 +82,11 @@ impl Needle {
         self.forms.iter().any(|(name, form)| plain.contains(name) && holds(bytes, form))
     }
 
-    /// Whether the digits are in a log one by one, each behind a word such as `digit`.
+    /// Whether the digits are in a log one by one, each behind a word such as `digit`; those of
+    /// other calls that are typed at the same time may stand between them.
     #[must_use]
     pub fn is_told_key_by_key(&self, log: &str) -> bool {
-        KEY_WORDS.iter().any(|word| keys_told(log, word).contains(&self.digits))
+        KEY_WORDS.iter().any(|word| is_woven_into(&self.digits, &keys_told(log, word)))
     }
 
     /// Whether a sequence of key presses has the digits, in order, as a whole.
@@ -131,6 +134,21 @@ pub fn files_below(below: &[PathBuf]) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether `digits` stand in `keys` in order, each at most [`CALLERS`] behind the one before.
+fn is_woven_into(digits: &str, keys: &str) -> bool {
+    let keys = keys.as_bytes();
+    let mut ends: Option<Vec<usize>> = None;
+    for digit in digits.bytes() {
+        let follows = |at: usize| match &ends {
+            None => true,
+            Some(ends) => ends.iter().any(|&end| end < at && at - end <= CALLERS),
+        };
+        let next = (0..keys.len()).filter(|&at| keys[at] == digit && follows(at)).collect();
+        ends = Some(next);
+    }
+    ends.is_some_and(|ends| !ends.is_empty())
 }
 
 /// The single digits that follow a word in a text, in order.
@@ -270,6 +288,10 @@ mod tests {
             DIGITS.chars().map(|d| format!("Signal= {d}\r\nDuration=100\r\n")).collect();
         assert!(needle.is_told_key_by_key(&dump));
         assert!(!needle.is_told_key_by_key("digits=10 digit=x event=ok"));
+        let woven: String = DIGITS.chars().flat_map(|d| [line(d), line('0'), line('1')]).collect();
+        assert!(needle.is_told_key_by_key(&woven), "three callers key at once");
+        let backwards: String = DIGITS.chars().rev().map(line).collect();
+        assert!(!needle.is_told_key_by_key(&backwards));
     }
 
     #[test]
