@@ -162,6 +162,12 @@ impl Decision {
         self.suspects || self.key.is_some()
     }
 
+    /// Where the key that is down, or the run that may become one, began.
+    pub(crate) fn suspected_since(&self) -> Option<u64> {
+        let run = self.run.as_ref().filter(|_| self.suspects).map(|run| run.start);
+        self.key.map(|key| key.onset).or(run)
+    }
+
     /// Ends a key that is down and forgets what was heard.
     pub(crate) fn reset(&mut self, report: &mut impl FnMut(Event)) {
         if let Some(key) = self.key.take() {

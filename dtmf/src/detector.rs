@@ -116,6 +116,15 @@ impl Detector {
         self.decision.suspects()
     }
 
+    /// Where the tone that [`Detector::suspects`] speaks of began, as a sample position, no later
+    /// than its first sample; `None` while nothing is suspected.
+    ///
+    /// While a key is down this is its onset. It is judged anew every 5 ms: a suspicion that turns
+    /// out to be speech is gone with the window that shows it.
+    pub fn suspected_since(&self) -> Option<u64> {
+        self.decision.suspected_since()
+    }
+
     /// Counts `samples` that were written to the window, and judges it when it is full.
     fn advance(&mut self, samples: usize, report: &mut impl FnMut(Event)) {
         self.filled += samples;
