@@ -23,6 +23,9 @@
 mod decision;
 mod detector;
 mod goertzel;
+mod rate;
+mod series;
 pub mod tone;
 
 pub use detector::{Detector, Event};
+pub use rate::Rate;

@@ -62,6 +62,7 @@ fn piece(tape: &mut Tape<'_>) -> Piece {
                 off_percent: [f64::from(tape.byte() % 16) / 4.0 - 2.0; 2],
                 on_ms: u32::from(tape.byte()),
                 off_ms: u32::from(tape.byte()),
+                ramp_ms: 0,
             };
             Piece::Heard(burst.samples())
         }
