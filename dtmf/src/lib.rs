@@ -20,12 +20,16 @@
 
 #![forbid(unsafe_code)]
 
+mod decimate;
 mod decision;
 mod detector;
 mod goertzel;
 mod rate;
 mod series;
 pub mod tone;
+mod wideband;
 
+pub use decimate::{Decimated, Decimator};
 pub use detector::{Detector, Event};
 pub use rate::Rate;
+pub use wideband::WidebandDetector;
