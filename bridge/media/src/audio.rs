@@ -1,7 +1,8 @@
-//! Sound itself: codecs, levels, prompts, music, concealment, limiting. Knows no packets or legs.
+//! Sound itself: codecs, levels, prompts, music, concealment, limiting, tones cut out. Knows no packets or legs.
 //!
 //! Everything is 8 kHz mono 16-bit, in frames of 20 ms.
 
+pub(crate) mod clamp;
 pub(crate) mod fader;
 pub(crate) mod g711;
 pub(crate) mod level;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use partyline_model::{Digit, LegKey, PlaybackId, RoomId, Time};
 
+use crate::audio::clamp::Clamp;
 use crate::audio::fader::Fader;
 use crate::audio::g711::{CODECS, Codec, Payload};
 use crate::audio::limiter::Limiter;
 use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
-use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum};
+use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum, level};
 use crate::event::{Event, LegStats};
 use crate::rtp::packet::is_rtcp;
 use crate::worker::Sink;
@@ -67,6 +68,8 @@ pub(crate) struct Leg {
     config: Box<LegConfig>,
     receiver: Receiver,
     keys: Keys,
+    /// At work while the sound is searched for keys; kept for when it is again.
+    clamp: Option<Box<Clamp>>,
     sender: Sender,
     stats: Box<LegStats>,
     started: Time,
@@ -88,10 +91,12 @@ pub(crate) struct Leg {
 
 impl Leg {
     pub(crate) fn new(now: Time, key: LegKey, config: Box<LegConfig>, worker: &Config) -> Self {
+        let keys = Keys::new(config.in_band);
         Self {
             key,
             receiver: Receiver::new(config.remote),
-            keys: Keys::new(config.in_band),
+            clamp: keys.wants_sound().then(|| Box::new(Clamp::new())),
+            keys,
             sender: Sender::new(now, &config, worker.rtcp_interval),
             config,
             stats: Box::default(),
@@ -115,6 +120,9 @@ impl Leg {
         self.receiver.update(now, &self.config, &config);
         if config.in_band != self.config.in_band {
             self.keys.set_in_band(config.in_band);
+            if self.keys.wants_sound() && self.clamp.is_none() {
+                self.clamp = Some(Box::new(Clamp::undelayed()));
+            }
         }
         self.sender.update(&config);
         *self.config = config;
@@ -187,8 +195,28 @@ impl Leg {
         keys.handle_timeout(now, &mut report);
         let leg = (config.codec, keys, &mut **stats);
         let audible = receiver.next_frame(now, wanted, said, leg, &mut report);
-        self.speaks = audible && heard_by_room && !self.keys.in_sound(now);
+        self.speaks = match &self.clamp {
+            Some(clamp) if !clamp.is_spent() || self.keys.wants_sound() => {
+                self.clamp(now, heard_by_room)
+            }
+            Some(_) | None => audible && heard_by_room && !self.keys.suspicion(now).event,
+        };
         self.watch_silence(now, worker.silence, events);
+    }
+
+    /// Cuts the tones out of what was said, and says whether there is anything to be heard in it.
+    fn clamp(&mut self, now: Time, heard_by_room: bool) -> bool {
+        let Some(clamp) = &mut self.clamp else { return false };
+        if clamp.is_spent() {
+            **clamp = Clamp::undelayed();
+        }
+        if !heard_by_room {
+            // Whatever is said before the room may hear it must not come out of the line after.
+            self.said = SILENCE;
+        }
+        clamp.set_looking_ahead(self.keys.wants_sound());
+        clamp.pass(&mut self.said, self.keys.suspicion(now));
+        heard_by_room && level::peak(&self.said) > level::IDLE
     }
 
     fn watch_silence(&mut self, now: Time, limit: Duration, events: &mut VecDeque<Event>) {

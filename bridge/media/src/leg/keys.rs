@@ -1,6 +1,6 @@
 //! The keys of one leg: telephone events, tones in its sound and SIP INFO, made one.
 //!
-//! It also says when the leg's sound holds a key, so that no room hears it.
+//! It also says where the leg's sound holds a key, so that no room hears it: audio/clamp.rs.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use partyline_dtmf::{Detector, Event as Tone};
 use partyline_model::{Digit, Time};
 
 use crate::InBand;
+use crate::audio::clamp::Suspicion;
 use crate::audio::{SAMPLES_PER_FRAME, SILENCE};
 use crate::digits::{Arbiter, Source};
 use crate::rtp::packet::Packet;
@@ -40,8 +41,18 @@ struct Listener {
     detector: Detector,
     /// Ends with the first telephone event.
     until_event: bool,
+    /// Samples the detector was told of.
+    heard: u64,
     held: bool,
     silent_frames: u8,
+}
+
+impl Listener {
+    /// How many samples ago the tone began that may be a key, or is one.
+    fn suspected_for(&self) -> Option<usize> {
+        let since = self.detector.suspected_since()?;
+        usize::try_from(self.heard.saturating_sub(since)).ok()
+    }
 }
 
 impl Keys {
@@ -65,6 +76,7 @@ impl Keys {
                 *tones = Tones::Armed(Box::new(Listener {
                     detector: Detector::new(),
                     until_event: in_band == InBand::WhenSilent,
+                    heard: 0,
                     held: false,
                     silent_frames: 0,
                 }));
@@ -82,13 +94,13 @@ impl Keys {
         matches!(self.tones, Tones::Armed(_))
     }
 
-    /// Whether the sound of this tick holds a key, or may.
-    pub(super) fn in_sound(&self, now: Time) -> bool {
+    /// What this tick's sound may hold of a key.
+    pub(super) fn suspicion(&self, now: Time) -> Suspicion {
         let tone = match &self.tones {
-            Tones::Off => false,
-            Tones::Armed(listener) => listener.held || listener.detector.suspects(),
+            Tones::Off => None,
+            Tones::Armed(listener) => listener.suspected_for(),
         };
-        tone || self.events.is_held() || now < self.event_tail
+        Suspicion { tone, event: self.events.is_held() || now < self.event_tail }
     }
 
     /// Takes a telephone event; `false` when it is no key.
@@ -139,6 +151,7 @@ impl Keys {
         } else {
             listener.silent_frames = 0;
         }
+        listener.heard += samples.len() as u64;
         let Listener { detector, held, .. } = &mut **listener;
         detector.push(samples, &mut |heard| tone(arbiter, held, now, heard, report));
     }
@@ -156,6 +169,7 @@ impl Keys {
     /// Passes over `count` samples that were lost.
     pub(super) fn handle_lost(&mut self, now: Time, count: usize, report: &mut impl FnMut(Digit)) {
         let Self { arbiter, tones: Tones::Armed(listener), .. } = self else { return };
+        listener.heard += count as u64;
         let Listener { detector, held, .. } = &mut **listener;
         detector.push_lost(count, &mut |heard| tone(arbiter, held, now, heard, report));
     }
