@@ -6,8 +6,8 @@ use partyline_cdr_record::Quality;
 use partyline_conference::{Input, Output as ConferenceOutput, Talk};
 use partyline_dialplan::Prompt;
 use partyline_media::{
-    AudioQueue, Codec, Command, Direction, Event, InBand, LegConfig, LegStats, Rtcp,
-    Talk as MediaTalk,
+    AudioQueue, ClockRate, Codec, Command, Direction, Event, InBand, LegConfig, LegStats, Rtcp,
+    Talk as MediaTalk, TelephoneEvent,
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
 use partyline_sip::message::Status;
@@ -152,7 +152,7 @@ impl Node {
             codec,
             send_payload_type: negotiated.payload_type,
             receive_payload_type: negotiated.receive_payload_type,
-            telephone_event: negotiated.telephone_event.map(|event| event.receive),
+            telephone_event: negotiated.telephone_event.and_then(telephone_event),
             remote: negotiated.remote_rtp,
             rtcp,
             direction: direction(negotiated.direction),
@@ -185,6 +185,13 @@ const PROBE_AFTER: Duration = Duration::from_secs(50);
 
 const fn leg(call: CallId) -> LegKey {
     LegKey(call.0)
+}
+
+/// `None` for a clock that the media plane does not have: keys are then heard in the sound.
+fn telephone_event(agreed: sdp::TelephoneEvent) -> Option<TelephoneEvent> {
+    let clock = ClockRate::from_hz(agreed.clock_rate)?;
+    let sdp::TelephoneEvent { send, receive, also, clock_rate: _ } = agreed;
+    Some(TelephoneEvent { send, receive, also, clock })
 }
 
 /// A far end that holds us (`sendonly`: we may only receive) plays its hold music: that must not

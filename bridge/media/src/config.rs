@@ -45,6 +45,71 @@ impl Direction {
     }
 }
 
+/// The rate of an RTP clock, which counts timestamps and the durations of telephone events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockRate {
+    /// 8000 Hz: G.711, and G.722 by decree (RFC 3551 §4.5.2).
+    Hz8000,
+    /// 16000 Hz.
+    Hz16000,
+    /// 48000 Hz: Opus.
+    Hz48000,
+}
+
+impl ClockRate {
+    /// The clock with this rate.
+    pub const fn from_hz(hz: u32) -> Option<Self> {
+        match hz {
+            8_000 => Some(Self::Hz8000),
+            16_000 => Some(Self::Hz16000),
+            48_000 => Some(Self::Hz48000),
+            _ => None,
+        }
+    }
+
+    /// Units in the 20 ms of a frame.
+    pub(crate) const fn samples_per_frame(self) -> u16 {
+        match self {
+            Self::Hz8000 => 160,
+            Self::Hz16000 => 320,
+            Self::Hz48000 => 960,
+        }
+    }
+
+    /// Units in so many milliseconds.
+    pub(crate) fn units(self, millis: u32) -> u32 {
+        u32::from(self.samples_per_frame()) * millis / 20
+    }
+}
+
+/// Telephone events as negotiated (RFC 4733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// The payload type we send.
+    pub send: u8,
+    /// The payload type we asked for.
+    pub receive: u8,
+    /// Further types by which the far end calls telephone events, at whatever clock: some send by
+    /// their own description and not by ours.
+    pub also: [Option<u8>; 3],
+    /// The clock of the agreed type.
+    pub clock: ClockRate,
+}
+
+impl TelephoneEvent {
+    /// One payload type for both ways.
+    pub const fn new(payload_type: u8, clock: ClockRate) -> Self {
+        Self { send: payload_type, receive: payload_type, also: [None; 3], clock }
+    }
+
+    /// Whether a received packet of this type is an event.
+    pub(crate) fn is(&self, payload_type: u8) -> bool {
+        payload_type == self.receive
+            || payload_type == self.send
+            || self.also.contains(&Some(payload_type))
+    }
+}
+
 /// When a leg's sound is searched for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InBand {
@@ -52,8 +117,8 @@ pub enum InBand {
     Off,
     /// Always.
     On,
-    /// Until the leg sends its first telephone event, which shows that its keys come that way.
-    /// With no telephone event negotiated that is always.
+    /// Until telephone events have shown that the leg's keys come that way; again when something
+    /// shows otherwise. With no telephone event negotiated that is always.
     WhenSilent,
 }
 
@@ -78,8 +143,8 @@ pub struct LegConfig {
     pub send_payload_type: u8,
     /// The payload type we receive the codec with.
     pub receive_payload_type: u8,
-    /// The payload type of telephone events from the leg (RFC 4733), if negotiated.
-    pub telephone_event: Option<u8>,
+    /// Telephone events, if negotiated.
+    pub telephone_event: Option<TelephoneEvent>,
     /// Where the leg's SDP says it receives RTP.
     pub remote: SocketAddr,
     /// Where RTCP goes.

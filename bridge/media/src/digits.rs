@@ -6,6 +6,11 @@
 //! recent enough for this source. What matches none is a new press. A second press of the same
 //! key therefore counts, however soon: the source that reports it first has claimed the first.
 //! Only a tone may come twice in one press: it may have holes, the event that holds the key not.
+//!
+//! It learns how the far end sends its keys. When telephone events have reported every one of the
+//! last presses, they would have reported the next one too: a tone in the sound alone is then
+//! likelier speech, music or somebody else's key in the background. It is withheld until a second
+//! one without an event shows that the far end has changed its ways; then both count.
 
 use std::time::Duration;
 
@@ -42,6 +47,11 @@ impl Source {
 
 /// Presses that are remembered: more than anybody keys within a source's lag.
 const REMEMBERED: usize = 16;
+/// Presses in a row, each reported by a telephone event, that prove that they all are.
+const PROVEN: usize = 3;
+/// For how long a tone without an event is withheld: the pause after which a caller has given up
+/// a passcode (call flow, inter-digit time).
+const WITHHELD: Duration = Duration::from_secs(4);
 
 #[derive(Clone, Copy)]
 struct Press {
@@ -54,17 +64,31 @@ struct Press {
     last: Time,
 }
 
+impl Press {
+    const fn is_of(&self, source: Source) -> bool {
+        self.claimed & source.bit() != 0
+    }
+
+    fn is_recent(&self, now: Time, source: Source) -> bool {
+        self.held != 0 || now - self.last <= source.lag()
+    }
+}
+
 /// Merges the reports of one leg's keys.
 pub(crate) struct Arbiter {
     presses: [Option<Press>; REMEMBERED],
     /// Where the next press goes: the oldest one.
     next: usize,
     digits: u64,
+    /// Presses since the far end may have become another.
+    learnt: usize,
+    /// A tone that no event reported, although events have reported all presses before it.
+    withheld: Option<(Digit, Time)>,
 }
 
 impl Arbiter {
     pub(crate) const fn new() -> Self {
-        Self { presses: [None; REMEMBERED], next: 0, digits: 0 }
+        Self { presses: [None; REMEMBERED], next: 0, digits: 0, learnt: 0, withheld: None }
     }
 
     /// Presses so far.
@@ -72,8 +96,26 @@ impl Arbiter {
         self.digits
     }
 
-    /// `source` reports a key down; `true` when that is a press nobody has reported.
-    pub(crate) fn down(&mut self, now: Time, source: Source, digit: Digit) -> bool {
+    /// Whether telephone events have reported every one of the last presses.
+    pub(crate) fn events_are_proven(&self) -> bool {
+        self.learnt >= PROVEN
+            && self.newest_first().take(PROVEN).all(|p| p.is_of(Source::TelephoneEvent))
+    }
+
+    /// The far end may be another from here on: what was learnt of its ways is forgotten.
+    pub(crate) fn forget_ways(&mut self) {
+        self.learnt = 0;
+        self.withheld = None;
+    }
+
+    /// `source` reports a key down; `report` is given the presses that nobody has reported yet.
+    pub(crate) fn down(
+        &mut self,
+        now: Time,
+        source: Source,
+        digit: Digit,
+        report: &mut impl FnMut(Digit),
+    ) {
         let held = if source == Source::Info { 0 } else { source.bit() };
         let (earlier, later) = self.presses.split_at_mut(self.next);
         // From the oldest to the newest.
@@ -81,7 +123,7 @@ impl Arbiter {
             let event_holds = press.held & Source::TelephoneEvent.bit() != 0;
             press.digit == digit
                 && (source == Source::InBand && event_holds
-                    || press.claimed & source.bit() == 0 && now - press.last <= source.lag())
+                    || !press.is_of(source) && press.is_recent(now, source))
         });
         if let Some(press) = known {
             press.claimed |= source.bit();
@@ -89,12 +131,36 @@ impl Arbiter {
             if press.held != 0 {
                 press.last = now;
             }
-            return false;
+            return;
         }
-        self.presses[self.next] = Some(Press { digit, claimed: source.bit(), held, last: now });
-        self.next = (self.next + 1) % REMEMBERED;
-        self.digits += 1;
-        true
+        let doubtful = source == Source::InBand && self.events_are_proven();
+        let withheld = self.withheld.take().filter(|&(_, at)| now - at <= WITHHELD);
+        let mut claimed = source.bit();
+        match withheld {
+            None if doubtful => {
+                self.withheld = Some((digit, now));
+                return;
+            }
+            Some((earlier, at)) if source == Source::InBand => {
+                self.press(Press { digit: earlier, claimed, held: 0, last: at });
+                report(earlier);
+            }
+            // The source that is believed has it, too.
+            Some((earlier, _)) if earlier == digit => claimed |= Source::InBand.bit(),
+            Some(_) | None => {}
+        }
+        self.press(Press { digit, claimed, held, last: now });
+        report(digit);
+    }
+
+    /// `source` reports that a key that it reported up is down after all, without a pause.
+    pub(crate) fn again(&mut self, now: Time, source: Source, digit: Digit) {
+        let (earlier, later) = self.presses.split_at_mut(self.next);
+        let mut newest_first = earlier.iter_mut().rev().chain(later.iter_mut().rev()).flatten();
+        if let Some(press) = newest_first.find(|p| p.digit == digit && p.is_of(source)) {
+            press.held |= source.bit();
+            press.last = now;
+        }
     }
 
     /// `source` reports that the key it held is up.
@@ -106,144 +172,19 @@ impl Arbiter {
             }
         }
     }
+
+    fn newest_first(&self) -> impl Iterator<Item = &Press> {
+        let (earlier, later) = self.presses.split_at(self.next);
+        earlier.iter().rev().chain(later.iter().rev()).flatten()
+    }
+
+    fn press(&mut self, press: Press) {
+        self.presses[self.next] = Some(press);
+        self.next = (self.next + 1) % REMEMBERED;
+        self.digits += 1;
+        self.learnt = self.learnt.saturating_add(1);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use Source::{InBand, Info, TelephoneEvent};
-
-    /// Reports as (milliseconds, source, key, down or up); the digits that come of them.
-    fn digits(reports: &[(u64, Source, char, bool)]) -> String {
-        let mut arbiter = Arbiter::new();
-        let mut text = String::new();
-        for &(at, source, key, down) in reports {
-            let digit = Digit::from_char(key).unwrap_or(Digit::STAR);
-            let now = Time::from_millis(at);
-            if !down {
-                arbiter.up(now, source, digit);
-            } else if arbiter.down(now, source, digit) {
-                text.push(key);
-            }
-        }
-        text
-    }
-
-    #[test]
-    fn one_press_heard_three_ways_is_one_digit() {
-        let event = [(0, TelephoneEvent, '5', true), (120, TelephoneEvent, '5', false)];
-        let tone = [(70, InBand, '5', true), (180, InBand, '5', false)];
-        let info = [(300, Info, '5', true)];
-        assert_eq!(digits(&[event[0], tone[0], event[1], tone[1], info[0]]), "5");
-        // The tone comes 200 ms after the event is over.
-        let late = [(320, InBand, '5', true), (420, InBand, '5', false)];
-        assert_eq!(digits(&[event[0], event[1], info[0], late[0], late[1]]), "5");
-        // INFO comes first, or retransmitted.
-        assert_eq!(digits(&[(0, Info, '5', true), (60, InBand, '5', true)]), "5");
-        assert_eq!(digits(&[event[0], event[1], (800, Info, '5', true)]), "5");
-    }
-
-    #[test]
-    fn the_same_key_pressed_twice_is_two_digits() {
-        for source in [TelephoneEvent, InBand, Info] {
-            let twice = [
-                (0, source, '1', true),
-                (80, source, '1', false),
-                (100, source, '1', true),
-                (180, source, '1', false),
-            ];
-            assert_eq!(digits(&twice), "11");
-        }
-    }
-
-    #[test]
-    fn two_quick_presses_heard_three_ways_are_two_digits() {
-        assert_eq!(
-            digits(&[
-                (0, TelephoneEvent, '1', true),
-                (60, InBand, '1', true),
-                (80, TelephoneEvent, '1', false),
-                (140, InBand, '1', false),
-                (150, Info, '1', true),
-                (180, TelephoneEvent, '1', true),
-                (240, InBand, '1', true),
-                (260, TelephoneEvent, '1', false),
-                (320, InBand, '1', false),
-                (330, Info, '1', true),
-            ]),
-            "11"
-        );
-    }
-
-    #[test]
-    fn a_source_that_misses_a_press_does_not_double_or_lose_the_next() {
-        assert_eq!(
-            digits(&[
-                (0, TelephoneEvent, '1', true),
-                (80, TelephoneEvent, '1', false),
-                (200, TelephoneEvent, '1', true),
-                (260, InBand, '1', true),
-                (280, TelephoneEvent, '1', false),
-                (340, InBand, '1', false),
-            ]),
-            "11"
-        );
-    }
-
-    #[test]
-    fn a_second_press_that_only_the_tone_shows_is_a_digit() {
-        assert_eq!(
-            digits(&[
-                (0, TelephoneEvent, '1', true),
-                (60, InBand, '1', true),
-                (80, TelephoneEvent, '1', false),
-                (140, InBand, '1', false),
-                (200, InBand, '1', true),
-                (280, InBand, '1', false),
-            ]),
-            "11"
-        );
-    }
-
-    #[test]
-    fn a_third_press_counts_while_the_tone_of_the_first_is_still_reported() {
-        let press = |at| [(at, TelephoneEvent, '1', true), (at + 80, TelephoneEvent, '1', false)];
-        let tone = [(260, InBand, '1', true), (380, InBand, '1', false)];
-        let [first, second, third] = [press(0), press(170), press(300)];
-        let reports =
-            [first[0], first[1], second[0], second[1], tone[0], third[0], third[1], tone[1]];
-        assert_eq!(digits(&reports), "111");
-    }
-
-    #[test]
-    fn a_tone_with_holes_under_a_held_event_is_one_digit() {
-        assert_eq!(
-            digits(&[
-                (0, TelephoneEvent, '8', true),
-                (60, InBand, '8', true),
-                (400, InBand, '8', false),
-                (700, InBand, '8', true),
-                (900, TelephoneEvent, '8', false),
-                (960, InBand, '8', false),
-                (1_100, Info, '8', true),
-            ]),
-            "8"
-        );
-    }
-
-    #[test]
-    fn different_keys_and_late_presses_are_digits_of_their_own() {
-        assert_eq!(
-            digits(&[
-                (0, TelephoneEvent, '1', true),
-                (50, TelephoneEvent, '1', false),
-                (60, InBand, '2', true),
-                (100, InBand, '2', false),
-                (400, InBand, '1', true),
-                (450, InBand, '1', false),
-                (2_000, Info, '1', true),
-            ]),
-            "1211"
-        );
-    }
-}
+mod tests;

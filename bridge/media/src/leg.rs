@@ -91,7 +91,7 @@ pub(crate) struct Leg {
 
 impl Leg {
     pub(crate) fn new(now: Time, key: LegKey, config: Box<LegConfig>, worker: &Config) -> Self {
-        let keys = Keys::new(config.in_band);
+        let keys = Keys::new(&config);
         Self {
             key,
             receiver: Receiver::new(config.remote),
@@ -118,12 +118,7 @@ impl Leg {
         // Our stream's identity outlives the re-INVITE: a new SSRC would be a new stream.
         let config = LegConfig { ssrc: self.config.ssrc, ..config };
         self.receiver.update(now, &self.config, &config);
-        if config.in_band != self.config.in_band {
-            self.keys.set_in_band(config.in_band);
-            if self.keys.wants_sound() && self.clamp.is_none() {
-                self.clamp = Some(Box::new(Clamp::undelayed()));
-            }
-        }
+        self.keys.update(&self.config, &config);
         self.sender.update(&config);
         *self.config = config;
     }
@@ -188,6 +183,7 @@ impl Leg {
 
     /// Plays the leg's sound of this tick into [`Self::said`].
     pub(crate) fn listen(&mut self, now: Time, worker: &Config, events: &mut VecDeque<Event>) {
+        self.arm_clamp();
         let Self { key, config, receiver, keys, stats, said, .. } = self;
         let heard_by_room = self.room.is_some() && self.talk == Talk::Open;
         let wanted = heard_by_room || keys.wants_sound();
@@ -202,6 +198,14 @@ impl Leg {
             Some(_) | None => audible && heard_by_room && !self.keys.suspicion(now).event,
         };
         self.watch_silence(now, worker.silence, events);
+    }
+
+    /// Looks ahead when the search for keys has begun anew: as seldom as the far end changes, so
+    /// that it may allocate.
+    fn arm_clamp(&mut self) {
+        if self.clamp.is_none() && self.keys.wants_sound() {
+            self.clamp = Some(Box::new(Clamp::undelayed()));
+        }
     }
 
     /// Cuts the tones out of what was said, and says whether there is anything to be heard in it.

@@ -26,6 +26,6 @@ pub use audio::g711::Codec;
 pub use audio::prompt::{AudioLibrary, AudioQueue, AudioQueueFull, Clip, UnsupportedRate};
 pub use audio::{Frame, SAMPLE_RATE, SAMPLES_PER_FRAME};
 pub use command::{Command, Talk};
-pub use config::{Config, Direction, InBand, LegConfig, Rtcp};
+pub use config::{ClockRate, Config, Direction, InBand, LegConfig, Rtcp, TelephoneEvent};
 pub use event::{Dropped, Event, LegStats};
 pub use worker::{Channel, Sink, Worker};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_media::{
-    AudioLibrary, AudioQueue, Channel, Clip, Codec, Command, Config, Direction, Event, Frame,
-    InBand, LegConfig, Rtcp, Sink, Worker,
+    AudioLibrary, AudioQueue, Channel, ClockRate, Clip, Codec, Command, Config, Direction, Event,
+    Frame, InBand, LegConfig, Rtcp, Sink, TelephoneEvent, Worker,
 };
 use partyline_model::{AudioId, Digit, LegKey, PlaybackId, RecordingId, RoomId, Time};
 
@@ -320,7 +320,7 @@ fn config(leg: LegKey) -> LegConfig {
         codec: Codec::Pcmu,
         send_payload_type: 0,
         receive_payload_type: 0,
-        telephone_event: Some(EVENT_TYPE),
+        telephone_event: Some(TelephoneEvent::new(EVENT_TYPE, ClockRate::Hz8000)),
         remote,
         rtcp: Rtcp::To(SocketAddr::new(remote.ip(), 4_001)),
         direction: Direction::SendRecv,

@@ -7,12 +7,12 @@ use std::time::Duration;
 use partyline_dtmf::{Detector, Event as Tone};
 use partyline_model::{Digit, Time};
 
-use crate::InBand;
 use crate::audio::clamp::Suspicion;
 use crate::audio::{SAMPLES_PER_FRAME, SILENCE};
 use crate::digits::{Arbiter, Source};
 use crate::rtp::packet::Packet;
 use crate::rtp::telephone_event::{Decoder, Key};
+use crate::{ClockRate, InBand, LegConfig};
 
 /// How long after an event's last packet the leg's sound may still hold the tone: what waits in
 /// the jitter buffer.
@@ -26,7 +26,10 @@ pub(super) struct Keys {
     arbiter: Arbiter,
     events: Decoder,
     event_tail: Time,
+    in_band: InBand,
     tones: Tones,
+    /// Who searched for tones before events were proven: ready without allocating.
+    spare: Option<Box<Listener>>,
 }
 
 /// The search for tones.
@@ -39,8 +42,6 @@ enum Tones {
 
 struct Listener {
     detector: Detector,
-    /// Ends with the first telephone event.
-    until_event: bool,
     /// Samples the detector was told of.
     heard: u64,
     held: bool,
@@ -48,6 +49,10 @@ struct Listener {
 }
 
 impl Listener {
+    fn new() -> Self {
+        Self { detector: Detector::new(), heard: 0, held: false, silent_frames: 0 }
+    }
+
     /// How many samples ago the tone began that may be a key, or is one.
     fn suspected_for(&self) -> Option<usize> {
         let since = self.detector.suspected_since()?;
@@ -56,31 +61,53 @@ impl Listener {
 }
 
 impl Keys {
-    pub(super) fn new(in_band: InBand) -> Self {
+    pub(super) fn new(config: &LegConfig) -> Self {
         let mut keys = Self {
             arbiter: Arbiter::new(),
-            events: Decoder::new(),
+            events: Decoder::new(clock(config)),
             event_tail: Time::ZERO,
+            in_band: config.in_band,
             tones: Tones::Off,
+            spare: None,
         };
-        keys.set_in_band(in_band);
+        keys.rearm();
         keys
     }
 
-    /// Begins or ends the search for tones.
-    pub(super) fn set_in_band(&mut self, in_band: InBand) {
-        match (&mut self.tones, in_band) {
-            (tones, InBand::Off) => *tones = Tones::Off,
-            (Tones::Armed(listener), _) => listener.until_event = in_band == InBand::WhenSilent,
-            (tones @ Tones::Off, _) => {
-                *tones = Tones::Armed(Box::new(Listener {
-                    detector: Detector::new(),
-                    until_event: in_band == InBand::WhenSilent,
-                    heard: 0,
-                    held: false,
-                    silent_frames: 0,
-                }));
-            }
+    /// Takes over a new offer or answer: the far end may be another.
+    pub(super) fn update(&mut self, old: &LegConfig, new: &LegConfig) {
+        self.events.set_clock(clock(new));
+        self.in_band = new.in_band;
+        if new.in_band == InBand::Off {
+            self.stop();
+        } else if old.in_band != new.in_band
+            || old.telephone_event != new.telephone_event
+            || old.remote != new.remote
+        {
+            self.far_end_changed();
+        }
+    }
+
+    /// The far end may send its keys otherwise from here on.
+    pub(super) fn far_end_changed(&mut self) {
+        self.arbiter.forget_ways();
+        self.rearm();
+    }
+
+    /// Searches for tones, unless that is not wanted or done already.
+    fn rearm(&mut self) {
+        if self.in_band == InBand::Off || self.wants_sound() {
+            return;
+        }
+        let mut listener = self.spare.take().unwrap_or_else(|| Box::new(Listener::new()));
+        *listener = Listener::new();
+        self.tones = Tones::Armed(listener);
+    }
+
+    /// Searches for tones no longer.
+    fn stop(&mut self) {
+        if let Tones::Armed(listener) = std::mem::replace(&mut self.tones, Tones::Off) {
+            self.spare = Some(listener);
         }
     }
 
@@ -114,8 +141,8 @@ impl Keys {
         let known = events.handle(now, packet, &mut |key| event(arbiter, now, key, report));
         if known {
             self.event_tail = now + EVENT_TAIL;
-            if matches!(&self.tones, Tones::Armed(listener) if listener.until_event) {
-                self.tones = Tones::Off;
+            if self.in_band == InBand::WhenSilent && self.arbiter.events_are_proven() {
+                self.stop();
             }
         }
         known
@@ -123,8 +150,10 @@ impl Keys {
 
     /// Takes a key from SIP INFO.
     pub(super) fn handle_info(&mut self, now: Time, digit: Digit, report: &mut impl FnMut(Digit)) {
-        if self.arbiter.down(now, Source::Info, digit) {
-            report(digit);
+        self.arbiter.down(now, Source::Info, digit, report);
+        // No event before it: events are no longer what this far end sends.
+        if !self.arbiter.events_are_proven() {
+            self.rearm();
         }
     }
 
@@ -175,14 +204,16 @@ impl Keys {
     }
 }
 
+fn clock(config: &LegConfig) -> ClockRate {
+    config.telephone_event.map_or(ClockRate::Hz8000, |event| event.clock)
+}
+
 fn event(arbiter: &mut Arbiter, now: Time, key: Key, report: &mut impl FnMut(Digit)) {
+    const SOURCE: Source = Source::TelephoneEvent;
     match key {
-        Key::Down(digit) => {
-            if arbiter.down(now, Source::TelephoneEvent, digit) {
-                report(digit);
-            }
-        }
-        Key::Up(digit) => arbiter.up(now, Source::TelephoneEvent, digit),
+        Key::Down(digit) => arbiter.down(now, SOURCE, digit, report),
+        Key::Again(digit) => arbiter.again(now, SOURCE, digit),
+        Key::Up(digit) => arbiter.up(now, SOURCE, digit),
     }
 }
 
@@ -196,10 +227,8 @@ fn tone(
     match heard {
         Tone::Down { code, .. } => {
             *held = true;
-            if let Ok(digit) = Digit::from_event(code)
-                && arbiter.down(now, Source::InBand, digit)
-            {
-                report(digit);
+            if let Ok(digit) = Digit::from_event(code) {
+                arbiter.down(now, Source::InBand, digit, report);
             }
         }
         Tone::Up { code, .. } => {

@@ -42,6 +42,8 @@ pub(super) struct Receiver {
     heard: bool,
     reception: Option<Reception>,
     newcomer: Option<(u32, u8)>,
+    /// The last source of telephone events, where it is not the sound's.
+    event_source: Option<u32>,
     jitter: JitterBuffer,
     concealment: Concealment,
     decoded: bool,
@@ -60,6 +62,7 @@ impl Receiver {
             heard: false,
             reception: None,
             newcomer: None,
+            event_source: None,
             jitter: JitterBuffer::new(),
             concealment: Concealment::new(),
             decoded: false,
@@ -108,8 +111,9 @@ impl Receiver {
             stats.dropped.malformed += 1;
             return Received::Dropped;
         };
-        let is_event = Some(packet.payload_type) == config.telephone_event;
         let is_sound = packet.payload_type == config.receive_payload_type;
+        let is_event =
+            !is_sound && config.telephone_event.is_some_and(|e| e.is(packet.payload_type));
         if !is_event && !is_sound && packet.payload_type != COMFORT_NOISE {
             stats.dropped.payload_type += 1;
             return Received::Dropped;
@@ -132,9 +136,17 @@ impl Receiver {
             stats.dropped.direction += 1;
             return received;
         }
+        let known = self.reception.as_ref().map(Reception::ssrc);
+        if is_event && known.is_some_and(|ssrc| ssrc != packet.ssrc) {
+            self.handle_stray_event(now, &packet, (keys, stats), report);
+            return received;
+        }
         if !self.is_of_stream(&packet, stats) {
             stats.dropped.ssrc += 1;
             return received;
+        }
+        if known.is_some_and(|ssrc| ssrc != packet.ssrc) {
+            keys.far_end_changed();
         }
         let octets = if is_sound { packet.payload } else { &[] };
         self.insert(now, &packet, octets, stats);
@@ -142,6 +154,24 @@ impl Receiver {
             stats.dropped.event += 1;
         }
         received
+    }
+
+    /// A telephone event of another source than the sound's: some gateways send the two as streams
+    /// of their own, and the sound must not begin anew for each key. Its source is believed from
+    /// the second packet on, as every press has more than one.
+    fn handle_stray_event(
+        &mut self,
+        now: Time,
+        packet: &Packet<'_>,
+        (keys, stats): (&mut Keys, &mut LegStats),
+        report: &mut impl FnMut(Digit),
+    ) {
+        let known = self.event_source.replace(packet.ssrc) == Some(packet.ssrc);
+        if !known {
+            stats.dropped.ssrc += 1;
+        } else if !keys.handle_event(now, packet, report) {
+            stats.dropped.event += 1;
+        }
     }
 
     /// Whether the packet is of the source being received; another one is after three packets.

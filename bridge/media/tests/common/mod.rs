@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_media::{
-    AudioLibrary, AudioQueue, Channel, Clip, Codec, Command, Config, Direction, Event, Frame,
-    InBand, LegConfig, LegStats, Rtcp, Sink, Worker,
+    AudioLibrary, AudioQueue, Channel, Clip, ClockRate, Codec, Command, Config, Direction, Event,
+    Frame, InBand, LegConfig, LegStats, Rtcp, Sink, TelephoneEvent, Worker,
 };
 use partyline_model::{AudioId, LegKey, PlaybackId, RecordingId, RoomId, Time};
 
@@ -94,7 +94,7 @@ pub(crate) fn config(leg: LegKey) -> LegConfig {
         codec: Codec::Pcmu,
         send_payload_type: 0,
         receive_payload_type: 0,
-        telephone_event: Some(EVENT_TYPE),
+        telephone_event: Some(TelephoneEvent::new(EVENT_TYPE, ClockRate::Hz8000)),
         remote,
         rtcp: Rtcp::To(SocketAddr::new(remote.ip(), remote.port() + 1)),
         direction: Direction::SendRecv,
@@ -189,6 +189,11 @@ impl Bench {
 
     /// A press by telephone events, one packet each 20 ms, its end three times.
     pub(crate) fn press(&mut self, leg: LegKey, key: char, packets: u16) {
+        self.press_as(leg, key, packets, EVENT_TYPE);
+    }
+
+    /// As above with a payload type of its own.
+    pub(crate) fn press_as(&mut self, leg: LegKey, key: char, packets: u16, number: u8) {
         let code = u8::try_from("0123456789*#".find(key).unwrap()).unwrap();
         let stream = *self.streams.get(&leg).unwrap();
         for n in 1..=packets + 2 {
@@ -196,7 +201,7 @@ impl Bench {
             let [high, low] = (n.min(packets) * 160).to_be_bytes();
             let sequence = stream.sequence.wrapping_add(n - 1);
             let payload = [code, if ended { 0x8a } else { 0x0a }, high, low];
-            let packet = rtp(EVENT_TYPE, n == 1, Stream { sequence, ..stream }, &payload);
+            let packet = rtp(number, n == 1, Stream { sequence, ..stream }, &payload);
             self.receive(leg, address(leg), &packet);
             if n < packets {
                 self.pass(1);

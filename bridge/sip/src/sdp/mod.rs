@@ -42,6 +42,14 @@ impl Codec {
         }
     }
 
+    /// The clock rate of `a=rtpmap`, which telephone events beside the codec share
+    /// (RFC 4733 §2.1).
+    pub const fn clock_rate(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma => 8000,
+        }
+    }
+
     /// The encoding name of `a=rtpmap`.
     pub const fn encoding_name(self) -> &'static str {
         match self {
@@ -148,13 +156,18 @@ impl Local {
     }
 }
 
-/// The payload types of telephone-event/8000 (RFC 4733).
+/// The payload types of telephone-event (RFC 4733).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TelephoneEvent {
     /// The type to send with.
     pub send: u8,
     /// The type to expect.
     pub receive: u8,
+    /// Further types that the other side's description gives to telephone-event, at whatever
+    /// clock. None was agreed on, and yet some equipment sends by the first one of its own list.
+    pub also: [Option<u8>; 3],
+    /// The clock rate of the agreed type, in Hz.
+    pub clock_rate: u32,
 }
 
 /// What both sides agreed on.

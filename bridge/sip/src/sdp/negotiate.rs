@@ -10,8 +10,8 @@ use super::{Codec, CodecOrder, Local, Negotiated, SdpError, TelephoneEvent};
 /// Answers `offer` (RFC 3264 §6); the answer is [`Negotiated::sdp`].
 ///
 /// Takes the first audio stream that suits and refuses the others with port 0, in their order.
-/// One codec is answered, with the offer's payload types, and telephone-event when offered at
-/// 8000 Hz. A hold is answered with the direction reversed.
+/// One codec is answered, with the offer's payload types, and telephone-event when offered at its
+/// clock rate or at 8000 Hz. A hold is answered with the direction reversed.
 ///
 /// # Errors
 /// Any [`SdpError`]; its [`status`](SdpError::status) refuses the offer.
@@ -19,8 +19,7 @@ pub fn answer(offer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     let streams = parse(offer)?;
     let (index, chosen) = first_usable(&streams, local)?;
     let stream = &streams[index];
-    let telephone_event =
-        stream.telephone_event().map(|pt| TelephoneEvent { send: pt, receive: pt });
+    let telephone_event = stream.telephone_event(chosen.codec.clock_rate());
     let mut agreed = chosen.agree(stream, chosen.payload_type, telephone_event);
     let accepted = Accepted { index, negotiated: &agreed };
     agreed.sdp = write::answer(&streams, &accepted, local);
@@ -40,8 +39,8 @@ pub fn accept(answer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     let stream = &Stream { rtcp_mux: false, ..first };
     let chosen = choose(stream, local, CodecOrder::Offerer)?;
     let telephone_event = stream
-        .telephone_event()
-        .map(|send| TelephoneEvent { send, receive: write::TELEPHONE_EVENT_PAYLOAD_TYPE });
+        .telephone_event(chosen.codec.clock_rate())
+        .map(|theirs| TelephoneEvent { receive: write::TELEPHONE_EVENT_PAYLOAD_TYPE, ..theirs });
     Ok(chosen.agree(stream, chosen.codec.static_payload_type(), telephone_event))
 }
 

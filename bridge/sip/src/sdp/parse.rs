@@ -72,13 +72,15 @@ fn encoding_of(media: &Media, payload_type: u8) -> Option<Encoding> {
     let mut parts = mapped.split('/').map(str::trim);
     let (name, rate) = (parts.next()?, parts.next()?);
     let channels = parts.next().unwrap_or("1");
-    if rate != "8000" || channels != "1" {
+    let rate: u32 = rate.parse().ok()?;
+    if channels != "1" {
         return None;
     }
     if name.eq_ignore_ascii_case("telephone-event") {
-        return Some(Encoding::TelephoneEvent);
+        return Some(Encoding::TelephoneEvent(rate));
     }
-    let codec = Codec::ALL.into_iter().find(|c| name.eq_ignore_ascii_case(c.encoding_name()))?;
+    let mut codecs = Codec::ALL.into_iter().filter(|c| c.clock_rate() == rate);
+    let codec = codecs.find(|c| name.eq_ignore_ascii_case(c.encoding_name()))?;
     Some(Encoding::Audio(codec))
 }
 

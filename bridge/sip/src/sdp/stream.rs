@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Codec, Direction, SdpError};
+use super::{Codec, Direction, SdpError, TelephoneEvent};
+
+/// The clock rate that telephone events had before there were others.
+const G711_CLOCK_RATE: u32 = 8000;
 
 /// The `m=` line as it came, for an answer that must repeat it (RFC 3264 §6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +54,8 @@ pub(super) struct Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Audio(Codec),
-    TelephoneEvent,
+    /// At a clock rate in Hz.
+    TelephoneEvent(u32),
 }
 
 /// `a=rtcp` (RFC 3605): a port, and an address when it is not that of RTP.
@@ -88,16 +92,32 @@ impl Stream {
     pub(super) fn first_of(&self, ours: &[Codec]) -> Option<Codec> {
         self.formats.iter().find_map(|f| match f.encoding {
             Encoding::Audio(codec) if ours.contains(&codec) => Some(codec),
-            Encoding::Audio(_) | Encoding::TelephoneEvent => None,
+            Encoding::Audio(_) | Encoding::TelephoneEvent(_) => None,
         })
     }
 
-    /// The payload type of telephone-event at the clock rate of G.711.
+    /// Telephone events for a codec with this clock rate: of several types the one with the same
+    /// clock (RFC 4733 §2.1, and not merely the first one), else that at 8000 Hz, which is all that
+    /// many phones offer beside their wide-band codecs. `receive` is the type we answer with; when
+    /// the offer is ours, that is known to the caller.
     ///
     /// `a=fmtp` is not consulted: its list says which events the writer wants to *receive*,
     /// and is no bound on those that it sends us (RFC 4733 §2.5.1.1).
-    pub(super) fn telephone_event(&self) -> Option<u8> {
-        self.formats.iter().find(|f| f.encoding == Encoding::TelephoneEvent).map(|f| f.payload_type)
+    pub(super) fn telephone_event(&self, clock_rate: u32) -> Option<TelephoneEvent> {
+        let types = || {
+            self.formats.iter().filter_map(|format| match format.encoding {
+                Encoding::TelephoneEvent(rate) => Some((format.payload_type, rate)),
+                Encoding::Audio(_) => None,
+            })
+        };
+        let at = |wanted| types().find(|&(_, rate)| rate == wanted);
+        let (send, clock_rate) = at(clock_rate).or_else(|| at(G711_CLOCK_RATE))?;
+        let mut also = [None; 3];
+        let others = types().map(|(other, _)| other).filter(|&other| other != send);
+        for (place, other) in also.iter_mut().zip(others) {
+            *place = Some(other);
+        }
+        Some(TelephoneEvent { send, receive: send, also, clock_rate })
     }
 
     /// Where RTCP goes when RTP goes to `rtp`.

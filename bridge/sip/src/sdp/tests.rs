@@ -31,6 +31,15 @@ fn text(agreed: &Negotiated) -> String {
     String::from_utf8(agreed.sdp.clone()).unwrap()
 }
 
+/// Telephone events at 8000 Hz.
+fn events(send: u8, receive: u8, others: &[u8]) -> Option<TelephoneEvent> {
+    let mut also = [None; 3];
+    for (place, &other) in also.iter_mut().zip(others) {
+        *place = Some(other);
+    }
+    Some(TelephoneEvent { send, receive, also, clock_rate: 8000 })
+}
+
 fn lines_with(agreed: &Negotiated, prefix: &str) -> Vec<String> {
     text(agreed).lines().filter(|l| l.starts_with(prefix)).map(str::to_owned).collect()
 }
@@ -60,7 +69,7 @@ fn answers_a_plain_telephone_offer_in_full() {
             codec: Codec::Pcma,
             payload_type: 8,
             receive_payload_type: 8,
-            telephone_event: Some(TelephoneEvent { send: 101, receive: 101 }),
+            telephone_event: events(101, 101, &[]),
             remote_rtp: address("198.51.100.7:30002"),
             remote_rtcp: Some(address("198.51.100.7:30003")),
             rtcp_mux: false,
@@ -119,8 +128,49 @@ fn telephone_event_follows_the_clock_rate_of_the_codec() {
         "a=fmtp:98 0-15",
     ]);
     let agreed = answer(&offer, &us()).unwrap();
-    assert_eq!(agreed.telephone_event, Some(TelephoneEvent { send: 98, receive: 98 }));
+    assert_eq!(agreed.telephone_event, events(98, 98, &[97]));
     assert_eq!(lines_with(&agreed, "m="), ["m=audio 40000 RTP/AVP 0 98"]);
+}
+
+#[test]
+fn of_several_event_types_the_one_of_the_codec_is_taken_wherever_it_stands() {
+    // As in asterisk/asterisk#1004 and #1657, where the first one was taken.
+    let offer = offer_of(&[
+        "m=audio 60800 RTP/AVP 96 97 8 0 100 101",
+        "a=rtpmap:96 AMR-WB/16000",
+        "a=rtpmap:97 AMR/8000",
+        "a=rtpmap:100 telephone-event/16000",
+        "a=rtpmap:101 telephone-event/8000",
+    ]);
+    let agreed = answer(&offer, &us()).unwrap();
+    assert_eq!(agreed.telephone_event, events(101, 101, &[100]));
+    assert_eq!(lines_with(&agreed, "m="), ["m=audio 40000 RTP/AVP 8 101"]);
+    assert_eq!(lines_with(&agreed, "a=rtpmap:101"), ["a=rtpmap:101 telephone-event/8000"]);
+}
+
+#[test]
+fn events_that_no_clock_of_ours_fits_are_not_agreed_on() {
+    let offer = offer_of(&["m=audio 30002 RTP/AVP 0 100", "a=rtpmap:100 telephone-event/16000"]);
+    assert_eq!(answer(&offer, &us()).unwrap().telephone_event, None);
+}
+
+#[test]
+fn events_share_the_clock_of_wide_band_codecs_or_have_that_of_g711() {
+    let stream = |media: &[&str]| parse::parse(&offer_of(media)).unwrap().remove(0);
+    let several = stream(&[
+        "m=audio 30002 RTP/AVP 0 96 97 98",
+        "a=rtpmap:96 telephone-event/8000",
+        "a=rtpmap:97 telephone-event/16000",
+        "a=rtpmap:98 telephone-event/48000",
+    ]);
+    for (clock_rate, wanted) in [(8000, 96), (16_000, 97), (48_000, 98)] {
+        let agreed = several.telephone_event(clock_rate).unwrap();
+        assert_eq!((agreed.send, agreed.clock_rate), (wanted, clock_rate));
+    }
+    // As a Polycom beside G.722.1 (sipwise/rtpengine#1136).
+    let one = stream(&["m=audio 30002 RTP/AVP 0 127", "a=rtpmap:127 telephone-event/8000"]);
+    let agreed = one.telephone_event(16_000).unwrap();
+    assert_eq!((agreed.send, agreed.clock_rate), (127, 8000));
 }
 
 #[test]
@@ -256,7 +306,7 @@ fn a_reoffer_may_change_payload_types_port_and_address() {
     assert_eq!(before.remote_rtp, address("198.51.100.7:30002"));
     assert_eq!(after.remote_rtp, address("198.51.100.8:30010"));
     assert_eq!((before.codec, after.codec), (Codec::Pcmu, Codec::Pcma));
-    assert_eq!(after.telephone_event, Some(TelephoneEvent { send: 96, receive: 96 }));
+    assert_eq!(after.telephone_event, events(96, 96, &[]));
     assert_eq!(lines_with(&after, "o="), ["o=- 7 1 IN IP4 192.0.2.10"]);
 }
 
@@ -394,7 +444,7 @@ fn an_answer_may_use_payload_types_of_its_own() {
         (agreed.codec, agreed.payload_type, agreed.receive_payload_type),
         (Codec::Pcma, 8, 8)
     );
-    assert_eq!(agreed.telephone_event, Some(TelephoneEvent { send: 97, receive: 101 }));
+    assert_eq!(agreed.telephone_event, events(97, 101, &[]));
     assert_eq!(agreed.direction, Direction::SendOnly);
     // We did not offer to share the port.
     assert_eq!((agreed.rtcp_mux, agreed.remote_rtcp), (false, Some(address("198.51.100.7:30003"))));

@@ -23,7 +23,7 @@ pub fn offer(local: &Local) -> Vec<u8> {
     let body = Audio {
         proto: "RTP/AVP",
         codecs: &codecs,
-        telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
+        telephone_event: Some((TELEPHONE_EVENT_PAYLOAD_TYPE, codecs[0].1.clock_rate())),
         rtcp_mux: false,
         direction: Direction::SendRecv,
         ptime_ms: 20,
@@ -41,7 +41,7 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
         let body = Audio {
             proto: &stream.line.proto,
             codecs: &[(agreed.receive_payload_type, agreed.codec)],
-            telephone_event: agreed.telephone_event.map(|t| t.receive),
+            telephone_event: agreed.telephone_event.map(|t| (t.receive, t.clock_rate)),
             rtcp_mux: agreed.rtcp_mux,
             direction: agreed.direction,
             ptime_ms: agreed.ptime_ms,
@@ -55,7 +55,8 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
 struct Audio<'a> {
     proto: &'a str,
     codecs: &'a [(u8, Codec)],
-    telephone_event: Option<u8>,
+    /// Its payload type and clock rate.
+    telephone_event: Option<(u8, u32)>,
     rtcp_mux: bool,
     direction: Direction,
     ptime_ms: u16,
@@ -63,16 +64,19 @@ struct Audio<'a> {
 
 impl Audio<'_> {
     fn media(&self, local: &Local) -> Media {
-        let types = self.codecs.iter().map(|&(pt, _)| pt).chain(self.telephone_event);
+        let types = self.codecs.iter().map(|&(pt, _)| pt).chain(self.telephone_event.map(|e| e.0));
         let mut attributes: Vec<Attribute> = self
             .codecs
             .iter()
             .map(|(pt, c)| {
-                Attribute::with_value("rtpmap", format!("{pt} {}/8000", c.encoding_name()))
+                Attribute::with_value(
+                    "rtpmap",
+                    format!("{pt} {}/{}", c.encoding_name(), c.clock_rate()),
+                )
             })
             .collect();
-        if let Some(pt) = self.telephone_event {
-            let map = format!("{pt} telephone-event/8000");
+        if let Some((pt, clock_rate)) = self.telephone_event {
+            let map = format!("{pt} telephone-event/{clock_rate}");
             attributes.push(Attribute::with_value("rtpmap", map));
             attributes.push(Attribute::with_value("fmtp", format!("{pt} 0-15")));
         }
