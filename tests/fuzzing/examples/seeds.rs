@@ -120,15 +120,18 @@ fn events() -> std::io::Result<()> {
 }
 
 fn tones() -> std::io::Result<()> {
-    // A burst: code, level, twist, frequency error, on, off.
-    let burst = |code: u8, on: u8, off: u8| vec![0, code, 9, 16, 8, on, off];
+    // A burst: code, level, twist, frequency error, on, off, ramp.
+    let burst = |code: u8, on: u8, off: u8| vec![0, code, 9, 16, 8, on, off, 2];
     let keys: Vec<u8> = (0..16).flat_map(|code| burst(code, 80, 80)).collect();
-    put("dtmf", "every-key", &[vec![40, 7], keys].concat())?;
-    let gap = [burst(5, 40, 0), vec![1, 80, 0], burst(5, 60, 60), vec![1, 0x40, 0x1f]].concat();
-    put("dtmf", "gaps", &[vec![100, 159], gap, burst(10, 45, 45)].concat())?;
+    put("dtmf", "every-key", &[vec![0, 40, 7], keys].concat())?;
+    let gap = |samples: u16| [vec![1], samples.to_le_bytes().to_vec()].concat();
+    for (name, rate, ms) in [("gaps", 0, 8), ("gaps-wideband", 1, 16), ("gaps-fullband", 2, 48)] {
+        let held = [burst(5, 40, 0), gap(10 * ms), burst(5, 60, 60), gap(1000 * ms)].concat();
+        put("dtmf", name, &[vec![rate, 100, 159], held, burst(10, 45, 45)].concat())?;
+    }
     let weak =
-        [burst(1, 20, 20), vec![0, 2, 40, 30, 15, 90, 40], vec![3, 0xff, 0x7f, 200]].concat();
-    put("dtmf", "no-keys", &[vec![1, 1], weak, vec![2, 4, 1, 2, 3, 4]].concat())
+        [burst(1, 20, 20), vec![0, 2, 40, 30, 15, 90, 40, 0], vec![3, 0xff, 0x7f, 200]].concat();
+    put("dtmf", "no-keys", &[vec![0, 1, 1], weak, vec![2, 4, 1, 2, 3, 4]].concat())
 }
 
 fn records() -> std::io::Result<()> {
