@@ -158,6 +158,21 @@ fn noise_above_the_band_does_not_hide_a_key() {
 }
 
 #[test]
+fn the_filters_delay_is_no_part_of_a_position() {
+    for (rate, factor) in FACTORS {
+        let audio = late(&Burst::to_send(9), rate, 100);
+        let there = whole(rate, &audio);
+        let below = whole(Rate::Hz8000, &decimated(rate, &audio));
+        let [Event::Down { onset, .. }, Event::Up { length, .. }] = below[..] else {
+            panic!("{rate:?}: {below:?}");
+        };
+        let (delay, factor) = (DELAY as u64, factor as u64);
+        let down = Event::Down { code: 9, onset: (onset - delay) * factor };
+        assert_eq!(there, [down, Event::Up { code: 9, length: length * factor }], "{rate:?}");
+    }
+}
+
+#[test]
 fn at_eight_kilohertz_it_is_the_detector() {
     let audio = late(&Burst::to_send(2), Rate::Hz8000, 33);
     let mut expected = Vec::new();
