@@ -8,11 +8,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Input and time go in, outputs come out.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "partyline-model",
     "partyline-directory",
     "partyline-sip",
     "partyline-media",
+    "partyline-capture",
     "partyline-conference",
     "partyline-control",
     "partyline-dtmf",

@@ -37,7 +37,7 @@ impl Codec {
     }
 
     /// Decodes as many octets as both slices hold.
-    pub(crate) fn decode(self, octets: &[u8], samples: &mut [i16]) {
+    pub fn decode(self, octets: &[u8], samples: &mut [i16]) {
         let table = match self {
             Self::Pcmu => &MU_DECODE,
             Self::Pcma => &A_DECODE,

@@ -22,7 +22,7 @@ pub(crate) enum ContentError {
 }
 
 /// What an INFO request carries.
-pub(crate) enum InfoBody {
+pub enum InfoBody {
     /// One key press.
     Digit(Digit),
     /// Nothing, which some peers send to see whether the dialog lives (RFC 6086 §4.2.2).
@@ -60,7 +60,7 @@ impl Message {
     }
 
     /// Reads the body of an INFO and wipes it.
-    pub(crate) fn take_info(&mut self) -> InfoBody {
+    pub fn take_info(&mut self) -> InfoBody {
         let (media_type, _) = media_type(&self.headers);
         let digit = match media_type.as_str() {
             "application/dtmf-relay" => relay_digit(&self.body),

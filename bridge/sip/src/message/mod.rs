@@ -15,7 +15,8 @@ mod write;
 
 use std::fmt;
 
-pub(crate) use body::{ContentError, InfoBody};
+pub(crate) use body::ContentError;
+pub use body::InfoBody;
 pub use envelope::{CSeq, Envelope};
 pub use header::{Headers, Name, Value};
 pub(crate) use method::ALLOW;

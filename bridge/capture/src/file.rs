@@ -1,0 +1,166 @@
+//! The frames of a capture file: pcap and pcapng, either byte order, with their times.
+
+use std::fmt;
+use std::io::Read;
+
+use partyline_model::WallTime;
+use pcap_parser::pcapng::{Block, InterfaceDescriptionBlock};
+use pcap_parser::traits::{PcapNGPacketBlock as _, PcapReaderIterator};
+use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
+
+/// Room for the longest block: more than any frame.
+const BUFFER: usize = 1 << 20;
+const MICROS: i128 = 1_000_000;
+
+/// Why a capture was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureError {
+    /// It does not begin as pcap or pcapng does.
+    NotACapture,
+    /// It ends within a packet, after so many.
+    Cut(u64),
+    /// What comes after so many packets makes no sense.
+    Damaged(u64),
+}
+
+impl fmt::Display for CaptureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotACapture => f.write_str("not a packet capture (pcap or pcapng)"),
+            Self::Cut(packets) => write!(
+                f,
+                "the capture ends within a packet, after {packets} whole ones, which were read; \
+                 copy it again, or let the capturing program end by itself"
+            ),
+            Self::Damaged(packets) => write!(
+                f,
+                "the capture is damaged after {packets} packets, which were read; copy it again"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for CaptureError {}
+
+/// A captured frame.
+pub(crate) struct Captured<'a> {
+    pub(crate) at: WallTime,
+    /// Its link type in the pcap registry.
+    pub(crate) link: i32,
+    pub(crate) data: &'a [u8],
+}
+
+/// Whether `file` begins as a capture does.
+pub(crate) fn is_begun(file: &[u8]) -> bool {
+    let Some(magic) = file.first_chunk().map(|magic| u32::from_be_bytes(*magic)) else {
+        return false;
+    };
+    const MAGIC: [u32; 4] = [0xa1b2_c3d4, 0xa1b2_3c4d, 0xa1b2_cd34, 0x0a0d_0d0a];
+    MAGIC.contains(&magic) || MAGIC.contains(&magic.swap_bytes())
+}
+
+/// Gives every frame of a capture, in the order of the file.
+pub(crate) fn read(
+    file: impl Read + Send,
+    give: &mut impl FnMut(Captured<'_>),
+) -> Result<(), CaptureError> {
+    let mut reader = create_reader(BUFFER, file).map_err(|_| CaptureError::NotACapture)?;
+    let (mut clocks, mut packets) = (Clocks::default(), 0);
+    loop {
+        match reader.next() {
+            Ok((length, block)) => {
+                if let Some(frame) = clocks.handle(&block) {
+                    packets += 1;
+                    give(frame);
+                }
+                reader.consume(length);
+            }
+            Err(PcapError::Eof) => return Ok(()),
+            Err(PcapError::Incomplete(_)) => {
+                let before = reader.data().len();
+                let refilled = reader.refill().is_ok();
+                // The reader's own end of file is told by its next answer; anything else that
+                // brings nothing would go on for ever.
+                if !refilled || (reader.data().len() == before && !is_at_end(&mut *reader)) {
+                    return Err(CaptureError::Damaged(packets));
+                }
+            }
+            Err(PcapError::UnexpectedEof) => return Err(CaptureError::Cut(packets)),
+            Err(_) => return Err(CaptureError::Damaged(packets)),
+        }
+    }
+}
+
+fn is_at_end(reader: &mut dyn PcapReaderIterator) -> bool {
+    matches!(reader.next(), Err(PcapError::Eof | PcapError::UnexpectedEof))
+}
+
+/// What the headers say about the frames that follow.
+#[derive(Default)]
+struct Clocks {
+    interfaces: Vec<Interface>,
+}
+
+#[derive(Clone, Copy)]
+struct Interface {
+    link: i32,
+    /// Units of time in a second.
+    resolution: i128,
+    /// Added to every time, in seconds.
+    offset: i64,
+}
+
+impl Clocks {
+    /// Takes a block; gives the frame in it.
+    fn handle<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Option<Captured<'a>> {
+        match block {
+            PcapBlockOwned::LegacyHeader(header) => {
+                let resolution =
+                    if header.is_nanosecond_precision() { 1_000 * MICROS } else { MICROS };
+                self.interfaces = vec![Interface { link: header.network.0, resolution, offset: 0 }];
+                None
+            }
+            PcapBlockOwned::Legacy(frame) => {
+                let interface = self.interfaces.first()?;
+                let units = i128::from(frame.ts_sec) * interface.resolution;
+                Some(interface.frame(units + i128::from(frame.ts_usec), frame.data))
+            }
+            PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+                self.interfaces.clear();
+                None
+            }
+            PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
+                self.interfaces.push(Interface::new(interface));
+                None
+            }
+            PcapBlockOwned::NG(Block::EnhancedPacket(frame)) => {
+                let interface = self.interfaces.get(usize::try_from(frame.if_id).ok()?)?;
+                let units = i128::from(frame.ts_high) << 32 | i128::from(frame.ts_low);
+                Some(interface.frame(units, frame.packet_data()))
+            }
+            PcapBlockOwned::NG(Block::SimplePacket(frame)) => {
+                // It has no time.
+                Some(self.interfaces.first()?.frame(0, frame.packet_data()))
+            }
+            PcapBlockOwned::NG(_) => None,
+        }
+    }
+}
+
+impl Interface {
+    fn new(block: &InterfaceDescriptionBlock<'_>) -> Self {
+        // Bit 7 tells powers of two from powers of ten (pcapng, section 4.2, if_tsresol).
+        let power = u32::from(block.if_tsresol & 0x7f);
+        let base: i128 = if block.if_tsresol & 0x80 == 0 { 10 } else { 2 };
+        let resolution = base.checked_pow(power).unwrap_or(i128::MAX);
+        Self { link: block.linktype.0, resolution, offset: block.if_tsoffset }
+    }
+
+    fn frame<'a>(&self, units: i128, data: &'a [u8]) -> Captured<'a> {
+        // At most 2^64 units, of which a million to the second fit.
+        let micros = units.saturating_mul(MICROS) / self.resolution;
+        let micros = micros + i128::from(self.offset) * MICROS;
+        let at = WallTime::from_micros(i64::try_from(micros).unwrap_or(0));
+        Captured { at, link: self.link, data }
+    }
+}

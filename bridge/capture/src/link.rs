@@ -1,0 +1,92 @@
+//! From a captured frame to the UDP datagram in it.
+//!
+//! Fragments are seen and not put together: RTP and INFO fit into a packet.
+
+use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
+
+/// The link types of the pcap registry that telephony is captured on.
+mod kind {
+    pub(super) const NULL: i32 = 0;
+    pub(super) const ETHERNET: i32 = 1;
+    /// What systems call raw IP in files of their own.
+    pub(super) const RAW_SYSTEM: [i32; 2] = [12, 14];
+    pub(super) const RAW: i32 = 101;
+    pub(super) const LOOP: i32 = 108;
+    pub(super) const LINUX_COOKED: i32 = 113;
+    pub(super) const IPV4: i32 = 228;
+    pub(super) const IPV6: i32 = 229;
+    pub(super) const LINUX_COOKED_2: i32 = 276;
+}
+
+/// A UDP datagram as it was captured.
+#[derive(Clone, Copy)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) payload: &'a [u8],
+    /// The capture kept the beginning only.
+    pub(crate) cut: bool,
+}
+
+/// What a frame holds.
+pub(crate) enum Frame<'a> {
+    Udp(Datagram<'a>),
+    /// A part of a datagram.
+    Fragment,
+    /// Anything else.
+    Other,
+    /// A link type that is not known here.
+    UnknownLink,
+}
+
+/// Reads the frame `data` of a link type.
+pub(crate) fn read(link: i32, data: &[u8]) -> Frame<'_> {
+    let packet = match link {
+        kind::ETHERNET => LaxSlicedPacket::from_ethernet(data).ok(),
+        kind::LINUX_COOKED => cooked(data, 14, 16),
+        kind::LINUX_COOKED_2 => cooked(data, 0, 20),
+        // Four octets say whether it is IPv4 or IPv6, each system in its way; so does the header.
+        kind::NULL | kind::LOOP => data.get(4..).and_then(ip),
+        kind::RAW | kind::IPV4 | kind::IPV6 => ip(data),
+        link if kind::RAW_SYSTEM.contains(&link) => ip(data),
+        _ => return Frame::UnknownLink,
+    };
+    packet.map_or(Frame::Other, |packet| datagram(&packet))
+}
+
+fn ip(data: &[u8]) -> Option<LaxSlicedPacket<'_>> {
+    LaxSlicedPacket::from_ip(data).ok()
+}
+
+/// A header of the Linux capture with the protocol's number at `protocol`.
+fn cooked(data: &[u8], protocol: usize, header: usize) -> Option<LaxSlicedPacket<'_>> {
+    let number = data.get(protocol..protocol + 2)?.try_into().ok()?;
+    let kind = EtherType(u16::from_be_bytes(number));
+    Some(LaxSlicedPacket::from_ether_type(kind, data.get(header..)?))
+}
+
+fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Frame<'a> {
+    let (source, destination, payload): (IpAddr, IpAddr, _) = match &packet.net {
+        Some(LaxNetSlice::Ipv4(ip)) => {
+            let header = ip.header();
+            (header.source_addr().into(), header.destination_addr().into(), ip.payload())
+        }
+        Some(LaxNetSlice::Ipv6(ip)) => {
+            let header = ip.header();
+            (header.source_addr().into(), header.destination_addr().into(), ip.payload())
+        }
+        Some(LaxNetSlice::Arp(_)) | None => return Frame::Other,
+    };
+    if payload.fragmented {
+        return Frame::Fragment;
+    }
+    let Some(TransportSlice::Udp(udp)) = &packet.transport else { return Frame::Other };
+    Frame::Udp(Datagram {
+        source: (source, udp.source_port()).into(),
+        destination: (destination, udp.destination_port()).into(),
+        payload: udp.payload(),
+        cut: usize::from(udp.length()) > udp.slice().len(),
+    })
+}
