@@ -51,6 +51,9 @@ pub struct PhoneConfig {
     pub sip_address: SocketAddr,
     /// Where its RTP comes and goes; RTCP is one port above.
     pub rtp_address: SocketAddr,
+    /// A relay in the way of the sound: SDP names it in place of `rtp_address`, and RTP goes to it
+    /// in place of the far end, which it must find for itself.
+    pub relay: Option<SocketAddr>,
     /// The bridge, or a proxy before it.
     pub target: SocketAddr,
     /// User part of the Request-URI: the number dialled.
@@ -88,6 +91,7 @@ impl PhoneConfig {
             name: name.to_owned(),
             sip_address: sip,
             rtp_address: rtp,
+            relay: None,
             target,
             to: "100".to_owned(),
             from: name.to_owned(),

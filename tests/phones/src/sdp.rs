@@ -168,7 +168,10 @@ pub(crate) struct Agreed {
 /// A phone's side of offer and answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
+    /// What SDP names.
     address: SocketAddr,
+    /// Where audio goes in place of where the far end wants it.
+    relay: Option<SocketAddr>,
     codec: Codec,
     events: Events,
     session: u32,
@@ -186,7 +189,12 @@ pub(crate) enum Events {
 impl Terms {
     pub(crate) fn new(address: SocketAddr, codec: Codec, events: Events, session: u32) -> Self {
         let direction = Direction::SendReceive;
-        Self { address, codec, events, session, version: 1, direction }
+        Self { address, relay: None, codec, events, session, version: 1, direction }
+    }
+
+    /// The same terms with a relay before the phone's address.
+    pub(crate) fn through(self, relay: SocketAddr) -> Self {
+        Self { address: relay, relay: Some(relay), ..self }
     }
 
     /// The direction of the next offer or answer: held or open.
@@ -245,7 +253,8 @@ impl Terms {
         // RFC 3264 §8.4: an address of zeros is the old way to hold.
         let open = other.port != 0 && !other.address.is_unspecified();
         let flows = self.direction == Direction::SendReceive && other.direction.receives();
-        let send_to = (open && flows).then(|| SocketAddr::new(other.address, other.port));
+        let far = || SocketAddr::new(other.address, other.port);
+        let send_to = (open && flows).then(|| self.relay.unwrap_or_else(far));
         Some(Agreed { send_to, codec, event_type })
     }
 
@@ -301,6 +310,19 @@ mod tests {
         assert_eq!(at_caller.event_type, Some(101));
         assert_eq!(at_caller.send_to, Some("127.0.0.3:5000".parse().unwrap()));
         assert_eq!(at_callee.send_to, Some("127.0.0.2:4000".parse().unwrap()));
+    }
+
+    #[test]
+    fn relay_stands_in_the_offer_and_gets_the_audio() {
+        let relay = "127.0.0.9:7000".parse().unwrap();
+        let mut caller = terms(Codec::Pcmu, Events::Unknown).through(relay);
+        let offer = caller.offer();
+        assert!(offer.contains("c=IN IP4 127.0.0.9\r\n"), "{offer}");
+        assert!(offer.contains("m=audio 7000 RTP/AVP 0\r\n"), "{offer}");
+        let answer = "c=IN IP4 127.0.0.3\r\nm=audio 5000 RTP/AVP 0\r\n";
+        assert_eq!(caller.accept(&read(answer)).unwrap().send_to, Some(relay));
+        let held = format!("{answer}a=inactive\r\n");
+        assert_eq!(caller.accept(&read(&held)).unwrap().send_to, None);
     }
 
     #[test]

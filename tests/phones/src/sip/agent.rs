@@ -123,6 +123,10 @@ impl Agent {
         };
         let session = random.next_u32() >> 1;
         let terms = Terms::new(config.rtp_address, config.codec, events, session);
+        let terms = match config.relay {
+            Some(relay) => terms.through(relay),
+            None => terms,
+        };
         Self {
             config,
             random,
