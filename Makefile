@@ -3,6 +3,11 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 ROOMS ?= 10
+# The bench of the DTMF detector: Debian's Python, which has Debian's numpy.
+PYTHON ?= /usr/bin/python3
+SEEDS ?= 1 2 3
+SCALE ?= 10
+DTMF_BENCH = $(PYTHON) tests/dtmf-bench/bench.py --seeds "$(SEEDS)" --scale $(SCALE)
 # Always the whole workspace: another selection would have other features, and be built again.
 BINS = build --locked --workspace --bins
 
@@ -10,11 +15,13 @@ BINS = build --locked --workspace --bins
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: setup-build setup-test
+.PHONY: setup-build setup-test setup-bench
 setup-build:
 	@.ci/setup build
 setup-test:
 	@.ci/setup build test
+setup-bench:
+	@.ci/setup build bench
 
 .PHONY: build
 build: setup-build ## Build the bridge (target/release/partyline)
@@ -29,7 +36,7 @@ demo: setup-build ## Three phones call, talk, record, dial out; records and an i
 test: setup-test ## All tests: cores, simulated world, real sockets, sipp, baresip, kill -9
 	$(CARGO) $(BINS)
 	$(CARGO) test --locked --workspace
-	$(MAKE) --no-print-directory canary crash interop
+	$(MAKE) --no-print-directory canary crash inband interop
 
 .PHONY: canary
 canary: ## A security passcode is typed in a call and then searched for everywhere
@@ -41,10 +48,38 @@ crash: ## kill -9 in the middle of 50 calls, then look at every record and the r
 	$(CARGO) $(BINS)
 	target/debug/crash
 
+.PHONY: inband
+inband: ## 40 passcodes are keyed as tones, under speech and with lost packets
+	$(CARGO) $(BINS)
+	target/debug/inband --calls 40 --loss 1 --speech 15 --right 39
+
 .PHONY: interop
 interop: setup-test ## sipp and baresip call the bridge
 	$(CARGO) $(BINS)
 	target/debug/interop
+
+.PHONY: dtmf-bench
+dtmf-bench: setup-bench ## The DTMF detector beside spandsp, into docs/dtmf.md (SCALE=1: in minutes)
+	$(CARGO) $(BINS) --release
+	$(CARGO) build --release --locked -p partyline-dtmf --example cost
+	$(DTMF_BENCH)
+
+.PHONY: dtmf-cost
+dtmf-cost: setup-bench ## Instructions of the DTMF detector beside spandsp's
+	$(CARGO) build --release --locked -p partyline-dtmf --example cost
+	$(DTMF_BENCH) --cost-only
+
+.PHONY: dtmf-calls
+# spandsp is LGPL: it is built into a program of its own, to be quoted beside the bridge.
+SPANDSP_LIST = target/spandsp/spandsp_list
+dtmf-calls: setup-bench ## 2,000 passcodes keyed as tones in calls, spandsp beside; wants an idle machine
+	$(CARGO) $(BINS)
+	mkdir -p $(dir $(SPANDSP_LIST))
+	cc -std=c11 -O3 -o $(SPANDSP_LIST) tests/dtmf-bench/spandsp_list.c -lspandsp
+	failed=0; \
+	target/debug/inband --loss 1 --speech 15 --right 995 --spandsp $(SPANDSP_LIST) || failed=1; \
+	target/debug/inband --loss 3 --speech 5 --times 2 --spandsp $(SPANDSP_LIST) || failed=1; \
+	exit $$failed
 
 .PHONY: check
 check: setup-build ## Formatting, lints, documentation

@@ -182,16 +182,24 @@ impl Setup {
     }
 
     fn is_healthy(&self) -> bool {
-        let ask = || -> std::io::Result<bool> {
-            let mut stream = TcpStream::connect_timeout(&self.http, PAUSE)?;
-            stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-            stream
-                .write_all(b"GET /health HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer.starts_with("HTTP/1.1 200"))
-        };
-        ask().unwrap_or(false)
+        self.get("/health").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    }
+
+    /// What the running bridge says of itself, in Prometheus' format.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn metrics(&self) -> Result<String> {
+        self.get("/metrics").context("the bridge shows no metrics")
+    }
+
+    fn get(&self, path: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&self.http, PAUSE)?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     fn last_of_log(&self) -> String {
