@@ -62,6 +62,7 @@ interop: setup-test ## sipp and baresip call the bridge
 dtmf-bench: setup-bench ## The DTMF detector beside spandsp, into docs/dtmf.md (SCALE=1: in minutes)
 	$(CARGO) $(BINS) --release
 	$(CARGO) build --release --locked -p partyline-dtmf --example cost
+	$(PYTHON) -m unittest discover -q -s tests/dtmf-bench
 	$(DTMF_BENCH)
 
 .PHONY: dtmf-cost

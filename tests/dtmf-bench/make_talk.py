@@ -23,13 +23,14 @@ PROMPTS = os.path.join(
 RATES = (0.78, 0.85, 0.92, 1, 1.08, 1.17, 1.27)
 LEVELS = (-25, -20, -15, -10)  # dBm0, on active speech
 LANGUAGES = """
-    en-us en-gb en-gb-scotland en-029 fr-fr fr-be de es es-419 it pt pt-br ru uk pl cs sk sl hr sr bg
-    ro hu fi et lv lt sv da nb nl el tr ja ko cmn yue vi hi bn ta ar he fa sw id ms ga cy eu ca
+    en-us en-gb en-gb-scotland en-029 fr-fr fr-be de es es-419 it pt pt-br ru uk pl cs sk sl
+    hr sr bg ro hu fi et lv lt sv da nb nl el tr ja ko cmn yue vi hi bn ta ar he fa sw id ms
+    ga cy eu ca
 """.split()
 VARIANTS = """
-    f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 croak whisper Alicia Andy Annie
-    Gene Lee Michael adam anika aunty belinda grandma grandpa iven linda quincy rob steph travis
-    victor Tweaky zac
+    f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 croak whisper Alicia
+    Andy Annie Gene Lee Michael adam anika aunty belinda grandma grandpa iven linda quincy
+    rob steph travis victor Tweaky zac
 """.split()
 VOWELS = "i: u: A: O: 3: eI oU aI aU u i a o E V".split()  # espeak-ng's names of phonemes
 SINGABLE = "m n l w j r".split()
