@@ -40,6 +40,7 @@ impl Node {
                     self.info_digit(call, digit);
                 }
             }
+            Event::DigitSent { dialog, result } => self.digit_sent(now, dialog, result),
             Event::Ended { dialog, ended } => self.ended(now, dialog, ended),
         }
     }

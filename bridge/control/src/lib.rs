@@ -10,6 +10,7 @@
 mod call_map;
 mod config;
 mod inbound;
+mod keying;
 mod media;
 mod node;
 mod outbound;
@@ -17,4 +18,5 @@ mod ports;
 
 pub use config::{Config, NumberFormat, PortRange, PortRangeError, Trunk};
 pub use ipnet::IpNet;
+pub use keying::KeyWay;
 pub use node::{Node, Output, Parts, Refused};

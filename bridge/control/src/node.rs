@@ -16,6 +16,7 @@ use partyline_sip::{CommandError, Endpoint, Output as SipOutput, Transmit};
 
 use crate::call_map::CallMap;
 use crate::config::Config;
+use crate::keying::Keyings;
 use crate::ports::Ports;
 
 /// What a node is made of, beside its configuration.
@@ -108,6 +109,7 @@ pub struct Node {
     /// What legs ran on whose media is being closed, for their records.
     pub(crate) closing: BTreeMap<CallId, (Codec, u16)>,
     pub(crate) refused: BTreeMap<Refused, u64>,
+    pub(crate) keyings: Keyings,
 }
 
 impl Node {
@@ -125,6 +127,7 @@ impl Node {
             outputs: VecDeque::new(),
             closing: BTreeMap::new(),
             refused: BTreeMap::new(),
+            keyings: Keyings::default(),
         }
     }
 
@@ -176,6 +179,7 @@ impl Node {
     /// [`Node::poll_timeout`] is reached.
     pub fn handle_timeout(&mut self, now: Time) {
         self.endpoint.handle_timeout(now);
+        self.press_due_keys(now);
         self.tell(now, Input::Timeout);
     }
 
@@ -186,7 +190,9 @@ impl Node {
 
     /// When to call [`Node::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Time> {
-        [self.endpoint.poll_timeout(), self.bridge.poll_timeout()].into_iter().flatten().min()
+        let timers =
+            [self.endpoint.poll_timeout(), self.bridge.poll_timeout(), self.keyings.next()];
+        timers.into_iter().flatten().min()
     }
 
     /// Calls that are up or on their way, in both directions.
@@ -215,7 +221,7 @@ impl Node {
     }
 
     /// Carries events between the planes until none has any more.
-    fn run(&mut self, now: Time) {
+    pub(crate) fn run(&mut self, now: Time) {
         loop {
             if let Some(output) = self.endpoint.poll_output() {
                 match output {
@@ -249,6 +255,7 @@ impl Node {
     /// at once when it never started the leg.
     pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(id) else { return };
+        self.keyings.forget(id);
         self.media(Command::Close { leg: LegKey(id.0) });
         if call.started {
             self.closing.insert(id, (call.codec, call.ptime_ms));

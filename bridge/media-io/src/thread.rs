@@ -212,6 +212,7 @@ impl MediaThread {
                 | Command::Join { .. }
                 | Command::Leave { .. }
                 | Command::Talk { .. }
+                | Command::SendKeys { .. }
                 | Command::PlayRoom { .. }
                 | Command::Record { .. }
                 | Command::StopRecord { .. }
@@ -329,6 +330,7 @@ fn worth(event: &Event) -> Worth {
         | Event::PortTaken { .. }
         | Event::FirstPacket { .. }
         | Event::Digit { .. }
+        | Event::KeysSent { .. }
         | Event::PlaybackDone { .. }
         | Event::RoomPlayed { .. }
         | Event::Resumed { .. }

@@ -2,7 +2,7 @@
 
 use partyline_model::{Digit, LegKey, PlaybackId, RecordingId, RoomId};
 
-use crate::{AudioQueue, LegConfig};
+use crate::{AudioQueue, KeyQueue, LegConfig};
 
 /// A request to the media plane. It has no `Debug`: a digit may be part of a secret.
 ///
@@ -97,6 +97,15 @@ pub enum Command {
     StopRecord {
         /// The recording.
         recording: RecordingId,
+    },
+    /// Presses keys for the leg's far end, after those that wait: by telephone events where they
+    /// were negotiated, else by tones in place of what the leg hears. A leg that may not be sent
+    /// anything waits with them. `Event::KeysSent` follows.
+    SendKeys {
+        /// The leg.
+        leg: LegKey,
+        /// The keys.
+        keys: Box<KeyQueue>,
     },
     /// A key that SIP INFO brought.
     InfoDigit {

@@ -33,6 +33,12 @@ pub enum Event {
         /// When its first sign was seen.
         at: Time,
     },
+    /// All keys that were to be pressed for the leg's far end have been, and the pause after them
+    /// is over.
+    KeysSent {
+        /// The leg.
+        leg: LegKey,
+    },
     /// A private prompt was played to its end.
     PlaybackDone {
         /// The leg.

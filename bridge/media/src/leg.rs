@@ -15,11 +15,13 @@ use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum, level};
 use crate::event::{Event, LegStats};
 use crate::rtp::packet::is_rtcp;
 use crate::worker::Sink;
-use crate::{Channel, Config, LegConfig, Rtcp, Talk};
+use crate::{Channel, Config, KeyQueue, LegConfig, Rtcp, Talk};
+use keypad::{Keypad, Slot};
 use keys::Keys;
 use receiver::{Received, Receiver};
 use sender::{Route, Sender};
 
+mod keypad;
 mod keys;
 mod receiver;
 mod sender;
@@ -71,6 +73,7 @@ pub(crate) struct Leg {
     /// At work while the sound is searched for keys; kept for when it is again.
     clamp: Option<Box<Clamp>>,
     sender: Sender,
+    keypad: Keypad,
     stats: Box<LegStats>,
     started: Time,
     life: Life,
@@ -98,6 +101,7 @@ impl Leg {
             clamp: keys.wants_sound().then(|| Box::new(Clamp::new())),
             keys,
             sender: Sender::new(now, &config, worker.rtcp_interval),
+            keypad: Keypad::new(),
             config,
             stats: Box::default(),
             started: now,
@@ -149,6 +153,11 @@ impl Leg {
         });
     }
 
+    /// Presses keys for the far end.
+    pub(crate) fn send_keys(&mut self, keys: KeyQueue) {
+        self.keypad.push(keys);
+    }
+
     pub(crate) fn handle_packet(
         &mut self,
         now: Time,
@@ -184,6 +193,7 @@ impl Leg {
     /// Plays the leg's sound of this tick into [`Self::said`].
     pub(crate) fn listen(&mut self, now: Time, worker: &Config, events: &mut VecDeque<Event>) {
         self.arm_clamp();
+        self.keys.set_deaf(self.keypad.may_echo());
         let Self { key, config, receiver, keys, stats, said, .. } = self;
         let heard_by_room = self.room.is_some() && self.talk == Talk::Open;
         let wanted = heard_by_room || keys.wants_sound();
@@ -243,6 +253,9 @@ impl Leg {
         events: &mut VecDeque<Event>,
         sink: &mut S,
     ) {
+        if self.press_keys(events, sink) {
+            return;
+        }
         let prompt = self.next_prompt(library, events);
         if !self.config.direction.sends() {
             self.sender.pause();
@@ -267,6 +280,9 @@ impl Leg {
         events: &mut VecDeque<Event>,
         sink: &mut S,
     ) {
+        if self.press_keys(events, sink) {
+            return;
+        }
         let prompt = self.next_prompt(library, events);
         if !self.config.direction.sends() {
             self.sender.pause();
@@ -279,6 +295,36 @@ impl Leg {
         let mut frame = SILENCE;
         self.mix_limiter.apply(&without, &mut frame);
         self.send_frame(&frame, prompt, sink);
+    }
+
+    /// Sends this frame's part of a key press; `false` when the leg's sound is to be sent. A
+    /// prompt waits meanwhile, the room does not.
+    fn press_keys<S: Sink + ?Sized>(&mut self, events: &mut VecDeque<Event>, sink: &mut S) -> bool {
+        if self.keypad.is_idle() || !self.config.direction.sends() {
+            self.keypad.pass();
+            return false;
+        }
+        let agreed = self.config.telephone_event;
+        let timestamp = self.sender.next_timestamp();
+        let mut frame = SILENCE;
+        let slot = self.keypad.next(agreed.map(|event| event.clock), timestamp, &mut frame);
+        if self.keypad.is_idle() {
+            events.push_back(Event::KeysSent { leg: self.key });
+        }
+        let route =
+            Route { leg: self.key, config: &self.config, destination: self.receiver.destination() };
+        match (slot, agreed) {
+            (Slot::Event(packet), Some(event)) => {
+                self.sender.send_event(packet, event.send, route, &mut self.stats, sink);
+            }
+            (Slot::Tone, _) => {
+                let mut payload = [0; SAMPLES_PER_FRAME];
+                self.config.codec.encode(&frame, &mut payload);
+                self.sender.send(&payload, route, &mut self.stats, sink);
+            }
+            (Slot::Event(_), None) | (Slot::Sound, _) => return false,
+        }
+        true
     }
 
     /// The leg listens: should it begin to speak, its mix goes on at the gain it has heard.

@@ -111,6 +111,9 @@ impl Worker {
             Command::InfoDigit { leg, digit } => {
                 self.with_leg(leg, |leg, events| leg.handle_info(now, digit, events));
             }
+            Command::SendKeys { leg, keys } => {
+                self.with_leg(leg, |leg, _| leg.send_keys(*keys));
+            }
             Command::PlayRoom { room, items } => self.room(room).play(items),
             Command::Record { room, recording } => self.room(room).record(recording),
             Command::StopRecord { recording } => {

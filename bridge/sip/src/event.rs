@@ -105,6 +105,14 @@ pub enum Event {
         /// The key.
         digit: Digit,
     },
+    /// A key that we sent in an INFO request was taken, or why not: the peer's refusal, or 408 when
+    /// no answer came.
+    DigitSent {
+        /// The call.
+        dialog: DialogId,
+        /// Whether the peer took it.
+        result: Result<(), Status>,
+    },
     /// The call is over for us, whatever signalling still tidies up behind it.
     Ended {
         /// The call.
@@ -126,6 +134,7 @@ impl fmt::Debug for Event {
                 write!(f, "Reinvited({dialog}, {:?})", result.as_ref().err())
             }
             Self::Digit { dialog, .. } => write!(f, "Digit({dialog})"),
+            Self::DigitSent { dialog, result } => write!(f, "DigitSent({dialog}, {result:?})"),
             Self::Ended { dialog, ended } => write!(f, "Ended({dialog}, {ended:?})"),
         }
     }

@@ -2,7 +2,10 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{CONTACT_AND_SDP, SDP, Ua, addr, confirmed, request, response, to_tag};
+use partyline_model::Digit;
 use partyline_sip::message::{Name, StartLine, Status};
 use partyline_sip::{CommandError, EndKind, Ender, Event, Hangup};
 
@@ -20,6 +23,8 @@ fn info_digits_are_told_and_other_bodies_refused() {
         (3, "Content-Type: application/dtmf\r\n\r\n#", "200 INFO", Some('#')),
         (4, "Content-Type: text/plain\r\n\r\n5", "415 INFO", None),
         (5, "", "200 INFO", None),
+        (6, "Content-Type: application/dtmf-relay\r\n\r\nSignal=!", "200 INFO", None),
+        (7, "Content-Type: application/dtmf-relay\r\n\r\nSignal=77", "400 INFO", None),
     ];
     for (cseq, extra, line, expected) in cases {
         let text = request("INFO", cseq, &format!("info{cseq}"), Some(&tag), extra);
@@ -32,6 +37,44 @@ fn info_digits_are_told_and_other_bodies_refused() {
         let again = ua.feed(&text);
         assert_eq!((again.lines(), again.events.len()), (vec![line.to_owned()], 0));
     }
+}
+
+#[test]
+fn a_digit_goes_out_in_an_info_and_its_fate_is_told() {
+    let mut ua = Ua::new();
+    let (dialog, _) = confirmed(&mut ua);
+    let hundred = Duration::from_millis(100);
+    let cases = [("200 OK", "Ok(())"), ("415 No", "Err(415)"), ("481 Gone", "Err(481)")];
+    for (status, result) in cases {
+        ua.endpoint.send_digit(ua.now, dialog, Digit::POUND, hundred).expect("it is up");
+        let out = ua.drain();
+        assert_eq!(out.lines(), ["INFO"]);
+        let sent = out.message(0);
+        let kind = sent.headers.text(&Name::ContentType);
+        assert_eq!(kind, Some("application/dtmf-relay"));
+        assert_eq!(sent.body, b"Signal=#\r\nDuration=100\r\n");
+        assert_eq!(ua.feed(&response(&sent, "100 Trying", None, "")).events.len(), 0);
+        let answer = response(&sent, status, None, "");
+        assert_eq!(ua.feed(&answer).news(), [format!("DigitSent({dialog}, {result})")]);
+        assert_eq!(ua.feed(&answer).events.len(), 0, "once");
+    }
+    ua.endpoint.send_digit(ua.now, dialog, Digit::STAR, hundred).expect("it is up");
+    assert_eq!(ua.secs(33).news(), [format!("DigitSent({dialog}, Err(408))")]);
+    ua.endpoint.send_digit(ua.now, dialog, Digit::STAR, hundred).expect("it is up");
+    ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
+    let over = ua.endpoint.send_digit(ua.now, dialog, Digit::STAR, hundred);
+    assert_eq!(over, Err(CommandError::NoDialog));
+    ua.drain();
+    assert_eq!(ua.secs(40).events.len(), 0, "nothing follows the end");
+    ua.assert_forgotten();
+}
+
+#[test]
+fn no_digit_goes_out_before_the_call_is_up() {
+    let mut ua = Ua::new();
+    let dialog = ua.feed(&common::invite()).invited();
+    let early = ua.endpoint.send_digit(ua.now, dialog, Digit::STAR, Duration::from_millis(100));
+    assert_eq!(early, Err(CommandError::WrongState));
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl Net {
             Event::Ringing { .. }
             | Event::Reinvite { .. }
             | Event::Reinvited { .. }
-            | Event::Digit { .. } => {}
+            | Event::Digit { .. }
+            | Event::DigitSent { .. } => {}
         }
     }
 

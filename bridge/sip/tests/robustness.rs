@@ -80,6 +80,7 @@ impl World {
                 | Event::Reinvite { dialog, .. }
                 | Event::Reinvited { dialog, .. }
                 | Event::Digit { dialog, .. }
+                | Event::DigitSent { dialog, .. }
                 | Event::Ended { dialog, .. } => *dialog,
             };
             assert_eq!(self.ends.get(&dialog), None, "{event:?} after the end");

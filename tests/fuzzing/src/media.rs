@@ -280,6 +280,7 @@ impl Bench {
             Event::Opened { .. }
             | Event::PortTaken { .. }
             | Event::FirstPacket { .. }
+            | Event::KeysSent { .. }
             | Event::PlaybackDone { .. }
             | Event::RoomPlayed { .. }
             | Event::Silent { .. }

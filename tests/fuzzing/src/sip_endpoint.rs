@@ -183,6 +183,7 @@ impl World {
             | Event::Reinvite { dialog, .. }
             | Event::Reinvited { dialog, .. }
             | Event::Digit { dialog, .. }
+            | Event::DigitSent { dialog, .. }
             | Event::Ended { dialog, .. } => *dialog,
         };
         assert!(self.known.contains(&dialog), "{event:?} of a call that never began");

@@ -92,7 +92,7 @@ impl Watch {
             }
             // The far end's BYE and our command may cross.
             Command::Leave { leg } => self.change(now, *leg, |leg| leg.room = None),
-            Command::InfoDigit { .. } => {}
+            Command::SendKeys { .. } | Command::InfoDigit { .. } => {}
             Command::Update { leg, .. } => self.up(now, *leg, |_| {}),
             Command::Join { leg, room } => self.up(now, *leg, |view| {
                 assert_eq!(view.room, None, "{now:?}: {leg} is put into {room} as well");
@@ -148,6 +148,7 @@ impl Watch {
             | Event::PortTaken { .. }
             | Event::FirstPacket { .. }
             | Event::Digit { .. }
+            | Event::KeysSent { .. }
             | Event::Silent { .. }
             | Event::Resumed { .. } => {}
         }

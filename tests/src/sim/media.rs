@@ -158,6 +158,7 @@ impl Media {
             | Command::Join { .. }
             | Command::Leave { .. }
             | Command::Talk { .. }
+            | Command::SendKeys { .. }
             | Command::PlayRoom { .. }
             | Command::Record { .. }
             | Command::StopRecord { .. }
@@ -318,6 +319,7 @@ impl Signals {
             Command::InfoDigit { leg, digit } => {
                 self.events.push_back(Event::Digit { leg, digit, at: time(now) });
             }
+            Command::SendKeys { leg, .. } => self.events.push_back(Event::KeysSent { leg }),
             Command::Open { .. }
             | Command::Update { .. }
             | Command::Music { .. }

@@ -44,13 +44,22 @@ struct Listener {
     detector: Detector,
     /// Samples the detector was told of.
     heard: u64,
-    held: bool,
+    ears: Ears,
     silent_frames: u8,
+}
+
+/// What the search for tones is in the middle of.
+#[derive(Default)]
+struct Ears {
+    /// A tone goes on.
+    held: bool,
+    /// What is heard may be our own tone that the line sends back.
+    deaf: bool,
 }
 
 impl Listener {
     fn new() -> Self {
-        Self { detector: Detector::new(), heard: 0, held: false, silent_frames: 0 }
+        Self { detector: Detector::new(), heard: 0, ears: Ears::default(), silent_frames: 0 }
     }
 
     /// How many samples ago the tone began that may be a key, or is one.
@@ -121,6 +130,13 @@ impl Keys {
         matches!(self.tones, Tones::Armed(_))
     }
 
+    /// Whether tones that begin are those we sent, and no keys of the far end.
+    pub(super) fn set_deaf(&mut self, deaf: bool) {
+        if let Tones::Armed(listener) = &mut self.tones {
+            listener.ears.deaf = deaf;
+        }
+    }
+
     /// What this tick's sound may hold of a key.
     pub(super) fn suspicion(&self, now: Time) -> Suspicion {
         let tone = match &self.tones {
@@ -173,7 +189,7 @@ impl Keys {
     ) {
         let Self { arbiter, tones: Tones::Armed(listener), .. } = self else { return };
         if silent {
-            if listener.silent_frames >= SETTLED && !listener.held {
+            if listener.silent_frames >= SETTLED && !listener.ears.held {
                 return;
             }
             listener.silent_frames = listener.silent_frames.saturating_add(1);
@@ -181,8 +197,8 @@ impl Keys {
             listener.silent_frames = 0;
         }
         listener.heard += samples.len() as u64;
-        let Listener { detector, held, .. } = &mut **listener;
-        detector.push(samples, &mut |heard| tone(arbiter, held, now, heard, report));
+        let Listener { detector, ears, .. } = &mut **listener;
+        detector.push(samples, &mut |heard| tone(arbiter, ears, now, heard, report));
     }
 
     /// Passes over `count` samples that were not sent.
@@ -199,8 +215,8 @@ impl Keys {
     pub(super) fn handle_lost(&mut self, now: Time, count: usize, report: &mut impl FnMut(Digit)) {
         let Self { arbiter, tones: Tones::Armed(listener), .. } = self else { return };
         listener.heard += count as u64;
-        let Listener { detector, held, .. } = &mut **listener;
-        detector.push_lost(count, &mut |heard| tone(arbiter, held, now, heard, report));
+        let Listener { detector, ears, .. } = &mut **listener;
+        detector.push_lost(count, &mut |heard| tone(arbiter, ears, now, heard, report));
     }
 }
 
@@ -219,20 +235,22 @@ fn event(arbiter: &mut Arbiter, now: Time, key: Key, report: &mut impl FnMut(Dig
 
 fn tone(
     arbiter: &mut Arbiter,
-    held: &mut bool,
+    ears: &mut Ears,
     now: Time,
     heard: Tone,
     report: &mut impl FnMut(Digit),
 ) {
     match heard {
         Tone::Down { code, .. } => {
-            *held = true;
-            if let Ok(digit) = Digit::from_event(code) {
+            ears.held = true;
+            if let Ok(digit) = Digit::from_event(code)
+                && !ears.deaf
+            {
                 arbiter.down(now, Source::InBand, digit, report);
             }
         }
         Tone::Up { code, .. } => {
-            *held = false;
+            ears.held = false;
             if let Ok(digit) = Digit::from_event(code) {
                 arbiter.up(now, Source::InBand, digit);
             }

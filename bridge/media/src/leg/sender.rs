@@ -11,6 +11,7 @@ use crate::event::LegStats;
 use crate::rtp::jitter::MAX_PAYLOAD;
 use crate::rtp::packet::{HEADER_LEN, Header};
 use crate::rtp::rtcp::{Block, Sent, Writer};
+use crate::rtp::telephone_event::encoder::EventPacket;
 use crate::worker::Sink;
 use crate::{Channel, LegConfig};
 
@@ -119,6 +120,45 @@ impl Sender {
             timestamp: self.timestamp,
             ssrc: route.config.ssrc,
         };
+        self.transmit(header, payload, route, stats, sink);
+        self.marker = false;
+        let len = u32::try_from(payload.len()).unwrap_or(0);
+        self.timestamp = self.timestamp.wrapping_add(len);
+    }
+
+    /// The timestamp of the frame that is to be sent next.
+    pub(super) fn next_timestamp(&self) -> u32 {
+        self.timestamp.wrapping_add(u32::try_from(self.waiting_len).unwrap_or(0))
+    }
+
+    /// Sends a telephone event in place of a frame.
+    pub(super) fn send_event<S: Sink + ?Sized>(
+        &mut self,
+        packet: EventPacket,
+        payload_type: u8,
+        route: Route<'_>,
+        stats: &mut LegStats,
+        sink: &mut S,
+    ) {
+        let header = Header {
+            payload_type,
+            marker: packet.marker,
+            sequence: self.sequence,
+            timestamp: packet.timestamp,
+            ssrc: route.config.ssrc,
+        };
+        self.pause();
+        self.transmit(header, &packet.payload, route, stats, sink);
+    }
+
+    fn transmit<S: Sink + ?Sized>(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        route: Route<'_>,
+        stats: &mut LegStats,
+        sink: &mut S,
+    ) {
         let mut packet = [0; HEADER_LEN + MAX_PAYLOAD];
         let (head, body) = packet.split_at_mut(HEADER_LEN);
         let mut octets = [0; HEADER_LEN];
@@ -132,9 +172,7 @@ impl Sender {
             &packet[..HEADER_LEN + payload.len()],
         );
         let len = u32::try_from(payload.len()).unwrap_or(0);
-        self.marker = false;
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(len);
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(len);
         stats.sent_packets += 1;
@@ -155,12 +193,8 @@ impl Sender {
         interval: Duration,
     ) -> Writer {
         self.schedule_report(now, config.ssrc, interval);
-        let waiting = u32::try_from(self.waiting_len).unwrap_or(0);
-        let sent = Sent {
-            timestamp: self.timestamp.wrapping_add(waiting),
-            packets: self.packets,
-            octets: self.octets,
-        };
+        let sent =
+            Sent { timestamp: self.next_timestamp(), packets: self.packets, octets: self.octets };
         let has_sent = self.packets != self.packets_reported;
         self.packets_reported = self.packets;
         Writer::report(now, config.ssrc, has_sent.then_some(sent), block)

@@ -1,7 +1,9 @@
 //! What happens inside a dialog: ACK, BYE, INFO, re-INVITE in both directions, hanging up
 //! (RFC 3261 §12.2, §14, §15).
 
-use partyline_model::Time;
+use std::time::Duration;
+
+use partyline_model::{Digit, Time};
 
 use super::Endpoint;
 use super::receive::Request;
@@ -87,6 +89,25 @@ impl Endpoint {
         let purpose = Purpose::Reinvite(dialog);
         let client = self.start_invite(now, request, (path, cseq), purpose, offer);
         self.set_state(dialog, State::Confirmed(Renegotiation::Ours { client }));
+        Ok(())
+    }
+
+    /// Sends a key in an INFO request; [`Event::DigitSent`] tells what became of it. The next one
+    /// should wait for that: requests that overtake each other are keys in the wrong order.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongState`] unless the call is up.
+    pub fn send_digit(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        digit: Digit,
+        length: Duration,
+    ) -> Result<(), CommandError> {
+        if !matches!(self.dialog(dialog)?.state, State::Confirmed(_)) {
+            return Err(CommandError::WrongState);
+        }
+        self.send_info(now, dialog, digit, length);
         Ok(())
     }
 
@@ -208,11 +229,12 @@ impl Endpoint {
         let tag = held.path.local_tag.clone();
         let body = request.message.take_info();
         let status = match &body {
-            InfoBody::Digit(_) | InfoBody::Empty => Status::OK,
+            InfoBody::Digit(_) | InfoBody::Flash | InfoBody::Empty => Status::OK,
+            InfoBody::Garbled => Status::BAD_REQUEST,
             InfoBody::Unsupported => Status::UNSUPPORTED_MEDIA_TYPE,
         };
         self.respond_final(now, key, &request, (status, &tag), |response| {
-            if !status.is_success() {
+            if status == Status::UNSUPPORTED_MEDIA_TYPE {
                 response.headers.add(Name::Accept, "application/dtmf-relay, application/dtmf");
             }
         });

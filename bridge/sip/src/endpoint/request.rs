@@ -1,8 +1,10 @@
 //! Requests that go out and the client transactions that carry them (RFC 3261 §8.1, §17.1).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use partyline_model::Time;
+use partyline_model::{Digit, Time};
+use zeroize::Zeroize;
 
 use super::{Endpoint, Owner};
 use crate::cause;
@@ -49,8 +51,27 @@ pub(super) struct ClientEntry {
     pub(super) destination: SocketAddr,
     pub(super) local: Option<SocketAddr>,
     pub(super) key: (Box<str>, Method),
-    /// The dialog that is over when this request is.
-    pub(super) last_of: Option<DialogId>,
+    pub(super) errand: Errand,
+}
+
+/// What depends on a request other than INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// Nothing.
+    None,
+    /// The dialog is over when it is.
+    LastOf(DialogId),
+    /// It carries a key, and the next one waits for its answer.
+    Digit(DialogId),
+}
+
+impl ClientEntry {
+    /// Forgets what was sent, once it need not be sent again: it may be part of a passcode.
+    pub(super) fn wipe(&mut self) {
+        if let Errand::Digit(_) = self.errand {
+            self.bytes.zeroize();
+        }
+    }
 }
 
 impl Endpoint {
@@ -112,7 +133,7 @@ impl Endpoint {
         request: &Message,
         (local, destination): (Option<SocketAddr>, SocketAddr),
         key: (Box<str>, Method),
-        last_of: Option<DialogId>,
+        errand: Errand,
     ) {
         let bytes = request.to_bytes();
         self.transmit(local, destination, bytes.clone());
@@ -120,7 +141,7 @@ impl Endpoint {
         let machine = Client::new(now);
         self.timers.set(Owner::Client(id), machine.deadline());
         self.client_keys.insert(key.clone(), id);
-        self.clients.insert(id, ClientEntry { machine, bytes, destination, local, key, last_of });
+        self.clients.insert(id, ClientEntry { machine, bytes, destination, local, key, errand });
     }
 
     /// Sends BYE along a path (RFC 3261 §15.1.1).
@@ -129,7 +150,7 @@ impl Endpoint {
         now: Time,
         path: &mut Path,
         q850: Option<u8>,
-        last_of: Option<DialogId>,
+        errand: Errand,
     ) {
         let cseq = path.next_cseq();
         let (mut request, destination) = path.request(Method::Bye, cseq);
@@ -138,18 +159,32 @@ impl Endpoint {
             request.headers.add(Name::Reason, cause::write_reason(cause));
         }
         let via = (path.interface, destination);
-        self.start_client(now, &request, via, (branch, Method::Bye), last_of);
+        self.start_client(now, &request, via, (branch, Method::Bye), errand);
     }
 
     /// Sends BYE in a dialog and leaves it; its end must be reported already.
     pub(super) fn send_bye(&mut self, now: Time, id: DialogId, q850: Option<u8>) {
         let Some(dialog) = self.dialogs.get(&id) else { return };
         let mut path = dialog.path.clone();
-        self.send_bye_along(now, &mut path, q850, Some(id));
+        self.send_bye_along(now, &mut path, q850, Errand::LastOf(id));
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.path = path;
         }
         self.set_state(id, State::Leaving);
+    }
+
+    /// Sends a key within a dialog (application/dtmf-relay, as Cisco defined it).
+    pub(super) fn send_info(&mut self, now: Time, id: DialogId, digit: Digit, length: Duration) {
+        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        let cseq = dialog.path.next_cseq();
+        let (mut request, destination) = dialog.path.request(Method::Info, cseq);
+        let via = (dialog.path.interface, destination);
+        let branch = self.add_via(&mut request);
+        let (key, millis) = (digit.to_char(), length.as_millis());
+        let body = format!("Signal={key}\r\nDuration={millis}\r\n");
+        request.set_body("application/dtmf-relay", body.into_bytes());
+        self.start_client(now, &request, via, (branch, Method::Info), Errand::Digit(id));
+        request.body.zeroize();
     }
 
     /// Sends CANCEL for an INVITE that had a provisional response (RFC 3261 §9.1).
@@ -158,7 +193,7 @@ impl Endpoint {
         let to = entry.request.headers.first(&Name::To).cloned();
         let request = hop_by_hop(&entry.request, Method::Cancel, entry.cseq, to);
         let (via, key) = ((entry.local, entry.destination), (entry.branch.clone(), Method::Cancel));
-        self.start_client(now, &request, via, key, None);
+        self.start_client(now, &request, via, key, Errand::None);
     }
 
     /// Acknowledges a final response other than 2xx within its transaction (RFC 3261 §17.1.1.3).

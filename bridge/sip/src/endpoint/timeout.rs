@@ -5,6 +5,7 @@ use partyline_model::Time;
 use super::{Endpoint, Owner};
 use crate::dialog::State;
 use crate::event::DialogId;
+use crate::message::Status;
 use crate::transaction::timer::Due;
 use crate::transaction::{Fired, TransactionId};
 
@@ -70,20 +71,19 @@ impl Endpoint {
         let Some(entry) = self.clients.get_mut(&id) else { return };
         let fired = entry.machine.handle_timeout(now);
         let over = entry.machine.is_terminated();
-        let last_of = entry.last_of;
+        let errand = entry.errand;
         self.timers.set(Owner::Client(id), entry.machine.deadline());
         if fired == Fired::Retransmit {
             let (local, destination) = (entry.local, entry.destination);
             let bytes = entry.bytes.clone();
             self.transmit(local, destination, bytes);
         }
-        if over && let Some(entry) = self.clients.remove(&id) {
+        if over && let Some(mut entry) = self.clients.remove(&id) {
+            entry.wipe();
             self.client_keys.remove(&entry.key);
         }
-        if fired == Fired::TimedOut
-            && let Some(dialog) = last_of
-        {
-            self.forget_dialog(dialog);
+        if fired == Fired::TimedOut {
+            self.finish_errand(errand, Status::REQUEST_TIMEOUT);
         }
     }
 

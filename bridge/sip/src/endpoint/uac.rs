@@ -2,7 +2,7 @@
 
 use partyline_model::Time;
 
-use super::request::{Purpose, SentAck};
+use super::request::{Errand, Purpose, SentAck};
 use super::{Endpoint, Owner};
 use crate::cause;
 use crate::command::{CommandError, Dial};
@@ -86,10 +86,11 @@ impl Endpoint {
         };
         if let Some(entry) = self.clients.get_mut(&id) {
             let is_final = entry.machine.receive(now, status);
-            let last_of = entry.last_of.filter(|_| is_final);
+            let errand = entry.errand;
             self.timers.set(Owner::Client(id), entry.machine.deadline());
-            if let Some(dialog) = last_of {
-                self.forget_dialog(dialog);
+            if is_final {
+                entry.wipe();
+                self.finish_errand(errand, status);
             }
         } else if let Some(entry) = self.invite_clients.get_mut(&id) {
             let received = entry.machine.receive(now, status);
@@ -106,6 +107,21 @@ impl Endpoint {
                     self.receive_progress(now, purpose, status, message);
                 }
                 Received::Deliver => self.receive_success(now, id, &envelope, message),
+            }
+        }
+    }
+
+    /// A request got its final response, or 408 in place of one.
+    pub(super) fn finish_errand(&mut self, errand: Errand, status: Status) {
+        match errand {
+            Errand::None => {}
+            Errand::LastOf(dialog) => self.forget_dialog(dialog),
+            Errand::Digit(dialog) => {
+                let result = if status.is_success() { Ok(()) } else { Err(status) };
+                // Nothing follows the end of a call.
+                if self.dialog(dialog).is_ok() {
+                    self.emit(Event::DigitSent { dialog, result });
+                }
             }
         }
     }
@@ -220,7 +236,7 @@ impl Endpoint {
         let cancelling = matches!(state, Some(State::Cancelling { .. }));
         if !calling && !cancelling {
             // Another fork answered too, or the call is given up: nobody would listen to it.
-            return self.send_bye_along(now, &mut path, None, None);
+            return self.send_bye_along(now, &mut path, None, Errand::None);
         }
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.path = path;

@@ -25,6 +25,10 @@ pub(crate) enum ContentError {
 pub enum InfoBody {
     /// One key press.
     Digit(Digit),
+    /// A flash of the hook: no key, and nothing that a conference does anything upon.
+    Flash,
+    /// Content of a kind that carries keys, but no key.
+    Garbled,
     /// Nothing, which some peers send to see whether the dialog lives (RFC 6086 §4.2.2).
     Empty,
     /// Anything else.
@@ -62,18 +66,14 @@ impl Message {
     /// Reads the body of an INFO and wipes it.
     pub fn take_info(&mut self) -> InfoBody {
         let (media_type, _) = media_type(&self.headers);
-        let digit = match media_type.as_str() {
-            "application/dtmf-relay" => relay_digit(&self.body),
-            "application/dtmf" => std::str::from_utf8(&self.body).ok().and_then(|t| key(t.trim())),
-            _ => None,
+        let carried = match media_type.as_str() {
+            _ if self.body.iter().all(u8::is_ascii_whitespace) => InfoBody::Empty,
+            "application/dtmf-relay" | "application/dtmf" => signal(&self.body),
+            "application/hook-flash" => InfoBody::Flash,
+            _ => InfoBody::Unsupported,
         };
-        let empty = self.body.is_empty();
         self.body.zeroize();
-        match digit {
-            Some(digit) => InfoBody::Digit(digit),
-            None if empty => InfoBody::Empty,
-            None => InfoBody::Unsupported,
-        }
+        carried
     }
 }
 
@@ -85,23 +85,41 @@ fn media_type(headers: &Headers) -> (String, Params) {
     (text[..end].trim().to_ascii_lowercase(), params)
 }
 
-/// The `Signal=` line of application/dtmf-relay.
-fn relay_digit(body: &[u8]) -> Option<Digit> {
-    let text = std::str::from_utf8(body).ok()?;
-    text.lines().find_map(|line| {
+/// The key of application/dtmf-relay, whose `Signal=` line has it, or of application/dtmf, which is
+/// nothing but the key. Some senders put the one under the name of the other.
+fn signal(body: &[u8]) -> InfoBody {
+    let Ok(text) = std::str::from_utf8(body) else { return InfoBody::Garbled };
+    // Line ends are CRLF, LF or a CR alone.
+    let mut lines = text.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty());
+    let named = lines.clone().find_map(|line| {
         let (name, value) = line.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("signal").then(|| key(value.trim()))?
-    })
+        name.trim().eq_ignore_ascii_case("signal").then_some(value)
+    });
+    let value = match (named, lines.next(), lines.next()) {
+        (Some(value), ..) => value,
+        (None, Some(only), None) => only,
+        (None, ..) => return InfoBody::Garbled,
+    };
+    key(value.trim().trim_matches('"'))
 }
 
-/// A key by its character, or by its event number where that has two digits.
-fn key(text: &str) -> Option<Digit> {
+/// A key by its character, or by its event number (RFC 4733 §3.2) where that has two digits:
+/// FreeSWITCH and Asterisk read both, Cisco and most phones write the character. 16 and `!` are a
+/// flash, to Asterisk, and `hf` to those that write it into application/hook-flash.
+fn key(text: &str) -> InfoBody {
     let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(c), None) => Digit::from_char(c).ok(),
-        (Some(_), Some(_)) => text.parse().ok().and_then(|code| Digit::from_event(code).ok()),
-        (None, _) => None,
+    let flash = ["!", "16", "f", "hf", "flash", "hookflash"];
+    if flash.iter().any(|name| text.eq_ignore_ascii_case(name)) {
+        return InfoBody::Flash;
     }
+    let digit = match (chars.next(), chars.next(), chars.next()) {
+        (Some(c), None, _) => Digit::from_char(c).ok(),
+        (Some('0'..='9'), Some('0'..='9'), None) => {
+            text.parse().ok().and_then(|code| Digit::from_event(code).ok())
+        }
+        _ => None,
+    };
+    digit.map_or(InfoBody::Garbled, InfoBody::Digit)
 }
 
 /// The first application/sdp part of a multipart body (RFC 2046 §5.1), not nested.
@@ -179,21 +197,83 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_read_in_both_forms_and_wiped() {
-        let cases: [(&str, &[u8], char); 5] = [
-            ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", '5'),
-            ("application/dtmf-relay", b"Duration= 160\nsignal = #\n", '#'),
-            ("application/dtmf-relay", b"Signal=10\r\n", '*'),
+    fn digits_are_read_in_every_form_seen_and_wiped() {
+        let relay = "application/dtmf-relay";
+        let cases: [(&str, &[u8], char); 18] = [
+            (relay, b"Signal=5\r\nDuration=160\r\n", '5'),
+            // Cisco
+            (relay, b"Signal= 1\r\nDuration= 160\r\n", '1'),
+            (relay, b"Signal = 2\r\nDuration = 160", '2'),
+            // pjsua leaves the last line end out, others the duration.
+            (relay, b"Signal=*\r\nDuration=160", '*'),
+            (relay, b"Signal=#", '#'),
+            (relay, b"Duration= 160\nsignal = #\n", '#'),
+            (relay, b"\r\nSIGNAL=d\rDURATION=0\r", 'D'),
+            (relay, b"Signal=10\r\n", '*'),
+            (relay, b"Signal=11\r\nDuration=100\r\nVolume=10\r\n", '#'),
+            (relay, b"Signal=12\r\n", 'A'),
+            (relay, b"Signal=\"7\"\r\n", '7'),
+            (relay, b"9", '9'),
+            ("Application/DTMF-Relay; charset=utf-8", b"Signal=0\r\n", '0'),
             ("application/dtmf", b"7\r\n", '7'),
+            ("application/dtmf", b" * ", '*'),
             ("application/dtmf", b"11", '#'),
+            ("application/dtmf", b"09", '9'),
+            ("application/dtmf", b"Signal=3\r\n", '3'),
         ];
         for (content_type, body, expected) in cases {
             let mut message = message(content_type, body);
-            let InfoBody::Digit(digit) = message.take_info() else { panic!("a digit") };
+            let InfoBody::Digit(digit) = message.take_info() else {
+                panic!("a digit: {content_type} {}", body.escape_ascii())
+            };
             assert!(digit.to_char() == expected && message.body.is_empty());
         }
-        assert!(matches!(message("application/dtmf", b"77x").take_info(), InfoBody::Unsupported));
-        assert!(matches!(message("text/plain", b"5").take_info(), InfoBody::Unsupported));
-        assert!(matches!(message("text/plain", b"").take_info(), InfoBody::Empty));
+    }
+
+    #[test]
+    fn a_flash_is_no_digit_and_garbage_is_neither() {
+        let kind = |content_type, body: &[u8]| match message(content_type, body).take_info() {
+            InfoBody::Digit(_) => "digit",
+            InfoBody::Flash => "flash",
+            InfoBody::Garbled => "garbled",
+            InfoBody::Empty => "empty",
+            InfoBody::Unsupported => "unsupported",
+        };
+        for flash in [&b"Signal=!"[..], b"Signal=16", b"Signal=hf\r\nDuration=500", b"Signal=Flash"]
+        {
+            assert_eq!(kind("application/dtmf-relay", flash), "flash");
+        }
+        assert_eq!(kind("application/hook-flash", b"signal=hf"), "flash");
+        assert_eq!(kind("application/dtmf", b"!"), "flash");
+        for garbled in [
+            &b"Signal="[..],
+            b"Signal",
+            b"Duration=160\r\n",
+            b"Signal=17",
+            b"Signal=x",
+            b"Signal=55",
+            b"Signal=123",
+            b"Signal=-1",
+            b"5\r\n6",
+            b"\xff\xfe",
+            b"=",
+            b"Signal=\xe2\x82\xac",
+        ] {
+            assert_eq!(kind("application/dtmf-relay", garbled), "garbled");
+        }
+        assert_eq!(kind("application/dtmf", b"77x"), "garbled");
+        assert_eq!(kind("text/plain", b"5"), "unsupported");
+        assert_eq!(kind("text/plain", b""), "empty");
+        assert_eq!(kind("application/dtmf", b"\r\n"), "empty");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_body_is_read_without_harm(body: Vec<u8>, relay: bool) {
+            let kind = if relay { "application/dtmf-relay" } else { "application/dtmf" };
+            let mut message = message(kind, &body);
+            message.take_info();
+            proptest::prop_assert!(message.body.is_empty());
+        }
     }
 }
