@@ -43,6 +43,16 @@ class Counting(unittest.TestCase):
         self.assertEqual([(hits, latency) for hits, _, latency in outcome], [(1, 40), (1, 50)])
         self.assertEqual(stray, [])
 
+    def test_a_late_report_belongs_to_the_press_before_it(self):
+        following = dict(PRESS, onset_ms=1140, offset_ms=1190)
+        outcome, _ = assign([PRESS, following], [(1112, "5", 1160)])
+        self.assertEqual([hits for hits, _, _ in outcome], [1, 0])
+
+    def test_a_missed_press_does_not_take_the_next_one_s_report(self):
+        following = dict(PRESS, onset_ms=1090, offset_ms=1140)
+        outcome, _ = assign([PRESS, following], [(1095, "5", 1140)])
+        self.assertEqual([hits for hits, _, _ in outcome], [0, 1])
+
     def test_latency_is_from_the_onset_of_the_press(self):
         t = counted([PRESS], (1010, "5"))
         self.assertEqual(t.latency(0.5), 50)
@@ -78,8 +88,8 @@ def perfect(**spoilt):
 
 
 class Marks(unittest.TestCase):
-    def missed(self, scale=10, **spoilt):
-        theirs = perfect(talkoff_music=dict(false=100))
+    def missed(self, scale=10, spandsp=100, **spoilt):
+        theirs = perfect(talkoff_music=dict(false=spandsp))
         good = {report.OURS: perfect(), report.SPANDSP: theirs}
         bad = {report.OURS: perfect(**spoilt), report.SPANDSP: theirs}
         return {m.name.split(": ")[-1] for m in report.marks({1: good, 2: bad}, scale) if not m.met}
@@ -107,8 +117,17 @@ class Marks(unittest.TestCase):
         for spoilt, missed in cases:
             self.assertEqual(self.missed(**spoilt), missed, spoilt)
 
+    def test_music_is_also_marked_by_what_spandsp_takes_for_keys(self):
+        one = dict(talkoff_music=dict(false=1))
+        self.assertEqual(self.missed(spandsp=2, **one), set())
+        self.assertEqual(self.missed(spandsp=0, **one), {"music"})
+
     def test_the_spread_of_seeds_is_no_mark_on_small_corpora(self):
         self.assertEqual(self.missed(scale=1, q24_level_accept=dict(hit=994)), set())
+
+    def test_the_mix_is_half_speech(self):
+        kinds = dict(speech=(10, 0), digits=(20, 0), idle=(40, 0), music=(1000, 0))
+        self.assertEqual(cost.mixed(kinds), 20)
 
     def test_cost_is_marked_by_the_mix(self):
         def flat(value):
