@@ -38,6 +38,14 @@ def over_seeds(found, detector, *prefixes):
     return out
 
 
+def category(found, detector, name):
+    """One tally of a category in all seeds."""
+    out = Tally()
+    for tallies in found.values():
+        out.add(tallies[detector].get(name, Tally()))
+    return out
+
+
 SPEECH = ("talkoff_synth", "talkoff_speech", "false_")
 
 
@@ -147,10 +155,7 @@ def categories_table(found):
     names = sorted({name for t in found.values() for name in t[OURS]})
     rows = []
     for name in names:
-        both = [Tally(), Tally()]
-        for tallies in found.values():
-            for t, detector in zip(both, (OURS, SPANDSP)):
-                t.add(tallies[detector].get(name, Tally()))
+        both = [category(found, d, name) for d in (OURS, SPANDSP)]
         ours, theirs = both
         rows.append(
             [
@@ -163,6 +168,19 @@ def categories_table(found):
         )
     heads = ["category", "digits", "hit %", "spandsp", "twice", "spandsp", "false", "spandsp"]
     return table(heads, rows)
+
+
+def weakest_table(found, below=97, most=12):
+    """The categories in which the fewest presses are heard."""
+    rows = []
+    for name in {name for t in found.values() for name in t[OURS]}:
+        ours, theirs = (category(found, d, name) for d in (OURS, SPANDSP))
+        if ours.hit_percent() < below:
+            rows.append((ours.hit_percent(), name, theirs.hit_percent()))
+    return table(
+        ["category", "hit %", "spandsp"],
+        [["`%s`" % name, *pair("%.2f", mine, its)] for mine, name, its in sorted(rows)[:most]],
+    )
 
 
 def cost_table(counted, how):
@@ -203,6 +221,8 @@ def document(found, scale, counted, how, reached):
         cost_table(counted, how),
         "### Marks\n",
         marks_table(reached),
+        "### Weakest categories, all seeds together\n",
+        weakest_table(found),
         "### Categories, all seeds together\n",
         "`false` counts reports on no label, of another digit and of signals to reject.\n",
         categories_table(found),
