@@ -64,7 +64,8 @@ pub struct PhoneConfig {
     pub headers: Vec<(String, String)>,
     /// The codec offered, and preferred in an answer.
     pub codec: Codec,
-    /// How keys are sent. Only with [`DigitMode::Rfc4733`] are telephone events offered.
+    /// How keys are sent. Telephone events are offered with [`DigitMode::Rfc4733`] and
+    /// [`DigitMode::Mixed`] only.
     pub digit_mode: DigitMode,
     /// Length of a key press.
     pub key_on: Duration,

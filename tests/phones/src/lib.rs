@@ -31,7 +31,7 @@ pub use driver::switchboard::{Packet, PhoneId, Switchboard};
 pub use driver::udp;
 pub use log::{CallSummary, Direction, Ending, Entry, Event};
 pub use media::g711::Codec;
-pub use media::keypad::{DigitMode, Keys};
+pub use media::keypad::{DigitMode, Keys, Signs};
 pub use media::recorder::Received;
 pub use media::rtp::RtpPacket;
 pub use media::sender::Audio;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use net::{Net, Rule, ear, phone_config, secs};
 use partyline_phones::{
     Answering, Audio, Codec, Command, DigitMode, Ending, Event, Faults, Input, Offer, Phone,
-    PhoneConfig, Port, Script, sine,
+    PhoneConfig, Port, Script, Signs, sine,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -171,6 +171,7 @@ fn keys_arrive_in_each_mode_once_and_in_order() {
             DigitMode::Rfc4733 => ear::events(&wire),
             DigitMode::Info => ear::infos(&wire),
             DigitMode::InBand => ear::tones(net.phone(ben).heard(MS * 100, secs(9))),
+            DigitMode::Mixed(_) => unreachable!("has a test of its own"),
         };
         assert_eq!(found, "159#*0D22", "{mode:?}");
         assert!(has(net.phone(anna), &Event::KeysSent { count: 9 }), "{mode:?}");
@@ -178,6 +179,18 @@ fn keys_arrive_in_each_mode_once_and_in_order() {
             assert_eq!(ear::end_packets(&wire), 27, "three for each key");
         }
     }
+}
+
+#[test]
+fn keys_arrive_by_each_of_several_signs() {
+    let all = Signs { event: true, tone: true, info: true };
+    let (mut net, anna, ben) = pair(|config| config.digit_mode = DigitMode::Mixed(all));
+    let story = Script::new().hum(440.0).call().until_answered(secs(1)).wait(MS * 300);
+    net.run_script(anna, story.press("159#*0D22").wait(MS * 500).hang_up());
+    net.run(secs(10));
+    let wire = net.wire_to(ben);
+    let tones = ear::tones(net.phone(ben).heard(MS * 100, secs(9)));
+    assert_eq!([ear::events(&wire), ear::infos(&wire), tones], ["159#*0D22"; 3]);
 }
 
 #[test]

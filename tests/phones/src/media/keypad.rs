@@ -48,6 +48,37 @@ pub enum DigitMode {
     Info,
     /// The two tones in the voice.
     InBand,
+    /// Several at once for each key, or none but the tones although events were offered.
+    Mixed(Signs),
+}
+
+/// What a key press is told by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signs {
+    /// RTP telephone events.
+    pub event: bool,
+    /// The two tones in the voice.
+    pub tone: bool,
+    /// SIP INFO.
+    pub info: bool,
+}
+
+impl DigitMode {
+    /// What a key press is told by.
+    pub(crate) fn signs(self) -> Signs {
+        let only = Signs { event: false, tone: false, info: false };
+        match self {
+            Self::Rfc4733 => Signs { event: true, ..only },
+            Self::Info => Signs { info: true, ..only },
+            Self::InBand => Signs { tone: true, ..only },
+            Self::Mixed(signs) => signs,
+        }
+    }
+
+    /// Whether telephone events are offered.
+    pub(crate) fn offers_events(self) -> bool {
+        matches!(self, Self::Rfc4733 | Self::Mixed(_))
+    }
 }
 
 /// One key of the sixteen, by its event code.
@@ -130,17 +161,13 @@ fn stroke(character: char) -> Option<Stroke> {
 pub(crate) enum Slot {
     /// The voice.
     Voice,
-    /// A telephone event; `duration` counts the slots so far, this one included.
-    Event { key: Key, slots: u16, last: bool },
-    /// The pair of tones in place of the voice.
-    Tones(Vec<f64>),
-    /// An INFO goes out; the voice goes on.
-    Info { key: Key },
+    /// A part of a key press; `slots` counts those so far, this one included.
+    Press { key: Key, slots: u16, last: bool, signs: Signs, tones: Vec<f64> },
 }
 
 enum Press {
     Idle,
-    Down { key: Key, mode: DigitMode, done: u16, tones: (Sine, Sine) },
+    Down { key: Key, signs: Signs, done: u16, tones: (Sine, Sine) },
     Up { slots_left: u32 },
 }
 
@@ -185,9 +212,9 @@ impl Keypad {
     }
 
     /// Moves on by one slot. With `hold_back` no further key begins (an INFO is unanswered).
-    pub(crate) fn next_slot(&mut self, mode: DigitMode, hold_back: bool) -> Slot {
+    pub(crate) fn next_slot(&mut self, signs: Signs, hold_back: bool) -> Slot {
         match &mut self.press {
-            Press::Idle => self.begin(mode, hold_back),
+            Press::Idle => self.begin(signs, hold_back),
             Press::Down { .. } => self.go_on(),
             Press::Up { slots_left } => {
                 *slots_left = slots_left.saturating_sub(1);
@@ -195,12 +222,12 @@ impl Keypad {
                     return Slot::Voice;
                 }
                 self.press = Press::Idle;
-                self.begin(mode, hold_back)
+                self.begin(signs, hold_back)
             }
         }
     }
 
-    fn begin(&mut self, mode: DigitMode, hold_back: bool) -> Slot {
+    fn begin(&mut self, signs: Signs, hold_back: bool) -> Slot {
         if hold_back {
             return Slot::Voice;
         }
@@ -214,25 +241,19 @@ impl Keypad {
                 self.pressed += 1;
                 let (low, high) = key.pair();
                 let tones = (Sine::new(low, LOW_DBM0), Sine::new(high, HIGH_DBM0));
-                self.press = Press::Down { key, mode, done: 0, tones };
+                self.press = Press::Down { key, signs, done: 0, tones };
                 self.go_on()
             }
         }
     }
 
     fn go_on(&mut self) -> Slot {
-        let Press::Down { key, mode, done, tones } = &mut self.press else { return Slot::Voice };
+        let Press::Down { key, signs, done, tones } = &mut self.press else { return Slot::Voice };
         *done += 1;
         let (key, last) = (*key, *done >= self.on_slots);
-        let slot = match mode {
-            DigitMode::Rfc4733 => Slot::Event { key, slots: *done, last },
-            DigitMode::InBand => {
-                let (low, high) = tones;
-                Slot::Tones((0..160).map(|_| low.next() + high.next()).collect())
-            }
-            DigitMode::Info if *done == 1 => Slot::Info { key },
-            DigitMode::Info => Slot::Voice,
-        };
+        let (low, high) = tones;
+        let tones = (0..160).map(|_| low.next() + high.next()).collect();
+        let slot = Slot::Press { key, slots: *done, last, signs: *signs, tones };
         if last {
             // The gap is counted when a slot of it begins, so one more than its length.
             self.press = Press::Up { slots_left: self.gap_slots + 1 };
@@ -253,12 +274,12 @@ mod tests {
     fn run(mode: DigitMode, keys: &str, count: usize) -> String {
         let mut pad = Keypad::new(Duration::from_millis(60), Duration::from_millis(40));
         pad.push(&Keys::dial(keys));
-        let slots = (0..count).map(|_| match pad.next_slot(mode, false) {
-            Slot::Voice => '.',
-            Slot::Event { last: true, .. } => 'E',
-            Slot::Event { .. } => 'e',
-            Slot::Tones(_) => 't',
-            Slot::Info { key } => key.character(),
+        let slots = (0..count).map(|_| match pad.next_slot(mode.signs(), false) {
+            Slot::Press { last: true, signs, .. } if signs.event => 'E',
+            Slot::Press { signs, .. } if signs.event => 'e',
+            Slot::Press { signs, .. } if signs.tone => 't',
+            Slot::Press { key, slots: 1, .. } => key.character(),
+            Slot::Press { .. } | Slot::Voice => '.',
         });
         slots.collect()
     }

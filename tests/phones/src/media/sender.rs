@@ -200,22 +200,27 @@ impl Sender {
 
     fn slot(&mut self, agreed: &Agreed, hold_back_info: bool) {
         // A phone that was promised events and not given any falls back to what all lines carry.
-        let mode = match self.mode {
-            DigitMode::Rfc4733 if agreed.event_type.is_none() => DigitMode::InBand,
-            DigitMode::Rfc4733 | DigitMode::Info | DigitMode::InBand => self.mode,
-        };
-        let hold_back = mode == DigitMode::Info && hold_back_info;
-        match self.keypad.next_slot(mode, hold_back) {
+        let mut signs = self.mode.signs();
+        if signs.event && agreed.event_type.is_none() {
+            (signs.event, signs.tone) = (false, true);
+        }
+        let hold_back = signs.info && hold_back_info;
+        match self.keypad.next_slot(signs, hold_back) {
             Slot::Voice => self.voice_packet(agreed),
-            Slot::Info { key } => {
-                self.ready.push_back(Sent::Info { key, on: self.on });
-                self.voice_packet(agreed);
+            Slot::Press { key, slots, last, signs, tones } => {
+                if signs.info && slots == 1 {
+                    self.ready.push_back(Sent::Info { key, on: self.on });
+                }
+                if signs.event {
+                    self.event_packets(agreed, key, slots, last);
+                }
+                if signs.tone {
+                    let samples: Vec<i16> = tones.into_iter().map(to_sample).collect();
+                    self.audio_packet(agreed, &samples);
+                } else if !signs.event {
+                    self.voice_packet(agreed);
+                }
             }
-            Slot::Tones(values) => {
-                let samples: Vec<i16> = values.into_iter().map(to_sample).collect();
-                self.audio_packet(agreed, &samples);
-            }
-            Slot::Event { key, slots, last } => self.event_packets(agreed, key, slots, last),
         }
         self.timestamp = self.timestamp.wrapping_add(u32::from(SAMPLES_PER_SLOT));
     }

@@ -12,7 +12,6 @@ use super::message::{Message, Method, Start};
 use super::transaction::{Client, Due, GIVE_UP, Progress, Purpose, Resend};
 use crate::config::PhoneConfig;
 use crate::log::{Ending, Event};
-use crate::media::keypad::DigitMode;
 use crate::random::Random;
 use crate::sdp::{Agreed, Description, Direction, Events, Terms};
 
@@ -117,10 +116,8 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn new(config: PhoneConfig, mut random: Random) -> Self {
-        let events = match config.digit_mode {
-            DigitMode::Rfc4733 => Events::Offered,
-            DigitMode::Info | DigitMode::InBand => Events::Unknown,
-        };
+        let events =
+            if config.digit_mode.offers_events() { Events::Offered } else { Events::Unknown };
         let session = random.next_u32() >> 1;
         let terms = Terms::new(config.rtp_address, config.codec, events, session);
         let terms = match config.relay {

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use partyline_control::KeyWay;
+use partyline_media::KeyQueue;
+use partyline_model::CallId;
 use partyline_phones::{Audio, Command, DigitMode, Phone, PhoneConfig, PhoneId, Script};
 
 use super::World;
@@ -143,6 +146,19 @@ impl World {
         self.wait_for(&format!("{name} is in"), COMES_IN, |world| {
             world.room_of(id).is_some() || world.hears_music(id)
         })
+    }
+
+    /// The bridge presses the keys of a dial string for a phone.
+    ///
+    /// # Panics
+    /// When the phone is in no call, or the string is none.
+    pub fn send_keys(&mut self, id: PhoneId, keys: &str, way: KeyWay) -> &mut Self {
+        let far = self.phone(id).config().rtp_address.ip();
+        let (leg, _) = self.watch.leg_of(far).expect("the phone is in a call");
+        let keys = KeyQueue::dial(keys).expect("keys of a pad");
+        self.node.send_keys(time(self.now), CallId(leg.0), keys, way);
+        self.carry();
+        self
     }
 
     /// Sends a datagram from anywhere to the bridge's SIP port.
