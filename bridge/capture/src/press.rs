@@ -27,7 +27,7 @@ pub struct Level {
 /// What may explain that a press did not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// So many packets are missing within it or right before it.
+    /// So many packets are missing within it or beside it.
     Lost(u64),
     /// Packets are missing right before the first that was captured of an event.
     StartLost,

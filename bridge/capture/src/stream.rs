@@ -27,8 +27,8 @@ const LONGEST_GAP: i64 = 60 * 8_000;
 const SILENCE: usize = 4_000;
 /// Packets whose arrival is remembered, to date a tone that is told later.
 const ANCHORS: usize = 100;
-/// A loss this long before a tone may have swallowed its beginning: 40 ms.
-const BEFORE: u64 = 320;
+/// A loss this near to a tone may have swallowed its beginning or its end: 40 ms.
+const BESIDE: u64 = 320;
 
 /// What was counted in a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -348,14 +348,16 @@ fn press(tone: &Tone, at: WallTime, started: WallTime, losses: &[Loss]) -> Press
         level: tone.level,
         notes: Vec::new(),
     };
-    press.judge();
     let (from, until) = (
-        tone.onset.saturating_sub(BEFORE),
+        tone.onset.saturating_sub(BESIDE),
         tone.length.map_or(tone.told, |length| tone.onset.saturating_add(length)),
     );
-    let within = losses.iter().filter(|loss| loss.until >= from && loss.from <= until);
+    let within = losses.iter().filter(|loss| loss.until >= from && loss.from <= until + BESIDE);
     let lost = within.map(|loss| loss.packets).sum();
+    press.judge();
     if lost > 0 {
+        // What is left of it says nothing of how long the key was held.
+        press.notes.retain(|note| *note != Note::Short);
         press.notes.push(Note::Lost(lost));
     }
     if length.is_none() {
