@@ -12,6 +12,8 @@ mod conference;
 mod context;
 mod deck;
 mod dial_in;
+mod dtmf;
+mod dtmf_text;
 mod files;
 mod import;
 mod invoice;
@@ -50,6 +52,7 @@ Examples:
   partyline conference add 'Weekly review' --account 'Harbour & Pine LLP'
   partyline dial-in add 14165550123
   partyline cdr list                          the latest calls
+  partyline dtmf call.pcap                    the keys that a caller pressed
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
 
 Without --config the bridge runs on loopback addresses and keeps its data in ./partyline-data.";
@@ -93,6 +96,8 @@ enum Command {
     /// Call records
     #[command(subcommand)]
     Cdr(cdr::CdrCommand),
+    /// List the keys pressed in WAV files and packet captures, with their times
+    Dtmf(dtmf::Dtmf),
     /// Rate a month of an account and write its invoice as PDF, CSV and JSON
     Invoice(invoice::Invoice),
 }
@@ -105,6 +110,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     if let Command::CheckConfig(check) = command {
         return check.run(global.config.as_deref(), out);
+    }
+    if let Command::Dtmf(dtmf) = command {
+        return dtmf.run(out);
     }
     let mut config = Config::load(global.config.as_deref())?;
     if let Some(dir) = global.data {
@@ -129,7 +137,7 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 
 async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve | Command::CheckConfig(_) => {}
+        Command::Serve | Command::CheckConfig(_) | Command::Dtmf(_) => {}
         Command::Account(command) => command.run(context).await?,
         Command::Conference(command) => command.run(context).await?,
         Command::Passcode(command) => command.run(context).await?,
