@@ -9,6 +9,7 @@ use partyline_cdr_record::{
     ConferenceRecord, Direction, FeatureCode, FeatureDetail, FeatureRecord, LegRecord, Origin,
     Outcome, Pattern, Quality, Record, Text, Tick, encode,
 };
+use partyline_dtmf::tone::Burst;
 use partyline_model::{AccountId, ConferenceId, Time, Uuid, WallTime};
 
 fn main() -> std::io::Result<()> {
@@ -18,7 +19,9 @@ fn main() -> std::io::Result<()> {
     tones()?;
     records()?;
     journal()?;
-    conference()
+    conference()?;
+    sounds()?;
+    captures()
 }
 
 fn put(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
@@ -270,4 +273,75 @@ fn conference() -> std::io::Result<()> {
     put("conference_inputs", "a-bad-disk", &[&[5][..], &disk.concat()].concat())?;
     let hold = [join(3, 1), wait_s(600), join(4, 2), wait_s(3_000), [14, 1, 8], wait_s(3_900)];
     put("conference_inputs", "on-hold", &[&[1][..], &hold.concat()].concat())
+}
+
+/// A WAV file: format, channels, rate, bits, sound.
+fn wav(tag: u8, channels: u8, rate: u32, bits: u8, sound: &[u8]) -> Vec<u8> {
+    let format = [&[tag, 0, channels, 0][..], &rate.to_le_bytes(), &[0; 6], &[bits, 0]].concat();
+    let size = u32::try_from(sound.len()).unwrap_or(0).to_le_bytes();
+    let chunks = [b"WAVEfmt ", &[16, 0, 0, 0][..], &format, b"data", &size, sound].concat();
+    let whole = u32::try_from(chunks.len()).unwrap_or(0).to_le_bytes();
+    [b"RIFF", &whole[..], &chunks].concat()
+}
+
+fn sounds() -> std::io::Result<()> {
+    let key = Burst { code: 5, on_ms: 60, off_ms: 60, ..Burst::default() };
+    let pcm: Vec<u8> = key.samples().iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    put("wav_file", "mono", &wav(1, 1, 8_000, 16, &pcm))?;
+    put("wav_file", "stereo-16k", &wav(1, 2, 16_000, 16, &pcm))?;
+    put("wav_file", "a-law-44k", &wav(6, 1, 44_100, 8, &pcm))?;
+    put("wav_file", "cut", &wav(3, 1, 48_000, 32, &pcm)[..900])
+}
+
+/// A frame of Ethernet with a datagram over IPv4 in it.
+fn frame(payload: &[u8]) -> Vec<u8> {
+    let length = |more: usize| u16::try_from(payload.len() + more).unwrap_or(0).to_be_bytes();
+    let ip = [&[0x45, 0][..], &length(28), &[0, 0, 0x40, 0, 64, 17, 0, 0]].concat();
+    let ends = [192, 0, 2, 1, 198, 51, 100, 7];
+    let udp = [&[0x0f, 0xa0, 0x4e, 0x20][..], &length(8), &[0, 0]].concat();
+    [&[2; 12][..], &[8, 0], &ip, &ends, &udp, payload].concat()
+}
+
+fn captures() -> std::io::Result<()> {
+    let packet = |kind: u8, sequence: u8, timestamp: u16, payload: &[u8]| {
+        let [high, low] = timestamp.to_be_bytes();
+        let head = [0x80, kind, 0, sequence, 0, 0, high, low, 0, 0, 0, 1];
+        frame(&[&head[..], payload].concat())
+    };
+    let info = "INFO sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\n\
+                To: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INFO\r\n\
+                Content-Type: application/dtmf-relay\r\nContent-Length: 8\r\n\r\nSignal=5";
+    let offer = "INVITE sip:b@x SIP/2.0\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\
+                 \r\nv=0\r\nc=IN IP4 198.51.100.7\r\nm=audio 20000 RTP/AVP 0 101\r\n\
+                 a=rtpmap:101 telephone-event/8000\r\n";
+    let mut frames = vec![frame(offer.as_bytes())];
+    frames.extend((0..4).map(|n| packet(0, n, u16::from(n) * 80, &[0xd5; 80])));
+    frames.extend((4..8).map(|n| packet(101, n, 320, &[5, 0x0a | (n / 6) << 7, 0, n * 20])));
+    frames.push(frame(info.as_bytes()));
+    frames.extend((9..12).map(|n| packet(8, n, u16::from(n) * 80, &[0x2a; 80])));
+    let size = |frame: &[u8]| u32::try_from(frame.len()).unwrap_or(0);
+    let mut pcap = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1].map(u32::to_le_bytes).concat();
+    let mut ng = [0x0a0d_0d0a_u32, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28]
+        .map(u32::to_be_bytes)
+        .concat();
+    ng[12..16].copy_from_slice(&[0, 1, 0, 0]);
+    ng.extend([1, 20, 1 << 16, 65_535, 20].map(u32::to_be_bytes).concat());
+    for (frame, number) in frames.iter().zip(0..) {
+        pcap.extend(
+            [1_795_000_000, number * 20_000, size(frame), size(frame)]
+                .map(u32::to_le_bytes)
+                .concat(),
+        );
+        pcap.extend(frame);
+        let padding = vec![0; frame.len().wrapping_neg() % 4];
+        let length = 32 + size(frame) + size(&padding);
+        ng.extend(
+            [6, length, 0, 0, number * 20_000, size(frame), size(frame)]
+                .map(u32::to_be_bytes)
+                .concat(),
+        );
+        ng.extend([&frame[..], &padding, &length.to_be_bytes()].concat());
+    }
+    put("packet_capture", "pcap", &pcap)?;
+    put("packet_capture", "pcapng-big-endian", &ng)
 }

@@ -15,6 +15,7 @@ mod deck;
 mod dial;
 mod dtmf;
 mod flac;
+mod listing;
 mod media;
 mod sdp;
 mod sip_endpoint;
@@ -27,6 +28,7 @@ pub use deck::deck;
 pub use dial::{dial_plan, dialled_number};
 pub use dtmf::dtmf;
 pub use flac::prompt_flac;
+pub use listing::{packet_capture, wav_file};
 pub use media::{rtcp, rtp_packet, telephone_event};
 pub use sdp::sdp;
 pub use sip_endpoint::{SEPARATOR, sip_endpoint};
@@ -54,4 +56,5 @@ pub const TARGETS: &[Target] = targets! {
     dial_plan dialled_number prompt_flac
     conference_inputs
     cdr_record cdr_journal deck
+    wav_file packet_capture
 };

@@ -113,4 +113,6 @@ replays! {
     cdr_record 4000
     cdr_journal 2000
     deck 1000
+    wav_file 300
+    packet_capture 1000
 }
