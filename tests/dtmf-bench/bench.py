@@ -80,8 +80,8 @@ def measured(args, spandsp):
 
 
 def costs(args):
-    """{detector: {kind: (instructions a second, digits)}}. Where our program's usage names lanes, it
-    can run the same sound in LANES calls side by side: `cost lanes FILE`, counted in `lanes`."""
+    """{detector: {kind: (instructions a second, digits)}}. Where our program's usage names lanes,
+    `cost lanes FILE` runs the same sound in LANES calls side by side, counted in `lanes`."""
     programs = {
         cost.SPANDSP: ([os.path.join(OUT, "spandsp", "spandsp_cost")], "run", 1),
         cost.OURS: ([args.cost], "cost::one*", 1),
