@@ -162,13 +162,15 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn unreadable(error: &io::Error) -> anyhow::Error {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file",
-        io::ErrorKind::PermissionDenied => "you may not read it; ask its owner, or use sudo",
-        io::ErrorKind::IsADirectory => "it is a directory; name the files in it",
-        _ => return anyhow!("cannot be read: {error}"),
-    };
-    anyhow!("cannot be read: {hint}")
+    const HINTS: [(io::ErrorKind, &str); 3] = [
+        (io::ErrorKind::NotFound, "there is no such file"),
+        (io::ErrorKind::PermissionDenied, "you may not read it; ask its owner, or use sudo"),
+        (io::ErrorKind::IsADirectory, "it is a directory; name the files in it"),
+    ];
+    match HINTS.iter().find(|(kind, _)| *kind == error.kind()) {
+        Some((_, hint)) => anyhow!("cannot be read: {hint}"),
+        None => anyhow!("cannot be read: {error}"),
+    }
 }
 
 /// Prints `path digit onset_ms report_ms` for each press in the files that `list` names.
