@@ -5,11 +5,8 @@
 
 use std::fmt;
 
-use crate::decision::{Decision, Verdict};
-use crate::goertzel::{self, HOP, WINDOW};
-
-/// Losses longer than this (in samples: one second) end a key and forget the past.
-const LONGEST_BRIDGED: usize = 8000;
+use crate::bands::{Bands, HOP};
+use crate::decision::Decision;
 
 /// A key went down or came up.
 ///
@@ -52,38 +49,31 @@ impl fmt::Debug for Event {
 /// [`Detector::push`]. No call allocates.
 #[derive(Clone)]
 pub struct Detector {
-    window: [f32; WINDOW],
-    /// How much of `window` is filled; below `WINDOW` between calls.
-    filled: usize,
+    bands: Bands,
+    decision: Decision,
     /// Samples seen so far, lost ones included.
     position: u64,
-    /// Up to here samples were lost: a window that starts earlier proves nothing.
-    lost_until: u64,
-    decision: Decision,
+    /// Whether the hop that is being filled misses samples.
+    lost: bool,
 }
 
 const _: () = assert!(size_of::<Detector>() < 4096, "a leg's detector stays under 4 KiB");
 
 impl Detector {
     /// A detector that has heard nothing.
-    pub fn new() -> Self {
-        Self {
-            window: [0.0; WINDOW],
-            filled: 0,
-            position: 0,
-            lost_until: 0,
-            decision: Decision::new(),
-        }
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bands: Bands::new(), decision: Decision::new(), position: 0, lost: false }
     }
 
     /// Hears `samples` and calls `report` for each key that goes down or comes up, in order.
     pub fn push(&mut self, mut samples: &[i16], report: &mut impl FnMut(Event)) {
         while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(WINDOW - self.filled));
-            for (slot, &sample) in self.window.iter_mut().skip(self.filled).zip(now) {
-                *slot = f32::from(sample);
+            let (now, later) = samples.split_at(samples.len().min(self.bands.wanting()));
+            self.position += now.len() as u64;
+            if self.bands.push(now) {
+                self.judge(report);
             }
-            self.advance(now.len(), report);
             samples = later;
         }
     }
@@ -91,21 +81,23 @@ impl Detector {
     /// Passes over `samples` that never arrived, or were made up to conceal that.
     ///
     /// A key that is down stays down over a short gap and a tone that is being recognised is
-    /// neither helped nor hurt by it. Gaps of more than a second end everything.
+    /// neither helped nor hurt by it. Gaps of more than 200 ms end everything.
     pub fn push_lost(&mut self, samples: usize, report: &mut impl FnMut(Event)) {
-        if samples > LONGEST_BRIDGED {
-            self.position += samples as u64;
-            self.filled = 0;
-            self.lost_until = self.position;
-            self.decision.reset(report);
-            return;
-        }
         let mut left = samples;
         while left > 0 {
-            let now = left.min(WINDOW - self.filled);
-            self.window[self.filled..self.filled + now].fill(0.0);
-            self.lost_until = self.position + now as u64;
-            self.advance(now, report);
+            if left >= HOP && self.bands.wanting() == HOP && self.decision.is_forgotten() {
+                // Nothing can change any more but the count.
+                self.position += (left - left % HOP) as u64;
+                self.decision.skip((left / HOP) as u64);
+                left %= HOP;
+                continue;
+            }
+            let now = left.min(self.bands.wanting());
+            self.position += now as u64;
+            self.lost = true;
+            if self.bands.push_silence(now) {
+                self.judge(report);
+            }
             left -= now;
         }
     }
@@ -113,7 +105,7 @@ impl Detector {
     /// Whether the latest samples may be part of a key press that is not certain yet, or is going
     /// on: whoever must not let tones through holds the audio back while this is true.
     pub fn suspects(&self) -> bool {
-        self.decision.suspects()
+        self.suspected_since().is_some()
     }
 
     /// Where the tone that [`Detector::suspects`] speaks of began, as a sample position, no later
@@ -125,22 +117,10 @@ impl Detector {
         self.decision.suspected_since()
     }
 
-    /// Counts `samples` that were written to the window, and judges it when it is full.
-    fn advance(&mut self, samples: usize, report: &mut impl FnMut(Event)) {
-        self.filled += samples;
-        self.position += samples as u64;
-        if self.filled < WINDOW {
-            return;
-        }
-        let start = self.position - WINDOW as u64;
-        let verdict = if start < self.lost_until {
-            Verdict::Unknown
-        } else {
-            Verdict::Heard(goertzel::measure(&self.window))
-        };
-        self.decision.handle(start, verdict, &self.window, report);
-        self.window.copy_within(HOP.., 0);
-        self.filled = WINDOW - HOP;
+    /// Judges the hop that is complete.
+    fn judge(&mut self, report: &mut impl FnMut(Event)) {
+        self.decision.handle(&mut self.bands, self.lost, report);
+        self.lost = false;
     }
 }
 

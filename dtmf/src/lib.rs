@@ -18,15 +18,22 @@
 //! assert_eq!(pressed, [7]);
 //! ```
 
-#![forbid(unsafe_code)]
-
+mod background;
+mod bands;
 mod decimate;
 mod decision;
 mod detector;
-mod goertzel;
+mod look;
 mod rate;
+mod residual;
 mod series;
+mod simd;
 pub mod tone;
+mod tones;
+#[doc(hidden)]
+pub mod training;
+
+mod weights;
 mod wideband;
 
 pub use decimate::{Decimated, Decimator};
