@@ -119,7 +119,7 @@ impl Decision {
             return;
         };
         let powers = Powers { total: entry.total, bands: entry.bands };
-        if entry.tones.is_none() || !self.shows_pair(&entry.tones, &powers) {
+        if entry.tones.is_none() || self.pair_shown(&entry.tones, &powers).is_none() {
             return;
         }
         for look in self.history.looks(self.background.power()) {
@@ -169,7 +169,10 @@ impl Decision {
         self.history.push(Entry { tones, total: powers.total, bands: powers.bands, hop: self.hop });
         self.suspected = None;
         self.follow_key(&tones, powers.total, report);
-        if promising && self.shows_pair(&tones, &powers) {
+        if promising
+            && let Some(pair) = self.pair_shown(&tones, &powers)
+            && self.key.is_none_or(|key| key.pair != pair)
+        {
             self.judge(bands, report);
         }
     }
@@ -195,17 +198,19 @@ impl Decision {
             && low < high * INSIDE_RATIOS[1]
     }
 
-    /// Whether the latest window itself shows a pair: most of speech does not, and need not be
+    /// The pair that the latest window itself shows: most of speech shows none, and need not be
     /// looked at any closer.
-    fn shows_pair(&self, tones: &Tones, powers: &Powers) -> bool {
+    fn pair_shown(&self, tones: &Tones, powers: &Powers) -> Option<Pair> {
         let each = tones.powers();
-        let [row, column] = Pair::strongest(&each).tones();
+        let shown = Pair::strongest(&each);
+        let [row, column] = shown.tones();
         let pair = each[row] + each[column];
         let background = self.background.power();
         let rest = if background > 6.0 * pair { powers.total } else { powers.total - background };
-        pair > LEAST_PAIR * rest
+        let stands_out = pair > LEAST_PAIR * rest
             && each[row] * IN_BAND[row] > LEAST_IN_BAND * powers.bands[0]
-            && each[column] * IN_BAND[column] > LEAST_IN_BAND * powers.bands[1]
+            && each[column] * IN_BAND[column] > LEAST_IN_BAND * powers.bands[1];
+        stands_out.then_some(shown)
     }
 
     /// Carries the key that is down through this window, or lets it go.

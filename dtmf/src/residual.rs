@@ -55,17 +55,27 @@ impl Residual {
             *power += pair * FLOOR;
         }
         let all = powers[BOTTOM_BIN..].iter().sum::<f32>() + 1.0;
-        let mut sorted = powers;
-        sorted[..BOTTOM_BIN].fill(0.0);
-        sorted.select_nth_unstable_by(LINES - 1, |a, b| b.total_cmp(a));
         let [low, high] = hertz;
         let harmonics = [2.0 * low, 2.0 * high, 3.0 * low].map(|hertz| line(&powers, hertz));
         Self {
-            lines: sorted[..LINES].iter().sum::<f32>() / all,
+            lines: strongest(&powers[BOTTOM_BIN..]) / all,
             harmonics: harmonics.iter().sum::<f32>() / all,
             low: powers[BOTTOM_BIN..LOW_BIN].iter().sum::<f32>() / all,
         }
     }
+}
+
+/// The sum of the [`LINES`] greatest powers.
+fn strongest(powers: &[f32]) -> f32 {
+    let mut greatest = [0.0_f32; LINES];
+    for &power in powers {
+        if power > greatest[LINES - 1] {
+            let place = greatest.iter().position(|&other| power > other).unwrap_or(LINES - 1);
+            greatest.copy_within(place..LINES - 1, place + 1);
+            greatest[place] = power;
+        }
+    }
+    greatest.iter().sum()
 }
 
 /// The power about a frequency.
@@ -82,66 +92,78 @@ fn line(powers: &[f32; TOP_BIN + 1], hertz: f32) -> f32 {
 /// Leaves in `rest` what the best fitting sines of both frequencies do not explain, and gives their
 /// power.
 fn subtract(past: &[i16; PAST], lost: u32, hertz: [f32; 2], rest: &mut [f32; PAST]) -> f32 {
-    let waves = waves(hertz);
-    let (mut products, mut sums) = ([[0.0_f32; 4]; 4], [0.0_f32; 4]);
-    let heard = |hop: usize| lost >> (HOPS - 1 - hop) & 1 == 0;
-    // The first hop is cut: the past is not a whole number of them.
-    for hop in (0..HOPS).filter(|&hop| heard(hop)) {
-        for n in span(hop) {
-            let (wave, sample) = (&waves[n], f32::from(past[n]));
-            for (row, x) in products.iter_mut().zip(wave) {
-                for (sum, y) in row.iter_mut().zip(wave) {
-                    *sum += x * y;
-                }
-            }
-            for (sum, x) in sums.iter_mut().zip(wave) {
-                *sum += x * sample;
-            }
+    let [mut a, mut b] = wave(hertz[0]);
+    let [mut c, mut d] = wave(hertz[1]);
+    for (slot, &sample) in rest.iter_mut().zip(past) {
+        *slot = f32::from(sample);
+    }
+    if lost & ((1 << HOPS) - 1) != 0 {
+        for values in [&mut a, &mut b, &mut c, &mut d, rest] {
+            forget(values, lost);
         }
     }
-    let amplitudes = solve(products, sums);
-    for hop in (0..HOPS).filter(|&hop| heard(hop)) {
-        for n in span(hop) {
-            let [a, b, c, d] = waves[n];
-            let pair =
-                (a * amplitudes[0] + b * amplitudes[1]) + (c * amplitudes[2] + d * amplitudes[3]);
-            rest[n] = f32::from(past[n]) - pair;
-        }
+    let [aa, ab, ac, ad] = [dot(&a, &a), dot(&a, &b), dot(&a, &c), dot(&a, &d)];
+    let [bb, bc, bd] = [dot(&b, &b), dot(&b, &c), dot(&b, &d)];
+    let [cc, cd, dd] = [dot(&c, &c), dot(&c, &d), dot(&d, &d)];
+    let amplitudes = solve([
+        [aa, ab, ac, ad, dot(&a, rest)],
+        [ab, bb, bc, bd, dot(&b, rest)],
+        [ac, bc, cc, cd, dot(&c, rest)],
+        [ad, bd, cd, dd, dot(&d, rest)],
+    ]);
+    for (n, slot) in rest.iter_mut().enumerate() {
+        *slot -= (a[n] * amplitudes[0] + b[n] * amplitudes[1])
+            + (c[n] * amplitudes[2] + d[n] * amplitudes[3]);
     }
     0.5 * amplitudes.iter().map(|amplitude| amplitude * amplitude).sum::<f32>()
 }
 
-/// The samples of a hop of the past, oldest hop first.
-fn span(hop: usize) -> std::ops::Range<usize> {
-    (PAST + hop * HOP).saturating_sub(HOPS * HOP)..PAST - (HOPS - 1 - hop) * HOP
+/// Lanes in which sums are taken, so that the compiler can use vectors.
+const LANES: usize = 4;
+
+fn dot(a: &[f32; PAST], b: &[f32; PAST]) -> f32 {
+    let mut sums = [0.0_f32; LANES];
+    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
 
-/// Cosine and sine of both frequencies, sample by sample.
-fn waves(hertz: [f32; 2]) -> [[f32; 4]; PAST] {
-    let [low, high] = hertz.map(|hertz| {
-        let (sin, cos) = sin_cos(TAU * f64::from(hertz) / RATE);
+/// Cosine and sine of a frequency, sample by sample.
+fn wave(hertz: f32) -> [[f32; PAST]; 2] {
+    let at = |samples: f64| {
+        let (sin, cos) = sin_cos(TAU * f64::from(hertz) * samples / RATE);
         [narrow(cos), narrow(sin)]
-    });
-    let mut waves = [[0.0_f32; 4]; PAST];
-    let mut wave = [1.0, 0.0, 1.0, 0.0];
-    for slot in &mut waves {
-        *slot = wave;
-        wave = [
-            wave[0] * low[0] - wave[1] * low[1],
-            wave[0] * low[1] + wave[1] * low[0],
-            wave[2] * high[0] - wave[3] * high[1],
-            wave[2] * high[1] + wave[3] * high[0],
-        ];
+    };
+    let [one, two, three, [cos, sin]] = [at(1.0), at(2.0), at(3.0), at(4.0)];
+    let mut re = [1.0, one[0], two[0], three[0]];
+    let mut im = [0.0, one[1], two[1], three[1]];
+    let [mut cosines, mut sines] = [[0.0; PAST]; 2];
+    let chunks = cosines.as_chunks_mut::<LANES>().0.iter_mut();
+    for (cosines, sines) in chunks.zip(sines.as_chunks_mut::<LANES>().0) {
+        (*cosines, *sines) = (re, im);
+        for lane in 0..LANES {
+            (re[lane], im[lane]) =
+                (re[lane] * cos - im[lane] * sin, re[lane] * sin + im[lane] * cos);
+        }
     }
-    waves
+    [cosines, sines]
+}
+
+/// Silences the hops that never arrived; the first one of the past is cut.
+fn forget(values: &mut [f32; PAST], lost: u32) {
+    for hop in 0..HOPS {
+        if lost >> hop & 1 != 0 {
+            let end = PAST - hop * HOP;
+            values[end.saturating_sub(HOP)..end].fill(0.0);
+        }
+    }
 }
 
 /// Solves four equations by elimination; singular ones give zeros.
-fn solve(products: [[f32; 4]; 4], sums: [f32; 4]) -> [f32; 4] {
-    let mut rows = [0, 1, 2, 3].map(|row: usize| {
-        let [a, b, c, d] = products[row];
-        [a, b, c, d, sums[row]]
-    });
+fn solve(mut rows: [[f32; 5]; 4]) -> [f32; 4] {
     for pivot in 0..4 {
         let head = rows[pivot];
         if head[pivot].abs() < 1e-3 {
