@@ -3,9 +3,9 @@
 
 Draws what is missing of the corpora into target/dtmf-bench, runs both detectors over them, counts
 their instructions, writes the tables into docs/dtmf.md (--no-docs: prints them only) and exits with
-1 when a mark is missed. At scale 10 a seed has 160 digits in each condition, 3 hours of speech and
-1.7 of music; at scale 1 everything is a tenth and the sets are too small for the mark on the seeds'
-spread. A run that was broken off is taken up where it was.
+1 when a mark is missed. At scale 10 a seed has 160 digits in each condition, 3 hours of speech,
+1.75 of music and half an hour of duets; at scale 1 everything is a tenth and the sets are too small
+for the mark on the seeds' spread. A run that was broken off is taken up where it was.
 """
 
 import argparse
@@ -27,12 +27,15 @@ LANES = 8
 
 def corpora(seed, scale):
     """{kind: (folder, command that draws it)}: sizes go with the scale."""
-    sizes = {"digits": scale, "talk": 0.3 * scale, "music": 10.2 * scale}
+    sizes = {"digits": [scale], "talk": [0.3 * scale], "music": [10.5 * scale, 3 * scale]}
     out = {}
-    for kind, size in sizes.items():
+    for kind, amounts in sizes.items():
         folder = os.path.join(OUT, "%s-%d-%g" % (kind, seed, scale))
         maker = os.path.join(HERE, "make_%s.py" % kind)
-        out[kind] = folder, [sys.executable, maker, folder, str(seed), "%g" % size]
+        out[kind] = folder, [
+            *(sys.executable, maker, folder, str(seed)),
+            *("%g" % amount for amount in amounts),
+        ]
     return out
 
 

@@ -27,7 +27,7 @@ def sounds():
     rng = np.random.default_rng(SEED)
     said = np.concatenate(list(falsing.spaced(falsing.lasting(speech(rng), SECONDS), -18)))
     keyed, _ = natural(rng, 8 * SECONDS).done()
-    played = make_music.pieces(SEED, "hold", SECONDS, 0, dict(drawn=0, again=0, dropped=0))
+    played = make_music.pieces(SEED, "talkoff_music", "hold", SECONDS, make_music.counts())
     tune = active_norm(np.concatenate(list(played)), -18)
     kinds = dict(speech=said, digits=keyed, idle=np.zeros(SECONDS * FS), music=tune)
     out = {}

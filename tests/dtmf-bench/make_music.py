@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Draws the corpus of music: make_music.py OUT SEED MINUTES
+"""Draws the corpus of music: make_music.py OUT SEED MINUTES DUETS
 
-No note of it is a key press, and no moment of it could pass for one: a piece in which two notes by
-themselves make a key by every rule (`bare_pairs`) is played again with held chords under it, or
-composed again.
+So many minutes of music as it is heard (`music.py`, talkoff_music) and of duets that do their worst
+(`duets.py`, stress_duets). No note of either is a key press, and no moment could pass for one: a
+piece in which two notes by themselves make a key by every rule (`bare_pairs`) is played again with
+held chords under it, or composed again.
 """
 
 import sys
 
 import numpy as np
 
+import duets
 import music
 from digits import COL, ROW, Corpus
 from falsing import near_misses
@@ -18,6 +20,10 @@ from line import FS, active_norm, alaw, ms, ulaw
 SECONDS = (12, 45)  # a piece
 FILE = 600
 ATTEMPTS = 8
+KINDS = {  # category: (what composes a piece, its styles)
+    "talkoff_music": (music.Music, music.STYLES),
+    "stress_duets": (duets.Duet, duets.STYLES),
+}
 
 
 def fit_pair(x):
@@ -55,24 +61,24 @@ def bare_pairs(x):
     return hits
 
 
-def piece(seed, index, style):
+def piece(seed, index, kind, style):
     """(sound or None, attempts used up): the piece of this number."""
+    compose, styles = KINDS[kind]
     for attempt in range(ATTEMPTS):
-        rng = np.random.default_rng([seed, index, attempt // 2])
-        composed = music.Piece(rng, music.STYLES[style], rng.uniform(*SECONDS))
+        rng = np.random.default_rng([seed, index, attempt // 2, list(KINDS).index(kind)])
+        composed = compose(rng, styles[style], rng.uniform(*SECONDS))
         y = active_norm(composed.play(-10 if attempt % 2 else None), rng.uniform(-25, -8))
         if not bare_pairs(y):
             return [ulaw, alaw][index % 2](y), attempt
     return None, ATTEMPTS
 
 
-def pieces(seed, style, seconds, first, tally):
+def pieces(seed, kind, style, seconds, tally):
     """Pieces of a style until they last this long, with 300 ms between them; `tally` counts
     them."""
-    total, index = 0.0, first
+    total = 0.0
     while total < seconds:
-        y, attempts = piece(seed, index, style)
-        index += 1
+        y, attempts = piece(seed, tally["drawn"], kind, style)
         tally["drawn"] += 1
         tally["again"] += attempts > 0
         tally["dropped"] += y is None
@@ -81,20 +87,22 @@ def pieces(seed, style, seconds, first, tally):
             yield np.concatenate([y, np.zeros(ms(300))])
 
 
+def counts():
+    return dict(drawn=0, again=0, dropped=0)
+
+
 def main():
-    out, seed, minutes = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    out, seed = sys.argv[1], int(sys.argv[2])
+    minutes = dict(zip(KINDS, map(float, sys.argv[3:])))
     corpus = Corpus(out)
-    each = minutes * 60 / len(music.STYLES)
-    tally = dict(drawn=0, again=0, dropped=0)
-    for style in music.STYLES:
-        corpus.pack(
-            "talkoff_music",
-            style,
-            pieces(seed, style, each, tally["drawn"], tally),
-            lambda x: x,
-            FILE,
-        )
-    print("%(drawn)d pieces, %(again)d played again, %(dropped)d dropped" % tally)
+    for kind, length in minutes.items():
+        styles = KINDS[kind][1]
+        tally = counts()
+        shares = sum(style.share for style in styles.values())
+        for name, style in styles.items():
+            drawn = pieces(seed, kind, name, length * 60 * style.share / shares, tally)
+            corpus.pack(kind, name, drawn, lambda x: x, FILE)
+        print(kind + ": %(drawn)d pieces, %(again)d played again, %(dropped)d dropped" % tally)
     corpus.save(seed=seed, minutes=minutes, kind="music")
 
 

@@ -76,7 +76,7 @@ def spread(found, prefix):
 
 
 def marks(found, scale):
-    """All marks of the corpora."""
+    """All marks of the corpora. The duets have none: they say how far a detector can be driven."""
     out = [m for seed, tallies in found.items() for m in seed_marks(seed, tallies[OURS])]
     ours, theirs = (over_seeds(found, d, "talkoff_music") for d in (OURS, SPANDSP))
     rate, bound = ours.false_an_hour(), theirs.false_an_hour() / 2
@@ -136,6 +136,12 @@ def totals_table(found):
         ("music, hours", "%.2f", lambda t: total(t, "talkoff_music").hours),
         ("false digits in music", "%d", lambda t: total(t, "talkoff_music").false),
         ("an hour", "%.1f", lambda t: total(t, "talkoff_music").false_an_hour()),
+        ("duets, hours", "%.2f", lambda t: total(t, "stress_duets").hours),
+        (
+            "false digits in duets, an hour",
+            "%.1f",
+            lambda t: total(t, "stress_duets").false_an_hour(),
+        ),
         (
             "report after onset, clean lines, 50 %, ms",
             "%.0f",

@@ -186,7 +186,7 @@ def main():
     print(COLUMNS % tuple(heads))
     for name in sorted(tallies):
         print(row(name, tallies[name]))
-    for prefix in ("q24_", "net_", "talkoff_", "torture_"):
+    for prefix in ("q24_", "net_", "talkoff_", "torture_", "stress_"):
         total = Tally()
         for name, t in tallies.items():
             if name.startswith(prefix) and "/" not in name:

@@ -5,8 +5,10 @@ import unittest
 import numpy as np
 
 import cost
+import duets
+import music
 import report
-from digits import tone
+from digits import COL, ROW, tone
 from line import sines
 from make_music import is_key
 from score import Tally, assign, tally
@@ -76,9 +78,46 @@ class Music(unittest.TestCase):
             self.assertEqual(is_key(x), key, under)
 
 
+def off_grid(hertz):
+    """How far a frequency is from the nearest of the eight."""
+    return min(abs(hertz / f - 1) for f in ROW + COL)
+
+
+class Tuning(unittest.TestCase):
+    """What tells the two kinds of music apart."""
+
+    def pieces(self, kind, styles):
+        rng = np.random.default_rng(5)
+        return [kind(rng, style, 10) for style in styles.values() for _ in range(10)]
+
+    def test_music_is_in_equal_temperament_through_every_piece(self):
+        for piece in self.pieces(music.Music, music.STYLES):
+            for key in range(60, 94):
+                semitone = piece.hertz(key + 1) / piece.hertz(key)
+                self.assertAlmostEqual(semitone, 2 ** (1 / 12), 9)
+
+    def test_most_music_is_transposed_to_have_a_key_exactly_on_the_grid(self):
+        pieces = self.pieces(music.Music, music.STYLES)
+        exact = [any(off_grid(p.hertz(k)) < 1e-9 for k in p.keys(72, 93)) for p in pieces]
+        self.assertTrue(0.6 < np.mean(exact) < 0.9, np.mean(exact))
+
+    def test_second_voices_of_music_go_in_thirds_sixths_and_octaves(self):
+        for piece in self.pieces(music.Music, music.STYLES):
+            for key in piece.keys(64, 93):
+                self.assertIn(abs(piece.partner(key) - key), (3, 4, 8, 9, 12))
+
+    def test_duets_are_on_both_groups_exactly_whatever_the_temperament(self):
+        both = 0
+        for piece in self.pieces(duets.Duet, duets.STYLES):
+            on = [piece.hertz(k) for k in piece.keys(76, 93) if off_grid(piece.hertz(k)) < 1e-9]
+            both += any(f < 1000 for f in on) and any(f > 1000 for f in on)
+        self.assertGreater(both, 20)
+
+
 def perfect(**spoilt):
     """A seed's tallies with nothing wrong but what is said, of the category that is said."""
     names = ["q24_level_accept", "net_combo", "torture_synth", "talkoff_speech", "talkoff_music"]
+    names += ["stress_duets"]
     tallies = {name: Tally(hours=2) for name in names}
     for name in names[:2]:
         tallies[name] = Tally(accept=1000, hit=1000, latencies=[40] * 1000, hours=1)
@@ -121,6 +160,12 @@ class Marks(unittest.TestCase):
         one = dict(talkoff_music=dict(false=1))
         self.assertEqual(self.missed(spandsp=2, **one), set())
         self.assertEqual(self.missed(spandsp=0, **one), {"music"})
+
+    def test_duets_are_quoted_and_not_marked(self):
+        self.assertEqual(self.missed(stress_duets=dict(false=1000)), set())
+        ours, theirs = (perfect(stress_duets=dict(false=n)) for n in (26, 52))
+        table = report.totals_table({1: {report.OURS: ours, report.SPANDSP: theirs}})
+        self.assertIn("| false digits in duets, an hour | 13.0 | 26.0 |", table)
 
     def test_the_spread_of_seeds_is_no_mark_on_small_corpora(self):
         self.assertEqual(self.missed(scale=1, q24_level_accept=dict(hit=994)), set())

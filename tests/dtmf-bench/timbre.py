@@ -285,6 +285,28 @@ def choir(rng):
     )
 
 
+def violin(rng):
+    return Timbre(
+        [k ** -rng.uniform(0.9, 1.5) for k in range(1, 7)],
+        attack=rng.uniform(0.03, 0.09),
+        vibrato=rng.uniform(0.002, 0.007),
+        drift=0.001,
+        scoop=maybe(rng, 0.3, 0.01),
+    )
+
+
+def singer(rng):
+    return Timbre(
+        [1, rng.uniform(0.2, 0.9), rng.uniform(0.05, 0.5), rng.uniform(0.03, 0.3), 0.05],
+        attack=rng.uniform(0.04, 0.1),
+        vibrato=rng.uniform(0.003, 0.012),
+        vibrato_delay=rng.uniform(0.1, 0.4),
+        breath=db(rng.uniform(-36, -26)),
+        drift=0.003,
+        scoop=rng.uniform(0.005, 0.03),
+    )
+
+
 # ------------------------------------------------------------------ struck and plucked
 def piano(rng):
     stretch = rng.uniform(1e-4, 6e-4)
