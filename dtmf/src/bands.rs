@@ -98,6 +98,8 @@ pub(crate) struct Bands {
     low: Band,
     high: Band,
     energies: [f32; WINDOW_HOPS],
+    /// Hops in a row that were too quiet to split, as many as the bands hold.
+    silent: usize,
 }
 
 /// The powers of one window.
@@ -117,6 +119,7 @@ impl Bands {
             low: Band::SILENT,
             high: Band::SILENT,
             energies: [0.0; WINDOW_HOPS],
+            silent: ROWS,
         }
     }
 
@@ -160,9 +163,14 @@ impl Bands {
         self.energies[WINDOW_HOPS - 1] = energy;
         let total = self.energies.iter().zip(&HOP_SHARES).map(|(x, share)| x * share).sum();
         if energy * (simd::ENERGY_SCALE / 40.0) < quiet {
+            if self.silent == ROWS {
+                return Powers { total, bands: [0.0; 2] };
+            }
+            self.silent += 1;
             self.low.push([0.0; FRESH], [0.0; FRESH]);
             self.high.push([0.0; FRESH], [0.0; FRESH]);
         } else {
+            self.silent = 0;
             let mut parts = [[0.0; FRESH]; 4];
             for point in 0..FRESH {
                 let first = end - HOP - (TAPS - STEP) + point * STEP;

@@ -118,8 +118,7 @@ impl Decision {
         let Some(entry) = self.history.newest_first().next().filter(|e| e.hop == self.hop) else {
             return;
         };
-        let powers = Powers { total: entry.total, bands: entry.bands };
-        if entry.tones.is_none() || self.pair_shown(&entry.tones, &powers).is_none() {
+        if entry.tones.is_none() || self.pair_shown(entry).is_none() {
             return;
         }
         for look in self.history.looks(self.background.power()) {
@@ -160,17 +159,28 @@ impl Decision {
         self.unknown = 0;
         let [low, high] = [powers.bands[0] * INSIDE[0], powers.bands[1] * INSIDE[1]];
         self.background.push(powers.total, powers.total - low - high);
+        self.suspected = None;
+        if powers.total < LEAST_TOTAL && self.key.is_none() {
+            self.history.keep_newest(0);
+            return;
+        }
         let promising = self.is_promising(&powers, low, high);
         let tones = if promising || self.key.is_some() {
             Tones::measure(bands.latest())
         } else {
             Tones::NONE
         };
-        self.history.push(Entry { tones, total: powers.total, bands: powers.bands, hop: self.hop });
-        self.suspected = None;
-        self.follow_key(&tones, powers.total, report);
+        let entry = Entry {
+            tones,
+            powers: tones.powers(),
+            total: powers.total,
+            bands: powers.bands,
+            hop: self.hop,
+        };
+        self.history.push(entry);
+        self.follow_key(&entry, report);
         if promising
-            && let Some(pair) = self.pair_shown(&tones, &powers)
+            && let Some(pair) = self.pair_shown(&entry)
             && self.key.is_none_or(|key| key.pair != pair)
         {
             self.judge(bands, report);
@@ -192,35 +202,33 @@ impl Decision {
         let inside = low + high;
         let background = self.background.power();
         let rest = if background > 6.0 * inside { powers.total } else { powers.total - background };
-        powers.total > LEAST_TOTAL
-            && inside > LEAST_INSIDE * rest
+        inside > LEAST_INSIDE * rest
             && low > high * INSIDE_RATIOS[0]
             && low < high * INSIDE_RATIOS[1]
     }
 
     /// The pair that the latest window itself shows: most of speech shows none, and need not be
     /// looked at any closer.
-    fn pair_shown(&self, tones: &Tones, powers: &Powers) -> Option<Pair> {
-        let each = tones.powers();
-        let shown = Pair::strongest(&each);
+    fn pair_shown(&self, window: &Entry) -> Option<Pair> {
+        let shown = Pair::strongest(&window.powers);
         let [row, column] = shown.tones();
-        let pair = each[row] + each[column];
+        let [low, high] = [window.powers[row], window.powers[column]];
+        let pair = low + high;
         let background = self.background.power();
-        let rest = if background > 6.0 * pair { powers.total } else { powers.total - background };
+        let rest = if background > 6.0 * pair { window.total } else { window.total - background };
         let stands_out = pair > LEAST_PAIR * rest
-            && each[row] * IN_BAND[row] > LEAST_IN_BAND * powers.bands[0]
-            && each[column] * IN_BAND[column] > LEAST_IN_BAND * powers.bands[1];
+            && low * IN_BAND[row] > LEAST_IN_BAND * window.bands[0]
+            && high * IN_BAND[column] > LEAST_IN_BAND * window.bands[1];
         stands_out.then_some(shown)
     }
 
     /// Carries the key that is down through this window, or lets it go.
-    fn follow_key(&mut self, tones: &Tones, total: f32, report: &mut impl FnMut(Event)) {
+    fn follow_key(&mut self, window: &Entry, report: &mut impl FnMut(Event)) {
         let middle = self.middle();
         let Some(key) = &mut self.key else { return };
-        let powers = tones.powers();
-        let [low, high] = key.pair.tones().map(|tone| powers[tone]);
-        let strongest = Pair::strongest(&powers) == key.pair
-            && low + high > SHARE_CONTINUES * total
+        let [low, high] = window.pair(key.pair);
+        let strongest = Pair::strongest(&window.powers) == key.pair
+            && low + high > SHARE_CONTINUES * window.total
             && low + high > FADE * key.power();
         let keeps = low > KEEPS * key.powers[0] && high > KEEPS * key.powers[1];
         if strongest || keeps {

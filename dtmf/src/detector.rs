@@ -1,7 +1,7 @@
 //! The face of the crate: samples in, key presses out, whatever the chunk size.
 //!
-//! It owns the sliding window and the sample count. What a window holds is measured by
-//! [`crate::goertzel`]; what that means is decided by [`crate::decision`].
+//! It counts the samples and gives each whole hop of 5 ms to [`crate::bands`], which splits it, and
+//! to [`crate::decision`], which judges it.
 
 use std::fmt;
 

@@ -6,7 +6,7 @@
 //! [`crate::weights`]; nothing is decided here.
 
 use crate::bands::FREQUENCIES;
-use crate::tones::{HOP_TURN, IN_BAND, TO_POWER, Tones};
+use crate::tones::{HOP_TURN, IN_BAND, Tones};
 
 /// Windows in a look, shortest first: 24, 34, 44, 59, 79 and 104 ms of sound.
 pub(crate) const LENGTHS: [usize; 6] = [2, 4, 6, 9, 13, 18];
@@ -53,6 +53,8 @@ impl Pair {
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) tones: Tones,
+    /// The power of each tone.
+    pub(crate) powers: [f32; 8],
     pub(crate) total: f32,
     pub(crate) bands: [f32; 2],
     /// Number of its hop: windows with lost samples are left out.
@@ -60,11 +62,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    const NONE: Self = Self { tones: Tones::NONE, total: 0.0, bands: [0.0; 2], hop: 0 };
+    const NONE: Self =
+        Self { tones: Tones::NONE, powers: [0.0; 8], total: 0.0, bands: [0.0; 2], hop: 0 };
 
     /// Powers of both tones of a pair.
     pub(crate) fn pair(&self, pair: Pair) -> [f32; 2] {
-        pair.tones().map(|tone| self.tones.square(tone) * TO_POWER[tone])
+        pair.tones().map(|tone| self.powers[tone])
     }
 }
 
@@ -130,8 +133,11 @@ impl Iterator for Looks<'_> {
             }
             let fresh = self.history.newest_first().skip(self.taken).take(length - self.taken);
             for entry in fresh {
-                let powers = entry.tones.powers();
-                self.sums.powers.iter_mut().zip(powers).for_each(|(sum, power)| *sum += power);
+                self.sums
+                    .powers
+                    .iter_mut()
+                    .zip(entry.powers)
+                    .for_each(|(sum, power)| *sum += power);
                 self.sums.bands.iter_mut().zip(entry.bands).for_each(|(sum, power)| *sum += power);
                 self.sums.total += entry.total;
             }
@@ -213,8 +219,7 @@ impl Look {
             return None;
         }
         let growth = tones.map(|tone| {
-            let (first, last) =
-                (windows[0].tones.square(tone), windows[length - 1].tones.square(tone));
+            let (first, last) = (windows[0].powers[tone], windows[length - 1].powers[tone]);
             last / first.max(f32::MIN_POSITIVE)
         });
         Some(Self {

@@ -29,6 +29,8 @@ const FLOOR: f32 = 1.6e-4 * FULL / (TOP_BIN - BOTTOM_BIN) as f32;
 const FULL: f32 = 0.5 * (PAST * PAST) as f32 * 0.375;
 
 static TURNS: [[f32; 2]; HALF] = turns();
+/// Cosines and sines of each stage's turns, one stage after another.
+static STAGES: [[f32; HALF - 1]; 2] = stages();
 static TAPER: [f32; PAST] = taper();
 /// Where each point goes before the transform: its number with the bits reversed.
 static PLACES: [u8; HALF] = places();
@@ -182,27 +184,22 @@ fn solve(mut rows: [[f32; 5]; 4]) -> [f32; 4] {
 /// Powers of the bins up to [`TOP_BIN`] under a Hann window: a radix-2 Fourier transform of half the
 /// length, with the even samples as real and the odd ones as imaginary parts.
 fn spectrum(rest: &[f32; PAST]) -> [f32; TOP_BIN + 1] {
-    let mut points = [[0.0_f32; 2]; HALF];
-    for n in 0..HALF {
-        points[usize::from(PLACES[n])] =
-            [rest[2 * n] * TAPER[2 * n], rest[2 * n + 1] * TAPER[2 * n + 1]];
+    let (mut re, mut im) = ([0.0_f32; HALF], [0.0_f32; HALF]);
+    for (n, &place) in PLACES.iter().enumerate() {
+        re[usize::from(place)] = rest[2 * n] * TAPER[2 * n];
+        im[usize::from(place)] = rest[2 * n + 1] * TAPER[2 * n + 1];
     }
     let mut half = 1;
     while half < HALF {
-        for block in points.chunks_exact_mut(2 * half) {
-            let (even, odd) = block.split_at_mut(half);
-            for (k, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
-                let [c, s] = TURNS[k * (HALF / half)];
-                let turned = [odd[0] * c - odd[1] * s, odd[0] * s + odd[1] * c];
-                *odd = [even[0] - turned[0], even[1] - turned[1]];
-                *even = [even[0] + turned[0], even[1] + turned[1]];
-            }
+        let turns = (&STAGES[0][half - 1..2 * half - 1], &STAGES[1][half - 1..2 * half - 1]);
+        for (re, im) in re.chunks_exact_mut(2 * half).zip(im.chunks_exact_mut(2 * half)) {
+            butterflies(re.split_at_mut(half), im.split_at_mut(half), turns);
         }
         half *= 2;
     }
     let mut powers = [0.0; TOP_BIN + 1];
     for (bin, power) in powers.iter_mut().enumerate().skip(BOTTOM_BIN) {
-        let ([a, b], [c, d]) = (points[bin], points[HALF - bin]);
+        let ([a, b], [c, d]) = ([re[bin], im[bin]], [re[HALF - bin], im[HALF - bin]]);
         // The even samples' spectrum, and the odd ones' before it is turned into place.
         let (even, odd) = ([a + c, b - d], [b + d, c - a]);
         let [cos, sin] = TURNS[bin];
@@ -213,12 +210,43 @@ fn spectrum(rest: &[f32; PAST]) -> [f32; TOP_BIN + 1] {
     powers
 }
 
+/// One block of one stage: real parts, imaginary parts and turns apart, for the compiler's vectors.
+fn butterflies(
+    (re, odd_re): (&mut [f32], &mut [f32]),
+    (im, odd_im): (&mut [f32], &mut [f32]),
+    (cos, sin): (&[f32], &[f32]),
+) {
+    let evens = re.iter_mut().zip(im);
+    let odds = odd_re.iter_mut().zip(odd_im);
+    for (((re, im), (odd_re, odd_im)), (cos, sin)) in evens.zip(odds).zip(cos.iter().zip(sin)) {
+        let turned = *odd_re * cos - *odd_im * sin;
+        let turned_im = *odd_re * sin + *odd_im * cos;
+        (*odd_re, *odd_im) = (*re - turned, *im - turned_im);
+        (*re, *im) = (*re + turned, *im + turned_im);
+    }
+}
+
 const fn turns() -> [[f32; 2]; HALF] {
     let (mut table, mut k) = ([[0.0; 2]; HALF], 0);
     while k < HALF {
         let (sin, cos) = sin_cos(-TAU * k as f64 / PAST as f64);
         table[k] = [narrow(cos), narrow(sin)];
         k += 1;
+    }
+    table
+}
+
+const fn stages() -> [[f32; HALF - 1]; 2] {
+    let (mut table, mut half) = ([[0.0; HALF - 1]; 2], 1);
+    while half < HALF {
+        let mut k = 0;
+        while k < half {
+            let (sin, cos) = sin_cos(-TAU * k as f64 / (2 * half) as f64);
+            table[0][half - 1 + k] = narrow(cos);
+            table[1][half - 1 + k] = narrow(sin);
+            k += 1;
+        }
+        half *= 2;
     }
     table
 }

@@ -55,7 +55,7 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
             [-0.951, -0.009],
         ],
         residual: [[-3.413, 0.689], [-6.054, -0.796], [-8.430, 6.483]],
-        most: 16.549,
+        most: 15.764,
     },
     Weights {
         bias: -22.242,
@@ -72,7 +72,7 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
             [-0.728, 0.091],
         ],
         residual: [[-3.574, 0.678], [-6.293, -0.832], [-10.055, 8.047]],
-        most: 16.872,
+        most: 15.986,
     },
     Weights {
         bias: -32.449,
@@ -89,7 +89,7 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
             [-1.663, 0.273],
         ],
         residual: [[-2.041, 0.459], [-6.897, -1.021], [-16.710, 15.227]],
-        most: 13.293,
+        most: 12.638,
     },
     Weights {
         bias: -21.178,
@@ -106,7 +106,7 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
             [-1.572, 0.226],
         ],
         residual: [[-2.459, 0.333], [-5.987, -0.775], [-11.647, 10.058]],
-        most: 13.452,
+        most: 12.801,
     },
     Weights {
         bias: -19.913,
@@ -123,6 +123,6 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
             [-1.382, 0.174],
         ],
         residual: [[-2.521, 0.298], [-5.843, -0.724], [-11.165, 9.717]],
-        most: 13.450,
+        most: 12.799,
     },
 ];
