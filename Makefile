@@ -71,6 +71,12 @@ dtmf-cost: setup-bench ## Instructions of the DTMF detector beside spandsp's
 	$(CARGO) build --release --locked -p partyline-dtmf --example cost
 	$(DTMF_BENCH) --cost-only
 
+.PHONY: dtmf-train
+dtmf-train: setup-bench ## Learn the DTMF detector's weights; more to learn from: RECORDINGS="dir..."
+	$(CARGO) build --release --locked -p partyline-dtmf --example looks
+	$(PYTHON) -m unittest discover -q -s tests/dtmf-bench
+	$(PYTHON) tests/dtmf-bench/train.py --draw $(RECORDINGS)
+
 .PHONY: dtmf-calls
 # spandsp is LGPL: it is built into a program of its own, to be quoted beside the bridge.
 SPANDSP_LIST = target/spandsp/spandsp_list
