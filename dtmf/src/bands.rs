@@ -107,7 +107,7 @@ pub(crate) struct Bands {
 pub(crate) struct Powers {
     /// Of everything: the mean square of the samples.
     pub(crate) total: f32,
-    /// Of the low and the high band, on the scale of [`crate::tones::in_band`].
+    /// Of the low and the high band, on the scale of [`crate::tones::IN_BAND`].
     pub(crate) bands: [f32; 2],
 }
 
