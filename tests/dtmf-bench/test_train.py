@@ -172,6 +172,16 @@ class Fit(unittest.TestCase):
             taken.append(int(said[-1].rsplit(None, 1)[1]))
         self.assertGreater(taken[0], 5 * (taken[1] + 1))
 
+    def test_the_thresholds_are_in_the_biases(self):
+        looks = synthetic(np.random.default_rng(10), np.array([3.0, 0.0]), 0.0)
+        lessons, said = fit.Lessons(looks, WORTH), []
+        weights, bias = fit.learn(lessons, said.append)
+        scores = (lessons.x * weights[looks.kind]).sum(1) + bias[looks.kind]
+        cost = lessons.cost(*lessons.highest(scores), np.zeros(len(fit.BELIEVED)))
+        least = min(float(re.search("cost ([0-9.]+)", line)[1]) for line in said)
+        # A threshold is a score that occurred: rounding may let that one look through.
+        self.assertAlmostEqual(cost, least, delta=len(fit.BELIEVED))
+
     def test_presses_that_no_look_saw_are_missed(self):
         looks = synthetic(np.random.default_rng(6), np.array([3.0, 0.0]), 0.0)
         looks.presses += 70
