@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_media::{
-    AudioLibrary, AudioQueue, Channel, ClockRate, Clip, Codec, Command, Config, Direction, Event,
+    AudioLibrary, AudioQueue, Channel, Clip, ClockRate, Codec, Command, Config, Direction, Event,
     Frame, InBand, LegConfig, Rtcp, Sink, TelephoneEvent, Worker,
 };
 use partyline_model::{AudioId, Digit, LegKey, PlaybackId, RecordingId, RoomId, Time};
