@@ -89,6 +89,8 @@ pub(crate) struct Decision {
     background: Background,
     key: Option<Key>,
     past: Option<Past>,
+    /// The pair that the latest window shows.
+    shown: Option<Pair>,
     /// Where the tone that is suspected began.
     suspected: Option<u64>,
     /// Hops so far.
@@ -106,6 +108,7 @@ impl Decision {
             background: Background::new(),
             key: None,
             past: None,
+            shown: None,
             suspected: None,
             hop: 0,
             lost: 0,
@@ -179,8 +182,10 @@ impl Decision {
         };
         self.history.push(entry);
         self.follow_key(&entry, report);
-        if promising
-            && let Some(pair) = self.pair_shown(&entry)
+        let shown = if promising { self.pair_shown(&entry) } else { None };
+        let earlier = std::mem::replace(&mut self.shown, shown);
+        if let Some(pair) = shown
+            && earlier == shown
             && self.key.is_none_or(|key| key.pair != pair)
         {
             self.judge(bands, report);
@@ -263,7 +268,7 @@ impl Decision {
                 }
                 continue;
             }
-            if by_itself + most_of_residual(&look) <= 0.0 {
+            if by_itself + most_of_residual(&look) <= 0.0 || look.is_rising() {
                 continue;
             }
             if self.key.is_some_and(|key| key.pair == look.pair) {

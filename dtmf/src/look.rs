@@ -20,6 +20,8 @@ const LEAST_IN_BAND: f32 = 0.25;
 const MOST_UNSTEADY: f32 = 0.35;
 /// The most by which [`off_frequency_loss`] makes up for a deviation.
 const MOST_LOSS: f32 = 1.9;
+/// A tone that grew by more than this over a look has only just begun.
+const MOST_GROWTH: f32 = 1.5;
 /// Least power of a tone: -51 dBm0.
 const LEAST_POWER: f32 = 2_000.0;
 /// Most by which the low group may exceed the high group, and the reverse: 10.5 and 7 dB.
@@ -238,6 +240,12 @@ impl Look {
     /// Windows that it looks over.
     pub(crate) const fn length(&self) -> usize {
         LENGTHS[self.kind]
+    }
+
+    /// Whether the tones have only just begun, so that the sound before them would be weighed as
+    /// part of their residual.
+    pub(crate) fn is_rising(&self) -> bool {
+        self.growth.iter().any(|&growth| growth > MOST_GROWTH)
     }
 
     /// The pair's frequencies as measured, in hertz.
