@@ -105,3 +105,6 @@ fn least(a: f32, b: f32) -> f32 {
 fn most(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
 }
+
+#[cfg(test)]
+mod tests;

@@ -307,3 +307,6 @@ const fn hop_shares() -> [f32; WINDOW_HOPS] {
 pub(crate) const fn narrow(value: f64) -> f32 {
     value as f32
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,8 @@ mod rate;
 mod residual;
 mod series;
 mod simd;
+#[cfg(test)]
+mod sound;
 pub mod tone;
 mod tones;
 #[doc(hidden)]

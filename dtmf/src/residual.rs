@@ -270,3 +270,6 @@ const fn places() -> [u8; HALF] {
     }
     table
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+use super::{Background, GAP, GROUP_HOPS, MEMORY};
+
+/// Hops until a background is known, and after which nothing older counts.
+const KNOWN: usize = (MEMORY + GAP) * GROUP_HOPS;
+
+fn after(hops: impl IntoIterator<Item = (f32, f32)>) -> Background {
+    let mut background = Background::new();
+    for (total, outside) in hops {
+        background.push(total, outside);
+    }
+    background
+}
+
+fn close(background: &Background, power: f32) -> bool {
+    (background.power() / power - 1.0).abs() < 1e-4
+}
+
+#[test]
+fn nothing_is_known_of_the_first_half_second() {
+    assert_eq!(KNOWN * 5, 520);
+    assert_eq!(after(vec![(9e6, 9e6); KNOWN - 1]).power(), 0.0);
+    assert!(close(&after(vec![(9e6, 9e6); KNOWN]), 9e6));
+}
+
+#[test]
+fn a_steady_hum_counts_in_full() {
+    // Within 6 dB, outside the bands; the least total is that of the pauses between its peaks.
+    let hum = (0..KNOWN).map(|hop| if hop % 2 == 0 { (1e6, 1e6) } else { (3.9e6, 3.9e6) });
+    assert!(close(&after(hum), 2.45e6));
+}
+
+#[test]
+fn speech_counts_only_its_least() {
+    let speech = |hop: usize| if hop % 40 < 30 { (5e6, 3e6) } else { (2e4, 1e4) };
+    let background = after((0..KNOWN).map(speech));
+    assert!(close(&background, 2e4), "{}", background.power());
+}
+
+#[test]
+fn a_dial_tone_inside_the_bands_counts_by_its_least_total() {
+    assert!(close(&after(vec![(4e6, 1e3); KNOWN]), 4e6));
+}
+
+#[test]
+fn six_decibels_of_change_are_steady_no_longer() {
+    let hum = |most: f32| (0..KNOWN).map(move |hop| (1e6, if hop % 8 == 3 { most } else { 1e6 }));
+    assert!(after(hum(3.9e6)).power() > 1.3e6);
+    assert!(close(&after(hum(4.1e6)), 1e6));
+}
+
+#[test]
+fn the_latest_hundred_and_twenty_milliseconds_are_no_background() {
+    let press = vec![(5e7, 5e7); GAP * GROUP_HOPS];
+    let hum = vec![(1e5, 1e5); KNOWN];
+    assert!(close(&after([hum, press].concat()), 1e5));
+}
+
+#[test]
+fn what_was_there_before_the_memory_is_forgotten() {
+    let pause = vec![(10.0, 10.0); KNOWN];
+    let hum = vec![(1e6, 1e6); KNOWN];
+    let nearly = [pause.clone(), hum[..KNOWN - GROUP_HOPS].to_vec()].concat();
+    assert!(close(&after(nearly), 10.0));
+    assert!(close(&after([pause, hum].concat()), 1e6));
+}
+
+#[test]
+fn rounding_below_zero_is_nothing() {
+    assert_eq!(after(vec![(0.0, -5.0); KNOWN]).power(), 0.0);
+}

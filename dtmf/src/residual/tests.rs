@@ -1,0 +1,191 @@
+use std::f64::consts::{PI, TAU};
+
+use super::{
+    BOTTOM_BIN, FULL, HOP, HOPS, PAST, Residual, TOP_BIN, forget, solve, spectrum, strongest,
+    subtract,
+};
+use crate::sound::{decibels, mixed, noise, sines};
+
+const PAIR: [f64; 2] = [770.0, 1_336.0];
+const HERTZ: [f32; 2] = [770.0, 1_336.0];
+
+fn past(audio: &[i16]) -> &[i16; PAST] {
+    audio.first_chunk().expect("enough for a past")
+}
+
+fn pair(peak: f64) -> Vec<i16> {
+    sines(PAST, &PAIR.map(|hertz| (hertz, peak)))
+}
+
+fn power_of(rest: &[f32; PAST]) -> f64 {
+    rest.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / PAST as f64
+}
+
+#[test]
+fn powers_are_those_of_a_fourier_transform_written_out() {
+    let audio = mixed(&noise(PAST, 8_000.0, 11), &sines(PAST, &[(440.0, 9_000.0)]));
+    let mut rest = [0.0_f32; PAST];
+    for (slot, &sample) in rest.iter_mut().zip(&audio) {
+        *slot = f32::from(sample);
+    }
+    let powers = spectrum(&rest);
+    assert!(powers[..BOTTOM_BIN] == [0.0; BOTTOM_BIN]);
+    for (bin, &power) in powers.iter().enumerate().skip(BOTTOM_BIN) {
+        let (mut re, mut im) = (0.0, 0.0);
+        for (n, &x) in rest.iter().enumerate() {
+            let taper = (PI * (n as f64 + 0.5) / PAST as f64).sin().powi(2);
+            let angle = TAU * (bin * n) as f64 / PAST as f64;
+            re += taper * f64::from(x) * angle.cos();
+            im -= taper * f64::from(x) * angle.sin();
+        }
+        let expected = re * re + im * im;
+        let error = (f64::from(power) - expected).abs();
+        assert!(error < 1e-4 * expected + 1e3, "bin {bin}: {power} {expected}");
+    }
+}
+
+#[test]
+fn a_signal_of_power_one_fills_the_bins_with_the_full_sum() {
+    let audio = sines(PAST, &[(1_000.0, 2_f64.sqrt() * 1_000.0)]);
+    let mut rest = [0.0_f32; PAST];
+    for (slot, &sample) in rest.iter_mut().zip(&audio) {
+        *slot = f32::from(sample) / 1_000.0;
+    }
+    let sum: f32 = spectrum(&rest).iter().sum();
+    assert!((sum / FULL - 1.0).abs() < 0.01, "{}", sum / FULL);
+}
+
+#[test]
+fn a_pair_is_taken_out_to_the_rounding_of_its_samples() {
+    for offset in [-20.0, 0.0, 13.0] {
+        let hertz = PAIR.map(|hertz| hertz + offset);
+        let audio = sines(PAST, &hertz.map(|hertz| (hertz, 6_000.0)));
+        let mut rest = [0.0; PAST];
+        #[expect(clippy::cast_possible_truncation, reason = "a few bits do not matter")]
+        let power = subtract(past(&audio), 0, hertz.map(|hertz| hertz as f32), &mut rest);
+        assert!((power / 36e6 - 1.0).abs() < 1e-3, "{offset}: {power}");
+        let left = decibels(power_of(&rest), 36e6);
+        assert!(left < -75.0, "{offset}: {left} dB");
+    }
+}
+
+#[test]
+fn what_is_beside_the_pair_stays() {
+    let beside = sines(PAST, &[(2_500.0, 2_000.0)]);
+    let mut rest = [0.0; PAST];
+    let power = subtract(past(&mixed(&pair(6_000.0), &beside)), 0, HERTZ, &mut rest);
+    assert!((power / 36e6 - 1.0).abs() < 0.01, "{power}");
+    assert!(decibels(power_of(&rest), 2e6).abs() < 0.1);
+}
+
+#[test]
+fn a_clean_pair_leaves_a_floor_without_lines_or_voice() {
+    let residual = Residual::measure(past(&pair(6_000.0)), 0, HERTZ);
+    // The floor is even: eight bins, nine bins and 17 of 116.
+    assert!((residual.lines - 8.0 / 116.0).abs() < 0.01, "{}", residual.lines);
+    assert!((residual.harmonics - 9.0 / 116.0).abs() < 0.01, "{}", residual.harmonics);
+    assert!((residual.low - 17.0 / 116.0).abs() < 0.01, "{}", residual.low);
+}
+
+#[test]
+fn lines_beside_the_pair_are_told_from_noise() {
+    let residual =
+        |beside: &[i16]| Residual::measure(past(&mixed(&pair(6_000.0), beside)), 0, HERTZ);
+    let tones = residual(&sines(PAST, &[(1_050.0, 2_000.0), (2_100.0, 2_000.0)]));
+    assert!(tones.lines > 0.97, "{}", tones.lines);
+    assert!(tones.low < 0.02 && tones.harmonics < 0.02, "{} {}", tones.low, tones.harmonics);
+    let hiss = residual(&noise(PAST, 2_000.0, 5));
+    assert!(hiss.lines < 0.45, "{}", hiss.lines);
+}
+
+#[test]
+fn each_harmonic_counts_as_one() {
+    for hertz in [2.0 * 770.0, 2.0 * 1_336.0, 3.0 * 770.0] {
+        let audio = mixed(&pair(6_000.0), &sines(PAST, &[(hertz, 1_500.0)]));
+        let residual = Residual::measure(past(&audio), 0, HERTZ);
+        assert!(residual.harmonics > 0.9, "{hertz} Hz: {}", residual.harmonics);
+        assert!(residual.low < 0.05, "{hertz} Hz: {}", residual.low);
+    }
+    let audio = mixed(&pair(6_000.0), &sines(PAST, &[(2_000.0, 1_500.0)]));
+    assert!(Residual::measure(past(&audio), 0, HERTZ).harmonics < 0.05);
+}
+
+#[test]
+fn what_is_below_six_hundred_hertz_counts_as_voice() {
+    for (hertz, low) in [(100.0, 0.9), (300.0, 0.9), (540.0, 0.9)] {
+        let audio = mixed(&pair(6_000.0), &sines(PAST, &[(hertz, 1_500.0)]));
+        let residual = Residual::measure(past(&audio), 0, HERTZ);
+        assert!(residual.low > low, "{hertz} Hz: {}", residual.low);
+    }
+    for hertz in [660.0, 3_000.0] {
+        let audio = mixed(&pair(6_000.0), &sines(PAST, &[(hertz, 1_500.0)]));
+        assert!(Residual::measure(past(&audio), 0, HERTZ).low < 0.1, "{hertz} Hz");
+    }
+}
+
+#[test]
+fn a_lost_hop_is_neither_fitted_nor_left_over() {
+    for hop in 0..HOPS {
+        let mut audio = pair(6_000.0);
+        let end = PAST - hop * HOP;
+        audio[end.saturating_sub(HOP)..end].fill(0);
+        let mut rest = [0.0; PAST];
+        let power = subtract(past(&audio), 1 << hop, HERTZ, &mut rest);
+        assert!((power / 36e6 - 1.0).abs() < 0.01, "hop {hop}: {power}");
+        assert!(decibels(power_of(&rest), 36e6) < -70.0, "hop {hop}");
+        subtract(past(&audio), 0, HERTZ, &mut rest);
+        assert!(decibels(power_of(&rest), 36e6) > -30.0, "hop {hop}: the loss must be told");
+        // What the loss was concealed with does not matter.
+        audio[end.saturating_sub(HOP)..end].fill(9_000);
+        subtract(past(&audio), 1 << hop | 1 << HOPS, HERTZ, &mut rest);
+        assert!(decibels(power_of(&rest), 36e6) < -70.0, "hop {hop}");
+    }
+}
+
+#[test]
+fn each_bit_of_a_loss_silences_its_hop() {
+    let mut values = [1.0; PAST];
+    forget(&mut values, 1 | 1 << (HOPS - 1));
+    let first = PAST - (HOPS - 1) * HOP;
+    assert!(values[..first].iter().all(|&value| value == 0.0));
+    assert!(values[first..PAST - HOP].iter().all(|&value| value == 1.0));
+    assert!(values[PAST - HOP..].iter().all(|&value| value == 0.0));
+}
+
+#[test]
+fn a_past_that_is_all_lost_gives_numbers() {
+    for lost in [u32::MAX, (1 << HOPS) - 1, (1 << HOPS) - 2] {
+        let residual = Residual::measure(&[i16::MIN; PAST], lost, HERTZ);
+        assert!([residual.lines, residual.harmonics, residual.low].iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn equations_are_solved_and_singular_ones_give_zeros() {
+    let rows = [
+        [4.0, 1.0, 0.0, 2.0, 0.0],
+        [1.0, 5.0, 1.0, 0.0, 0.0],
+        [0.0, 1.0, 6.0, 1.0, 0.0],
+        [2.0, 0.0, 1.0, 7.0, 0.0],
+    ];
+    let wanted = [1.0, -2.0, 3.0, -4.0];
+    let filled = rows.map(|mut row| {
+        row[4] = row.iter().zip(wanted).map(|(a, x)| a * x).sum();
+        row
+    });
+    for (x, wanted) in solve(filled).iter().zip(wanted) {
+        assert!((x - wanted).abs() < 1e-4, "{x} {wanted}");
+    }
+    assert_eq!(solve([[1.0, 1.0, 1.0, 1.0, 5.0]; 4]), [0.0; 4]);
+}
+
+#[test]
+fn the_strongest_are_the_eight_greatest_wherever_they_are() {
+    for turn in 0..20 {
+        let mut powers: Vec<f32> = (1..=20).map(|n: u8| f32::from(n)).collect();
+        powers.rotate_left(turn);
+        assert_eq!(strongest(&powers), (13..=20).sum::<u8>().into(), "turned by {turn}");
+    }
+    assert_eq!(strongest(&[1.0; 20]), 8.0);
+    assert_eq!(TOP_BIN - BOTTOM_BIN + 1, 116);
+}
