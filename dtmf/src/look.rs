@@ -360,3 +360,6 @@ fn strongest(powers: &[f32]) -> usize {
     }
     best
 }
+
+#[cfg(test)]
+mod tests;

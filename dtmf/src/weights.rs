@@ -97,3 +97,6 @@ fn ln(x: f32) -> f32 {
     let artanh = t * (1.0 + square * (1.0 / 3.0 + square * (1.0 / 5.0 + square * (1.0 / 7.0))));
     exponent * std::f32::consts::LN_2 + 2.0 * artanh
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+use super::{Entry, History, LENGTHS, Look, MEMORY, Pair, fit, off_frequency_loss};
+use crate::bands::{Bands, FREQUENCIES, HOP, WINDOW_HOPS};
+use crate::sound::{decibels, mixed, noise, sines};
+use crate::tones::Tones;
+
+/// Row and column of key 5, and what they are in hertz.
+const PAIR: Pair = Pair { row: 1, column: 1 };
+const HERTZ: [f64; 2] = [770.0, 1_336.0];
+
+/// The windows that `audio` fills from end to end, oldest first.
+fn entries(audio: &[i16]) -> Vec<Entry> {
+    let mut bands = Bands::new();
+    let measured = audio.chunks_exact(HOP).zip(1..).map(|(samples, hop)| {
+        bands.push(samples);
+        let powers = bands.split(250.0);
+        let tones = Tones::measure(bands.latest());
+        Entry { tones, powers: tones.powers(), total: powers.total, bands: powers.bands, hop }
+    });
+    measured.skip(WINDOW_HOPS - 1).collect()
+}
+
+fn history(entries: &[Entry]) -> History {
+    let mut history = History::new();
+    entries.iter().for_each(|&entry| history.push(entry));
+    history
+}
+
+fn looks(audio: &[i16]) -> Vec<Look> {
+    history(&entries(audio)).looks(0.0).collect()
+}
+
+fn pair(low: f64, high: f64, peaks: [f64; 2]) -> Vec<i16> {
+    sines(30 * HOP, &[(low, peaks[0]), (high, peaks[1])])
+}
+
+#[test]
+fn a_deviation_is_measured_within_half_a_hertz_and_its_loss_made_up_for() {
+    for (tone, hertz) in FREQUENCIES.into_iter().enumerate() {
+        for percent in [-1.8, -1.0, -0.3, 0.0, 0.5, 1.5, 1.8] {
+            let off = hertz * percent / 100.0;
+            let entries = entries(&sines(30 * HOP, &[(hertz + off, 4_000.0)]));
+            for length in LENGTHS {
+                let windows: Vec<_> = entries[3..3 + length].iter().collect();
+                let fit = fit(&windows, tone).expect("a sine");
+                let error = f64::from(fit.deviation) - off;
+                assert!(error.abs() < 0.5, "{hertz} Hz {off:+}: {error} over {length}");
+                assert!(fit.unsteady < 1e-3, "{hertz} Hz {off:+}: {}", fit.unsteady);
+                let power = windows[0].powers[tone] * off_frequency_loss(fit.deviation);
+                let error = decibels(f64::from(power), 8e6);
+                // The slope of the band's filter is not made up for: under 0.08 dB a hertz.
+                let most = 0.05 + 0.08 * off.abs();
+                assert!(error.abs() < most, "{hertz} Hz {off:+}: {error} dB");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_off_its_frequency_is_no_tone() {
+    for (tone, hertz) in FREQUENCIES.into_iter().enumerate() {
+        let bound = 0.02 * hertz + 4.0;
+        for (off, heard) in [(0.93 * bound, true), (1.07 * bound, false)] {
+            for off in [off, -off] {
+                let entries = entries(&sines(30 * HOP, &[(hertz + off, 4_000.0)]));
+                let windows: Vec<_> = entries[..9].iter().collect();
+                assert_eq!(fit(&windows, tone).is_some(), heard, "{hertz} Hz {off:+}");
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_that_are_lost_leave_the_fit_as_it_is() {
+    for off in [-12.0, 0.0, 9.0] {
+        let entries = entries(&sines(40 * HOP, &[(HERTZ[0] + off, 4_000.0)]));
+        for gap in [1, 4, 10] {
+            let windows: Vec<_> = entries[..5].iter().chain(&entries[5 + gap..9 + gap]).collect();
+            let fit = fit(&windows, 1).expect("a sine");
+            assert!((f64::from(fit.deviation) - off).abs() < 0.5, "gap of {gap}");
+            assert!(fit.unsteady < 2e-3, "gap of {gap}: {}", fit.unsteady);
+        }
+    }
+}
+
+#[test]
+fn a_tone_that_turns_or_ends_is_unsteady() {
+    let sine = |length| sines(length, &[(HERTZ[0], 4_000.0)]);
+    // About half a turn of the wave is missing in the middle.
+    let windows = entries(&[sine(15 * HOP), sine(15 * HOP + 3).split_off(3)].concat());
+    let turned: Vec<_> = windows[4..18].iter().collect();
+    assert!(fit(&turned, 1).is_none_or(|fit| fit.unsteady > 0.3));
+    let windows = entries(&[sine(15 * HOP), vec![0; 15 * HOP]].concat());
+    let ended: Vec<_> = windows[2..16].iter().collect();
+    let fit = fit(&ended, 1).expect("a sine that ends");
+    assert!((0.05..0.35).contains(&fit.unsteady), "{}", fit.unsteady);
+}
+
+#[test]
+fn a_clean_pair_is_seen_at_every_length_as_it_is() {
+    let looks = looks(&pair(772.0, 1_330.0, [4_000.0, 6_000.0]));
+    assert!(looks.iter().map(|look| look.kind).eq(0..LENGTHS.len()));
+    for look in looks {
+        assert!(look.pair == PAIR && look.length() == LENGTHS[look.kind]);
+        for (power, expected) in look.powers.iter().zip([8e6, 18e6]) {
+            assert!(decibels(f64::from(*power), expected).abs() < 0.3, "{power}");
+        }
+        for (hertz, expected) in look.hertz().iter().zip([772.0, 1_330.0]) {
+            assert!((hertz - expected).abs() < 0.5, "{hertz}");
+        }
+        // Of 13.55 and 22.04 Hz.
+        for (strain, expected) in look.strain().iter().zip([0.148, 0.272]) {
+            assert!((strain - expected).abs() < 0.03, "{strain}");
+        }
+        assert!(look.share > 0.95 && look.typical_share > 0.95, "{}", look.share);
+        assert!(look.in_band.iter().all(|share| (0.9..1.1).contains(share)));
+        assert!(look.unsteady.iter().all(|&part| part < 1e-3));
+        assert!(look.growth.iter().all(|growth| (growth - 1.0).abs() < 0.05));
+    }
+}
+
+#[test]
+fn level_and_twist_bound_what_is_looked_at() {
+    let seen = |peaks| !looks(&pair(770.0, 1_336.0, peaks)).is_empty();
+    let quieter = |decibels: f64| 8_000.0 / 10_f64.powf(decibels / 20.0);
+    assert!(seen([8_000.0, quieter(10.0)]) && !seen([8_000.0, quieter(11.0)]));
+    assert!(seen([quieter(6.6), 8_000.0]) && !seen([quieter(7.4), 8_000.0]));
+    // A power of 2,000 is a peak of 63.
+    assert!(seen([68.0; 2]) && !seen([59.0; 2]));
+}
+
+#[test]
+fn noise_lowers_the_share_and_shuts_out_the_short_looks_first() {
+    let tones = pair(770.0, 1_336.0, [4_000.0; 2]);
+    // As much power as both tones have.
+    let looks = looks(&mixed(&tones, &noise(tones.len(), 4_000.0 * 3_f64.sqrt(), 9)));
+    assert!(!looks.is_empty() && looks.iter().all(|look| look.kind >= 3));
+    for look in &looks {
+        assert!((0.4..0.65).contains(&look.share), "{}", look.share);
+        assert!((0.35..0.7).contains(&look.typical_share), "{}", look.typical_share);
+    }
+}
+
+#[test]
+fn a_background_is_no_part_of_the_rest_unless_it_drowns_the_pair() {
+    let tones = pair(770.0, 1_336.0, [4_000.0; 2]);
+    let history = history(&entries(&mixed(&tones, &sines(tones.len(), &[(120.0, 7_000.0)]))));
+    let share =
+        |background| history.looks(background).map(|look| look.share).fold(0.0_f32, f32::max);
+    assert!(share(0.0) < 0.45);
+    assert!(share(24.5e6) > 0.95);
+    assert!(share(6.5 * 16e6) < 0.45, "so strong a background would hide anything");
+}
+
+#[test]
+fn a_pair_that_grows_says_so() {
+    let loud = pair(770.0, 1_336.0, [4_000.0; 2]);
+    let rising: Vec<i16> =
+        loud.iter().enumerate().map(|(n, &x)| if n < 600 { x / 2 } else { x }).collect();
+    let look = history(&entries(&rising)[5..20]).looks(0.0).last().expect("a look");
+    for growth in look.growth {
+        assert!((3.0..4.3).contains(&growth), "{growth}");
+    }
+}
+
+#[test]
+fn the_typical_share_is_that_of_the_middling_window() {
+    let tones = pair(770.0, 1_336.0, [4_000.0; 2]);
+    let mut audio = tones.clone();
+    // A cough over a part of the longest look.
+    for (slot, hiss) in audio.iter_mut().zip(noise(tones.len(), 12_000.0, 1)).skip(900).take(130) {
+        *slot = slot.saturating_add(hiss);
+    }
+    let look = looks(&audio).into_iter().last().expect("the longest look");
+    assert_eq!(look.kind, LENGTHS.len() - 1);
+    assert!(look.typical_share > 0.95 && look.share < 0.8, "{} {}", look.typical_share, look.share);
+}
+
+#[test]
+fn the_history_keeps_the_newest() {
+    let mut all = History::new();
+    for hop in 1..=40 {
+        all.push(Entry { hop, ..Entry::NONE });
+        let kept: Vec<u64> = all.newest_first().map(|entry| entry.hop).collect();
+        let expected: Vec<u64> = (1..=hop).rev().take(MEMORY).collect();
+        assert_eq!(kept, expected);
+    }
+    all.keep_newest(6);
+    all.push(Entry { hop: 41, ..Entry::NONE });
+    assert!(all.newest_first().map(|entry| entry.hop).eq([41, 40, 39, 38, 37, 36, 35]));
+    assert_eq!(all.looks(0.0).count(), 0);
+}
+
+#[test]
+fn the_strongest_row_and_column_are_a_pair() {
+    for row in 0..4 {
+        for column in 0..4 {
+            let mut powers = [1.0; 8];
+            powers[row] = 2.0;
+            powers[4 + column] = 3.0;
+            let pair = Pair::strongest(&powers);
+            assert!(pair.row == row && pair.column == column);
+            assert_eq!(pair.tones(), [row, 4 + column]);
+        }
+    }
+}
