@@ -30,10 +30,10 @@ const SHARE_CONTINUES: f32 = 0.15;
 const FADE: f32 = 0.03;
 /// or while both tones keep this part of their power, whatever is louder.
 const KEEPS: f32 = 0.16;
-/// Windows without the key after which it is up: 30 ms. Interruptions shorter than that are
-/// bridged (Q.24 §A.4).
+/// Windows without the key after which it is up: 30 ms. Interruptions of 25 ms are bridged, those
+/// of 40 ms part two presses (Q.24 §A.4).
 const MISSES_TO_UP: usize = 6;
-/// Hops in a row with lost samples that end a key: 200 ms.
+/// Hops with lost samples, and no whole window between them, that end a key: 200 ms.
 const UNKNOWN_TO_UP: usize = 40;
 /// The same key this soon after its end (samples) and this much weaker is its own echo.
 const ECHO_SPAN: u64 = 2_000;
@@ -97,7 +97,7 @@ pub(crate) struct Decision {
     hop: u64,
     /// Whether each of the latest hops had lost samples, the latest in bit 0.
     lost: u32,
-    /// Hops in a row with lost samples.
+    /// Hops with lost samples since the last whole window.
     unknown: usize,
 }
 

@@ -81,7 +81,7 @@ impl Detector {
     /// Passes over `samples` that never arrived, or were made up to conceal that.
     ///
     /// A key that is down stays down over a short gap and a tone that is being recognised is
-    /// neither helped nor hurt by it. Gaps of more than 200 ms end everything.
+    /// neither helped nor hurt by it. Gaps of 200 ms and more end everything.
     pub fn push_lost(&mut self, samples: usize, report: &mut impl FnMut(Event)) {
         let mut left = samples;
         while left > 0 {

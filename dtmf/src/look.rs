@@ -1,9 +1,9 @@
 //! A look over the latest windows: is one pair of tones in them, and what speaks for and against
 //! a key?
 //!
-//! Looks have six lengths. The shortest only raises a suspicion. A short one sees little and asks for a clean pair; a long one may find
-//! a key under noise or a talker by its steadiness. What a look measures is weighed by
-//! [`crate::weights`]; nothing is decided here.
+//! Looks have six lengths. The shortest only raises a suspicion. A short one sees little and asks
+//! for a clean pair; a long one may find a key under noise or a talker by its steadiness. What a
+//! look measures is weighed by [`crate::weights`]; nothing is decided here.
 
 use crate::bands::FREQUENCIES;
 use crate::tones::{HOP_TURN, IN_BAND, Tones};
@@ -332,6 +332,9 @@ fn fit(windows: &[&Entry], tone: usize) -> Option<Fit> {
 }
 
 /// How much more power a tone has than is measured when it is `deviation` Hz off, within ±35 Hz.
+///
+/// That is the loss over the points of a window; the slope of the band's filter, up to 0.08 dB a
+/// hertz, is left as it is.
 fn off_frequency_loss(deviation: f32) -> f32 {
     /// Hertz at which a window has lost 1.31 nepers of power.
     const BIN: f32 = 49.69;

@@ -38,9 +38,9 @@ static PLACES: [u8; HALF] = places();
 /// How the power of the residual is spread.
 #[derive(Clone, Copy)]
 pub(crate) struct Residual {
-    /// Share of the strongest bins.
+    /// Share of the [`LINES`] strongest bins.
     pub(crate) lines: f32,
-    /// Share of the lowest harmonics of the two tones.
+    /// Share of the second harmonic of both tones and the third of the row.
     pub(crate) harmonics: f32,
     /// Share of what is below 600 Hz.
     pub(crate) low: f32,
@@ -181,8 +181,8 @@ fn solve(mut rows: [[f32; 5]; 4]) -> [f32; 4] {
     [0, 1, 2, 3].map(|row| rows[row][4] / rows[row][row])
 }
 
-/// Powers of the bins up to [`TOP_BIN`] under a Hann window: a radix-2 Fourier transform of half the
-/// length, with the even samples as real and the odd ones as imaginary parts.
+/// Powers of the bins from [`BOTTOM_BIN`] to [`TOP_BIN`] under a Hann window: a radix-2 Fourier
+/// transform of half the length, with the even samples as real and the odd ones as imaginary parts.
 fn spectrum(rest: &[f32; PAST]) -> [f32; TOP_BIN + 1] {
     let (mut re, mut im) = ([0.0_f32; HALF], [0.0_f32; HALF]);
     for (n, &place) in PLACES.iter().enumerate() {

@@ -24,7 +24,7 @@ struct Wave {
 static WAVES: [[Wave; POINTS]; 2] = waves();
 /// What the square of an amplitude is multiplied by to give the tone's power, in squares of samples.
 pub(crate) static TO_POWER: [f32; 8] = to_power();
-/// The share of its band's power that a tone of power 1 has.
+/// The power that a tone of power 1 gives its band.
 pub(crate) static IN_BAND: [f32; 8] = in_band();
 /// How far each nominal frequency turns in one hop: cosine and sine.
 pub(crate) static HOP_TURN: [[f32; 2]; 8] = hop_turns();

@@ -19,7 +19,7 @@ struct Weights {
     /// What each feature, and its square, is multiplied by.
     look: [[f32; 2]; OF_LOOK],
     residual: [[f32; 2]; OF_RESIDUAL],
-    /// The most that any residual adds.
+    /// What the residual is taken to add at most: one in ten of those of keys adds more.
     most: f32,
 }
 
@@ -35,7 +35,8 @@ pub(crate) fn of_residual(look: &Look, residual: &Residual) -> f32 {
     weigh(&table::WEIGHTS[look.kind].residual, &table::RANGES.1, &features)
 }
 
-/// The most that any residual could add to this look.
+/// What a residual is taken to add to this look at most: one that needs more to be a key is not
+/// worth measuring the residual for.
 pub(crate) fn most_of_residual(look: &Look) -> f32 {
     table::WEIGHTS[look.kind].most
 }
@@ -86,7 +87,7 @@ pub(crate) fn residual_features(residual: &Residual) -> [f32; OF_RESIDUAL] {
 /// Decibels of a ratio of powers whose natural logarithm is 1.
 const DECIBELS: f32 = 4.342_944_8;
 
-/// The natural logarithm, within 0.0002; the same everywhere, as the platform's is not.
+/// The natural logarithm, within 0.00003; the same everywhere, as the platform's is not.
 fn ln(x: f32) -> f32 {
     let bits = x.max(f32::MIN_POSITIVE).to_bits();
     let exponent = f32::from(i16::try_from(bits >> 23).unwrap_or(0) - 127);
