@@ -1,5 +1,7 @@
 //! Where one press ends and the next begins: holes, tails and echoes.
 
+use std::f64::consts::TAU;
+
 use partyline_dtmf::tone::Burst;
 use partyline_dtmf::{Detector, Event};
 
@@ -66,6 +68,21 @@ fn a_press_that_drops_to_a_murmur_has_no_second_one_in_its_tail() {
 }
 
 #[test]
+fn a_blip_after_a_press_does_not_borrow_from_it() {
+    // 20 ms are no press, and the looks that reach over the pause must not find one in them.
+    for code in 0..16 {
+        for lead in (0..40).step_by(7) {
+            for pause in [40, 45, 50, 60] {
+                let mut audio = [vec![0; lead], tone(code, -9.0, 100 + pause + 20, 100)].concat();
+                let end = lead + 100 * MS;
+                audio[end..end + usize::try_from(pause).unwrap() * MS].fill(0);
+                assert_eq!(pressed(&audio), [code], "pause of {pause} ms, lead {lead}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_slow_end_is_no_second_press() {
     for code in 0..16 {
         for ramp_ms in [5, 20, 40] {
@@ -97,22 +114,25 @@ fn an_echo_does_not_renew_itself() {
 }
 
 #[test]
-fn a_key_is_down_for_as_long_as_its_pair_lasts_under_noise_and_talk() {
-    let mut audio = [vec![0; 300], tone(8, -14.0, 400, 200)].concat();
-    // A vowel of 130 Hz sets in with more power than the key has.
-    for (n, slot) in audio.iter_mut().enumerate().skip(300 + 150 * MS).take(150 * MS) {
-        let t = f64::from(u32::try_from(n).unwrap()) / 8_000.0;
-        let voice: f64 =
-            (1..6).map(|k| (std::f64::consts::TAU * 130.0 * f64::from(k) * t).sin()).sum();
-        #[expect(clippy::cast_possible_truncation, reason = "far below 32768")]
-        let voice = (3_000.0 * voice) as i16;
-        *slot = slot.saturating_add(voice);
+fn a_key_is_down_for_as_long_as_its_pair_lasts_whatever_is_louder() {
+    // Partials of a voice with as much power as the key, and a hum with sixteen times as much.
+    for (partials, peak) in
+        [(&[130.0, 260.0, 390.0, 520.0, 650.0][..], 3_000.0), (&[180.0], 15_000.0)]
+    {
+        let mut audio = [vec![0; 300], tone(8, -20.0, 400, 200)].concat();
+        for (n, slot) in audio.iter_mut().enumerate().skip(300 + 150 * MS).take(150 * MS) {
+            let t = n as f64 / 8_000.0;
+            let loud: f64 = partials.iter().map(|hertz| peak * (TAU * hertz * t).sin()).sum();
+            #[expect(clippy::cast_possible_truncation, reason = "far below 32768")]
+            let loud = loud as i16;
+            *slot = slot.saturating_add(loud);
+        }
+        let events = heard(&audio);
+        let [Event::Down { code: 8, .. }, Event::Up { length, .. }] = events[..] else {
+            panic!("{partials:?}: {events:?}");
+        };
+        assert!(length.abs_diff(400 * 8) <= 80, "{partials:?}: {length}");
     }
-    let events = heard(&audio);
-    let [Event::Down { code: 8, .. }, Event::Up { length, .. }] = events[..] else {
-        panic!("{events:?}");
-    };
-    assert!(length.abs_diff(400 * 8) <= 80, "{length}");
 }
 
 #[test]

@@ -91,8 +91,10 @@ fn a_tone_that_turns_or_ends_is_unsteady() {
     assert!(fit(&turned, 1).is_none_or(|fit| fit.unsteady > 0.3));
     let windows = entries(&[sine(15 * HOP), vec![0; 15 * HOP]].concat());
     let ended: Vec<_> = windows[2..16].iter().collect();
-    let fit = fit(&ended, 1).expect("a sine that ends");
-    assert!((0.05..0.35).contains(&fit.unsteady), "{}", fit.unsteady);
+    let tail = fit(&ended, 1).expect("a sine that ends");
+    assert!((0.05..0.35).contains(&tail.unsteady), "{}", tail.unsteady);
+    let half: Vec<_> = windows[6..20].iter().collect();
+    assert!(fit(&half, 1).is_none(), "half of it is missing");
 }
 
 #[test]
@@ -149,6 +151,19 @@ fn a_background_is_no_part_of_the_rest_unless_it_drowns_the_pair() {
     assert!(share(0.0) < 0.45);
     assert!(share(24.5e6) > 0.95);
     assert!(share(6.5 * 16e6) < 0.45, "so strong a background would hide anything");
+}
+
+#[test]
+fn a_tone_that_another_outweighs_in_its_band_is_no_key() {
+    let seen = |peak: u16| {
+        let other = (610.0, f64::from(peak));
+        let audio = sines(30 * HOP, &[(770.0, 2_828.0), (1_336.0, 5_657.0), other]);
+        // A background of as much leaves the share as it is.
+        let background = f32::from(peak).powi(2) / 2.0;
+        history(&entries(&audio)).looks(background).count()
+    };
+    assert_eq!(seen(5_000), LENGTHS.len());
+    assert_eq!(seen(14_000), 0);
 }
 
 #[test]
