@@ -326,3 +326,6 @@ static INSIDE: [f32; 2] = [
     4.0 / (IN_BAND[0] + IN_BAND[1] + IN_BAND[2] + IN_BAND[3]),
     4.0 / (IN_BAND[4] + IN_BAND[5] + IN_BAND[6] + IN_BAND[7]),
 ];
+
+#[cfg(test)]
+mod tests;
