@@ -140,3 +140,11 @@ proptest! {
         prop_assert!(whole.events.len() >= 4);
     }
 }
+
+#[test]
+fn short_gaps_do_not_add_up() {
+    let audio = Burst { code: 3, on_ms: 1_000, ..Burst::default() }.samples();
+    let gaps: Vec<_> = (1..12).map(|n| (n * 80 * MS, 30 * MS)).collect();
+    let ear = with_gaps(&audio, &gaps);
+    assert_eq!(ear.events.len(), 2, "{:?}", ear.events);
+}

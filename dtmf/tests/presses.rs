@@ -149,3 +149,15 @@ fn nothing_is_suspected_once_all_is_quiet() {
     detector.push(&[0; 30 * MS], &mut |_| panic!("no press"));
     assert!(!detector.suspects());
 }
+
+#[test]
+fn a_hum_that_was_there_before_hides_no_key() {
+    let mut audio = [vec![0; 800 * MS], tone(5, -20.0, 100, 100)].concat();
+    for (n, slot) in audio.iter_mut().enumerate() {
+        #[expect(clippy::cast_possible_truncation, reason = "far below 32768")]
+        let hum = (5_500.0 * (TAU * 120.0 * n as f64 / 8_000.0).sin()) as i16;
+        *slot = slot.saturating_add(hum);
+    }
+    // The hum has three times the power of the key: without a background there is no look at it.
+    assert_eq!(pressed(&audio), [5]);
+}
