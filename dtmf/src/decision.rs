@@ -285,7 +285,9 @@ impl Decision {
             }
         }
         let Some(look) = believed else { return };
-        let onset = self.onset(&look);
+        // Before that it was the last key that was heard.
+        let free = self.key.map(|key| key.last).or(self.past.map(|past| past.end)).unwrap_or(0);
+        let onset = self.onset(&look).max(free);
         let power = look.powers[0] + look.powers[1];
         if self.past.is_some_and(|past| past.echoes(look.pair, power, onset)) {
             return;
