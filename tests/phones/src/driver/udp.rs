@@ -62,7 +62,12 @@ impl Line {
     }
 }
 
-fn bind_pair(ip: Ipv4Addr) -> io::Result<(StdSocket, StdSocket)> {
+/// Sockets of an even port and the one above it, for RTP and RTCP (RFC 3550 §11).
+///
+/// # Errors
+///
+/// When no socket can be bound, or no such pair is free.
+pub fn bind_pair(ip: Ipv4Addr) -> io::Result<(StdSocket, StdSocket)> {
     for _ in 0..PAIR_TRIES {
         let rtp = StdSocket::bind((ip, 0))?;
         let port = rtp.local_addr()?.port();

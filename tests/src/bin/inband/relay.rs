@@ -15,10 +15,8 @@ use anyhow::{Context, Result, anyhow};
 use bridge_tests::sim::dice::Dice;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
-use partyline_phones::RtpPacket;
+use partyline_phones::{RtpPacket, udp};
 
-/// Tries to find an even port with a free odd one above it.
-const PAIR_TRIES: usize = 64;
 /// How often it is looked whether the relay is still wanted.
 const GLANCE: Duration = Duration::from_millis(50);
 /// Readiness events taken at once.
@@ -75,7 +73,7 @@ impl Relay {
 
     /// Takes a caller in; the address that stands for it.
     pub(crate) fn add(&mut self, phone: SocketAddr, dice: Dice) -> Result<SocketAddr> {
-        let (rtp, rtcp) = bind_pair(self.ip)?;
+        let (rtp, rtcp) = udp::bind_pair(self.ip)?;
         rtp.set_nonblocking(true)?;
         let address = rtp.local_addr()?;
         let mut socket = UdpSocket::from_std(rtp);
@@ -156,20 +154,6 @@ impl Call {
             }
         }
     }
-}
-
-fn bind_pair(ip: Ipv4Addr) -> Result<(StdSocket, StdSocket)> {
-    for _ in 0..PAIR_TRIES {
-        let rtp = StdSocket::bind((ip, 0))?;
-        let port = rtp.local_addr()?.port();
-        if port % 2 == 0
-            && let Some(above) = port.checked_add(1)
-            && let Ok(rtcp) = StdSocket::bind((ip, above))
-        {
-            return Ok((rtp, rtcp));
-        }
-    }
-    Err(anyhow!("no free pair of ports on {ip}"))
 }
 
 #[cfg(test)]
