@@ -9,14 +9,18 @@ use rtp_rs::RtpReader;
 
 use crate::event::{EventPacket, since};
 use crate::file::{self, CaptureError, Captured};
+use crate::fragment::Fragments;
 use crate::link::{self, Datagram, Frame};
-use crate::signalling::{Described, Dialog, Format, Signalling};
+use crate::signalling::{Described, Dialog, Format, Signalling, is_sip};
 use crate::stream::{Listener, Packet, Stream};
 
 /// So many packets in a row make a stream (RFC 3550 §A.1 is content with two, but knows the port).
 const PROBATION: usize = 3;
 /// Packets that may be missing between two of these.
 const PROBATION_GAP: u16 = 20;
+
+/// A frame this much older than one before it is at another place than it belongs: 1 s.
+const OUT_OF_ORDER: i64 = 1_000_000;
 
 /// A stream's source, destination and SSRC.
 type Key = (SocketAddr, SocketAddr, u32);
@@ -26,10 +30,16 @@ type Key = (SocketAddr, SocketAddr, u32);
 pub struct Spoilt {
     /// Datagrams of which the capture kept the beginning only.
     pub cut: u64,
-    /// Parts of datagrams.
+    /// Frames that hold pieces of datagrams whose other pieces are missing.
     pub fragments: u64,
     /// Frames of a link type that is not known.
     pub unknown_links: u64,
+    /// TCP segments that begin as SIP messages do.
+    pub sip_over_tcp: u64,
+    /// INFO requests of a kind that carries keys, in which no key could be read.
+    pub infos_without_key: u64,
+    /// Frames that come after one that is more than a second younger.
+    pub out_of_order: u64,
 }
 
 /// Everything that was found in a capture.
@@ -46,12 +56,22 @@ pub struct Report {
     pub spoilt: Spoilt,
 }
 
+/// Packets that may be the beginning of a stream.
+#[derive(Default)]
+struct Candidate {
+    packets: Vec<Packet>,
+    /// How often one of them was captured again, on another interface.
+    repeated: u64,
+}
+
 /// Takes frames, gives a [`Report`].
 #[derive(Default)]
 pub struct Capture {
     started: Option<WallTime>,
+    newest: Option<WallTime>,
+    fragments: Fragments,
     signalling: Signalling,
-    candidates: BTreeMap<Key, Vec<Packet>>,
+    candidates: BTreeMap<Key, Candidate>,
     streams: BTreeMap<Key, Listener>,
     frames: u64,
     sip_messages: u64,
@@ -77,9 +97,21 @@ impl Capture {
     fn handle(&mut self, frame: &Captured<'_>) {
         self.frames += 1;
         let started = *self.started.get_or_insert(frame.at);
+        let newest = *self.newest.get_or_insert(frame.at);
+        self.newest = Some(newest.max(frame.at));
+        let late = newest.as_micros().saturating_sub(frame.at.as_micros());
+        self.spoilt.out_of_order += u64::from(late > OUT_OF_ORDER);
         match link::read(frame.link, frame.data) {
             Frame::Udp(datagram) => self.handle_datagram(frame.at, started, &datagram),
-            Frame::Fragment => self.spoilt.fragments += 1,
+            Frame::Piece(piece) => {
+                let Some(octets) = self.fragments.handle(frame.at, &piece) else { return };
+                let (source, destination, _) = piece.of;
+                if let Some(datagram) = link::whole(source, destination, &octets) {
+                    self.handle_datagram(frame.at, started, &datagram);
+                }
+            }
+            Frame::CutPiece => self.spoilt.cut += 1,
+            Frame::Tcp(payload) => self.spoilt.sip_over_tcp += u64::from(is_sip(payload, false)),
             Frame::UnknownLink => self.spoilt.unknown_links += 1,
             Frame::Other => {}
         }
@@ -88,10 +120,10 @@ impl Capture {
     fn handle_datagram(&mut self, at: WallTime, started: WallTime, datagram: &Datagram<'_>) {
         self.spoilt.cut += u64::from(datagram.cut);
         let Datagram { source, destination, payload, cut } = *datagram;
-        let time = (at, since(at, started));
-        if self.signalling.handle(time, (source, destination), payload) {
+        if is_sip(payload, cut) {
             self.sip_messages += 1;
-            return;
+            let time = (at, since(at, started));
+            return self.signalling.handle(time, (source, destination), payload);
         }
         let Some((ssrc, packet)) = rtp(at, payload, cut) else { return };
         self.handle_rtp((source, destination, ssrc), packet);
@@ -103,25 +135,51 @@ impl Capture {
             return hear(listener, described, packet);
         }
         let candidate = self.candidates.entry(key).or_default();
-        let follows = candidate.last().is_none_or(|last| {
+        let is_known = |known: &Packet| {
+            (known.sequence, known.timestamp) == (packet.sequence, packet.timestamp)
+        };
+        if candidate.packets.iter().any(is_known) {
+            candidate.repeated += 1;
+            return;
+        }
+        let follows = candidate.packets.last().is_none_or(|last| {
             (1..=PROBATION_GAP).contains(&packet.sequence.wrapping_sub(last.sequence))
         });
         if !follows {
-            candidate.clear();
+            *candidate = Candidate::default();
         }
-        candidate.push(packet);
-        if candidate.len() < PROBATION {
+        candidate.packets.push(packet);
+        if candidate.packets.len() < PROBATION {
             return;
         }
-        let packets = self.candidates.remove(&key).unwrap_or_default();
+        self.begin_stream(key);
+    }
+
+    fn begin_stream(&mut self, key: Key) {
+        let described = self.signalling.described(key.1);
+        let Candidate { packets, repeated } = self.candidates.remove(&key).unwrap_or_default();
         let Some(first) = packets.first() else { return };
-        let listener = self.streams.entry(key).or_insert_with(|| Listener::new(first));
+        let listener = self.streams.entry(key).or_insert_with(|| Listener::new(first, repeated));
         for packet in packets {
             hear(listener, described, packet);
         }
     }
 
-    fn finish(self) -> Report {
+    /// Believes packets that are too few for a stream where a session description wants one: a
+    /// capture may end within a press.
+    fn begin_short_streams(&mut self) {
+        let keys: Vec<Key> = self.candidates.keys().copied().collect();
+        for key in keys {
+            if self.signalling.described(key.1).is_some() {
+                self.begin_stream(key);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        self.begin_short_streams();
+        self.spoilt.fragments = self.fragments.left_out();
+        self.spoilt.infos_without_key = self.signalling.infos_without_key();
         let streams = self.streams.into_iter().map(|(key, listener)| listener.finish(key));
         let mut streams: Vec<Stream> = streams.collect();
         streams.sort_by_key(|stream| stream.started.as_micros());

@@ -1,15 +1,17 @@
 //! The frames of a capture file: pcap and pcapng, either byte order, with their times.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 
 use partyline_model::WallTime;
 use pcap_parser::pcapng::{Block, InterfaceDescriptionBlock};
 use pcap_parser::traits::{PcapNGPacketBlock as _, PcapReaderIterator};
 use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
 
-/// Room for the longest block: more than any frame.
+/// Room for the longest frame, and more.
 const BUFFER: usize = 1 << 20;
+/// The longest block: pcapng has blocks without frames in them, of names or of keys for TLS.
+const LONGEST_BLOCK: usize = 1 << 26;
 const MICROS: i128 = 1_000_000;
 
 /// Why a capture was not read to its end.
@@ -27,6 +29,10 @@ impl fmt::Display for CaptureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotACapture => f.write_str("not a packet capture (pcap or pcapng)"),
+            Self::Cut(0) => f.write_str(
+                "the capture ends before its first packet is whole; copy it again, or let the \
+                 capturing program end by itself",
+            ),
             Self::Cut(packets) => write!(
                 f,
                 "the capture ends within a packet, after {packets} whole ones, which were read; \
@@ -61,10 +67,17 @@ pub(crate) fn is_begun(file: &[u8]) -> bool {
 
 /// Gives every frame of a capture, in the order of the file.
 pub(crate) fn read(
-    file: impl Read + Send,
+    mut file: impl Read + Send,
     give: &mut impl FnMut(Captured<'_>),
 ) -> Result<(), CaptureError> {
-    let mut reader = create_reader(BUFFER, file).map_err(|_| CaptureError::NotACapture)?;
+    let mut begin = Vec::new();
+    let read = file.by_ref().take(4).read_to_end(&mut begin);
+    if read.is_err() || !is_begun(&begin) {
+        return Err(CaptureError::NotACapture);
+    }
+    let file = Filled(begin.chain(file));
+    // The parser knows a header by its length, too: what is wrong with this one is that it ends.
+    let mut reader = create_reader(BUFFER, file).map_err(|_| CaptureError::Cut(0))?;
     let (mut clocks, mut packets) = (Clocks::default(), 0);
     loop {
         match reader.next() {
@@ -85,9 +98,34 @@ pub(crate) fn read(
                     return Err(CaptureError::Damaged(packets));
                 }
             }
+            Err(PcapError::BufferTooSmall) => {
+                if !clocks.make_room(&mut *reader) {
+                    return Err(CaptureError::Damaged(packets));
+                }
+            }
             Err(PcapError::UnexpectedEof) => return Err(CaptureError::Cut(packets)),
             Err(_) => return Err(CaptureError::Damaged(packets)),
         }
+    }
+}
+
+/// Reads as much as is asked for while there is anything: pipes give what they have.
+struct Filled<R>(R);
+
+impl<R: Read> Read for Filled<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.0.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What came before it is given first; the error comes again.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 }
 
@@ -99,6 +137,8 @@ fn is_at_end(reader: &mut dyn PcapReaderIterator) -> bool {
 #[derive(Default)]
 struct Clocks {
     interfaces: Vec<Interface>,
+    /// Of the section of a pcapng file; `None` in pcap, whose frames always fit.
+    big_endian: Option<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -111,13 +151,28 @@ struct Interface {
 }
 
 impl Clocks {
+    /// Makes room for a block that is longer than the buffer, if any program writes such.
+    fn make_room(&self, reader: &mut dyn PcapReaderIterator) -> bool {
+        let Some(big_endian) = self.big_endian else { return false };
+        let Some(length) = reader.data().get(4..8).and_then(|octets| octets.try_into().ok()) else {
+            return false;
+        };
+        let length =
+            if big_endian { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
+        // The reader wants more room than the block takes.
+        let room = usize::try_from(length).ok().filter(|&length| length <= LONGEST_BLOCK);
+        room.is_some_and(|length| reader.grow(length + BUFFER))
+    }
+
     /// Takes a block; gives the frame in it.
     fn handle<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Option<Captured<'a>> {
         match block {
             PcapBlockOwned::LegacyHeader(header) => {
                 let resolution =
                     if header.is_nanosecond_precision() { 1_000 * MICROS } else { MICROS };
-                self.interfaces = vec![Interface { link: header.network.0, resolution, offset: 0 }];
+                // Bits above the link type tell of checksums at the ends of frames.
+                let link = header.network.0 & 0xffff;
+                self.interfaces = vec![Interface { link, resolution, offset: 0 }];
                 None
             }
             PcapBlockOwned::Legacy(frame) => {
@@ -125,7 +180,8 @@ impl Clocks {
                 let units = i128::from(frame.ts_sec) * interface.resolution;
                 Some(interface.frame(units + i128::from(frame.ts_usec), frame.data))
             }
-            PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+            PcapBlockOwned::NG(Block::SectionHeader(section)) => {
+                self.big_endian = Some(section.big_endian());
                 self.interfaces.clear();
                 None
             }

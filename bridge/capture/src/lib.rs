@@ -8,7 +8,7 @@
 //! in what is returned, may be somebody's passcode, and have no `Debug`: whoever prints them
 //! answers for where they go.
 //!
-//! Not here: SIP over TCP, fragments put together, encrypted media, codecs but G.711.
+//! Not here: SIP over TCP, encrypted media, codecs but G.711.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod capture;
 mod ear;
 mod event;
 mod file;
+mod fragment;
 mod level;
 mod link;
 mod press;

@@ -1,10 +1,15 @@
-//! From a captured frame to the UDP datagram in it.
+//! From a captured frame to the UDP datagram, or the piece of one, in it.
 //!
-//! Fragments are seen and not put together: RTP and INFO fit into a packet.
+//! TCP is not followed; what it carries is shown only to tell that SIP went that way.
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
+use etherparse::{
+    EtherType, IpNumber, Ipv6ExtensionSlice, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedPacket,
+    TransportSlice,
+};
+
+use crate::fragment::Piece;
 
 /// The link types of the pcap registry that telephony is captured on.
 mod kind {
@@ -33,8 +38,12 @@ pub(crate) struct Datagram<'a> {
 /// What a frame holds.
 pub(crate) enum Frame<'a> {
     Udp(Datagram<'a>),
-    /// A part of a datagram.
-    Fragment,
+    /// A piece of a datagram.
+    Piece(Piece<'a>),
+    /// A piece of a datagram of which the capture kept the beginning only.
+    CutPiece,
+    /// What a TCP segment carries.
+    Tcp(&'a [u8]),
     /// Anything else.
     Other,
     /// A link type that is not known here.
@@ -80,13 +89,63 @@ fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Frame<'a> {
         Some(LaxNetSlice::Arp(_)) | None => return Frame::Other,
     };
     if payload.fragmented {
-        return Frame::Fragment;
+        return piece(packet, (source, destination), payload);
     }
-    let Some(TransportSlice::Udp(udp)) = &packet.transport else { return Frame::Other };
-    Frame::Udp(Datagram {
-        source: (source, udp.source_port()).into(),
-        destination: (destination, udp.destination_port()).into(),
-        payload: udp.payload(),
-        cut: usize::from(udp.length()) > udp.slice().len(),
+    match &packet.transport {
+        Some(TransportSlice::Udp(udp)) => Frame::Udp(Datagram {
+            source: (source, udp.source_port()).into(),
+            destination: (destination, udp.destination_port()).into(),
+            payload: udp.payload(),
+            cut: usize::from(udp.length()) > udp.slice().len(),
+        }),
+        Some(TransportSlice::Tcp(tcp)) => Frame::Tcp(tcp.payload()),
+        _ => Frame::Other,
+    }
+}
+
+fn piece<'a>(
+    packet: &LaxSlicedPacket<'a>,
+    (source, destination): (IpAddr, IpAddr),
+    payload: &LaxIpPayloadSlice<'a>,
+) -> Frame<'a> {
+    let place = match &packet.net {
+        Some(LaxNetSlice::Ipv4(ip)) => {
+            let header = ip.header();
+            let id = u32::from(header.identification());
+            Some((id, header.fragments_offset(), header.more_fragments()))
+        }
+        Some(LaxNetSlice::Ipv6(ip)) => ip.extensions().clone().into_iter().find_map(|extension| {
+            let Ipv6ExtensionSlice::Fragment(header) = extension else { return None };
+            Some((header.identification(), header.fragment_offset(), header.more_fragments()))
+        }),
+        _ => None,
+    };
+    match place {
+        Some((id, offset, more)) if payload.ip_number == IpNumber::UDP => {
+            if payload.incomplete {
+                return Frame::CutPiece;
+            }
+            let offset = usize::from(offset.value()) * 8;
+            Frame::Piece(Piece {
+                of: (source, destination, id),
+                offset,
+                more,
+                payload: payload.payload,
+            })
+        }
+        _ => Frame::Other,
+    }
+}
+
+/// Reads a datagram that was put together.
+pub(crate) fn whole(source: IpAddr, destination: IpAddr, octets: &[u8]) -> Option<Datagram<'_>> {
+    let (header, rest) = octets.split_first_chunk::<8>()?;
+    let [from, to, length] = [0, 2, 4].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+    let payload = usize::from(length).checked_sub(header.len())?;
+    Some(Datagram {
+        source: (source, from).into(),
+        destination: (destination, to).into(),
+        payload: rest.get(..payload)?,
+        cut: false,
     })
 }

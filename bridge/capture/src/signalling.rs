@@ -3,7 +3,7 @@
 //! Messages in UDP datagrams only. Session descriptions are read line by line and forgivingly: what
 //! a strict peer refuses may be the very cause of a complaint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -104,20 +104,19 @@ type Direction = (String, SocketAddr, SocketAddr);
 pub(crate) struct Signalling {
     described: BTreeMap<SocketAddr, Described>,
     infos: BTreeMap<Direction, Vec<Info>>,
+    /// By Call-ID and CSeq.
+    without_key: BTreeSet<(String, Box<str>)>,
 }
 
 impl Signalling {
-    /// Takes a datagram; `false` when it holds no SIP.
+    /// Takes a datagram that [`is_sip`].
     pub(crate) fn handle(
         &mut self,
         (at, since_start): (WallTime, Duration),
         (source, destination): (SocketAddr, SocketAddr),
         payload: &[u8],
-    ) -> bool {
-        if !is_sip(payload) {
-            return false;
-        }
-        let Ok(mut message) = Message::parse(payload) else { return true };
+    ) {
+        let Ok(mut message) = Message::parse(payload) else { return };
         for (address, described) in describe(&message.body) {
             self.described.insert(address, described);
         }
@@ -126,10 +125,19 @@ impl Signalling {
         match &message.start {
             StartLine::Request { method: Method::Info, .. } => {
                 let length = relay_duration(&message.body);
-                let InfoBody::Digit(digit) = message.take_info() else { return true };
+                let is_whole = message.fault.is_none();
+                let digit = match message.take_info() {
+                    InfoBody::Digit(digit) => digit,
+                    InfoBody::Empty if is_whole => return,
+                    InfoBody::Flash | InfoBody::Unsupported => return,
+                    InfoBody::Garbled | InfoBody::Empty => {
+                        self.without_key.insert((call_id, cseq));
+                        return;
+                    }
+                };
                 let infos = self.infos.entry((call_id, source, destination)).or_default();
                 if infos.iter().any(|info| info.cseq == cseq) {
-                    return true;
+                    return;
                 }
                 let press = Press {
                     digit,
@@ -152,7 +160,11 @@ impl Signalling {
                 }
             }
         }
-        true
+    }
+
+    /// INFO requests of a kind that carries keys, in which no key could be read.
+    pub(crate) fn infos_without_key(&self) -> u64 {
+        self.without_key.len() as u64
     }
 
     /// What session descriptions say about what is sent to `address`; behind an address that was
@@ -183,12 +195,26 @@ impl Signalling {
     }
 }
 
-/// Whether the first line is a SIP request's or response's (RFC 3261 §7).
-fn is_sip(payload: &[u8]) -> bool {
+/// Whether the first line is a SIP request's or response's (RFC 3261 §7), or, of a datagram of
+/// which the beginning was captured, may become one.
+pub(crate) fn is_sip(payload: &[u8], cut: bool) -> bool {
     let line = payload.split(|&b| b == b'\n').next().unwrap_or_default();
+    if cut && line.len() == payload.len() && begins_request(line) {
+        return true;
+    }
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     line.starts_with(b"SIP/2.0 ")
         || line.first().is_some_and(u8::is_ascii_uppercase) && line.ends_with(b" SIP/2.0")
+}
+
+/// A method and the beginning of a URI.
+fn begins_request(line: &[u8]) -> bool {
+    let mut words = line.split(|&b| b == b' ');
+    let method = words.next().unwrap_or_default();
+    let uri = words.next().unwrap_or_default();
+    !method.is_empty()
+        && method.iter().all(u8::is_ascii_uppercase)
+        && [&b"sip:"[..], b"sips:", b"tel:"].iter().any(|scheme| uri.starts_with(scheme))
 }
 
 /// The `Duration=` line of application/dtmf-relay, in milliseconds.
@@ -311,7 +337,7 @@ mod tests {
         let mut signalling = Signalling::default();
         let mut send = |from, to, text: &str| {
             let at = (WallTime::from_micros(7), Duration::from_millis(3));
-            assert!(signalling.handle(at, (from, to), text.as_bytes()));
+            signalling.handle(at, (from, to), text.as_bytes());
         };
         send(phone, bridge, &info(1));
         send(phone, bridge, &info(1));
@@ -329,11 +355,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sip_is_left_alone() {
+    fn an_info_whose_key_is_missing_is_counted_once() {
+        let (phone, bridge) = places();
         let mut signalling = Signalling::default();
-        for payload in [&b""[..], b"\x80\0\0\0", b"GET / HTTP/1.1\r\n\r\n", b"\n"] {
-            let at = (WallTime::from_micros(0), Duration::ZERO);
-            assert!(!signalling.handle(at, places(), payload));
+        let mut send = |cseq: u32, kind: &str, length: usize, body: &str| {
+            let text = format!(
+                "INFO sip:b@198.51.100.7 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+                 From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=2\r\nCall-ID: c1\r\nCSeq: {cseq} INFO\r\n\
+                 Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            let at = (WallTime::from_micros(7), Duration::ZERO);
+            signalling.handle(at, (phone, bridge), text.as_bytes());
+        };
+        // Cut before its body, and captured twice; without a key; keep-alives and other matters.
+        send(1, "application/dtmf-relay", 24, "");
+        send(1, "application/dtmf-relay", 24, "");
+        send(2, "application/dtmf-relay", 7, "Signal=");
+        send(3, "application/dtmf-relay", 0, "");
+        send(4, "application/media_control+xml", 3, "<x>");
+        send(5, "application/hook-flash", 3, "x=1");
+        assert_eq!(signalling.infos_without_key(), 2);
+        assert!(signalling.finish().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_sip_is_left_alone() {
+        for payload in [&b""[..], b"\x80\0\0\0", b"GET / HTTP/1.1\r\n\r\n", b"\n", b"INFO sip:b@x"]
+        {
+            assert!(!is_sip(payload, false));
+        }
+        for payload in [&b"INFO sip:b@x"[..], b"ACK sips:b", b"SIP/2.0 2"] {
+            assert!(is_sip(payload, true));
+        }
+        for payload in [&b""[..], b"\x80\0\0\0", b"GET /", b" sip:b@x", b"INFO sip:b@x\r\n"] {
+            assert!(!is_sip(payload, true));
         }
     }
 }

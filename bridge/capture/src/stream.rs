@@ -123,12 +123,12 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// A stream that begins with `first`, which is not handled yet.
-    pub(crate) fn new(first: &Packet) -> Self {
+    /// A stream that begins with `first`, which is not handled yet, after so many repetitions.
+    pub(crate) fn new(first: &Packet, repeated: u64) -> Self {
         Self {
             formats: BTreeMap::new(),
             encrypted: false,
-            counts: Counts::default(),
+            counts: Counts { repeated, ..Counts::default() },
             started: first.at,
             last: first.at,
             waiting: BTreeMap::new(),

@@ -4,11 +4,12 @@
 
 mod common;
 
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use common::{Form, Link, PCAP, START, Wire, bridge, key_after, phone, rtp, talk};
+use common::{Form, Link, PCAP, START, Wire, block, bridge, ip, key_after, phone, rtp, talk};
 use partyline_capture::{Capture, CaptureError, Format, Note, Press, Report, Source, Stream};
 use partyline_media::Codec;
 use proptest::prelude::*;
@@ -26,6 +27,10 @@ fn only(report: &Report) -> &Stream {
 
 fn keys(presses: &[Press]) -> String {
     presses.iter().map(|press| press.digit.to_char()).collect()
+}
+
+fn keys_of(report: &Report) -> String {
+    keys(&only(report).presses)
 }
 
 fn notes(presses: &[Press]) -> Vec<Vec<Note>> {
@@ -228,6 +233,158 @@ fn a_file_that_is_cut_or_damaged_is_read_as_far_as_it_goes() {
     let (_, read) = Capture::read(&b"MZ not a capture"[..]);
     assert_eq!(read, Err(CaptureError::NotACapture));
     assert!(!Capture::is_begun(b"MZ") && Capture::is_begun(&file));
+}
+
+#[test]
+fn a_file_that_ends_in_its_header_is_a_capture_that_was_cut() {
+    for (form, header) in [(PCAP, 24), (Form { ng: true, ..PCAP }, 28)] {
+        let file = Wire::default().file(Link::Ethernet, form);
+        for length in 4..header {
+            let (_, read) = Capture::read(&file[..length]);
+            assert_eq!(read, Err(CaptureError::Cut(0)), "{length}");
+        }
+        assert_eq!(Capture::read(&file[..header]).1, Ok(()));
+        assert_eq!(Capture::read(&file[..3]).1, Err(CaptureError::NotACapture));
+    }
+    let said = CaptureError::Cut(0).to_string();
+    assert!(said.contains("before its first packet"), "{said}");
+}
+
+#[test]
+fn blocks_that_are_longer_than_any_frame_are_passed_over() {
+    let mut wire = Wire::default();
+    talk(&mut wire, Codec::Pcmu, (phone(), bridge()), &key_after(100, 4));
+    for big_endian in [false, true] {
+        let word = |n: u32| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
+        let mut file = wire.file(Link::Ethernet, Form { ng: true, big_endian, nanos: false });
+        // Keys for TLS, of which editcap puts a whole log into one block, between the section's
+        // header and its interfaces.
+        let log = vec![b'k'; 3 << 20];
+        let log = [&word(0x544c_534b)[..], &word(3 << 20), &log].concat();
+        file.splice(28..28, block(word, 10, &log));
+        assert_eq!(keys_of(&read(&file)), "4");
+        // A length that nobody has memory for is damage.
+        file[32..36].copy_from_slice(&word(0xffff_fff0));
+        assert_eq!(Capture::read(&file[..]).1, Err(CaptureError::Damaged(0)));
+    }
+}
+
+#[test]
+fn bits_beside_the_link_type_of_a_pcap_file_are_left_alone() {
+    let mut wire = Wire::default();
+    talk(&mut wire, Codec::Pcmu, (phone(), bridge()), &key_after(100, 4));
+    let mut file = wire.file(Link::Ethernet, PCAP);
+    // Four octets of checksum at the end of each frame.
+    file[23] = 0x24;
+    assert_eq!(keys_of(&read(&file)), "4");
+}
+
+#[test]
+fn a_capture_may_come_in_driblets() {
+    struct Driblets<'a>(&'a [u8]);
+    impl Read for Driblets<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(self.0.len()).min(7);
+            let (given, rest) = self.0.split_at(length);
+            buffer[..length].copy_from_slice(given);
+            self.0 = rest;
+            Ok(length)
+        }
+    }
+    let mut wire = Wire::default();
+    talk(&mut wire, Codec::Pcmu, (phone(), bridge()), &key_after(100, 4));
+    for form in [PCAP, Form { ng: true, ..PCAP }] {
+        let file = wire.file(Link::Raw, form);
+        let (report, read) = Capture::read(Driblets(&file));
+        assert_eq!((keys_of(&report).as_str(), read), ("4", Ok(())));
+    }
+}
+
+#[test]
+fn packets_that_two_interfaces_captured_are_heard_once() {
+    let mut wire = Wire::default();
+    talk(&mut wire, Codec::Pcmu, (phone(), bridge()), &key_after(300, 7));
+    event(&mut wire, (490_000, 65_530_u16.wrapping_add(24), 3_840), 5, 5);
+    let (once, twice) =
+        (read(&wire.file(Link::Cooked, PCAP)), read(&wire.twice().file(Link::Cooked, PCAP)));
+    let (once, twice) = (only(&once), only(&twice));
+    assert_eq!(keys(&twice.presses), "75");
+    assert!(once.presses == twice.presses);
+    assert_eq!((twice.started, twice.counts.packets), (once.started, once.counts.packets));
+    let copies = once.counts.packets + 2 * once.counts.repeated;
+    assert_eq!((twice.counts.lost, twice.counts.repeated), (0, copies));
+}
+
+#[test]
+fn frames_at_another_place_than_their_time_are_told() {
+    let mut late = Wire::default();
+    let mut early = Wire::default();
+    let silence = vec![0; 800];
+    talk(&mut early, Codec::Pcmu, (phone(), bridge()), &silence);
+    for at in [1_050_000, 1_070_000, 1_100_000] {
+        late.udp(at, (phone(), bridge()), b"later");
+    }
+    let (late, early) = (late.file(Link::Raw, PCAP), early.file(Link::Raw, PCAP));
+    assert_eq!(read(&[&early[..], &late[24..]].concat()).spoilt.out_of_order, 0);
+    // Of five frames 20 ms apart all but the last are more than a second older.
+    let spoilt = read(&[&late[..], &early[24..]].concat()).spoilt;
+    assert_eq!(spoilt.out_of_order, 5);
+    let near = [&late[..24], &late[24 + 16 + 33..], &early[24..]].concat();
+    assert_eq!(read(&near).spoilt.out_of_order, 5);
+}
+
+#[test]
+fn sip_over_tcp_is_told() {
+    let mut wire = Wire::default();
+    let segment = |payload: &[u8]| {
+        let mut packet = ip(phone(), bridge(), &[&[0; 12][..], payload].concat());
+        // Protocol TCP, a header of 20 octets in place of UDP's 8.
+        packet[9] = 6;
+        packet[20 + 12] = 0x50;
+        packet
+    };
+    wire.packet(0, segment(b"INFO sip:b@x SIP/2.0\r\nCSeq: 1 INFO\r\n\r\n"));
+    wire.packet(1, segment(b"GET / HTTP/1.1\r\n\r\n"));
+    wire.packet(2, segment(b"SIP/2.0 200 OK\r\nCSeq: 1 INFO\r\n\r\n"));
+    let report = read(&wire.file(Link::Ethernet, PCAP));
+    assert_eq!((report.spoilt.sip_over_tcp, report.sip_messages), (2, 0));
+}
+
+#[test]
+fn a_message_in_pieces_is_read_and_a_piece_that_is_alone_is_told() {
+    let ends: (SocketAddr, SocketAddr) =
+        ("[2001:db8::1]:5060".parse().unwrap(), "[2001:db8::2]:5060".parse().unwrap());
+    let info = format!(
+        "INFO sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\n\
+         To: <sip:b@x>;tag=2\r\nCall-ID: c\r\nCSeq: 9 INFO\r\nX-Long: {}\r\n\
+         Content-Type: application/dtmf-relay\r\nContent-Length: 10\r\n\r\nSignal=9\r\n",
+        "x".repeat(1_500)
+    );
+    let whole = ip(ends.0, ends.1, info.as_bytes());
+    let (header, datagram) = whole.split_at(40);
+    let piece = |index: usize| {
+        let part = datagram.chunks(800).nth(index).unwrap();
+        let more = u16::from((index + 1) * 800 < datagram.len());
+        let place = u16::try_from(index * 800).unwrap() | more;
+        let fragment = [&[17, 0][..], &place.to_be_bytes(), &[0, 0, 0, 77], part].concat();
+        let mut packet = [header, &fragment].concat();
+        packet[4..6].copy_from_slice(&u16::try_from(fragment.len()).unwrap().to_be_bytes());
+        packet[6] = 44;
+        packet
+    };
+    let mut wire = Wire::default();
+    for (at, index) in [(5, 2), (3, 0), (4, 1)] {
+        wire.packet(at, piece(index));
+    }
+    let report = read(&wire.file(Link::Vlan, PCAP));
+    let [dialog] = &report.dialogs[..] else { panic!("{} dialogs", report.dialogs.len()) };
+    assert_eq!((dialog.source, dialog.destination), ends);
+    assert_eq!((keys(&dialog.presses).as_str(), report.spoilt.fragments), ("9", 0));
+    let at = dialog.presses[0].at.unwrap().as_micros();
+    assert_eq!(at, i64::try_from(START + 5).unwrap());
+
+    let torn = read(&wire.without(&[1]).file(Link::Vlan, PCAP));
+    assert_eq!((torn.dialogs.len(), torn.spoilt.fragments), (0, 2));
 }
 
 #[test]

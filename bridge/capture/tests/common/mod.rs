@@ -72,6 +72,18 @@ impl Wire {
         self.datagrams.push((at, ip(from, to, payload)));
     }
 
+    /// A packet that is no UDP datagram.
+    pub(crate) fn packet(&mut self, at: u64, ip: Vec<u8>) {
+        self.datagrams.push((at, ip));
+    }
+
+    /// Each datagram again at once, as another interface saw it.
+    pub(crate) fn twice(mut self) -> Self {
+        self.datagrams =
+            self.datagrams.into_iter().flat_map(|datagram| [datagram.clone(), datagram]).collect();
+        self
+    }
+
     /// Leaves out the datagrams with these numbers.
     pub(crate) fn without(mut self, numbers: &[usize]) -> Self {
         let mut number = 0;
@@ -132,12 +144,13 @@ impl Wire {
 }
 
 /// A pcapng block.
-fn block(word: impl Fn(u32) -> [u8; 4], kind: u32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn block(word: impl Fn(u32) -> [u8; 4], kind: u32, body: &[u8]) -> Vec<u8> {
     let length = word(u32::try_from(body.len() + 12).unwrap());
     [&word(kind)[..], &length, body, &length].concat()
 }
 
-fn ip(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
+/// A UDP datagram in an IP packet.
+pub(crate) fn ip(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len() + 8).unwrap();
     let udp = [from.port(), to.port(), length, 0].map(u16::to_be_bytes).concat();
     let head = match (from.ip(), to.ip()) {

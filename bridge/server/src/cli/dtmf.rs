@@ -141,13 +141,22 @@ fn stranger(begin: &[u8]) -> Option<anyhow::Error> {
     if Wav::is_begun(begin) {
         return None;
     }
+    /// What compressed files begin with, and what unpacks them.
+    const PACKED: [(&[u8], &str); 5] = [
+        (&[0x1f, 0x8b], "gunzip"),
+        (&[0x28, 0xb5, 0x2f, 0xfd], "unzstd"),
+        (&[0xfd, b'7', b'z', b'X', b'Z'], "unxz"),
+        (b"BZh", "bunzip2"),
+        (&[0x04, 0x22, 0x4d, 0x18], "unlz4"),
+    ];
+    if let Some((_, unpack)) = PACKED.iter().find(|(magic, _)| begin.starts_with(magic)) {
+        return Some(anyhow!("is compressed: unpack it first ({unpack})"));
+    }
     let what = if begin.is_empty() {
         "is empty"
-    } else if begin.starts_with(&[0x1f, 0x8b]) || begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        "is compressed: unpack it first (gunzip, unzstd)"
     } else {
         "is neither a WAV file nor a packet capture (pcap, pcapng); convert sound with, for \
-         example: sox FILE NEW.wav"
+         example, sox FILE NEW.wav, and other captures with editcap -F pcap FILE NEW.pcap"
     };
     Some(anyhow!("{what}"))
 }

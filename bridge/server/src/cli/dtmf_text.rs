@@ -74,17 +74,28 @@ pub(super) fn capture(
 }
 
 fn spoilt(spoilt: &Spoilt, out: &mut dyn Write) -> io::Result<()> {
-    let Spoilt { cut, fragments, unknown_links } = *spoilt;
-    if cut > 0 {
-        let datagrams = count(cut, "datagram");
-        writeln!(out, "  {datagrams} cut short by the capture: use tcpdump -s 0")?;
-    }
-    if fragments > 0 {
-        writeln!(out, "  {} left out: fragments are not put together", count(fragments, "frame"))?;
-    }
-    if unknown_links > 0 {
-        let frames = count(unknown_links, "frame");
-        writeln!(out, "  {frames} of an unknown link type: capture Ethernet, or tcpdump -i any")?;
+    let Spoilt { cut, fragments, unknown_links, sip_over_tcp, infos_without_key, out_of_order } =
+        *spoilt;
+    let told = [
+        (
+            cut,
+            "datagram",
+            "cut short by the capture: tones and INFO may be missing; use tcpdump -s 0",
+        ),
+        (fragments, "frame", "left out: pieces of datagrams whose other pieces are missing"),
+        (unknown_links, "frame", "of an unknown link type: capture Ethernet, or tcpdump -i any"),
+        (sip_over_tcp, "SIP message", "over TCP left out: INFO is read over UDP only"),
+        (infos_without_key, "INFO", "without a key that can be read"),
+        (
+            out_of_order,
+            "frame",
+            "out of order by over a second: first sort it, reordercap FILE NEW",
+        ),
+    ];
+    for (number, what, why) in told {
+        if number > 0 {
+            writeln!(out, "  {} {why}", count(number, what))?;
+        }
     }
     Ok(())
 }
@@ -103,6 +114,8 @@ fn stream(number: usize, stream: &Stream, style: &Style, out: &mut dyn Write) ->
     }
     if !formats.values().any(|format| matches!(format, Format::Audio(_))) {
         writeln!(out, "  no G.711 in it: tones were not looked for")?;
+    } else if counts.cut > 0 {
+        writeln!(out, "  packets cut short: tones in them cannot be heard")?;
     }
     presses(&stream.presses, style, out)
 }
