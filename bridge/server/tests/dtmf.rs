@@ -7,9 +7,10 @@ mod common;
 mod fixture;
 
 use std::fs;
+use std::path::Path;
 
 use common::{Bench, has_line};
-use fixture::{Link, PCAP, WavForm, Wire, bridge, key_after, pcm, phone, rtp, talk, wav};
+use fixture::{Link, PCAP, WavForm, Wire, bridge, ip, key_after, pcm, phone, rtp, talk, wav};
 use partyline_media::Codec;
 
 const PLAIN: WavForm = WavForm { tag: 1, channels: 1, rate: 8_000, bits: 16 };
@@ -83,6 +84,54 @@ fn a_masked_listing_has_no_digit() {
 }
 
 #[test]
+fn a_masked_listing_of_what_other_programs_captured_has_no_digit() {
+    let bench = Bench::empty();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/captures");
+    let keyed = fs::read_to_string(folder.join("keyed.tsv")).unwrap();
+    let mut names: Vec<&str> = keyed.lines().map(|row| row.split('\t').next().unwrap()).collect();
+    names.dedup();
+    assert!(names.len() >= 13, "{names:?}");
+    for name in names {
+        let file = folder.join(name);
+        let file = file.to_str().unwrap();
+        let (open, masked) =
+            (bench.run(&["dtmf", file]).out, bench.run(&["dtmf", "--mask", file]).out);
+        let keys = keyed.lines().filter(|row| row.starts_with(&format!("{name}\t"))).count();
+        let dots = masked.lines().filter(|line| line.starts_with("  •  ")).count();
+        assert_eq!(dots, keys, "{masked}");
+        let hidden = ["5", "7", "9"]
+            .iter()
+            .fold(open, |text, key| text.replace(&format!("\n  {key}  "), "\n  •  "));
+        assert_eq!(masked, hidden);
+    }
+}
+
+#[test]
+fn what_was_not_read_of_a_capture_is_told_with_what_to_do() {
+    let bench = Bench::empty();
+    let mut wire = Wire::default();
+    let mut segment = ip(phone(), bridge(), &[&[0; 12][..], b"ACK sip:b@x SIP/2.0\r\n"].concat());
+    (segment[9], segment[32]) = (6, 0x50);
+    wire.packet(0, segment);
+    let info = "INFO sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP x;branch=z9hG4bK1\r\nFrom: <sip:a@x>;tag=1\r\n\
+                To: <sip:b@x>;tag=2\r\nCall-ID: one@x\r\nCSeq: 9 INFO\r\n\
+                Content-Type: application/dtmf-relay\r\nContent-Length: 24\r\n\r\n";
+    wire.udp(2_000_000, (phone(), bridge()), info.as_bytes());
+    let (late, early) = (wire.file(Link::Raw, PCAP), call().file_cut(Link::Raw, PCAP, 100));
+    fs::write(bench.path("call.pcap"), [&late[..], &early[24..]].concat()).unwrap();
+    let out = bench.ok(&["dtmf", "call.pcap"]);
+    for says in [
+        "cut short by the capture: tones and INFO may be missing; use tcpdump -s 0",
+        "1 SIP message over TCP left out",
+        "INFOs without a key that can be read",
+        "out of order by over a second: first sort it, reordercap FILE NEW",
+        "packets cut short: tones in them cannot be heard",
+    ] {
+        assert!(has_line(&out, &[says]), "{says}: {out}");
+    }
+}
+
+#[test]
 fn a_bad_file_is_told_and_the_others_are_listed() {
     let bench = Bench::empty();
     sound(&bench, "good.wav", 300, 5);
@@ -95,6 +144,7 @@ fn a_bad_file_is_told_and_the_others_are_listed() {
     bench.file("text.wav", "no sound");
     bench.file("empty.wav", "");
     fs::write(bench.path("call.pcap.gz"), [0x1f, 0x8b, 8, 0]).unwrap();
+    fs::write(bench.path("call.pcap.xz"), b"\xfd7zXZ\0\0").unwrap();
     fs::create_dir(bench.path("folder")).unwrap();
     let files = [
         "cut.wav",
@@ -103,6 +153,7 @@ fn a_bad_file_is_told_and_the_others_are_listed() {
         "text.wav",
         "empty.wav",
         "call.pcap.gz",
+        "call.pcap.xz",
         "folder",
         "none",
     ];
@@ -114,7 +165,8 @@ fn a_bad_file_is_told_and_the_others_are_listed() {
         "ends within a packet",
         "neither a WAV file nor a packet capture",
         "is empty",
-        "unpack it first",
+        "unpack it first (gunzip)",
+        "unpack it first (unxz)",
         "is a directory; name the files in it",
         "there is no such file",
     ]) {
