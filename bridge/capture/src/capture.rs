@@ -34,6 +34,10 @@ pub struct Spoilt {
     pub fragments: u64,
     /// Frames of a link type that is not known.
     pub unknown_links: u64,
+    /// Frames that hold neither IPv4 nor IPv6 nor ARP.
+    pub not_ip: u64,
+    /// Frames of which the file has no time: times and onsets mean nothing.
+    pub untimed: u64,
     /// TCP segments that begin as SIP messages do.
     pub sip_over_tcp: u64,
     /// INFO requests of a kind that carries keys, in which no key could be read.
@@ -101,6 +105,7 @@ impl Capture {
         self.newest = Some(newest.max(frame.at));
         let late = newest.as_micros().saturating_sub(frame.at.as_micros());
         self.spoilt.out_of_order += u64::from(late > OUT_OF_ORDER);
+        self.spoilt.untimed += u64::from(frame.untimed);
         match link::read(frame.link, frame.data) {
             Frame::Udp(datagram) => self.handle_datagram(frame.at, started, &datagram),
             Frame::Piece(piece) => {
@@ -113,6 +118,7 @@ impl Capture {
             Frame::CutPiece => self.spoilt.cut += 1,
             Frame::Tcp(payload) => self.spoilt.sip_over_tcp += u64::from(is_sip(payload, false)),
             Frame::UnknownLink => self.spoilt.unknown_links += 1,
+            Frame::NotIp => self.spoilt.not_ip += 1,
             Frame::Other => {}
         }
     }

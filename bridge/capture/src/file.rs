@@ -10,6 +10,8 @@ use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
 
 /// Room for the longest frame, and more.
 const BUFFER: usize = 1 << 20;
+/// The Packet Block, which older programs write (pcapng, appendix A).
+const OBSOLETE_PACKET: u32 = 2;
 /// The longest block: pcapng has blocks without frames in them, of names or of keys for TLS.
 const LONGEST_BLOCK: usize = 1 << 26;
 const MICROS: i128 = 1_000_000;
@@ -51,6 +53,8 @@ impl std::error::Error for CaptureError {}
 /// A captured frame.
 pub(crate) struct Captured<'a> {
     pub(crate) at: WallTime,
+    /// The file has no time of it: `at` means nothing.
+    pub(crate) untimed: bool,
     /// Its link type in the pcap registry.
     pub(crate) link: i32,
     pub(crate) data: &'a [u8],
@@ -195,11 +199,36 @@ impl Clocks {
                 Some(interface.frame(units, frame.packet_data()))
             }
             PcapBlockOwned::NG(Block::SimplePacket(frame)) => {
-                // It has no time.
-                Some(self.interfaces.first()?.frame(0, frame.packet_data()))
+                let frame = self.interfaces.first()?.frame(0, frame.packet_data());
+                Some(Captured { untimed: true, ..frame })
+            }
+            PcapBlockOwned::NG(Block::Unknown(block)) => {
+                self.obsolete_packet(block.block_type, block.data)
             }
             PcapBlockOwned::NG(_) => None,
         }
+    }
+}
+
+impl Clocks {
+    /// The frame in a block of a type that the parser does not know, if it is the Packet Block.
+    fn obsolete_packet<'a>(&self, kind: u32, body: &'a [u8]) -> Option<Captured<'a>> {
+        let big_endian = self.big_endian?;
+        // The parser reads the type as little-endian in either section.
+        let kind = if big_endian { kind.swap_bytes() } else { kind };
+        if kind != OBSOLETE_PACKET {
+            return None;
+        }
+        let word = |at: usize| {
+            let word = body.get(at..at + 4)?.try_into().ok()?;
+            Some(if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) })
+        };
+        // The interface is half a word, a count of drops the other half.
+        let interface = if big_endian { word(0)? >> 16 } else { word(0)? & 0xffff };
+        let interface = self.interfaces.get(usize::try_from(interface).ok()?)?;
+        let units = i128::from(word(4)?) << 32 | i128::from(word(8)?);
+        let data = body.get(20..)?.get(..usize::try_from(word(12)?).ok()?)?;
+        Some(interface.frame(units, data))
     }
 }
 
@@ -217,6 +246,6 @@ impl Interface {
         let micros = units.saturating_mul(MICROS) / self.resolution;
         let micros = micros + i128::from(self.offset) * MICROS;
         let at = WallTime::from_micros(i64::try_from(micros).unwrap_or(0));
-        Captured { at, link: self.link, data }
+        Captured { at, untimed: false, link: self.link, data }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum Frame<'a> {
     CutPiece,
     /// What a TCP segment carries.
     Tcp(&'a [u8]),
+    /// Neither IP nor what serves IP.
+    NotIp,
     /// Anything else.
     Other,
     /// A link type that is not known here.
@@ -86,7 +88,8 @@ fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Frame<'a> {
             let header = ip.header();
             (header.source_addr().into(), header.destination_addr().into(), ip.payload())
         }
-        Some(LaxNetSlice::Arp(_)) | None => return Frame::Other,
+        Some(LaxNetSlice::Arp(_)) => return Frame::Other,
+        None => return Frame::NotIp,
     };
     if payload.fragmented {
         return piece(packet, (source, destination), payload);

@@ -269,6 +269,57 @@ fn blocks_that_are_longer_than_any_frame_are_passed_over() {
     }
 }
 
+/// The blocks of a pcapng file, each as its type and its body.
+fn blocks(file: &[u8], word: impl Fn([u8; 4]) -> u32) -> Vec<(u32, &[u8])> {
+    let mut rest = file;
+    let mut blocks = Vec::new();
+    while let Some((kind, after)) = rest.split_first_chunk() {
+        let length = usize::try_from(word(*after.first_chunk().unwrap())).unwrap();
+        blocks.push((word(*kind), &rest[8..length - 4]));
+        rest = &rest[length..];
+    }
+    blocks
+}
+
+#[test]
+fn older_kinds_of_packets_are_read_and_private_blocks_are_passed_over() {
+    let mut wire = Wire::default();
+    talk(&mut wire, Codec::Pcmu, (phone(), bridge()), &key_after(100, 4));
+    for big_endian in [false, true] {
+        let put = |n: u32| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
+        let get =
+            |b: [u8; 4]| if big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) };
+        let file = wire.file(Link::Ethernet, Form { ng: true, big_endian, nanos: false });
+        let rewritten = |kind: u32, body: &dyn Fn(&[u8]) -> Vec<u8>| -> Vec<u8> {
+            let private = block(put, 0x4000_0bad, &put(32_473));
+            let blocks = blocks(&file, get).into_iter().flat_map(|(old, old_body)| match old {
+                6 => [block(put, kind, &body(old_body)), private.clone()].concat(),
+                old => block(put, old, old_body),
+            });
+            blocks.collect()
+        };
+        // Interface 0, and 65,535 drops.
+        let drops = [0, 0, 0xff, 0xff];
+        let report = read(&rewritten(2, &|body| [&drops, &body[4..]].concat()));
+        assert!(only(&report).presses == only(&read(&file)).presses);
+        assert_eq!((keys_of(&report).as_str(), report.spoilt.untimed), ("4", 0));
+        // A Simple Packet Block: the length that it had, and the frame.
+        let report = read(&rewritten(3, &|body| body[16..].to_vec()));
+        assert_eq!((keys_of(&report).as_str(), report.spoilt.untimed), ("4", report.frames));
+    }
+}
+
+#[test]
+fn frames_without_ip_are_counted() {
+    let mut wire = Wire::default();
+    talk(&mut wire, Codec::Pcmu, (phone(), bridge()), &[0; 320]);
+    let mut file = wire.file(Link::Ethernet, PCAP);
+    // PPPoE's number in place of IP's.
+    file[24 + 16 + 12..][..2].copy_from_slice(&[0x88, 0x64]);
+    let report = read(&file);
+    assert_eq!((report.frames, report.spoilt.not_ip), (2, 1));
+}
+
 #[test]
 fn bits_beside_the_link_type_of_a_pcap_file_are_left_alone() {
     let mut wire = Wire::default();

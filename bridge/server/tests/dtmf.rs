@@ -132,6 +132,24 @@ fn what_was_not_read_of_a_capture_is_told_with_what_to_do() {
 }
 
 #[test]
+fn a_capture_in_which_nothing_was_found_says_what_its_frames_are_not() {
+    let bench = Bench::empty();
+    let call = call().file(Link::Ethernet, PCAP);
+    fs::write(bench.path("call.pcap"), &call).unwrap();
+    assert!(!bench.ok(&["dtmf", "call.pcap"]).contains("without IP"));
+    let mut one = Wire::default();
+    one.udp(0, (phone(), bridge()), b"x");
+    let mut file = one.file(Link::Ethernet, PCAP);
+    file[24 + 16 + 12..][..2].copy_from_slice(&[0x88, 0x64]);
+    fs::write(bench.path("dsl.pcap"), &file).unwrap();
+    let out = bench.ok(&["dtmf", "dsl.pcap"]);
+    assert!(has_line(&out, &["1 frame without IP in it: PPPoE"]), "{out}");
+    // Beside a call nobody wants to know.
+    fs::write(bench.path("both.pcap"), [&call, &file[24..]].concat()).unwrap();
+    assert!(!bench.ok(&["dtmf", "both.pcap"]).contains("without IP"));
+}
+
+#[test]
 fn a_bad_file_is_told_and_the_others_are_listed() {
     let bench = Bench::empty();
     sound(&bench, "good.wav", 300, 5);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use partyline_capture::wav::Wav;
-use partyline_capture::{Counts, Dialog, Format, Note, Press, Report, Source, Spoilt, Stream};
+use partyline_capture::{Counts, Dialog, Format, Note, Press, Report, Source, Stream};
 use partyline_media::Codec;
 use partyline_model::WallTime;
 
@@ -62,7 +62,7 @@ pub(super) fn capture(
     let streams = count(report.streams.len() as u64, "RTP stream");
     let (frames, sip) = (count(report.frames, "frame"), count(report.sip_messages, "SIP message"));
     writeln!(out, "{}: {frames}, {streams}, {sip} over UDP", path.display())?;
-    spoilt(&report.spoilt, out)?;
+    spoilt(report, out)?;
     for (number, found) in (1..).zip(&report.streams) {
         stream(number, found, style, out)?;
     }
@@ -73,21 +73,29 @@ pub(super) fn capture(
     Ok(())
 }
 
-fn spoilt(spoilt: &Spoilt, out: &mut dyn Write) -> io::Result<()> {
-    let Spoilt { cut, fragments, unknown_links, sip_over_tcp, infos_without_key, out_of_order } =
-        *spoilt;
+fn spoilt(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let spoilt = &report.spoilt;
+    // Switches and routers talk among themselves: worth a word only where nothing else is.
+    let is_bare = report.streams.is_empty() && report.sip_messages == 0;
+    let not_ip = if is_bare { spoilt.not_ip } else { 0 };
     let told = [
         (
-            cut,
+            spoilt.cut,
             "datagram",
             "cut short by the capture: tones and INFO may be missing; use tcpdump -s 0",
         ),
-        (fragments, "frame", "left out: pieces of datagrams whose other pieces are missing"),
-        (unknown_links, "frame", "of an unknown link type: capture Ethernet, or tcpdump -i any"),
-        (sip_over_tcp, "SIP message", "over TCP left out: INFO is read over UDP only"),
-        (infos_without_key, "INFO", "without a key that can be read"),
+        (spoilt.fragments, "frame", "left out: pieces of datagrams whose other pieces are missing"),
         (
-            out_of_order,
+            spoilt.unknown_links,
+            "frame",
+            "of an unknown link type: capture Ethernet, or tcpdump -i any",
+        ),
+        (not_ip, "frame", "without IP in it: PPPoE, MPLS and tunnels are not looked into"),
+        (spoilt.untimed, "frame", "without a time: times and onsets below mean nothing"),
+        (spoilt.sip_over_tcp, "SIP message", "over TCP left out: INFO is read over UDP only"),
+        (spoilt.infos_without_key, "INFO", "without a key that can be read"),
+        (
+            spoilt.out_of_order,
             "frame",
             "out of order by over a second: first sort it, reordercap FILE NEW",
         ),
