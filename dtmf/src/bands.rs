@@ -7,16 +7,18 @@
 use std::f64::consts::{PI, TAU};
 
 use crate::series::sin_cos;
-use crate::simd;
+use crate::simd::{self, LANES, PARTS, Points, TWO, Vectors};
 
 /// Samples a second.
 pub(crate) const RATE: f64 = 8000.0;
 /// Samples from one look at the bands to the next: 5 ms, so that no tone falls between two.
 pub(crate) const HOP: usize = 40;
 /// Samples from one point of a band to the next.
-const STEP: usize = 10;
+pub(crate) const STEP: usize = 10;
 /// Length of the band filters, in samples: 5 ms, 39 dB down where a tenth of the rate folds over.
 pub(crate) const TAPS: usize = 40;
+/// Samples that the points of a hop are made of.
+pub(crate) const SPAN: usize = HOP - STEP + TAPS;
 /// Points that a hop adds to a band.
 const FRESH: usize = HOP / STEP;
 /// Points in a window of a band.
@@ -27,8 +29,10 @@ pub(crate) const WINDOW: usize = (POINTS - 1) * STEP + TAPS;
 pub(crate) const WINDOW_HOPS: usize = WINDOW.div_ceil(HOP);
 /// Samples of the past that are kept for [`Bands::past`].
 pub(crate) const PAST: usize = 256;
-/// Samples kept in all: the past slides back to the front only when this is full.
-const KEPT: usize = PAST + 4 * HOP;
+/// Samples of the ring that holds them and up to a frame of 20 ms behind them.
+const RING: usize = 12 * HOP;
+/// Samples before a hop that its points are made of.
+const LEAD: usize = SPAN - HOP;
 
 /// The low group (rows) and the high group (columns), in hertz. ITU-T Q.23 §5.
 pub(crate) const FREQUENCIES: [f64; 8] =
@@ -37,8 +41,7 @@ pub(crate) const FREQUENCIES: [f64; 8] =
 const MIDDLES: [f64; 2] = [819.0, 1421.0];
 
 /// A gain that lets the sum of any samples fit an `i32`.
-const GAIN: f64 = 4096.0;
-const INVERSE_GAIN: f32 = 1.0 / 4096.0;
+pub(crate) const GAIN: f64 = 4096.0;
 
 /// One row of filter taps.
 #[repr(align(16))]
@@ -48,154 +51,197 @@ pub(crate) struct Taps(pub(crate) [i16; TAPS]);
 pub(crate) static COEFFICIENTS: [Taps; 4] = coefficients();
 /// The share of a window's power that each of the hops it touches has, oldest first.
 static HOP_SHARES: [f32; WINDOW_HOPS] = hop_shares();
-/// The share of a window's power that each of its points has.
-static POINT_SHARES: [[f32; FRESH]; ROWS] = point_shares();
+/// The share of a window's power that each of its points has, in rows as they lie in the ring; one
+/// table for each place in it where the oldest row may be.
+static POINT_SHARES: [[Row; ROWS]; ROWS] = point_shares();
 
 /// Hops that the points in a window come from.
-const ROWS: usize = POINTS / FRESH;
+pub(crate) const ROWS: usize = POINTS / FRESH;
 
-/// The latest points of one band, oldest first, a hop in a row.
-#[derive(Clone, Copy)]
-pub(crate) struct Band {
-    re: [[f32; FRESH]; ROWS],
-    im: [[f32; FRESH]; ROWS],
-}
+/// The points of a hop.
+pub(crate) type Row = [Points; FRESH / TWO];
 
-impl Band {
-    const SILENT: Self = Self { re: [[0.0; FRESH]; ROWS], im: [[0.0; FRESH]; ROWS] };
-
-    fn push(&mut self, re: [f32; FRESH], im: [f32; FRESH]) {
-        for (rows, fresh) in [(&mut self.re, re), (&mut self.im, im)] {
-            rows.copy_within(1.., 0);
-            rows[ROWS - 1] = fresh;
-        }
-    }
-
-    /// Real and imaginary part of each point.
-    pub(crate) fn points(&self) -> impl Iterator<Item = (f32, f32)> {
-        let (re, im) = (self.re.as_flattened(), self.im.as_flattened());
-        re.iter().copied().zip(im.iter().copied())
-    }
-
-    /// Mean square of the points, tapered as the tones are measured.
-    fn power(&self) -> f32 {
-        let mut sums = [0.0_f32; FRESH];
-        for ((re, im), shares) in self.re.iter().zip(&self.im).zip(&POINT_SHARES) {
-            for lane in 0..FRESH {
-                sums[lane] += (re[lane] * re[lane] + im[lane] * im[lane]) * shares[lane];
-            }
-        }
-        (sums[0] + sums[1]) + (sums[2] + sums[3])
-    }
-}
-
-/// The bands of the latest window, and the sound that they came from.
+/// The bands of the latest window of `N` calls, and the sound that they came from.
 #[derive(Clone)]
-pub(crate) struct Bands {
-    kept: [i16; KEPT],
-    /// How much of `kept` is filled.
+pub(crate) struct Bands<const N: usize> {
+    calls: [Call; N],
+    /// Where in the ring of samples the next hop begins,
+    next: usize,
+    /// and how many samples there are from there on.
     filled: usize,
-    low: Band,
-    high: Band,
-    energies: [f32; WINDOW_HOPS],
+    /// The place of the oldest row of points.
+    oldest: usize,
+    /// Of the hops that the window touches, oldest first.
+    energies: [[f32; LANES]; WINDOW_HOPS],
+}
+
+/// What is kept of one call.
+#[derive(Clone)]
+struct Call {
+    /// A ring, after what comes before its beginning: the end of it again.
+    sound: [i16; LEAD + RING],
+    /// A ring.
+    rows: [Row; ROWS],
     /// Hops in a row that were too quiet to split, as many as the bands hold.
     silent: usize,
 }
 
-/// The powers of one window.
+/// The powers of one window, a lane for each call.
 #[derive(Clone, Copy)]
 pub(crate) struct Powers {
     /// Of everything: the mean square of the samples.
-    pub(crate) total: f32,
+    pub(crate) total: [f32; LANES],
     /// Of the low and the high band, on the scale of [`crate::tones::IN_BAND`].
-    pub(crate) bands: [f32; 2],
+    pub(crate) bands: [[f32; LANES]; 2],
 }
 
-impl Bands {
+/// What one call's window is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Heard<'a> {
+    call: &'a Call,
+    /// Where in the ring of samples the last hop that was split ends.
+    end: usize,
+    /// The place of the oldest row of points.
+    pub(crate) oldest: usize,
+}
+
+impl<'a> Heard<'a> {
+    /// The rows of points in the window: a ring.
+    pub(crate) const fn rows(self) -> &'a [Row; ROWS] {
+        &self.call.rows
+    }
+
+    /// The latest samples up to the end of the last hop that was split, oldest first.
+    pub(crate) fn past(self) -> [i16; PAST] {
+        let ring = &self.call.sound[LEAD..];
+        let newest = self.end.min(PAST);
+        let mut past = [0; PAST];
+        past[PAST - newest..].copy_from_slice(&ring[self.end - newest..self.end]);
+        past[..PAST - newest].copy_from_slice(&ring[RING - (PAST - newest)..]);
+        past
+    }
+}
+
+impl Call {
+    const SILENT: Self = Self { sound: [0; LEAD + RING], rows: [SILENT_ROW; ROWS], silent: ROWS };
+
+    /// The power of both bands.
+    #[inline(always)]
+    fn powers<W: Vectors>(&self, v: W, shares: &[[W::V; FRESH / TWO]; ROWS]) -> [f32; 2] {
+        let mut sum = v.all(0.0);
+        for (row, shares) in self.rows.iter().zip(shares) {
+            for (points, &shares) in row.iter().zip(shares) {
+                let points = v.load(points);
+                sum = sum + points * points * shares;
+            }
+        }
+        v.sums_of_bands(sum)
+    }
+}
+
+const SILENT_ROW: Row = [[0.0; LANES]; FRESH / TWO];
+
+impl<const N: usize> Bands<N> {
     pub(crate) const fn new() -> Self {
         Self {
-            kept: [0; KEPT],
-            filled: PAST,
-            low: Band::SILENT,
-            high: Band::SILENT,
-            energies: [0.0; WINDOW_HOPS],
-            silent: ROWS,
+            calls: [Call::SILENT; N],
+            next: 0,
+            filled: 0,
+            oldest: 0,
+            energies: [[0.0; LANES]; WINDOW_HOPS],
         }
     }
 
-    /// Samples that are missing from the hop being filled.
-    pub(crate) const fn wanting(&self) -> usize {
-        HOP - (self.filled - PAST) % HOP
-    }
-
-    /// Takes at most [`Bands::wanting`] samples; `true` when they complete a hop.
-    pub(crate) fn push(&mut self, samples: &[i16]) -> bool {
-        self.kept[self.filled..self.filled + samples.len()].copy_from_slice(samples);
-        self.advance(samples.len())
-    }
-
-    /// Takes at most [`Bands::wanting`] samples of silence.
-    pub(crate) fn push_silence(&mut self, count: usize) -> bool {
-        self.kept[self.filled..self.filled + count].fill(0);
-        self.advance(count)
-    }
-
-    fn advance(&mut self, count: usize) -> bool {
+    /// Takes as many of the `count` samples of each call as there is room for, silence for `None`;
+    /// how many those are.
+    ///
+    /// Every whole hop has to be split before more is pushed.
+    #[inline]
+    pub(crate) fn push(&mut self, sound: &[Option<&[i16]>; N], count: usize) -> usize {
+        let from = (self.next + self.filled) % RING;
+        let count = count.min(RING - from).min(RING - PAST - self.filled);
+        for (call, samples) in self.calls.iter_mut().zip(sound) {
+            let slots = &mut call.sound[LEAD + from..][..count];
+            match samples {
+                Some(samples) => slots.copy_from_slice(&samples[..count]),
+                None => slots.fill(0),
+            }
+            if from + count == RING {
+                call.sound.copy_within(RING.., 0);
+            }
+        }
         self.filled += count;
-        count > 0 && (self.filled - PAST).is_multiple_of(HOP)
+        count
     }
 
-    /// Takes the hop that is complete into the bands.
-    pub(crate) fn split(&mut self, quiet: f32) -> Powers {
-        if self.filled == KEPT {
-            self.kept.copy_within(KEPT - PAST.., 0);
-            self.filled = PAST;
-            self.split_at(PAST, quiet)
-        } else {
-            self.split_at(self.filled, quiet)
+    /// Whether a hop begins with the next sample.
+    pub(crate) const fn is_between_hops(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Whether there is a whole hop to be split.
+    pub(crate) const fn is_hop_whole(&self) -> bool {
+        self.filled >= HOP
+    }
+
+    /// Takes the next whole hop into the bands; what is quieter than `quiet` counts as silence.
+    #[inline(always)]
+    pub(crate) fn split(&mut self, v: impl Vectors, quiet: f32) -> Powers {
+        let (first, oldest) = (self.next, self.oldest);
+        assert!(oldest < ROWS && first <= RING - HOP, "no hop lies across the end of the ring");
+        let mut energies = [0.0; LANES];
+        for (call, slot) in self.calls.iter_mut().zip(&mut energies) {
+            let energy =
+                v.energy(call.sound[LEAD + first..].first_chunk().expect("a hop is whole"));
+            *slot = energy;
+            if energy * (simd::ENERGY_SCALE / HOP as f32) >= quiet {
+                call.silent = 0;
+            } else if call.silent < ROWS {
+                call.silent += 1;
+                call.rows[oldest] = SILENT_ROW;
+            }
         }
-    }
-
-    fn split_at(&mut self, end: usize, quiet: f32) -> Powers {
-        let (hop, _) = self.kept[end - HOP..].split_first_chunk().expect("a hop is kept");
-        let energy = simd::energy(hop);
+        // One half of every call and then the other: there are registers for one half's sound.
+        for half in 0..FRESH / TWO {
+            let first = first + half * TWO * STEP;
+            for call in self.calls.iter_mut().filter(|call| call.silent == 0) {
+                let sound = call.sound[first..].first_chunk().expect("the past is kept");
+                call.rows[oldest][half] = v.store(v.split(sound));
+            }
+        }
+        self.next = if first + HOP < RING { first + HOP } else { 0 };
+        self.filled -= HOP;
+        self.oldest = if oldest + 1 < ROWS { oldest + 1 } else { 0 };
+        let bands = self.powers(v);
         self.energies.copy_within(1.., 0);
-        self.energies[WINDOW_HOPS - 1] = energy;
-        let total = self.energies.iter().zip(&HOP_SHARES).map(|(x, share)| x * share).sum();
-        if energy * (simd::ENERGY_SCALE / 40.0) < quiet {
-            if self.silent == ROWS {
-                return Powers { total, bands: [0.0; 2] };
-            }
-            self.silent += 1;
-            self.low.push([0.0; FRESH], [0.0; FRESH]);
-            self.high.push([0.0; FRESH], [0.0; FRESH]);
-        } else {
-            self.silent = 0;
-            let mut parts = [[0.0; FRESH]; 4];
-            for point in 0..FRESH {
-                let first = end - HOP - (TAPS - STEP) + point * STEP;
-                let sound = self.kept[first..].first_chunk().expect("the past is kept");
-                let sums = simd::correlate(sound, &COEFFICIENTS);
-                for (part, sum) in parts.iter_mut().zip(sums) {
-                    part[point] = sum * INVERSE_GAIN;
-                }
-            }
-            let [low_re, low_im, high_re, high_im] = parts;
-            self.low.push(low_re, low_im);
-            self.high.push(high_re, high_im);
+        self.energies[WINDOW_HOPS - 1] = energies;
+        let mut total = v.all(0.0);
+        for (energies, share) in self.energies.iter().zip(HOP_SHARES) {
+            total = total + v.load(energies) * v.all(share);
         }
-        Powers { total, bands: [self.low.power(), self.high.power()] }
+        Powers { total: v.store(total), bands }
     }
 
-    /// The latest points of the low and the high band.
-    pub(crate) const fn latest(&self) -> [&Band; 2] {
-        [&self.low, &self.high]
+    #[inline(always)]
+    fn powers<W: Vectors>(&self, v: W) -> [[f32; LANES]; 2] {
+        let mut shares = [[v.all(0.0); FRESH / TWO]; ROWS];
+        for (vectors, shares) in shares.iter_mut().zip(&POINT_SHARES[self.oldest]) {
+            for (vector, shares) in vectors.iter_mut().zip(shares) {
+                *vector = v.load(shares);
+            }
+        }
+        let [mut low, mut high] = [[0.0; LANES]; 2];
+        for (number, call) in self.calls.iter().enumerate() {
+            if call.silent < ROWS {
+                [low[number], high[number]] = call.powers(v, &shares);
+            }
+        }
+        [low, high]
     }
 
-    /// The latest samples up to the end of the last whole hop, oldest first.
-    pub(crate) fn past(&self) -> &[i16; PAST] {
-        let end = self.filled - (self.filled - PAST) % HOP;
-        self.kept[end - PAST..].first_chunk().expect("as much is always kept")
+    pub(crate) const fn heard(&self, call: usize) -> Heard<'_> {
+        let end = if self.next == 0 { RING } else { self.next };
+        Heard { call: &self.calls[call], end, oldest: self.oldest }
     }
 }
 
@@ -262,18 +308,28 @@ const fn round(value: f64) -> i16 {
     (if value < 0.0 { value - 0.5 } else { value + 0.5 }) as i16
 }
 
-const fn point_shares() -> [[f32; FRESH]; ROWS] {
-    let (mut shares, mut sum, mut n) = ([[0.0; FRESH]; ROWS], 0.0, 0);
+/// Which point of the window is in place `slot` of the ring, when `oldest` is that of the oldest row.
+pub(crate) const fn point_in(slot: usize, oldest: usize, point: usize) -> usize {
+    (slot + ROWS - oldest) % ROWS * FRESH + point
+}
+
+const fn point_shares() -> [[Row; ROWS]; ROWS] {
+    let (mut sum, mut n) = (0.0, 0);
     while n < POINTS {
         sum += point_taper(n) * point_taper(n);
         n += 1;
     }
+    let mut tables = [[SILENT_ROW; ROWS]; ROWS];
     n = 0;
-    while n < POINTS {
-        shares[n / FRESH][n % FRESH] = narrow(point_taper(n) * point_taper(n) / sum);
+    while n < ROWS * ROWS * FRESH * PARTS {
+        let (oldest, slot) = (n / PARTS / FRESH / ROWS, n / PARTS / FRESH % ROWS);
+        let (point, part) = (n / PARTS % FRESH, n % PARTS);
+        let taper = point_taper(point_in(slot, oldest, point));
+        tables[oldest][slot][point / TWO][point % TWO * PARTS + part] =
+            narrow(taper * taper / sum / GAIN / GAIN);
         n += 1;
     }
-    shares
+    tables
 }
 
 const fn hop_shares() -> [f32; WINDOW_HOPS] {

@@ -3,27 +3,18 @@
 //! [`crate::look`] measures and [`crate::weights`] weighs; what is left is time: which press a
 //! look belongs to, when it ended, and what is only an echo of it.
 
-use crate::background::Background;
-use crate::bands::{Bands, HOP, Powers, WINDOW, WINDOW_HOPS};
+use crate::bands::{HOP, Heard, WINDOW};
 use crate::detector::Event;
-use crate::look::{Entry, History, Look, Pair};
+use crate::look::{Entry, History, Level, Look, Pair};
 use crate::residual::Residual;
 use crate::tones::{IN_BAND, Tones};
 use crate::training::Row;
 use crate::weights::{look_features, most_of_residual, of_look, of_residual, residual_features};
 
-/// A hop with less power than this has nothing to split: -60 dBm0.
-const QUIET: f32 = 250.0;
-/// Least power of a window that may hold a key: -51 dBm0.
-const LEAST_TOTAL: f32 = 2_000.0;
-/// Least share of the power that the two bands must have for their tones to be looked at.
-const LEAST_INSIDE: f32 = 0.35;
 /// Least share of the power that the strongest pair must have in the latest window to be judged.
 const LEAST_PAIR: f32 = 0.3;
 /// Least share of its band that each tone must have there.
 const LEAST_IN_BAND: f32 = 0.3;
-/// Bounds of the low band's power over the high band's.
-const INSIDE_RATIOS: [f32; 2] = [0.06, 40.0];
 /// A key goes on while its pair is the strongest with this share of the power, and has not faded
 /// to this part of the power it went down with,
 const SHARE_CONTINUES: f32 = 0.15;
@@ -45,6 +36,23 @@ const HALF: u64 = WINDOW as u64 / 2;
 
 /// RFC 4733 §3.2 event code of each row and column.
 const CODES: [[u8; 4]; 4] = [[1, 2, 3, 12], [4, 5, 6, 13], [7, 8, 9, 14], [10, 0, 11, 15]];
+
+impl Window<'_> {
+    /// The pair that the window itself shows: most of speech shows none, and need not be looked at
+    /// any closer. `powers` are those of its tones.
+    fn pair_shown(&self, powers: &[f32; 8]) -> Option<Pair> {
+        let shown = Pair::strongest(powers);
+        let [row, column] = shown.tones();
+        let [low, high] = [powers[row], powers[column]];
+        let pair = low + high;
+        let drowned = self.background > 6.0 * pair;
+        let rest = if drowned { self.level.total } else { self.level.total - self.background };
+        let stands_out = pair > LEAST_PAIR * rest
+            && low * IN_BAND[row] > LEAST_IN_BAND * self.level.bands[0]
+            && high * IN_BAND[column] > LEAST_IN_BAND * self.level.bands[1];
+        stands_out.then_some(shown)
+    }
+}
 
 /// A key that is down.
 #[derive(Clone, Copy)]
@@ -82,21 +90,37 @@ impl Past {
     }
 }
 
+/// The end of a hop of one call.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    pub(crate) heard: Heard<'a>,
+    /// Whether each of the latest hops had lost samples, the latest in bit 0.
+    pub(crate) lost: u32,
+    /// Hops so far.
+    pub(crate) hop: u64,
+}
+
+/// The window that ends there.
+#[derive(Clone, Copy)]
+pub(crate) struct Window<'a> {
+    pub(crate) moment: Moment<'a>,
+    pub(crate) level: Level,
+    /// What was there before.
+    pub(crate) background: f32,
+    /// Whether enough of the power is in the bands, and in both.
+    pub(crate) promising: bool,
+}
+
 /// The judgement over all windows so far.
 #[derive(Clone)]
 pub(crate) struct Decision {
     history: History,
-    background: Background,
     key: Option<Key>,
     past: Option<Past>,
     /// The pair that the latest window shows.
     shown: Option<Pair>,
     /// Where the tone that is suspected began.
     suspected: Option<u64>,
-    /// Hops so far.
-    hop: u64,
-    /// Whether each of the latest hops had lost samples, the latest in bit 0.
-    lost: u32,
     /// Hops with lost samples since the last whole window.
     unknown: usize,
 }
@@ -105,29 +129,27 @@ impl Decision {
     pub(crate) const fn new() -> Self {
         Self {
             history: History::new(),
-            background: Background::new(),
             key: None,
             past: None,
             shown: None,
             suspected: None,
-            hop: 0,
-            lost: 0,
             unknown: 0,
         }
     }
 
     /// What a look in the latest window has to go by: for [`crate::training`].
-    pub(crate) fn rows(&self, bands: &Bands, report: &mut impl FnMut(Row)) {
-        let Some(entry) = self.history.newest_first().next().filter(|e| e.hop == self.hop) else {
+    pub(crate) fn rows(&self, moment: &Moment<'_>, background: f32, report: &mut impl FnMut(Row)) {
+        let Some(entry) = self.history.newest_first().next().filter(|e| e.hop == moment.hop) else {
             return;
         };
-        if entry.tones.is_none() || self.pair_shown(entry).is_none() {
+        let window = Window { moment: *moment, level: entry.level, background, promising: true };
+        if entry.tones.is_none_or(|tones| window.pair_shown(&tones.powers()).is_none()) {
             return;
         }
-        for look in self.history.looks(self.background.power()) {
-            let residual = Residual::measure(bands.past(), self.lost, look.hertz());
+        for look in self.history.looks(background) {
+            let residual = Residual::measure(&moment.heard.past(), moment.lost, look.hertz());
             report(Row {
-                end: self.hop * HOP as u64,
+                end: moment.hop * HOP as u64,
                 start: self.start(&look),
                 kind: look.kind,
                 code: CODES[look.pair.row][look.pair.column],
@@ -146,54 +168,51 @@ impl Decision {
         self.unknown >= UNKNOWN_TO_UP
     }
 
-    /// Passes over hops that are lost like the many before them.
-    pub(crate) fn skip(&mut self, hops: u64) {
-        self.hop += hops;
+    pub(crate) const fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
-    /// Judges the hop that `bands` completed; `lost` says that it misses samples.
-    pub(crate) fn handle(&mut self, bands: &mut Bands, lost: bool, report: &mut impl FnMut(Event)) {
-        let powers = bands.split(QUIET);
-        self.hop += 1;
-        self.lost = self.lost << 1 | u32::from(lost);
-        if self.lost & ((1 << WINDOW_HOPS) - 1) != 0 {
-            return self.handle_unknown(lost, report);
-        }
+    /// Passes over a window that is too quiet for a key, while none is down.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        self.begin();
+        self.history.keep_newest(0);
+    }
+
+    /// Passes over a window that promises no key, while none is down.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, level: Level, hop: u64) {
+        self.begin();
+        self.history.push(Entry { tones: None, level, hop });
+        self.shown = None;
+    }
+
+    fn begin(&mut self) {
         self.unknown = 0;
-        let [low, high] = [powers.bands[0] * INSIDE[0], powers.bands[1] * INSIDE[1]];
-        self.background.push(powers.total, powers.total - low - high);
         self.suspected = None;
-        if powers.total < LEAST_TOTAL && self.key.is_none() {
-            self.history.keep_newest(0);
-            return;
+    }
+
+    /// Judges a window that may hold a key, or its end.
+    pub(crate) fn handle(&mut self, window: &Window<'_>, report: &mut impl FnMut(Event)) {
+        let Window { moment, level, .. } = *window;
+        self.begin();
+        let (tones, powers) = Tones::measure(moment.heard);
+        self.history.push(Entry { tones: Some(tones), level, hop: moment.hop });
+        if self.key.is_some() {
+            self.follow_key(window, &powers, report);
         }
-        let promising = self.is_promising(&powers, low, high);
-        let tones = if promising || self.key.is_some() {
-            Tones::measure(bands.latest())
-        } else {
-            Tones::NONE
-        };
-        let entry = Entry {
-            tones,
-            powers: tones.powers(),
-            total: powers.total,
-            bands: powers.bands,
-            hop: self.hop,
-        };
-        self.history.push(entry);
-        self.follow_key(&entry, report);
-        let shown = if promising { self.pair_shown(&entry) } else { None };
+        let shown = if window.promising { window.pair_shown(&powers) } else { None };
         let earlier = std::mem::replace(&mut self.shown, shown);
         if let Some(pair) = shown
             && earlier == shown
             && self.key.is_none_or(|key| key.pair != pair)
         {
-            self.judge(bands, report);
+            self.judge(window, report);
         }
     }
 
     /// Passes over a window with lost samples: it ends nothing until many in a row do.
-    fn handle_unknown(&mut self, lost: bool, report: &mut impl FnMut(Event)) {
+    pub(crate) fn handle_unknown(&mut self, lost: bool, report: &mut impl FnMut(Event)) {
         self.unknown += usize::from(lost);
         if self.unknown >= UNKNOWN_TO_UP {
             self.suspected = None;
@@ -202,41 +221,24 @@ impl Decision {
         }
     }
 
-    /// Whether enough of the power is in the bands, and in both.
-    fn is_promising(&self, powers: &Powers, low: f32, high: f32) -> bool {
-        let inside = low + high;
-        let background = self.background.power();
-        let rest = if background > 6.0 * inside { powers.total } else { powers.total - background };
-        inside > LEAST_INSIDE * rest
-            && low > high * INSIDE_RATIOS[0]
-            && low < high * INSIDE_RATIOS[1]
-    }
-
-    /// The pair that the latest window itself shows: most of speech shows none, and need not be
-    /// looked at any closer.
-    fn pair_shown(&self, window: &Entry) -> Option<Pair> {
-        let shown = Pair::strongest(&window.powers);
-        let [row, column] = shown.tones();
-        let [low, high] = [window.powers[row], window.powers[column]];
-        let pair = low + high;
-        let background = self.background.power();
-        let rest = if background > 6.0 * pair { window.total } else { window.total - background };
-        let stands_out = pair > LEAST_PAIR * rest
-            && low * IN_BAND[row] > LEAST_IN_BAND * window.bands[0]
-            && high * IN_BAND[column] > LEAST_IN_BAND * window.bands[1];
-        stands_out.then_some(shown)
-    }
-
     /// Carries the key that is down through this window, or lets it go.
-    fn follow_key(&mut self, window: &Entry, report: &mut impl FnMut(Event)) {
-        let middle = self.middle();
+    fn follow_key(
+        &mut self,
+        window: &Window<'_>,
+        powers: &[f32; 8],
+        report: &mut impl FnMut(Event),
+    ) {
+        let middle = middle_of(window.moment.hop);
         let Some(key) = &mut self.key else { return };
-        let [low, high] = window.pair(key.pair);
-        let strongest = Pair::strongest(&window.powers) == key.pair
-            && low + high > SHARE_CONTINUES * window.total
-            && low + high > FADE * key.power();
+        let [row, column] = key.pair.tones();
+        let (low, high) = (powers[row], powers[column]);
         let keeps = low > KEEPS * key.powers[0] && high > KEEPS * key.powers[1];
-        if strongest || keeps {
+        let continues = || {
+            low + high > SHARE_CONTINUES * window.level.total
+                && low + high > FADE * key.power()
+                && Pair::strongest(powers) == key.pair
+        };
+        if keeps || continues() {
             key.last = middle;
             key.misses = 0;
             return;
@@ -257,10 +259,14 @@ impl Decision {
     }
 
     /// Believes the first look that earns it.
-    fn judge(&mut self, bands: &Bands, report: &mut impl FnMut(Event)) {
+    fn judge(&mut self, window: &Window<'_>, report: &mut impl FnMut(Event)) {
+        let moment = &window.moment;
         let mut residual: Option<(Pair, Residual)> = None;
         let mut believed = None;
-        for look in self.history.looks(self.background.power()) {
+        for look in self.history.looks(window.background) {
+            if look.kind > 0 && look.is_rising() {
+                continue;
+            }
             let by_itself = of_look(&look);
             if look.kind == 0 {
                 if by_itself > 0.0 {
@@ -268,7 +274,7 @@ impl Decision {
                 }
                 continue;
             }
-            if by_itself + most_of_residual(&look) <= 0.0 || look.is_rising() {
+            if by_itself + most_of_residual(&look) <= 0.0 {
                 continue;
             }
             if self.key.is_some_and(|key| key.pair == look.pair) {
@@ -276,7 +282,9 @@ impl Decision {
             }
             let left = match residual {
                 Some((pair, left)) if pair == look.pair => left,
-                Some(_) | None => Residual::measure(bands.past(), self.lost, look.hertz()),
+                Some(_) | None => {
+                    Residual::measure(&moment.heard.past(), moment.lost, look.hertz())
+                }
             };
             residual = Some((look.pair, left));
             if by_itself + of_residual(&look, &left) > 0.0 {
@@ -287,21 +295,21 @@ impl Decision {
         let Some(look) = believed else { return };
         // Before that it was the last key that was heard.
         let free = self.key.map(|key| key.last).or(self.past.map(|past| past.end)).unwrap_or(0);
-        let onset = self.onset(&look).max(free);
+        let onset = self.onset(&look, moment.hop).max(free);
         let power = look.powers[0] + look.powers[1];
         if self.past.is_some_and(|past| past.echoes(look.pair, power, onset)) {
             return;
         }
         self.release(report);
-        let key =
-            Key { pair: look.pair, onset, last: self.middle(), powers: look.powers, misses: 0 };
+        let key = Key {
+            pair: look.pair,
+            onset,
+            last: middle_of(moment.hop),
+            powers: look.powers,
+            misses: 0,
+        };
         self.key = Some(key);
         report(Event::Down { code: key.code(), onset });
-    }
-
-    /// The middle of the latest window.
-    const fn middle(&self) -> u64 {
-        (self.hop * HOP as u64).saturating_sub(HALF)
     }
 
     /// The first sample of a look's first window.
@@ -312,22 +320,20 @@ impl Decision {
     }
 
     /// Where the tones of a look began: the middle of the first window that holds them.
-    fn onset(&self, look: &Look) -> u64 {
+    fn onset(&self, look: &Look, hop: u64) -> u64 {
         let holds = |entry: &&Entry| {
             let [low, high] = entry.pair(look.pair);
             low > ONSET_PART * look.powers[0] && high > ONSET_PART * look.powers[1]
         };
         let first = self.history.newest_first().take_while(holds).last();
-        let hop = first.map_or(self.hop, |entry| entry.hop);
-        (hop * HOP as u64).saturating_sub(HALF)
+        middle_of(first.map_or(hop, |entry| entry.hop))
     }
 }
 
-/// What a band's power is multiplied by to be that of a tone in the middle of its group.
-static INSIDE: [f32; 2] = [
-    4.0 / (IN_BAND[0] + IN_BAND[1] + IN_BAND[2] + IN_BAND[3]),
-    4.0 / (IN_BAND[4] + IN_BAND[5] + IN_BAND[6] + IN_BAND[7]),
-];
+/// The middle of the window that ends with a hop.
+const fn middle_of(hop: u64) -> u64 {
+    (hop * HOP as u64).saturating_sub(HALF)
+}
 
 #[cfg(test)]
 mod tests;

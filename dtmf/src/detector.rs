@@ -1,12 +1,11 @@
-//! The face of the crate: samples in, key presses out, whatever the chunk size.
-//!
-//! It counts the samples and gives each whole hop of 5 ms to [`crate::bands`], which splits it, and
-//! to [`crate::decision`], which judges it.
+//! One direction of one call: samples in, key presses out, whatever the chunk size.
 
 use std::fmt;
 
-use crate::bands::{Bands, HOP};
-use crate::decision::Decision;
+use crate::calls::Calls;
+
+/// Samples of a gap that are passed over before it is asked whether anything is left to forget.
+const LOST_AT_ONCE: usize = 800;
 
 /// A key went down or came up.
 ///
@@ -48,14 +47,7 @@ impl fmt::Debug for Event {
 /// The result depends on the samples only, never on how they are cut into calls of
 /// [`Detector::push`]. No call allocates.
 #[derive(Clone)]
-pub struct Detector {
-    bands: Bands,
-    decision: Decision,
-    /// Samples seen so far, lost ones included.
-    position: u64,
-    /// Whether the hop that is being filled misses samples.
-    lost: bool,
-}
+pub struct Detector(Calls<1>);
 
 const _: () = assert!(size_of::<Detector>() < 4096, "a leg's detector stays under 4 KiB");
 
@@ -63,19 +55,12 @@ impl Detector {
     /// A detector that has heard nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bands: Bands::new(), decision: Decision::new(), position: 0, lost: false }
+        Self(Calls::new())
     }
 
     /// Hears `samples` and calls `report` for each key that goes down or comes up, in order.
-    pub fn push(&mut self, mut samples: &[i16], report: &mut impl FnMut(Event)) {
-        while !samples.is_empty() {
-            let (now, later) = samples.split_at(samples.len().min(self.bands.wanting()));
-            self.position += now.len() as u64;
-            if self.bands.push(now) {
-                self.judge(report);
-            }
-            samples = later;
-        }
+    pub fn push(&mut self, samples: &[i16], report: &mut impl FnMut(Event)) {
+        self.0.push([Some(samples)], samples.len(), &mut |_, event| report(event));
     }
 
     /// Passes over `samples` that never arrived, or were made up to conceal that.
@@ -85,19 +70,9 @@ impl Detector {
     pub fn push_lost(&mut self, samples: usize, report: &mut impl FnMut(Event)) {
         let mut left = samples;
         while left > 0 {
-            if left >= HOP && self.bands.wanting() == HOP && self.decision.is_forgotten() {
-                // Nothing can change any more but the count.
-                self.position += (left - left % HOP) as u64;
-                self.decision.skip((left / HOP) as u64);
-                left %= HOP;
-                continue;
-            }
-            let now = left.min(self.bands.wanting());
-            self.position += now as u64;
-            self.lost = true;
-            if self.bands.push_silence(now) {
-                self.judge(report);
-            }
+            left -= self.0.skip_lost(left);
+            let now = left.min(LOST_AT_ONCE);
+            self.0.push([None], now, &mut |_, event| report(event));
             left -= now;
         }
     }
@@ -114,13 +89,7 @@ impl Detector {
     /// While a key is down this is its onset. It is judged anew every 5 ms: a suspicion that turns
     /// out to be speech is gone with the window that shows it.
     pub fn suspected_since(&self) -> Option<u64> {
-        self.decision.suspected_since()
-    }
-
-    /// Judges the hop that is complete.
-    fn judge(&mut self, report: &mut impl FnMut(Event)) {
-        self.decision.handle(&mut self.bands, self.lost, report);
-        self.lost = false;
+        self.0.decision(0).suspected_since()
     }
 }
 

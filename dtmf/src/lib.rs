@@ -20,6 +20,7 @@
 
 mod background;
 mod bands;
+mod calls;
 mod decimate;
 mod decision;
 mod detector;
@@ -30,8 +31,10 @@ mod series;
 mod simd;
 #[cfg(test)]
 mod sound;
+mod spectrum;
 pub mod tone;
 mod tones;
+mod track;
 #[doc(hidden)]
 pub mod training;
 

@@ -6,19 +6,19 @@
 //! look measures is weighed by [`crate::weights`]; nothing is decided here.
 
 use crate::bands::FREQUENCIES;
-use crate::tones::{HOP_TURN, IN_BAND, Tones};
+use crate::simd::{Kernel, LANES, Vectors, widest};
+use crate::tones::{IN_BAND, Tones, powers_of};
+use crate::track::{Fit, Track};
 
 /// Windows in a look, shortest first: 24, 34, 44, 59, 79 and 104 ms of sound.
 pub(crate) const LENGTHS: [usize; 6] = [2, 4, 6, 9, 13, 18];
 /// Windows that are remembered.
-const MEMORY: usize = LENGTHS[LENGTHS.len() - 1];
+pub(crate) const MEMORY: usize = LENGTHS[LENGTHS.len() - 1];
 /// The least share of the power that a pair must hold, for each length, to be looked at at all.
 const LEAST_SHARE: [f32; LENGTHS.len()] = [0.7, 0.78, 0.68, 0.55, 0.45, 0.35];
 /// The least share of its band that a tone must hold.
 const LEAST_IN_BAND: f32 = 0.25;
-/// The most that a tone may differ from a steady sine.
-const MOST_UNSTEADY: f32 = 0.35;
-/// The most by which [`off_frequency_loss`] makes up for a deviation.
+/// The most by which [`Fit::loss`] makes up for a deviation.
 const MOST_LOSS: f32 = 1.9;
 /// A tone that grew by more than this over a look has only just begun.
 const MOST_GROWTH: f32 = 1.5;
@@ -29,9 +29,6 @@ const MOST_TWIST: f32 = 11.2;
 const MOST_REVERSE_TWIST: f32 = 5.0;
 /// A background this much stronger than the pair is not subtracted from what the pair is part of.
 const DROWNING: f32 = 6.0;
-/// RATE / (2π · HOP): hertz of a turn of one radian in a hop.
-const HERTZ_PER_RADIAN: f32 = 31.830_988;
-
 /// The strongest row with the strongest column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pair {
@@ -40,9 +37,10 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    #[inline(always)]
     pub(crate) fn strongest(powers: &[f32; 8]) -> Self {
-        let (rows, columns) = powers.split_at(4);
-        Self { row: strongest(rows), column: strongest(columns) }
+        let [a, b, c, d, e, f, g, h] = *powers;
+        Self { row: strongest([a, b, c, d]), column: strongest([e, f, g, h]) }
     }
 
     /// The places of both tones among all eight.
@@ -51,69 +49,118 @@ impl Pair {
     }
 }
 
+/// How loud a window is.
+#[derive(Clone, Copy)]
+pub(crate) struct Level {
+    /// The power of everything in it,
+    pub(crate) total: f32,
+    /// and of the low and the high band, on the scale of [`IN_BAND`].
+    pub(crate) bands: [f32; 2],
+}
+
 /// One window.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
-    pub(crate) tones: Tones,
-    /// The power of each tone.
-    pub(crate) powers: [f32; 8],
-    pub(crate) total: f32,
-    pub(crate) bands: [f32; 2],
+    /// `None` where nothing promised a key.
+    pub(crate) tones: Option<Tones>,
+    pub(crate) level: Level,
     /// Number of its hop: windows with lost samples are left out.
     pub(crate) hop: u64,
 }
 
 impl Entry {
-    const NONE: Self =
-        Self { tones: Tones::NONE, powers: [0.0; 8], total: 0.0, bands: [0.0; 2], hop: 0 };
+    const NONE: Self = Self { tones: None, level: Level { total: 0.0, bands: [0.0; 2] }, hop: 0 };
 
     /// Powers of both tones of a pair.
     pub(crate) fn pair(&self, pair: Pair) -> [f32; 2] {
-        pair.tones().map(|tone| self.powers[tone])
+        let [row, column] = pair.tones();
+        self.tones.as_ref().map_or([0.0; 2], |tones| [tones.power(row), tones.power(column)])
     }
 }
 
 /// The latest windows.
 #[derive(Clone)]
 pub(crate) struct History {
+    /// A ring that is filled backwards: older ones follow the newest.
     entries: [Entry; MEMORY],
-    next: usize,
+    newest: usize,
     length: usize,
 }
 
 impl History {
     pub(crate) const fn new() -> Self {
-        Self { entries: [Entry::NONE; MEMORY], next: 0, length: 0 }
+        Self { entries: [Entry::NONE; MEMORY], newest: 0, length: 0 }
     }
 
+    #[inline(always)]
     pub(crate) fn push(&mut self, entry: Entry) {
-        self.entries[self.next] = entry;
-        self.next = (self.next + 1) % MEMORY;
+        self.newest = if self.newest == 0 { MEMORY - 1 } else { self.newest - 1 };
+        self.entries[self.newest] = entry;
         self.length = (self.length + 1).min(MEMORY);
     }
 
     /// Forgets all but the newest `count` windows.
+    #[inline(always)]
     pub(crate) fn keep_newest(&mut self, count: usize) {
         self.length = self.length.min(count);
     }
 
+    /// The window that came `back` windows before the newest.
+    #[inline(always)]
+    fn back(&self, back: usize) -> &Entry {
+        let place = self.newest + back;
+        &self.entries[if place < MEMORY { place } else { place - MEMORY }]
+    }
+
     /// Windows from the newest to the oldest.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Entry> {
-        let (newer, older) = self.entries.split_at(self.next);
-        newer.iter().rev().chain(older.iter().rev()).take(self.length)
+        (0..self.length).map(|back| self.back(back))
     }
 
     /// The looks that show a pair at all, shortest first.
     pub(crate) fn looks(&self, background: f32) -> Looks<'_> {
-        Looks { history: self, background, sums: Sums::default(), taken: 0, next: 0 }
+        let track = Track::new(Pair { row: 0, column: 0 });
+        Looks { history: self, background, sums: Sums::default(), taken: 0, next: 0, track }
     }
 }
 
 #[derive(Clone, Copy, Default)]
 struct Sums {
-    powers: [f32; 8],
+    /// Squares of the parts of the tones, as these lie there.
+    squares: [[f32; LANES]; 2],
     total: f32,
     bands: [f32; 2],
+}
+
+/// Adds the windows from `from` back to before `to` to the sums; gives the power of every tone.
+struct Add<'a> {
+    sums: &'a mut Sums,
+    history: &'a History,
+    from: usize,
+    to: usize,
+}
+
+impl Kernel for Add<'_> {
+    type Output = [f32; 8];
+
+    #[inline(always)]
+    fn run(self, v: impl Vectors) -> [f32; 8] {
+        let (mut low, mut high) = (v.load(&self.sums.squares[0]), v.load(&self.sums.squares[1]));
+        for back in self.from..self.to {
+            let entry = self.history.back(back);
+            if let Some(tones) = &entry.tones {
+                let [rows, columns] = tones.parts();
+                let (rows, columns) = (v.load(rows), v.load(columns));
+                low = low + rows * rows;
+                high = high + columns * columns;
+            }
+            self.sums.total += entry.level.total;
+            self.sums.bands[0] += entry.level.bands[0];
+            self.sums.bands[1] += entry.level.bands[1];
+        }
+        self.sums.squares = [v.store(low), v.store(high)];
+        powers_of(&self.sums.squares)
+    }
 }
 
 /// See [`History::looks`].
@@ -123,6 +170,25 @@ pub(crate) struct Looks<'a> {
     sums: Sums,
     taken: usize,
     next: usize,
+    track: Track,
+}
+
+impl Looks<'_> {
+    /// Takes the look `kind`, when it shows a pair at all.
+    fn look(&mut self, kind: usize) -> Option<Look> {
+        let (from, to) = (self.taken, LENGTHS[kind]);
+        self.taken = to;
+        let powers = widest(Add { sums: &mut self.sums, history: self.history, from, to });
+        let promise = Promise::new(&self.sums, &powers, kind, self.background)?;
+        if self.track.pair() != promise.pair {
+            self.track.begin(promise.pair);
+        }
+        for back in self.track.length()..LENGTHS[kind] {
+            self.track.push(self.history.back(back));
+        }
+        let fits = self.track.fit()?;
+        promise.look(&self.track, fits)
+    }
 }
 
 impl Iterator for Looks<'_> {
@@ -133,20 +199,9 @@ impl Iterator for Looks<'_> {
             if self.history.length < length {
                 return None;
             }
-            let fresh = self.history.newest_first().skip(self.taken).take(length - self.taken);
-            for entry in fresh {
-                self.sums
-                    .powers
-                    .iter_mut()
-                    .zip(entry.powers)
-                    .for_each(|(sum, power)| *sum += power);
-                self.sums.bands.iter_mut().zip(entry.bands).for_each(|(sum, power)| *sum += power);
-                self.sums.total += entry.total;
-            }
-            self.taken = length;
             let kind = self.next;
             self.next += 1;
-            let look = Look::new(self.history, kind, &self.sums, self.background);
+            let look = self.look(kind);
             if look.is_some() {
                 return look;
             }
@@ -177,66 +232,76 @@ pub(crate) struct Look {
     pub(crate) growth: [f32; 2],
 }
 
-impl Look {
-    fn new(history: &History, kind: usize, sums: &Sums, background: f32) -> Option<Self> {
-        let length = LENGTHS[kind];
-        let count = length as f32;
-        let pair = Pair::strongest(&sums.powers);
-        let tones = pair.tones();
-        let [low, high] = tones.map(|tone| sums.powers[tone] / count);
-        if low < LEAST_POWER
-            || high < LEAST_POWER
-            || low > high * MOST_TWIST
-            || high > low * MOST_REVERSE_TWIST
-        {
-            return None;
-        }
-        let total = sums.total / count;
-        let most = MOST_LOSS * (low + high);
-        if most < LEAST_SHARE[kind] * (total - background_of(background, most)) {
-            return None;
-        }
-        let most_in_band = |group: usize, power: f32| {
-            MOST_LOSS * power * IN_BAND[tones[group]] * count >= LEAST_IN_BAND * sums.bands[group]
-        };
-        if !most_in_band(0, low) || !most_in_band(1, high) {
-            return None;
-        }
-        let mut windows = [&Entry::NONE; MEMORY];
-        for (window, entry) in windows.iter_mut().zip(history.newest_first().take(length)) {
-            *window = entry;
-        }
-        let windows = &mut windows[..length];
-        windows.reverse();
-        let fits = [fit(windows, tones[0])?, fit(windows, tones[1])?];
-        let losses = fits.map(|fit| off_frequency_loss(fit.deviation));
-        let powers = [low * losses[0], high * losses[1]];
-        let sum = powers[0] + powers[1];
-        let rest = total - background_of(background, sum);
-        let share = (sum / rest.max(sum)).min(1.0);
-        let in_band = [0, 1].map(|group| {
-            powers[group] * IN_BAND[tones[group]] * count / sums.bands[group].max(f32::MIN_POSITIVE)
-        });
-        if share < LEAST_SHARE[kind] || in_band.iter().any(|&share| share < LEAST_IN_BAND) {
-            return None;
-        }
-        let growth = tones.map(|tone| {
-            let (first, last) = (windows[0].powers[tone], windows[length - 1].powers[tone]);
-            last / first.max(f32::MIN_POSITIVE)
-        });
-        Some(Self {
-            kind,
-            pair,
-            powers,
-            deviations: fits.map(|fit| fit.deviation),
-            share,
-            typical_share: typical_share(windows, pair, losses),
-            in_band,
-            unsteady: fits.map(|fit| fit.unsteady),
-            growth,
-        })
+/// What the sums of a look say of its strongest pair, before each window is looked at.
+struct Promise {
+    kind: usize,
+    pair: Pair,
+    /// Mean power of row and column, as measured,
+    powers: [f32; 2],
+    /// of both bands,
+    bands: [f32; 2],
+    /// and of everything.
+    total: f32,
+    background: f32,
+}
+
+impl Promise {
+    #[inline(always)]
+    fn new(sums: &Sums, powers: &[f32; 8], kind: usize, background: f32) -> Option<Self> {
+        let count = LENGTHS[kind] as f32;
+        let pair = Pair::strongest(powers);
+        let [row, column] = pair.tones();
+        let powers = [powers[row] / count, powers[column] / count];
+        let bands = [sums.bands[0] / count, sums.bands[1] / count];
+        let promise = Self { kind, pair, powers, bands, total: sums.total / count, background };
+        promise.is_kept([MOST_LOSS; 2]).then_some(promise)
     }
 
+    /// Whether the pair is loud enough and as much of the sound as it must be, when `losses` have
+    /// been made up for.
+    fn is_kept(&self, losses: [f32; 2]) -> bool {
+        let [low, high] = self.powers;
+        low >= LEAST_POWER
+            && high >= LEAST_POWER
+            && low <= high * MOST_TWIST
+            && high <= low * MOST_REVERSE_TWIST
+            && self.share(losses) >= LEAST_SHARE[self.kind]
+            && self.in_band(losses).iter().all(|&share| share >= LEAST_IN_BAND)
+    }
+
+    fn share(&self, losses: [f32; 2]) -> f32 {
+        let sum = self.powers[0] * losses[0] + self.powers[1] * losses[1];
+        let rest = self.total - background_of(self.background, sum);
+        (sum / rest.max(sum)).min(1.0)
+    }
+
+    fn in_band(&self, losses: [f32; 2]) -> [f32; 2] {
+        let [row, column] = self.pair.tones();
+        let [low, high] = self.bands;
+        [
+            self.powers[0] * losses[0] * IN_BAND[row] / low.max(f32::MIN_POSITIVE),
+            self.powers[1] * losses[1] * IN_BAND[column] / high.max(f32::MIN_POSITIVE),
+        ]
+    }
+
+    /// The look, with what its windows show.
+    fn look(&self, track: &Track, fits: [Fit; 2]) -> Option<Look> {
+        let losses = [fits[0].loss(), fits[1].loss()];
+        self.is_kept(losses).then(|| Look {
+            kind: self.kind,
+            pair: self.pair,
+            powers: [self.powers[0] * losses[0], self.powers[1] * losses[1]],
+            deviations: [fits[0].deviation, fits[1].deviation],
+            share: self.share(losses),
+            typical_share: track.typical_share(losses),
+            in_band: self.in_band(losses),
+            unsteady: [fits[0].unsteady, fits[1].unsteady],
+            growth: track.growth(),
+        })
+    }
+}
+
+impl Look {
     /// Windows that it looks over.
     pub(crate) const fn length(&self) -> usize {
         LENGTHS[self.kind]
@@ -269,7 +334,7 @@ fn background_of(background: f32, pair: f32) -> f32 {
     if background > DROWNING * pair { 0.0 } else { background }
 }
 
-fn tolerance(tone: usize, part: f32, hertz: f32) -> f32 {
+pub(crate) fn tolerance(tone: usize, part: f32, hertz: f32) -> f32 {
     nominal(tone) * part + hertz
 }
 
@@ -278,90 +343,13 @@ fn nominal(tone: usize) -> f32 {
     FREQUENCIES[tone] as f32
 }
 
-/// How one tone goes through the windows.
-#[derive(Clone, Copy)]
-struct Fit {
-    /// Hertz off its nominal frequency.
-    deviation: f32,
-    /// The share of its power that the best steady sine does not explain.
-    unsteady: f32,
-}
-
-/// Fits a steady sine to a tone's amplitudes in `windows`, oldest first; `None` when it is none, or
-/// off its frequency.
-fn fit(windows: &[&Entry], tone: usize) -> Option<Fit> {
-    let at = |entry: &Entry| [entry.tones.re[tone], entry.tones.im[tone]];
-    let (mut turn, mut power) = ([0.0_f32; 2], 0.0);
-    let mut earlier: Option<&Entry> = None;
-    for window in windows {
-        let [a, b] = at(window);
-        power += a * a + b * b;
-        if let Some(earlier) = earlier
-            && earlier.hop + 1 == window.hop
-        {
-            let [c, d] = at(earlier);
-            turn[0] += a * c + b * d;
-            turn[1] += b * c - a * d;
-        }
-        earlier = Some(window);
-    }
-    let length = (turn[0] * turn[0] + turn[1] * turn[1]).sqrt().max(1e-9);
-    let step = turn.map(|part| part / length);
-    let nominal = HOP_TURN[tone];
-    let off =
-        [step[0] * nominal[0] + step[1] * nominal[1], step[1] * nominal[0] - step[0] * nominal[1]];
-    let deviation = off[1].atan2(off[0]) * HERTZ_PER_RADIAN;
-    if deviation.abs() > tolerance(tone, 0.02, 4.0) {
-        return None;
-    }
-    let (mut sum, mut phase) = ([0.0_f32; 2], [1.0_f32, 0.0]);
-    let mut hop = windows[0].hop;
-    for window in windows {
-        while hop < window.hop {
-            phase =
-                [phase[0] * step[0] - phase[1] * step[1], phase[0] * step[1] + phase[1] * step[0]];
-            hop += 1;
-        }
-        let [a, b] = at(window);
-        sum[0] += a * phase[0] + b * phase[1];
-        sum[1] += b * phase[0] - a * phase[1];
-    }
-    let explained = (sum[0] * sum[0] + sum[1] * sum[1]) / (windows.len() as f32 * power.max(1e-9));
-    let unsteady = (1.0 - explained).max(0.0);
-    (unsteady <= MOST_UNSTEADY).then_some(Fit { deviation, unsteady })
-}
-
-/// How much more power a tone has than is measured when it is `deviation` Hz off, within ±35 Hz.
-///
-/// That is the loss over the points of a window; the slope of the band's filter, up to 0.08 dB a
-/// hertz, is left as it is.
-fn off_frequency_loss(deviation: f32) -> f32 {
-    /// Hertz at which a window has lost 1.31 nepers of power.
-    const BIN: f32 = 49.69;
-    let bins = (deviation / BIN).clamp(-0.7, 0.7);
-    let nepers = 1.31 * bins * bins;
-    1.0 + nepers + 0.5 * nepers * nepers
-}
-
-fn typical_share(windows: &[&Entry], pair: Pair, losses: [f32; 2]) -> f32 {
-    let mut shares = [0.0_f32; MEMORY];
-    let shares = &mut shares[..windows.len()];
-    for (share, window) in shares.iter_mut().zip(windows) {
-        let [low, high] = window.pair(pair);
-        *share = (low * losses[0] + high * losses[1]) / window.total.max(1.0);
-    }
-    let middle = shares.len() / 2;
-    *shares.select_nth_unstable_by(middle, f32::total_cmp).1
-}
-
-fn strongest(powers: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, &power) in powers.iter().enumerate() {
-        if power > powers[best] {
-            best = index;
-        }
-    }
-    best
+/// The place of the greatest power; of equal ones the first.
+#[inline(always)]
+fn strongest(powers: [f32; 4]) -> usize {
+    let [a, b, c, d] = powers;
+    let (first, of_first) = if b > a { (1, b) } else { (0, a) };
+    let (second, of_second) = if d > c { (3, d) } else { (2, c) };
+    if of_second > of_first { second } else { first }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::f64::consts::TAU;
 
 use crate::bands::{HOP, PAST, RATE, narrow};
 use crate::series::sin_cos;
+use crate::simd::{Kernel, LANES, Vectors, widest};
+use crate::spectrum::{BINS, spectrum};
 
 /// Highest bin that counts: 3.65 kHz.
 const TOP_BIN: usize = 117;
@@ -15,12 +17,15 @@ const BOTTOM_BIN: usize = 2;
 /// Below this bin, 594 Hz, is what voices have and keys have not.
 const LOW_BIN: usize = 19;
 const BIN_HERTZ: f32 = 31.25;
-/// The strongest bins that are counted as lines.
-const LINES: usize = 8;
+/// The strongest bins that are counted as lines: as many as a vector has lanes.
+const LINES: usize = LANES;
 
 /// Hops that the past touches.
 const HOPS: usize = PAST.div_ceil(HOP);
+/// Samples of either kind, even and odd.
 const HALF: usize = PAST / 2;
+/// Vectors that hold them.
+const PARTS: usize = HALF / LANES;
 
 /// Noise that is added to every bin, as a part of the pair's power: 38 dB below it in all, as the
 /// quantisation of G.711 is. What lies below that says nothing.
@@ -28,12 +33,15 @@ const FLOOR: f32 = 1.6e-4 * FULL / (TOP_BIN - BOTTOM_BIN) as f32;
 /// The sum over the bins for a signal of power 1.
 const FULL: f32 = 0.5 * (PAST * PAST) as f32 * 0.375;
 
-static TURNS: [[f32; 2]; HALF] = turns();
-/// Cosines and sines of each stage's turns, one stage after another.
-static STAGES: [[f32; HALF - 1]; 2] = stages();
-static TAPER: [f32; PAST] = taper();
-/// Where each point goes before the transform: its number with the bits reversed.
-static PLACES: [u8; HALF] = places();
+/// Samples in vectors: the even ones, then the odd ones.
+type Parted = [[[f32; LANES]; PARTS]; 2];
+
+/// 1 for the bins that count, and for those of them below [`LOW_BIN`].
+static COUNTED: [[f32; LANES]; BINS / LANES] = ones(BOTTOM_BIN, TOP_BIN + 1);
+static IS_LOW: [[f32; LANES]; BINS / LANES] = ones(BOTTOM_BIN, LOW_BIN);
+
+/// What the even and the odd samples are multiplied by: a Hann window.
+static TAPER: Parted = taper();
 
 /// How the power of the residual is spread.
 #[derive(Clone, Copy)]
@@ -50,34 +58,60 @@ impl Residual {
     /// Takes sines of `hertz` out of `past`; a set bit of `lost` is a hop that never arrived, the
     /// latest in bit 0.
     pub(crate) fn measure(past: &[i16; PAST], lost: u32, hertz: [f32; 2]) -> Self {
-        let mut rest = [0.0_f32; PAST];
-        let pair = subtract(past, lost, hertz, &mut rest);
-        let mut powers = spectrum(&rest);
-        for power in &mut powers {
-            *power += pair * FLOOR;
+        widest(Measure { past, lost, hertz })
+    }
+}
+
+struct Measure<'a> {
+    past: &'a [i16; PAST],
+    lost: u32,
+    hertz: [f32; 2],
+}
+
+impl Kernel for Measure<'_> {
+    type Output = Residual;
+
+    #[inline(always)]
+    fn run(self, v: impl Vectors) -> Residual {
+        let (mut rest, pair) = subtract(v, self.past, self.lost, self.hertz);
+        for (rest, taper) in rest.iter_mut().flatten().zip(TAPER.as_flattened()) {
+            *rest = v.store(v.load(rest) * v.load(taper));
         }
-        let all = powers[BOTTOM_BIN..].iter().sum::<f32>() + 1.0;
-        let [low, high] = hertz;
-        let harmonics = [2.0 * low, 2.0 * high, 3.0 * low].map(|hertz| line(&powers, hertz));
-        Self {
-            lines: strongest(&powers[BOTTOM_BIN..]) / all,
-            harmonics: harmonics.iter().sum::<f32>() / all,
-            low: powers[BOTTOM_BIN..LOW_BIN].iter().sum::<f32>() / all,
+        let mut powers = spectrum(v, &rest);
+        let floor = v.all(pair * FLOOR);
+        let (mut all, mut low) = (v.all(0.0), v.all(0.0));
+        for ((powers, counted), is_low) in powers.iter_mut().zip(&COUNTED).zip(&IS_LOW) {
+            let floored = (v.load(powers) + floor) * v.load(counted);
+            *powers = v.store(floored);
+            all = all + floored;
+            low = low + floored * v.load(is_low);
         }
+        let [all, low] = v.sums(all, low);
+        let all = all + 1.0;
+        let [row, column] = self.hertz;
+        let bins = powers.as_flattened();
+        let harmonics = line(bins, 2.0 * row) + line(bins, 2.0 * column) + line(bins, 3.0 * row);
+        Residual { lines: strongest(v, &powers) / all, harmonics: harmonics / all, low: low / all }
     }
 }
 
 /// The sum of the [`LINES`] greatest powers.
-fn strongest(powers: &[f32]) -> f32 {
-    let mut greatest = [0.0_f32; LINES];
-    for &power in powers {
-        if power > greatest[LINES - 1] {
-            let place = greatest.iter().position(|&other| power > other).unwrap_or(LINES - 1);
-            greatest.copy_within(place..LINES - 1, place + 1);
-            greatest[place] = power;
+#[inline(always)]
+fn strongest(v: impl Vectors, powers: &[[f32; LANES]]) -> f32 {
+    // In descending order.
+    let mut greatest = v.all(0.0);
+    let mut least = 0.0;
+    for powers in powers {
+        let mut left = v.above(v.load(powers), v.all(least));
+        while left != 0 {
+            let power = powers[left.trailing_zeros() as usize];
+            left &= left - 1;
+            // The lesser ones make room behind it.
+            greatest = v.most(greatest, v.least(v.all(power), v.behind(f32::INFINITY, greatest)));
         }
+        least = v.store(greatest)[LINES - 1];
     }
-    greatest.iter().sum()
+    v.sums(greatest, greatest)[0]
 }
 
 /// The power about a frequency.
@@ -86,80 +120,109 @@ fn strongest(powers: &[f32]) -> f32 {
     clippy::cast_sign_loss,
     reason = "a frequency between 0 and 5 kHz has a bin"
 )]
-fn line(powers: &[f32; TOP_BIN + 1], hertz: f32) -> f32 {
+fn line(powers: &[f32], hertz: f32) -> f32 {
     let bin = (hertz / BIN_HERTZ + 0.5) as usize;
     if bin >= TOP_BIN { 0.0 } else { powers[bin - 1] + powers[bin] + powers[bin + 1] }
 }
 
-/// Leaves in `rest` what the best fitting sines of both frequencies do not explain, and gives their
-/// power.
-fn subtract(past: &[i16; PAST], lost: u32, hertz: [f32; 2], rest: &mut [f32; PAST]) -> f32 {
-    let [mut a, mut b] = wave(hertz[0]);
-    let [mut c, mut d] = wave(hertz[1]);
-    for (slot, &sample) in rest.iter_mut().zip(past) {
-        *slot = f32::from(sample);
-    }
+/// What the best fitting sines of both frequencies do not explain, and their power.
+#[inline(always)]
+fn subtract(v: impl Vectors, past: &[i16; PAST], lost: u32, hertz: [f32; 2]) -> (Parted, f32) {
+    let mut rest = parted(past);
+    let ([mut a, mut b], [mut c, mut d]) = (wave(v, hertz[0]), wave(v, hertz[1]));
     if lost & ((1 << HOPS) - 1) != 0 {
-        for values in [&mut a, &mut b, &mut c, &mut d, rest] {
+        for values in [&mut a, &mut b, &mut c, &mut d, &mut rest] {
             forget(values, lost);
         }
     }
-    let [aa, ab, ac, ad] = [dot(&a, &a), dot(&a, &b), dot(&a, &c), dot(&a, &d)];
-    let [bb, bc, bd] = [dot(&b, &b), dot(&b, &c), dot(&b, &d)];
-    let [cc, cd, dd] = [dot(&c, &c), dot(&c, &d), dot(&d, &d)];
-    let amplitudes = solve([
-        [aa, ab, ac, ad, dot(&a, rest)],
-        [ab, bb, bc, bd, dot(&b, rest)],
-        [ac, bc, cc, cd, dot(&c, rest)],
-        [ad, bd, cd, dd, dot(&d, rest)],
-    ]);
-    for (n, slot) in rest.iter_mut().enumerate() {
-        *slot -= (a[n] * amplitudes[0] + b[n] * amplitudes[1])
-            + (c[n] * amplitudes[2] + d[n] * amplitudes[3]);
+    let amplitudes = solve(products(v, [&a, &b, &c, &d], &rest));
+    let [x, y, z, w] = amplitudes;
+    let (x, y, z, w) = (v.all(x), v.all(y), v.all(z), v.all(w));
+    for part in 0..2 * PARTS {
+        let (a, b, c, d) = (at(v, &a, part), at(v, &b, part), at(v, &c, part), at(v, &d, part));
+        let rest = &mut rest.as_flattened_mut()[part];
+        *rest = v.store(v.load(rest) - ((a * x + b * y) + (c * z + d * w)));
     }
-    0.5 * amplitudes.iter().map(|amplitude| amplitude * amplitude).sum::<f32>()
+    (rest, 0.5 * amplitudes.iter().map(|amplitude| amplitude * amplitude).sum::<f32>())
 }
 
-/// Lanes in which sums are taken, so that the compiler can use vectors.
-const LANES: usize = 4;
+#[inline(always)]
+fn parted(past: &[i16; PAST]) -> Parted {
+    let mut parted = [[[0.0; LANES]; PARTS]; 2];
+    let [even, odd] = &mut parted;
+    let slots = even.as_flattened_mut().iter_mut().zip(odd.as_flattened_mut());
+    for ((even, odd), [first, second]) in slots.zip(past.as_chunks().0) {
+        (*even, *odd) = (f32::from(*first), f32::from(*second));
+    }
+    parted
+}
 
-fn dot(a: &[f32; PAST], b: &[f32; PAST]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
+#[inline(always)]
+fn at<W: Vectors>(v: W, values: &Parted, part: usize) -> W::V {
+    v.load(&values.as_flattened()[part])
+}
+
+/// Products of the waves with each other and, in the last column, with what they are fitted to.
+#[inline(always)]
+fn products(v: impl Vectors, waves: [&Parted; 4], rest: &Parted) -> [[f32; 5]; 4] {
+    let mut sums = [[v.all(0.0); 5]; 4];
+    for part in 0..2 * PARTS {
+        let [a, b, c, d] = waves;
+        let waves = [at(v, a, part), at(v, b, part), at(v, c, part), at(v, d, part)];
+        let rest = at(v, rest, part);
+        for row in 0..4 {
+            for column in row..4 {
+                sums[row][column] = sums[row][column] + waves[row] * waves[column];
+            }
+            sums[row][4] = sums[row][4] + waves[row] * rest;
         }
     }
-    (sums[0] + sums[1]) + (sums[2] + sums[3])
+    let mut products = [[0.0; 5]; 4];
+    for row in 0..4 {
+        for column in row..4 {
+            let [with_wave, with_rest] = v.sums(sums[row][column], sums[row][4]);
+            (products[row][column], products[column][row]) = (with_wave, with_wave);
+            products[row][4] = with_rest;
+        }
+    }
+    products
 }
 
-/// Cosine and sine of a frequency, sample by sample.
-fn wave(hertz: f32) -> [[f32; PAST]; 2] {
-    let at = |samples: f64| {
-        let (sin, cos) = sin_cos(TAU * f64::from(hertz) * samples / RATE);
-        [narrow(cos), narrow(sin)]
-    };
-    let [one, two, three, [cos, sin]] = [at(1.0), at(2.0), at(3.0), at(4.0)];
-    let mut re = [1.0, one[0], two[0], three[0]];
-    let mut im = [0.0, one[1], two[1], three[1]];
-    let [mut cosines, mut sines] = [[0.0; PAST]; 2];
-    let chunks = cosines.as_chunks_mut::<LANES>().0.iter_mut();
-    for (cosines, sines) in chunks.zip(sines.as_chunks_mut::<LANES>().0) {
-        (*cosines, *sines) = (re, im);
+/// Cosine and sine of a frequency at every sample.
+#[inline(always)]
+fn wave(v: impl Vectors, hertz: f32) -> [Parted; 2] {
+    let (sin, cos) = sin_cos(TAU * f64::from(hertz) / RATE);
+    // At the samples of the first vectors, and at the first sample of the next.
+    let (mut re, mut im) = ([1.0; 2 * LANES + 1], [0.0; 2 * LANES + 1]);
+    for n in 0..2 * LANES {
+        re[n + 1] = re[n] * cos - im[n] * sin;
+        im[n + 1] = re[n] * sin + im[n] * cos;
+    }
+    let (cos, sin) = (v.all(narrow(re[2 * LANES])), v.all(narrow(im[2 * LANES])));
+    let [mut cosines, mut sines] = [[[[0.0; LANES]; PARTS]; 2]; 2];
+    for parity in 0..2 {
+        let mut first = [[0.0; LANES]; 2];
         for lane in 0..LANES {
-            (re[lane], im[lane]) =
-                (re[lane] * cos - im[lane] * sin, re[lane] * sin + im[lane] * cos);
+            first[0][lane] = narrow(re[2 * lane + parity]);
+            first[1][lane] = narrow(im[2 * lane + parity]);
+        }
+        let (mut re, mut im) = (v.load(&first[0]), v.load(&first[1]));
+        for (cosines, sines) in cosines[parity].iter_mut().zip(&mut sines[parity]) {
+            (*cosines, *sines) = (v.store(re), v.store(im));
+            (re, im) = (re * cos - im * sin, re * sin + im * cos);
         }
     }
     [cosines, sines]
 }
 
 /// Silences the hops that never arrived; the first one of the past is cut.
-fn forget(values: &mut [f32; PAST], lost: u32) {
+fn forget(values: &mut Parted, lost: u32) {
     for hop in 0..HOPS {
         if lost >> hop & 1 != 0 {
-            let end = PAST - hop * HOP;
-            values[end.saturating_sub(HOP)..end].fill(0.0);
+            let end = (PAST - hop * HOP) / 2;
+            for values in &mut *values {
+                values.as_flattened_mut()[end.saturating_sub(HOP / 2)..end].fill(0.0);
+            }
         }
     }
 }
@@ -181,91 +244,21 @@ fn solve(mut rows: [[f32; 5]; 4]) -> [f32; 4] {
     [0, 1, 2, 3].map(|row| rows[row][4] / rows[row][row])
 }
 
-/// Powers of the bins from [`BOTTOM_BIN`] to [`TOP_BIN`] under a Hann window: a radix-2 Fourier
-/// transform of half the length, with the even samples as real and the odd ones as imaginary parts.
-fn spectrum(rest: &[f32; PAST]) -> [f32; TOP_BIN + 1] {
-    let (mut re, mut im) = ([0.0_f32; HALF], [0.0_f32; HALF]);
-    for (n, &place) in PLACES.iter().enumerate() {
-        re[usize::from(place)] = rest[2 * n] * TAPER[2 * n];
-        im[usize::from(place)] = rest[2 * n + 1] * TAPER[2 * n + 1];
-    }
-    let mut half = 1;
-    while half < HALF {
-        let turns = (&STAGES[0][half - 1..2 * half - 1], &STAGES[1][half - 1..2 * half - 1]);
-        for (re, im) in re.chunks_exact_mut(2 * half).zip(im.chunks_exact_mut(2 * half)) {
-            butterflies(re.split_at_mut(half), im.split_at_mut(half), turns);
-        }
-        half *= 2;
-    }
-    let mut powers = [0.0; TOP_BIN + 1];
-    for (bin, power) in powers.iter_mut().enumerate().skip(BOTTOM_BIN) {
-        let ([a, b], [c, d]) = ([re[bin], im[bin]], [re[HALF - bin], im[HALF - bin]]);
-        // The even samples' spectrum, and the odd ones' before it is turned into place.
-        let (even, odd) = ([a + c, b - d], [b + d, c - a]);
-        let [cos, sin] = TURNS[bin];
-        let re = even[0] + odd[0] * cos - odd[1] * sin;
-        let im = even[1] + odd[0] * sin + odd[1] * cos;
-        *power = 0.25 * (re * re + im * im);
-    }
-    powers
-}
-
-/// One block of one stage: real parts, imaginary parts and turns apart, for the compiler's vectors.
-fn butterflies(
-    (re, odd_re): (&mut [f32], &mut [f32]),
-    (im, odd_im): (&mut [f32], &mut [f32]),
-    (cos, sin): (&[f32], &[f32]),
-) {
-    let evens = re.iter_mut().zip(im);
-    let odds = odd_re.iter_mut().zip(odd_im);
-    for (((re, im), (odd_re, odd_im)), (cos, sin)) in evens.zip(odds).zip(cos.iter().zip(sin)) {
-        let turned = *odd_re * cos - *odd_im * sin;
-        let turned_im = *odd_re * sin + *odd_im * cos;
-        (*odd_re, *odd_im) = (*re - turned, *im - turned_im);
-        (*re, *im) = (*re + turned, *im + turned_im);
-    }
-}
-
-const fn turns() -> [[f32; 2]; HALF] {
-    let (mut table, mut k) = ([[0.0; 2]; HALF], 0);
-    while k < HALF {
-        let (sin, cos) = sin_cos(-TAU * k as f64 / PAST as f64);
-        table[k] = [narrow(cos), narrow(sin)];
-        k += 1;
+/// Ones from one bin to before another.
+const fn ones(from: usize, to: usize) -> [[f32; LANES]; BINS / LANES] {
+    let (mut table, mut bin) = ([[0.0; LANES]; BINS / LANES], from);
+    while bin < to {
+        table[bin / LANES][bin % LANES] = 1.0;
+        bin += 1;
     }
     table
 }
 
-const fn stages() -> [[f32; HALF - 1]; 2] {
-    let (mut table, mut half) = ([[0.0; HALF - 1]; 2], 1);
-    while half < HALF {
-        let mut k = 0;
-        while k < half {
-            let (sin, cos) = sin_cos(-TAU * k as f64 / (2 * half) as f64);
-            table[0][half - 1 + k] = narrow(cos);
-            table[1][half - 1 + k] = narrow(sin);
-            k += 1;
-        }
-        half *= 2;
-    }
-    table
-}
-
-const fn taper() -> [f32; PAST] {
-    let (mut table, mut n) = ([0.0; PAST], 0);
+const fn taper() -> Parted {
+    let (mut table, mut n) = ([[[0.0; LANES]; PARTS]; 2], 0);
     while n < PAST {
         let (_, cos) = sin_cos(TAU * (n as f64 + 0.5) / PAST as f64);
-        table[n] = narrow(0.5 - 0.5 * cos);
-        n += 1;
-    }
-    table
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "places are below 128")]
-const fn places() -> [u8; HALF] {
-    let (mut table, mut n) = ([0; HALF], 0);
-    while n < HALF {
-        table[n] = (n.reverse_bits() >> (usize::BITS - HALF.ilog2())) as u8;
+        table[n % 2][n / 2 / LANES][n / 2 % LANES] = narrow(0.5 - 0.5 * cos);
         n += 1;
     }
     table

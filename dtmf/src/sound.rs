@@ -2,6 +2,11 @@
 
 use std::f64::consts::TAU;
 
+use crate::bands::{Bands, HOP, Powers, WINDOW_HOPS};
+use crate::look::{Entry, Level};
+use crate::simd::{Kernel, Vectors, widest};
+use crate::tones::Tones;
+
 /// The power of a sine of 0 dBm0.
 pub(crate) const ZERO_DBM0: f64 = 22_826.5 * 22_826.5 / 2.0;
 
@@ -44,4 +49,32 @@ pub(crate) fn decibels(power: f64, reference: f64) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the range of i16")]
 fn sample(value: f64) -> i16 {
     value.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
+}
+
+/// Splits the next hop of a call alone, in the widest registers.
+pub(crate) fn split(bands: &mut Bands<1>, quiet: f32) -> Level {
+    struct Split<'a>(&'a mut Bands<1>, f32);
+
+    impl Kernel for Split<'_> {
+        type Output = Powers;
+
+        #[inline(always)]
+        fn run(self, v: impl Vectors) -> Powers {
+            self.0.split(v, self.1)
+        }
+    }
+
+    let Powers { total, bands: [low, high] } = widest(Split(bands, quiet));
+    Level { total: total[0], bands: [low[0], high[0]] }
+}
+
+/// The windows that `audio` fills from end to end, oldest first.
+pub(crate) fn entries(audio: &[i16]) -> Vec<Entry> {
+    let mut bands = Bands::new();
+    let measured = audio.chunks_exact(HOP).zip(1..).map(|(samples, hop)| {
+        bands.push(&[Some(samples)], HOP);
+        let level = split(&mut bands, 250.0);
+        Entry { tones: Some(Tones::measure(bands.heard(0)).0), level, hop }
+    });
+    measured.skip(WINDOW_HOPS - 1).collect()
 }

@@ -2,8 +2,8 @@
 //!
 //! For `tests/dtmf-bench/train.py` by way of the example `looks`; no part of a bridge needs it.
 
-use crate::bands::{Bands, HOP};
-use crate::decision::Decision;
+use crate::bands::HOP;
+use crate::calls::Calls;
 
 /// One look at one moment.
 pub struct Row {
@@ -21,10 +21,9 @@ pub struct Row {
 
 /// Reports every look at `samples`, linear PCM at 8 kHz.
 pub fn looks(samples: &[i16], report: &mut impl FnMut(Row)) {
-    let (mut bands, mut decision) = (Bands::new(), Decision::new());
+    let mut call = Calls::<1>::new();
     for hop in samples.chunks_exact(HOP) {
-        bands.push(hop);
-        decision.handle(&mut bands, false, &mut |_| ());
-        decision.rows(&bands, report);
+        call.push([Some(hop)], HOP, &mut |_, _| ());
+        call.rows(report);
     }
 }

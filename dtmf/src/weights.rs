@@ -48,8 +48,9 @@ fn weigh<const N: usize>(
     features: &[f32; N],
 ) -> f32 {
     let mut sum = 0.0;
-    for ((&[linear, square], &[least, most]), x) in weights.iter().zip(ranges).zip(features) {
-        let x = x.clamp(least, most);
+    for ((&[linear, square], &[least, most]), &x) in weights.iter().zip(ranges).zip(features) {
+        let x = if x < least { least } else { x };
+        let x = if x > most { most } else { x };
         sum += x * (linear + x * square);
     }
     sum
@@ -57,21 +58,39 @@ fn weigh<const N: usize>(
 
 /// The features of a look, in the order of the weights.
 pub(crate) fn look_features(look: &Look) -> [f32; OF_LOOK] {
-    let absence = |share: f32| ln(1.0 - share.min(1.0) + 0.02);
-    let [row, column] = look.unsteady.map(|part| ln(part + 0.001));
-    let [row_strain, column_strain] = look.strain().map(|strain| strain.min(1.5).powi(2));
-    let twist = DECIBELS * (ln(look.powers[1]) - ln(look.powers[0]));
-    [
+    let absence = |share: f32| 1.0 - share.min(1.0) + 0.02;
+    let mut logarithms = [
         absence(look.share),
         absence(look.typical_share),
         absence(look.in_band[0]),
         absence(look.in_band[1]),
+        look.unsteady[0] + 0.001,
+        look.unsteady[1] + 0.001,
+        look.powers[0],
+        look.powers[1],
+        look.growth[0],
+        look.growth[1],
+        1.0,
+        1.0,
+    ];
+    for x in &mut logarithms {
+        *x = ln(*x);
+    }
+    let [share, typical, low, high, row, column, of_row, of_column, first, second, ..] = logarithms;
+    let [row_strain, column_strain] = look.strain();
+    let (row_strain, column_strain) = (row_strain.min(1.5), column_strain.min(1.5));
+    let twist = (DECIBELS * (of_column - of_row) + 2.0) / 6.0;
+    [
+        share,
+        typical,
+        low,
+        high,
         row,
         column,
-        row_strain,
-        column_strain,
-        ((twist + 2.0) / 6.0).powi(2),
-        look.growth.iter().map(|growth| ln(*growth).abs().min(3.0)).sum(),
+        row_strain * row_strain,
+        column_strain * column_strain,
+        twist * twist,
+        first.abs().min(3.0) + second.abs().min(3.0),
     ]
 }
 
@@ -89,8 +108,9 @@ const DECIBELS: f32 = 4.342_944_8;
 
 /// The natural logarithm, within 0.00003; the same everywhere, as the platform's is not.
 fn ln(x: f32) -> f32 {
-    let bits = x.max(f32::MIN_POSITIVE).to_bits();
-    let exponent = f32::from(i16::try_from(bits >> 23).unwrap_or(0) - 127);
+    let bits = if x > f32::MIN_POSITIVE { x } else { f32::MIN_POSITIVE }.to_bits();
+    // As the low bits of the number 2^23, whose last bit is worth 1.
+    let exponent = f32::from_bits(bits >> 23 | 0x4b00_0000) - (8_388_608.0 + 127.0);
     // Between 1 and 2; then t within ±1/3, where the series of artanh is short.
     let mantissa = f32::from_bits(bits & 0x007f_ffff | 0x3f80_0000);
     let t = (mantissa - 1.0) / (mantissa + 1.0);

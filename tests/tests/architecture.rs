@@ -63,8 +63,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("partyline-phones", &[]),
 ];
 /// Where `unsafe` may be: locked memory, the batches of the media sockets, and the vectors of the
-/// DTMF detector's innermost sums.
-const MAY_BE_UNSAFE: [&str; 3] = ["bridge/secret/", "bridge/media-io/", "dtmf/src/simd.rs"];
+/// DTMF detector.
+const MAY_BE_UNSAFE: [&str; 3] = ["bridge/secret/", "bridge/media-io/", "dtmf/src/simd/"];
 /// Whose clocks they are: the media loop's, the journal's, the phones' on real sockets.
 const MAY_READ_CLOCKS: [&str; 4] = [
     "bridge/media-io/src/clock.rs",

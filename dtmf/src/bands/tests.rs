@@ -1,28 +1,29 @@
 use proptest::prelude::*;
 
-use super::{Bands, COEFFICIENTS, FREQUENCIES, HOP, PAST, Powers, ROWS, WINDOW, WINDOW_HOPS};
-use crate::sound::{ZERO_DBM0, decibels, mean_square, mixed, noise, sines};
+use super::{Bands, COEFFICIENTS, FREQUENCIES, HOP, PAST, ROWS, WINDOW, WINDOW_HOPS};
+use crate::look::Level;
+use crate::sound::{ZERO_DBM0, decibels, mean_square, mixed, noise, sines, split};
 use crate::tones::{IN_BAND, Tones};
 
 /// Less than any sound: every hop is split.
 const NEVER: f32 = -1.0;
 
 /// The powers and tones of every window that `audio` fills from end to end.
-fn windows(audio: &[i16]) -> Vec<(Powers, Tones)> {
+fn windows(audio: &[i16]) -> Vec<(Level, Tones)> {
     let mut bands = Bands::new();
     let measured = audio.chunks_exact(HOP).map(|hop| {
-        assert!(bands.push(hop));
-        (bands.split(NEVER), Tones::measure(bands.latest()))
+        assert!(bands.push(&[Some(hop)], HOP) == HOP && bands.is_hop_whole());
+        (split(&mut bands, NEVER), Tones::measure(bands.heard(0)).0)
     });
     measured.skip(WINDOW_HOPS - 1).collect()
 }
 
 /// The powers of the windows by themselves, after `quiet` has its say.
-fn powers(audio: &[i16], quiet: f32) -> Vec<Powers> {
+fn powers(audio: &[i16], quiet: f32) -> Vec<Level> {
     let mut bands = Bands::new();
     let measured = audio.chunks_exact(HOP).map(|hop| {
-        bands.push(hop);
-        bands.split(quiet)
+        bands.push(&[Some(hop)], HOP);
+        split(&mut bands, quiet)
     });
     measured.collect()
 }
@@ -176,34 +177,30 @@ proptest! {
 
     #[test]
     fn the_past_is_always_the_latest_samples_of_whole_hops(
-        cuts in prop::collection::vec((1..=HOP, prop::bool::weighted(0.1)), 30),
-        hops in 1..3_000_usize,
+        cuts in prop::collection::vec((1..=900_usize, prop::bool::weighted(0.1)), 30),
+        samples in 1..30_000_usize,
         seed: u32,
     ) {
         let (mut bands, mut all) = (Bands::new(), vec![0; PAST]);
-        let audio = noise(hops * HOP, 30_000.0, seed);
+        let audio = noise(samples, 30_000.0, seed);
         let (mut rest, mut cuts) = (&audio[..], cuts.iter().cycle());
-        let mut filling = 0;
         while !rest.is_empty() {
             let &(cut, silent) = cuts.next().expect("a cycle has no end");
-            prop_assert_eq!(bands.wanting(), HOP - filling);
-            let (now, later) = rest.split_at(cut.min(bands.wanting()).min(rest.len()));
-            rest = later;
-            let whole = if silent {
-                all.resize(all.len() + now.len(), 0);
-                bands.push_silence(now.len())
+            let now = &rest[..cut.min(rest.len())];
+            let taken = bands.push(&[(!silent).then_some(now)], now.len());
+            prop_assert!((1..=now.len()).contains(&taken));
+            if silent {
+                all.resize(all.len() + taken, 0);
             } else {
-                all.extend(now);
-                bands.push(now)
-            };
-            filling = (filling + now.len()) % HOP;
-            prop_assert_eq!(whole, filling == 0);
-            if whole {
-                bands.split(250.0);
+                all.extend(&now[..taken]);
             }
-            let end = all.len() - filling;
-            prop_assert_eq!(&bands.past()[..], &all[end - PAST..end]);
+            rest = &rest[taken..];
+            while bands.is_hop_whole() {
+                split(&mut bands, 250.0);
+            }
+            let end = all.len() - (all.len() - PAST) % HOP;
+            prop_assert_eq!(&bands.heard(0).past()[..], &all[end - PAST..end]);
+            prop_assert_eq!(bands.is_between_hops(), end == all.len());
         }
-        prop_assert!(!bands.push(&[]) && !bands.push_silence(0), "nothing completes nothing");
     }
 }

@@ -1,17 +1,21 @@
 use super::{Decision, MISSES_TO_UP, UNKNOWN_TO_UP};
-use crate::bands::{Bands, HOP};
+use crate::bands::HOP;
+use crate::calls::Calls;
 use crate::detector::Event;
 use crate::sound::sines;
 
-/// Judges `audio` hop by hop; after each, how many windows are remembered and whether a key came up.
-fn remembered(decision: &mut Decision, bands: &mut Bands, audio: &[i16]) -> Vec<(usize, bool)> {
+/// Hears `audio` hop by hop; after each, how many windows are remembered and whether a key came up.
+fn remembered(call: &mut Calls<1>, audio: &[i16]) -> Vec<(usize, bool)> {
     let judged = audio.chunks_exact(HOP).map(|hop| {
-        bands.push(hop);
         let mut up = false;
-        decision.handle(bands, false, &mut |event| up |= matches!(event, Event::Up { .. }));
-        (decision.history.newest_first().count(), up)
+        call.push([Some(hop)], HOP, &mut |_, event| up |= matches!(event, Event::Up { .. }));
+        (memory(call.decision(0)), up)
     });
     judged.collect()
+}
+
+fn memory(decision: &Decision) -> usize {
+    decision.history.newest_first().count()
 }
 
 fn press() -> Vec<i16> {
@@ -20,9 +24,8 @@ fn press() -> Vec<i16> {
 
 #[test]
 fn only_the_windows_without_the_key_outlive_its_release() {
-    let (mut decision, mut bands) = (Decision::new(), Bands::new());
     let audio = [press(), vec![0; 20 * HOP]].concat();
-    let all = remembered(&mut decision, &mut bands, &audio);
+    let all = remembered(&mut Calls::new(), &audio);
     let up = all.iter().position(|&(_, up)| up).expect("the key comes up");
     assert!(all[up - 1].0 > MISSES_TO_UP);
     assert_eq!(all[up].0, MISSES_TO_UP);
@@ -31,12 +34,11 @@ fn only_the_windows_without_the_key_outlive_its_release() {
 
 #[test]
 fn nothing_is_remembered_over_a_long_loss() {
-    let (mut decision, mut bands) = (Decision::new(), Bands::new());
-    remembered(&mut decision, &mut bands, &press());
+    let mut call = Calls::<1>::new();
+    remembered(&mut call, &press());
     for lost in 1..=UNKNOWN_TO_UP {
-        assert!(decision.history.newest_first().count() > 0 && !decision.is_forgotten(), "{lost}");
-        bands.push_silence(HOP);
-        decision.handle(&mut bands, true, &mut |_| ());
+        assert!(memory(call.decision(0)) > 0 && !call.decision(0).is_forgotten(), "{lost}");
+        call.push([None], HOP, &mut |_, _| ());
     }
-    assert!(decision.history.newest_first().count() == 0 && decision.is_forgotten());
+    assert!(memory(call.decision(0)) == 0 && call.decision(0).is_forgotten());
 }

@@ -1,23 +1,9 @@
-use super::{Entry, History, LENGTHS, Look, MEMORY, Pair, fit, off_frequency_loss};
-use crate::bands::{Bands, FREQUENCIES, HOP, WINDOW_HOPS};
-use crate::sound::{decibels, mixed, noise, sines};
-use crate::tones::Tones;
+use super::{Entry, History, LENGTHS, Look, MEMORY, Pair};
+use crate::bands::HOP;
+use crate::sound::{decibels, entries, mixed, noise, sines};
 
-/// Row and column of key 5, and what they are in hertz.
+/// Row and column of key 5.
 const PAIR: Pair = Pair { row: 1, column: 1 };
-const HERTZ: [f64; 2] = [770.0, 1_336.0];
-
-/// The windows that `audio` fills from end to end, oldest first.
-fn entries(audio: &[i16]) -> Vec<Entry> {
-    let mut bands = Bands::new();
-    let measured = audio.chunks_exact(HOP).zip(1..).map(|(samples, hop)| {
-        bands.push(samples);
-        let powers = bands.split(250.0);
-        let tones = Tones::measure(bands.latest());
-        Entry { tones, powers: tones.powers(), total: powers.total, bands: powers.bands, hop }
-    });
-    measured.skip(WINDOW_HOPS - 1).collect()
-}
 
 fn history(entries: &[Entry]) -> History {
     let mut history = History::new();
@@ -31,70 +17,6 @@ fn looks(audio: &[i16]) -> Vec<Look> {
 
 fn pair(low: f64, high: f64, peaks: [f64; 2]) -> Vec<i16> {
     sines(30 * HOP, &[(low, peaks[0]), (high, peaks[1])])
-}
-
-#[test]
-fn a_deviation_is_measured_within_half_a_hertz_and_its_loss_made_up_for() {
-    for (tone, hertz) in FREQUENCIES.into_iter().enumerate() {
-        for percent in [-1.8, -1.0, -0.3, 0.0, 0.5, 1.5, 1.8] {
-            let off = hertz * percent / 100.0;
-            let entries = entries(&sines(30 * HOP, &[(hertz + off, 4_000.0)]));
-            for length in LENGTHS {
-                let windows: Vec<_> = entries[3..3 + length].iter().collect();
-                let fit = fit(&windows, tone).expect("a sine");
-                let error = f64::from(fit.deviation) - off;
-                assert!(error.abs() < 0.5, "{hertz} Hz {off:+}: {error} over {length}");
-                assert!(fit.unsteady < 1e-3, "{hertz} Hz {off:+}: {}", fit.unsteady);
-                let power = windows[0].powers[tone] * off_frequency_loss(fit.deviation);
-                let error = decibels(f64::from(power), 8e6);
-                // The slope of the band's filter is not made up for: under 0.08 dB a hertz.
-                let most = 0.05 + 0.08 * off.abs();
-                assert!(error.abs() < most, "{hertz} Hz {off:+}: {error} dB");
-            }
-        }
-    }
-}
-
-#[test]
-fn what_is_off_its_frequency_is_no_tone() {
-    for (tone, hertz) in FREQUENCIES.into_iter().enumerate() {
-        let bound = 0.02 * hertz + 4.0;
-        for (off, heard) in [(0.93 * bound, true), (1.07 * bound, false)] {
-            for off in [off, -off] {
-                let entries = entries(&sines(30 * HOP, &[(hertz + off, 4_000.0)]));
-                let windows: Vec<_> = entries[..9].iter().collect();
-                assert_eq!(fit(&windows, tone).is_some(), heard, "{hertz} Hz {off:+}");
-            }
-        }
-    }
-}
-
-#[test]
-fn windows_that_are_lost_leave_the_fit_as_it_is() {
-    for off in [-12.0, 0.0, 9.0] {
-        let entries = entries(&sines(40 * HOP, &[(HERTZ[0] + off, 4_000.0)]));
-        for gap in [1, 4, 10] {
-            let windows: Vec<_> = entries[..5].iter().chain(&entries[5 + gap..9 + gap]).collect();
-            let fit = fit(&windows, 1).expect("a sine");
-            assert!((f64::from(fit.deviation) - off).abs() < 0.5, "gap of {gap}");
-            assert!(fit.unsteady < 2e-3, "gap of {gap}: {}", fit.unsteady);
-        }
-    }
-}
-
-#[test]
-fn a_tone_that_turns_or_ends_is_unsteady() {
-    let sine = |length| sines(length, &[(HERTZ[0], 4_000.0)]);
-    // About half a turn of the wave is missing in the middle.
-    let windows = entries(&[sine(15 * HOP), sine(15 * HOP + 3).split_off(3)].concat());
-    let turned: Vec<_> = windows[4..18].iter().collect();
-    assert!(fit(&turned, 1).is_none_or(|fit| fit.unsteady > 0.3));
-    let windows = entries(&[sine(15 * HOP), vec![0; 15 * HOP]].concat());
-    let ended: Vec<_> = windows[2..16].iter().collect();
-    let tail = fit(&ended, 1).expect("a sine that ends");
-    assert!((0.05..0.35).contains(&tail.unsteady), "{}", tail.unsteady);
-    let half: Vec<_> = windows[6..20].iter().collect();
-    assert!(fit(&half, 1).is_none(), "half of it is missing");
 }
 
 #[test]

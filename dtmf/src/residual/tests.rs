@@ -1,10 +1,9 @@
-use std::f64::consts::{PI, TAU};
-
 use super::{
-    BOTTOM_BIN, FULL, HOP, HOPS, PAST, Residual, TOP_BIN, forget, solve, spectrum, strongest,
-    subtract,
+    BOTTOM_BIN, FULL, HALF, HOP, HOPS, PARTS, PAST, Parted, Residual, TOP_BIN, forget, solve, taper,
 };
+use crate::simd::{Kernel, LANES, Vectors, widest};
 use crate::sound::{decibels, mixed, noise, sines};
+use crate::spectrum::spectrum;
 
 const PAIR: [f64; 2] = [770.0, 1_336.0];
 const HERTZ: [f32; 2] = [770.0, 1_336.0];
@@ -17,41 +16,56 @@ fn pair(peak: f64) -> Vec<i16> {
     sines(PAST, &PAIR.map(|hertz| (hertz, peak)))
 }
 
-fn power_of(rest: &[f32; PAST]) -> f64 {
-    rest.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / PAST as f64
+fn power_of(rest: &Parted) -> f64 {
+    let squares = rest.as_flattened().as_flattened().iter().map(|&x| f64::from(x).powi(2));
+    squares.sum::<f64>() / PAST as f64
 }
 
-#[test]
-fn powers_are_those_of_a_fourier_transform_written_out() {
-    let audio = mixed(&noise(PAST, 8_000.0, 11), &sines(PAST, &[(440.0, 9_000.0)]));
-    let mut rest = [0.0_f32; PAST];
-    for (slot, &sample) in rest.iter_mut().zip(&audio) {
-        *slot = f32::from(sample);
+struct Subtract<'a>(&'a [i16; PAST], u32, [f32; 2]);
+
+impl Kernel for Subtract<'_> {
+    type Output = (Parted, f32);
+
+    #[inline(always)]
+    fn run(self, v: impl Vectors) -> (Parted, f32) {
+        super::subtract(v, self.0, self.1, self.2)
     }
-    let powers = spectrum(&rest);
-    assert!(powers[..BOTTOM_BIN] == [0.0; BOTTOM_BIN]);
-    for (bin, &power) in powers.iter().enumerate().skip(BOTTOM_BIN) {
-        let (mut re, mut im) = (0.0, 0.0);
-        for (n, &x) in rest.iter().enumerate() {
-            let taper = (PI * (n as f64 + 0.5) / PAST as f64).sin().powi(2);
-            let angle = TAU * (bin * n) as f64 / PAST as f64;
-            re += taper * f64::from(x) * angle.cos();
-            im -= taper * f64::from(x) * angle.sin();
-        }
-        let expected = re * re + im * im;
-        let error = (f64::from(power) - expected).abs();
-        assert!(error < 1e-4 * expected + 1e3, "bin {bin}: {power} {expected}");
+}
+
+fn subtract(past: &[i16; PAST], lost: u32, hertz: [f32; 2]) -> (Parted, f32) {
+    widest(Subtract(past, lost, hertz))
+}
+
+struct Strongest<'a>(&'a [[f32; LANES]]);
+
+impl Kernel for Strongest<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self, v: impl Vectors) -> f32 {
+        super::strongest(v, self.0)
+    }
+}
+
+struct Spectrum<'a>(&'a Parted);
+
+impl Kernel for Spectrum<'_> {
+    type Output = [f32; HALF];
+
+    #[inline(always)]
+    fn run(self, v: impl Vectors) -> [f32; HALF] {
+        *spectrum(v, self.0).as_flattened().first_chunk().expect("all of it")
     }
 }
 
 #[test]
 fn a_signal_of_power_one_fills_the_bins_with_the_full_sum() {
     let audio = sines(PAST, &[(1_000.0, 2_f64.sqrt() * 1_000.0)]);
-    let mut rest = [0.0_f32; PAST];
-    for (slot, &sample) in rest.iter_mut().zip(&audio) {
-        *slot = f32::from(sample) / 1_000.0;
+    let mut tapered = taper();
+    for (n, &sample) in audio.iter().enumerate() {
+        tapered[n % 2].as_flattened_mut()[n / 2] *= f32::from(sample) / 1_000.0;
     }
-    let sum: f32 = spectrum(&rest).iter().sum();
+    let sum: f32 = widest(Spectrum(&tapered))[BOTTOM_BIN..=TOP_BIN].iter().sum();
     assert!((sum / FULL - 1.0).abs() < 0.01, "{}", sum / FULL);
 }
 
@@ -60,9 +74,8 @@ fn a_pair_is_taken_out_to_the_rounding_of_its_samples() {
     for offset in [-20.0, 0.0, 13.0] {
         let hertz = PAIR.map(|hertz| hertz + offset);
         let audio = sines(PAST, &hertz.map(|hertz| (hertz, 6_000.0)));
-        let mut rest = [0.0; PAST];
         #[expect(clippy::cast_possible_truncation, reason = "a few bits do not matter")]
-        let power = subtract(past(&audio), 0, hertz.map(|hertz| hertz as f32), &mut rest);
+        let (rest, power) = subtract(past(&audio), 0, hertz.map(|hertz| hertz as f32));
         assert!((power / 36e6 - 1.0).abs() < 1e-3, "{offset}: {power}");
         let left = decibels(power_of(&rest), 36e6);
         assert!(left < -75.0, "{offset}: {left} dB");
@@ -72,8 +85,7 @@ fn a_pair_is_taken_out_to_the_rounding_of_its_samples() {
 #[test]
 fn what_is_beside_the_pair_stays() {
     let beside = sines(PAST, &[(2_500.0, 2_000.0)]);
-    let mut rest = [0.0; PAST];
-    let power = subtract(past(&mixed(&pair(6_000.0), &beside)), 0, HERTZ, &mut rest);
+    let (rest, power) = subtract(past(&mixed(&pair(6_000.0), &beside)), 0, HERTZ);
     assert!((power / 36e6 - 1.0).abs() < 0.01, "{power}");
     assert!(decibels(power_of(&rest), 2e6).abs() < 0.1);
 }
@@ -129,27 +141,28 @@ fn a_lost_hop_is_neither_fitted_nor_left_over() {
         let mut audio = pair(6_000.0);
         let end = PAST - hop * HOP;
         audio[end.saturating_sub(HOP)..end].fill(0);
-        let mut rest = [0.0; PAST];
-        let power = subtract(past(&audio), 1 << hop, HERTZ, &mut rest);
+        let (rest, power) = subtract(past(&audio), 1 << hop, HERTZ);
         assert!((power / 36e6 - 1.0).abs() < 0.01, "hop {hop}: {power}");
         assert!(decibels(power_of(&rest), 36e6) < -70.0, "hop {hop}");
-        subtract(past(&audio), 0, HERTZ, &mut rest);
+        let (rest, _) = subtract(past(&audio), 0, HERTZ);
         assert!(decibels(power_of(&rest), 36e6) > -30.0, "hop {hop}: the loss must be told");
         // What the loss was concealed with does not matter.
         audio[end.saturating_sub(HOP)..end].fill(9_000);
-        subtract(past(&audio), 1 << hop | 1 << HOPS, HERTZ, &mut rest);
+        let (rest, _) = subtract(past(&audio), 1 << hop | 1 << HOPS, HERTZ);
         assert!(decibels(power_of(&rest), 36e6) < -70.0, "hop {hop}");
     }
 }
 
 #[test]
 fn each_bit_of_a_loss_silences_its_hop() {
-    let mut values = [1.0; PAST];
+    let mut values = [[[1.0; LANES]; PARTS]; 2];
     forget(&mut values, 1 | 1 << (HOPS - 1));
     let first = PAST - (HOPS - 1) * HOP;
-    assert!(values[..first].iter().all(|&value| value == 0.0));
-    assert!(values[first..PAST - HOP].iter().all(|&value| value == 1.0));
-    assert!(values[PAST - HOP..].iter().all(|&value| value == 0.0));
+    for n in 0..PAST {
+        let is_kept = (first..PAST - HOP).contains(&n);
+        let value = values[n % 2].as_flattened()[n / 2];
+        assert_eq!(value, f32::from(u8::from(is_kept)), "sample {n}");
+    }
 }
 
 #[test]
@@ -181,11 +194,12 @@ fn equations_are_solved_and_singular_ones_give_zeros() {
 
 #[test]
 fn the_strongest_are_the_eight_greatest_wherever_they_are() {
-    for turn in 0..20 {
-        let mut powers: Vec<f32> = (1..=20).map(|n: u8| f32::from(n)).collect();
+    for turn in 0..40 {
+        let mut powers: Vec<f32> = (1..=40).map(|n: u8| f32::from(n)).collect();
         powers.rotate_left(turn);
-        assert_eq!(strongest(&powers), (13..=20).sum::<u8>().into(), "turned by {turn}");
+        let (powers, _) = powers.as_chunks();
+        assert_eq!(widest(Strongest(powers)), f32::from(33_u16) * 8.0 + 28.0, "turned by {turn}");
     }
-    assert_eq!(strongest(&[1.0; 20]), 8.0);
+    assert_eq!(widest(Strongest(&[[1.0; LANES]; 3])), 8.0);
     assert_eq!(TOP_BIN - BOTTOM_BIN + 1, 116);
 }
