@@ -50,6 +50,13 @@ impl<const N: usize> Background<N> {
         Self { filling: Group::NEW, groups: [const { Groups::new() }; N], power: [0.0; LANES] }
     }
 
+    /// Forgets what it knows of a call.
+    pub(crate) const fn forget(&mut self, call: usize) {
+        self.filling.begin(call);
+        self.groups[call] = Groups::new();
+        self.power[call] = 0.0;
+    }
+
     /// The power of each; 0 while it is not known.
     pub(crate) const fn powers(&self) -> &[f32; LANES] {
         &self.power

@@ -152,6 +152,12 @@ impl<const N: usize> Bands<N> {
         }
     }
 
+    /// Forgets what it heard of a call.
+    pub(crate) fn forget(&mut self, call: usize) {
+        self.calls[call] = Call::SILENT;
+        self.energies.iter_mut().for_each(|energies| energies[call] = 0.0);
+    }
+
     /// Takes as many of the `count` samples of each call as there is room for, silence for `None`;
     /// how many those are.
     ///

@@ -63,6 +63,17 @@ impl<const N: usize> Calls<N> {
         }
     }
 
+    /// Begins anew with a call.
+    pub(crate) fn forget(&mut self, call: usize) {
+        self.bands.forget(call);
+        self.background.forget(call);
+        self.decisions[call] = Decision::new();
+        self.began[call] = self.hop;
+        self.missing[call] = false;
+        self.lost[call] = 0;
+        self.keys &= !(1 << call);
+    }
+
     pub(crate) const fn decision(&self, call: usize) -> &Decision {
         &self.decisions[call]
     }

@@ -1,5 +1,5 @@
-//! In-band DTMF: finds key presses in 8 kHz speech ([`Detector`]) and makes the tones
-//! ([`tone::Burst`]).
+//! In-band DTMF: finds key presses in 8 kHz speech ([`Detector`], or eight calls at once: [`Lanes`])
+//! and makes the tones ([`tone::Burst`]).
 //!
 //! Samples only. RTP events (RFC 4733), SIP INFO and the choice between a digit's sources belong
 //! to the media core. Standard library only, no clock, no allocation after construction.
@@ -24,6 +24,7 @@ mod calls;
 mod decimate;
 mod decision;
 mod detector;
+mod lanes;
 mod look;
 mod rate;
 mod residual;
@@ -43,5 +44,6 @@ mod wideband;
 
 pub use decimate::{Decimated, Decimator};
 pub use detector::{Detector, Event};
+pub use lanes::Lanes;
 pub use rate::Rate;
 pub use wideband::WidebandDetector;

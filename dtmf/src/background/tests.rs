@@ -101,3 +101,15 @@ fn a_window_that_is_not_known_is_passed_over() {
     widest(Push(&mut background, (1e5, 1e5), u8::MAX));
     assert!(close(&background, 1e5));
 }
+
+#[test]
+fn a_call_begins_anew_by_itself() {
+    let mut background = after(vec![(1e5, 1e5); KNOWN + 3]);
+    background.forget(LANE);
+    assert!(power(&background) == 0.0 && background.powers()[0] > 1e8);
+    for left in (0..KNOWN).rev() {
+        widest(Push(&mut background, (7e4, 7e4), u8::MAX));
+        assert_eq!(power(&background) > 0.0, left == 0);
+    }
+    assert!(close(&background, 7e4));
+}
