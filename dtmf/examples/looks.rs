@@ -1,7 +1,7 @@
 //! Writes every look that the detector takes at the sound in WAV files: `looks LIST OUT`.
 //!
-//! LIST names 8 kHz 16-bit mono files, one a line. OUT gets a row of 18 little-endian `f32` for each
-//! look: number of the file in LIST, first and last sample in milliseconds, kind, event code, 13
+//! LIST names 8 kHz 16-bit mono files, one a line. OUT gets a row of 19 little-endian `f32` for each
+//! look: number of the file in LIST, first and last sample in milliseconds, kind, event code, 14
 //! features. `tests/dtmf-bench/train.py` learns the weights from it.
 
 use std::env;

@@ -6,7 +6,7 @@
 use crate::bands::{HOP, Heard, WINDOW};
 use crate::detector::Event;
 use crate::look::{Entry, History, Level, Look, Pair};
-use crate::residual::Residual;
+use crate::residual::{Reach, Residual};
 use crate::tones::{IN_BAND, Tones};
 use crate::training::Row;
 use crate::weights::{look_features, most_of_residual, of_look, of_residual, residual_features};
@@ -100,6 +100,13 @@ pub(crate) struct Moment<'a> {
     pub(crate) hop: u64,
 }
 
+impl Moment<'_> {
+    /// What is left without the pair of a look that ends now.
+    fn residual(&self, look: &Look) -> Residual {
+        Residual::measure(&self.heard.past(), look.reach(), self.lost, look.hertz())
+    }
+}
+
 /// The window that ends there.
 #[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {
@@ -147,7 +154,10 @@ impl Decision {
             return;
         }
         for look in self.history.looks(background) {
-            let residual = Residual::measure(&moment.heard.past(), moment.lost, look.hertz());
+            let residual = moment.residual(&look);
+            if look.is_first() && residual.has_ended() {
+                continue;
+            }
             report(Row {
                 end: moment.hop * HOP as u64,
                 start: self.start(&look),
@@ -261,7 +271,7 @@ impl Decision {
     /// Believes the first look that earns it.
     fn judge(&mut self, window: &Window<'_>, report: &mut impl FnMut(Event)) {
         let moment = &window.moment;
-        let mut residual: Option<(Pair, Residual)> = None;
+        let mut residual: Option<(Pair, Reach, Residual)> = None;
         let mut believed = None;
         for look in self.history.looks(window.background) {
             if look.kind > 0 && look.is_rising() {
@@ -281,12 +291,13 @@ impl Decision {
                 break;
             }
             let left = match residual {
-                Some((pair, left)) if pair == look.pair => left,
-                Some(_) | None => {
-                    Residual::measure(&moment.heard.past(), moment.lost, look.hertz())
-                }
+                Some((pair, reach, left)) if (pair, reach) == (look.pair, look.reach()) => left,
+                Some(_) | None => moment.residual(&look),
             };
-            residual = Some((look.pair, left));
+            residual = Some((look.pair, look.reach(), left));
+            if look.is_first() && left.has_ended() {
+                continue;
+            }
             if by_itself + of_residual(&look, &left) > 0.0 {
                 believed = Some(look);
                 break;

@@ -6,6 +6,7 @@
 //! look measures is weighed by [`crate::weights`]; nothing is decided here.
 
 use crate::bands::FREQUENCIES;
+use crate::residual::Reach;
 use crate::simd::{Kernel, LANES, Vectors, widest};
 use crate::tones::{IN_BAND, Tones, powers_of};
 use crate::track::{Fit, Track};
@@ -20,8 +21,11 @@ const LEAST_SHARE: [f32; LENGTHS.len()] = [0.7, 0.78, 0.68, 0.55, 0.45, 0.35];
 const LEAST_IN_BAND: f32 = 0.25;
 /// The most by which [`Fit::loss`] makes up for a deviation.
 const MOST_LOSS: f32 = 1.9;
-/// A tone that grew by more than this over a look has only just begun.
-const MOST_GROWTH: f32 = 1.5;
+/// A tone that grew by more than this over a look has only just begun. The residual of the first
+/// length to report a key is measured over so little that the tone fills it by then.
+const MOST_GROWTH: [f32; LENGTHS.len()] = [1.5, 4.0, 1.5, 1.5, 1.5, 1.5];
+/// The most that is told of the power before a look, as a part of the power in it.
+const MOST_BEFORE: f32 = 2.0;
 /// Least power of a tone: -51 dBm0.
 const LEAST_POWER: f32 = 2_000.0;
 /// Most by which the low group may exceed the high group, and the reverse: 10.5 and 7 dB.
@@ -187,7 +191,8 @@ impl Looks<'_> {
             self.track.push(self.history.back(back));
         }
         let fits = self.track.fit()?;
-        promise.look(&self.track, fits)
+        let before = (to < self.history.length).then(|| self.history.back(to).pair(promise.pair));
+        promise.look(&self.track, fits, before)
     }
 }
 
@@ -230,6 +235,9 @@ pub(crate) struct Look {
     pub(crate) unsteady: [f32; 2],
     /// Ratios of the power in the latest window to that in the first.
     pub(crate) growth: [f32; 2],
+    /// The part of its power that the pair has in the window before the first one, by the tone that
+    /// has less of it: 0 where a key went down in silence, about 1 in the middle of a steady sound.
+    pub(crate) before: f32,
 }
 
 /// What the sums of a look say of its strongest pair, before each window is looked at.
@@ -285,18 +293,21 @@ impl Promise {
     }
 
     /// The look, with what its windows show.
-    fn look(&self, track: &Track, fits: [Fit; 2]) -> Option<Look> {
+    fn look(&self, track: &Track, fits: [Fit; 2], before: Option<[f32; 2]>) -> Option<Look> {
         let losses = [fits[0].loss(), fits[1].loss()];
+        let powers = [self.powers[0] * losses[0], self.powers[1] * losses[1]];
+        let parts = before.map(|[low, high]| (low / powers[0]).min(high / powers[1]));
         self.is_kept(losses).then(|| Look {
             kind: self.kind,
             pair: self.pair,
-            powers: [self.powers[0] * losses[0], self.powers[1] * losses[1]],
+            powers,
             deviations: [fits[0].deviation, fits[1].deviation],
             share: self.share(losses),
             typical_share: track.typical_share(losses),
             in_band: self.in_band(losses),
             unsteady: [fits[0].unsteady, fits[1].unsteady],
             growth: track.growth(),
+            before: parts.unwrap_or(0.0).min(MOST_BEFORE),
         })
     }
 }
@@ -310,7 +321,17 @@ impl Look {
     /// Whether the tones have only just begun, so that the sound before them would be weighed as
     /// part of their residual.
     pub(crate) fn is_rising(&self) -> bool {
-        self.growth.iter().any(|&growth| growth > MOST_GROWTH)
+        self.growth.iter().any(|&growth| growth > MOST_GROWTH[self.kind])
+    }
+
+    /// Whether this is the length that reports a key first, as soon as it has sounded long enough.
+    pub(crate) const fn is_first(&self) -> bool {
+        self.kind == 1
+    }
+
+    /// How much of the past its residual is measured over.
+    pub(crate) const fn reach(&self) -> Reach {
+        if self.is_first() { Reach::Newest } else { Reach::Whole }
     }
 
     /// The pair's frequencies as measured, in hertz.

@@ -27,11 +27,16 @@ const HALF: usize = PAST / 2;
 /// Vectors that hold them.
 const PARTS: usize = HALF / LANES;
 
+/// The newest samples, 4 ms: where much of the pair's power is left there, it has ended before.
+const TAIL: usize = 32;
+/// The most of the pair's power that may be left there once it is taken out.
+const MOST_TAIL: f32 = 0.3;
+
 /// Noise that is added to every bin, as a part of the pair's power: 38 dB below it in all, as the
-/// quantisation of G.711 is. What lies below that says nothing.
+/// quantisation of G.711 is. What lies below that says nothing. For each sample measured over.
 const FLOOR: f32 = 1.6e-4 * FULL / (TOP_BIN - BOTTOM_BIN) as f32;
-/// The sum over the bins for a signal of power 1.
-const FULL: f32 = 0.5 * (PAST * PAST) as f32 * 0.375;
+/// The sum over the bins for a signal of power 1, for each sample measured over.
+const FULL: f32 = 0.5 * PAST as f32 * 0.375;
 
 /// Samples in vectors: the even ones, then the odd ones.
 type Parted = [[[f32; LANES]; PARTS]; 2];
@@ -40,8 +45,32 @@ type Parted = [[[f32; LANES]; PARTS]; 2];
 static COUNTED: [[f32; LANES]; BINS / LANES] = ones(BOTTOM_BIN, TOP_BIN + 1);
 static IS_LOW: [[f32; LANES]; BINS / LANES] = ones(BOTTOM_BIN, LOW_BIN);
 
-/// What the even and the odd samples are multiplied by: a Hann window.
-static TAPER: Parted = taper();
+/// What the even and the odd samples are multiplied by: Hann windows over the newest samples and
+/// over all of them.
+static TAPERS: [Parted; 2] = [taper(Reach::Newest.samples()), taper(Reach::Whole.samples())];
+
+/// How much of the past a residual is measured over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The newest 20 ms, which a tone fills soon.
+    Newest,
+    /// All that is kept, 32 ms.
+    Whole,
+}
+
+impl Reach {
+    const fn samples(self) -> usize {
+        match self {
+            Self::Newest => 160,
+            Self::Whole => PAST,
+        }
+    }
+
+    /// The first vector of even, and of odd samples that counts.
+    const fn first(self) -> usize {
+        PARTS - self.samples() / 2 / LANES
+    }
+}
 
 /// How the power of the residual is spread.
 #[derive(Clone, Copy)]
@@ -52,18 +81,26 @@ pub(crate) struct Residual {
     pub(crate) harmonics: f32,
     /// Share of what is below 600 Hz.
     pub(crate) low: f32,
+    /// What is left of the newest samples, as a part of the pair's power.
+    pub(crate) tail: f32,
 }
 
 impl Residual {
     /// Takes sines of `hertz` out of `past`; a set bit of `lost` is a hop that never arrived, the
     /// latest in bit 0.
-    pub(crate) fn measure(past: &[i16; PAST], lost: u32, hertz: [f32; 2]) -> Self {
-        widest(Measure { past, lost, hertz })
+    pub(crate) fn measure(past: &[i16; PAST], reach: Reach, lost: u32, hertz: [f32; 2]) -> Self {
+        widest(Measure { past, reach, lost, hertz })
+    }
+
+    /// Whether the pair is not in the newest samples any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.tail > MOST_TAIL
     }
 }
 
 struct Measure<'a> {
     past: &'a [i16; PAST],
+    reach: Reach,
     lost: u32,
     hertz: [f32; 2],
 }
@@ -73,12 +110,15 @@ impl Kernel for Measure<'_> {
 
     #[inline(always)]
     fn run(self, v: impl Vectors) -> Residual {
-        let (mut rest, pair) = subtract(v, self.past, self.lost, self.hertz);
-        for (rest, taper) in rest.iter_mut().flatten().zip(TAPER.as_flattened()) {
+        let Self { past, reach, lost, hertz } = self;
+        let (mut rest, pair) = subtract(v, past, reach, lost, hertz);
+        let tail = power_of_tail(v, &rest) / pair.max(1.0);
+        let taper = &TAPERS[reach as usize];
+        for (rest, taper) in rest.iter_mut().flatten().zip(taper.as_flattened()) {
             *rest = v.store(v.load(rest) * v.load(taper));
         }
         let mut powers = spectrum(v, &rest);
-        let floor = v.all(pair * FLOOR);
+        let floor = v.all(pair * FLOOR * reach.samples() as f32);
         let (mut all, mut low) = (v.all(0.0), v.all(0.0));
         for ((powers, counted), is_low) in powers.iter_mut().zip(&COUNTED).zip(&IS_LOW) {
             let floored = (v.load(powers) + floor) * v.load(counted);
@@ -88,11 +128,25 @@ impl Kernel for Measure<'_> {
         }
         let [all, low] = v.sums(all, low);
         let all = all + 1.0;
-        let [row, column] = self.hertz;
+        let [row, column] = hertz;
         let bins = powers.as_flattened();
         let harmonics = line(bins, 2.0 * row) + line(bins, 2.0 * column) + line(bins, 3.0 * row);
-        Residual { lines: strongest(v, &powers) / all, harmonics: harmonics / all, low: low / all }
+        let lines = strongest(v, &powers);
+        Residual { lines: lines / all, harmonics: harmonics / all, low: low / all, tail }
     }
+}
+
+/// The mean square of the newest samples.
+#[inline(always)]
+fn power_of_tail(v: impl Vectors, rest: &Parted) -> f32 {
+    let mut sum = v.all(0.0);
+    for part in PARTS - TAIL / 2 / LANES..PARTS {
+        for values in rest {
+            let values = v.load(&values[part]);
+            sum = sum + values * values;
+        }
+    }
+    v.sums(sum, sum)[0] / TAIL as f32
 }
 
 /// The sum of the [`LINES`] greatest powers.
@@ -125,56 +179,66 @@ fn line(powers: &[f32], hertz: f32) -> f32 {
     if bin >= TOP_BIN { 0.0 } else { powers[bin - 1] + powers[bin] + powers[bin + 1] }
 }
 
-/// What the best fitting sines of both frequencies do not explain, and their power.
+/// What the best fitting sines of both frequencies do not explain within reach, zeros before that,
+/// and their power.
 #[inline(always)]
-fn subtract(v: impl Vectors, past: &[i16; PAST], lost: u32, hertz: [f32; 2]) -> (Parted, f32) {
-    let mut rest = parted(past);
-    let ([mut a, mut b], [mut c, mut d]) = (wave(v, hertz[0]), wave(v, hertz[1]));
+fn subtract(
+    v: impl Vectors,
+    past: &[i16; PAST],
+    reach: Reach,
+    lost: u32,
+    hertz: [f32; 2],
+) -> (Parted, f32) {
+    let first = reach.first();
+    let mut rest = parted(past, first);
+    let ([mut a, mut b], [mut c, mut d]) = (wave(v, hertz[0], first), wave(v, hertz[1], first));
     if lost & ((1 << HOPS) - 1) != 0 {
         for values in [&mut a, &mut b, &mut c, &mut d, &mut rest] {
             forget(values, lost);
         }
     }
-    let amplitudes = solve(products(v, [&a, &b, &c, &d], &rest));
+    let amplitudes = solve(products(v, [&a, &b, &c, &d], &rest, first));
     let [x, y, z, w] = amplitudes;
     let (x, y, z, w) = (v.all(x), v.all(y), v.all(z), v.all(w));
-    for part in 0..2 * PARTS {
-        let (a, b, c, d) = (at(v, &a, part), at(v, &b, part), at(v, &c, part), at(v, &d, part));
-        let rest = &mut rest.as_flattened_mut()[part];
-        *rest = v.store(v.load(rest) - ((a * x + b * y) + (c * z + d * w)));
+    for parity in 0..2 {
+        for part in first..PARTS {
+            let (a, b) = (v.load(&a[parity][part]), v.load(&b[parity][part]));
+            let (c, d) = (v.load(&c[parity][part]), v.load(&d[parity][part]));
+            let rest = &mut rest[parity][part];
+            *rest = v.store(v.load(rest) - ((a * x + b * y) + (c * z + d * w)));
+        }
     }
     (rest, 0.5 * amplitudes.iter().map(|amplitude| amplitude * amplitude).sum::<f32>())
 }
 
+/// Even and odd samples from the `first` vectors on.
 #[inline(always)]
-fn parted(past: &[i16; PAST]) -> Parted {
+fn parted(past: &[i16; PAST], first: usize) -> Parted {
     let mut parted = [[[0.0; LANES]; PARTS]; 2];
     let [even, odd] = &mut parted;
     let slots = even.as_flattened_mut().iter_mut().zip(odd.as_flattened_mut());
-    for ((even, odd), [first, second]) in slots.zip(past.as_chunks().0) {
-        (*even, *odd) = (f32::from(*first), f32::from(*second));
+    for ((even, odd), [sample, next]) in slots.zip(past.as_chunks().0).skip(first * LANES) {
+        (*even, *odd) = (f32::from(*sample), f32::from(*next));
     }
     parted
 }
 
-#[inline(always)]
-fn at<W: Vectors>(v: W, values: &Parted, part: usize) -> W::V {
-    v.load(&values.as_flattened()[part])
-}
-
 /// Products of the waves with each other and, in the last column, with what they are fitted to.
 #[inline(always)]
-fn products(v: impl Vectors, waves: [&Parted; 4], rest: &Parted) -> [[f32; 5]; 4] {
+fn products(v: impl Vectors, waves: [&Parted; 4], rest: &Parted, first: usize) -> [[f32; 5]; 4] {
+    let [a, b, c, d] = waves;
     let mut sums = [[v.all(0.0); 5]; 4];
-    for part in 0..2 * PARTS {
-        let [a, b, c, d] = waves;
-        let waves = [at(v, a, part), at(v, b, part), at(v, c, part), at(v, d, part)];
-        let rest = at(v, rest, part);
-        for row in 0..4 {
-            for column in row..4 {
-                sums[row][column] = sums[row][column] + waves[row] * waves[column];
+    for parity in 0..2 {
+        for part in first..PARTS {
+            let (a, b) = (v.load(&a[parity][part]), v.load(&b[parity][part]));
+            let (c, d) = (v.load(&c[parity][part]), v.load(&d[parity][part]));
+            let (waves, rest) = ([a, b, c, d], v.load(&rest[parity][part]));
+            for row in 0..4 {
+                for column in row..4 {
+                    sums[row][column] = sums[row][column] + waves[row] * waves[column];
+                }
+                sums[row][4] = sums[row][4] + waves[row] * rest;
             }
-            sums[row][4] = sums[row][4] + waves[row] * rest;
         }
     }
     let mut products = [[0.0; 5]; 4];
@@ -188,9 +252,10 @@ fn products(v: impl Vectors, waves: [&Parted; 4], rest: &Parted) -> [[f32; 5]; 4
     products
 }
 
-/// Cosine and sine of a frequency at every sample.
+/// Cosine and sine of a frequency at every sample from the `first` vectors on; where it begins does
+/// not matter to what is fitted.
 #[inline(always)]
-fn wave(v: impl Vectors, hertz: f32) -> [Parted; 2] {
+fn wave(v: impl Vectors, hertz: f32, first: usize) -> [Parted; 2] {
     let (sin, cos) = sin_cos(TAU * f64::from(hertz) / RATE);
     // At the samples of the first vectors, and at the first sample of the next.
     let (mut re, mut im) = ([1.0; 2 * LANES + 1], [0.0; 2 * LANES + 1]);
@@ -201,13 +266,14 @@ fn wave(v: impl Vectors, hertz: f32) -> [Parted; 2] {
     let (cos, sin) = (v.all(narrow(re[2 * LANES])), v.all(narrow(im[2 * LANES])));
     let [mut cosines, mut sines] = [[[[0.0; LANES]; PARTS]; 2]; 2];
     for parity in 0..2 {
-        let mut first = [[0.0; LANES]; 2];
+        let mut begin = [[0.0; LANES]; 2];
         for lane in 0..LANES {
-            first[0][lane] = narrow(re[2 * lane + parity]);
-            first[1][lane] = narrow(im[2 * lane + parity]);
+            begin[0][lane] = narrow(re[2 * lane + parity]);
+            begin[1][lane] = narrow(im[2 * lane + parity]);
         }
-        let (mut re, mut im) = (v.load(&first[0]), v.load(&first[1]));
-        for (cosines, sines) in cosines[parity].iter_mut().zip(&mut sines[parity]) {
+        let (mut re, mut im) = (v.load(&begin[0]), v.load(&begin[1]));
+        let slots = cosines[parity].iter_mut().zip(&mut sines[parity]);
+        for (cosines, sines) in slots.skip(first) {
             (*cosines, *sines) = (v.store(re), v.store(im));
             (re, im) = (re * cos - im * sin, re * sin + im * cos);
         }
@@ -254,11 +320,13 @@ const fn ones(from: usize, to: usize) -> [[f32; LANES]; BINS / LANES] {
     table
 }
 
-const fn taper() -> Parted {
+/// A Hann window over the newest `reach` samples.
+const fn taper(reach: usize) -> Parted {
     let (mut table, mut n) = ([[[0.0; LANES]; PARTS]; 2], 0);
-    while n < PAST {
-        let (_, cos) = sin_cos(TAU * (n as f64 + 0.5) / PAST as f64);
-        table[n % 2][n / 2 / LANES][n / 2 % LANES] = narrow(0.5 - 0.5 * cos);
+    while n < reach {
+        let (_, cos) = sin_cos(TAU * (n as f64 + 0.5) / reach as f64);
+        let place = PAST - reach + n;
+        table[place % 2][place / 2 / LANES][place / 2 % LANES] = narrow(0.5 - 0.5 * cos);
         n += 1;
     }
     table

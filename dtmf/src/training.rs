@@ -15,7 +15,7 @@ pub struct Row {
     pub kind: usize,
     /// RFC 4733 §3.2 event code of the strongest pair.
     pub code: u8,
-    /// Ten features of the look and three of the residual, in the order of the weights.
+    /// Eleven features of the look and three of the residual, in the order of the weights.
     pub features: Vec<f32>,
 }
 

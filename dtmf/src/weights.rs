@@ -9,7 +9,7 @@ use crate::look::Look;
 use crate::residual::Residual;
 
 /// Features of a look.
-const OF_LOOK: usize = 10;
+const OF_LOOK: usize = 11;
 /// Features of a residual.
 const OF_RESIDUAL: usize = 3;
 
@@ -91,6 +91,7 @@ pub(crate) fn look_features(look: &Look) -> [f32; OF_LOOK] {
         column_strain * column_strain,
         twist * twist,
         first.abs().min(3.0) + second.abs().min(3.0),
+        look.before,
     ]
 }
 

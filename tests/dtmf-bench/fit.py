@@ -15,14 +15,16 @@ import numpy as np
 from looks import KINDS
 
 BELIEVED = range(1, KINDS)  # kinds that report a key; kind 0 only raises a suspicion
-LOOK, RESIDUAL = 10, 3  # features of a look, and of what is left of the sound without the pair
+LOOK, RESIDUAL = 11, 3  # features of a look, and of what is left of the sound without the pair
 FEATURES = LOOK + RESIDUAL
-GROWTH = 9  # this feature and the residual are not known when a suspicion is raised
+GROWTH = 9  # this feature, the next one and the residual are not known when a suspicion is raised
 
 ROUNDS = 6
 STEPS = 40  # of Newton's method at most
 RIDGE = 1e-5
 OUTLIERS = 0.0005  # of each feature's values at either end that are held at the bound
+LATE = 0.03  # of a missed press: what one is worth that the first length does not report
+MARGIN = 0.3  # by which a score has to be better than what was learnt from: other sound is otherwise
 NEVER = -99.0  # the score where a kind has no look
 # Ranks, among what a kind takes falsely for a key, of the thresholds that are tried.
 RANKS = (0, 1, 2, 4, 7, 10, 15, 22, 32, 45, 70, 100, 150, 220, 300, 500, 800)
@@ -143,7 +145,8 @@ class Lessons:
         """Missed presses, and false digits by their worth."""
         missed = ~(presses > thresholds[:, None]).any(0)
         false = (clusters > thresholds[:, None]).any(0)
-        return missed.sum() + self.cluster_worth[false].sum()
+        late = presses[0] <= thresholds[0]
+        return missed.sum() + LATE * late.sum() + self.cluster_worth[false].sum()
 
     def thresholds(self, presses, clusters):
         """Those of least cost: one kind's is moved at a time."""
@@ -166,7 +169,7 @@ class Lessons:
         false = (clusters > thresholds[:, None]).any(0)
         counts = np.bincount(self.cluster_group[false], minlength=len(self.looks.groups))
         return "cost %g, missed %d of %d; false: %s" % (
-            missed.sum() + self.cluster_worth[false].sum(),
+            self.cost(presses, clusters, thresholds),
             missed.sum(),
             len(missed),
             ", ".join("%s %d" % pair for pair in zip(self.looks.groups, counts)),
@@ -189,7 +192,7 @@ def learn(lessons, say=print):
         say("round %d: %s" % (number, lessons.account(presses, clusters, chosen)))
         cost = lessons.cost(presses, clusters, chosen)
         if cost < least:
-            bias[BELIEVED.start :] -= chosen
+            bias[BELIEVED.start :] -= chosen + MARGIN
             kept, least = (weights, bias), cost
     return kept
 

@@ -18,16 +18,18 @@ import numpy as np
 
 KINDS = 6  # lengths of looks; the shortest, 0, only raises a suspicion
 CODES = {key: code for code, key in enumerate("0123456789*#ABCD")}
-COLUMNS = 18  # of a row: file, first and last millisecond, kind, code, 13 features
+COLUMNS = 19  # of a row: file, first and last millisecond, kind, code, 14 features
 
 HOP = 5  # milliseconds from a look to the next
 CLUSTER = 40  # hops that make one false digit at most
-INSIDE = 6  # milliseconds by which a look may begin before a press and still be one at it
+INSIDE = 10  # milliseconds by which a look may begin before a press and still be one at it
 LATE = 5  # by which it may end behind it
 # The shortest looks are for what comes before a key is sure: one speaks for the key as soon as it
 # holds so many milliseconds of the press, whatever was before, and must not reach behind it.
 HALF_HEARD = 16
 SHORT_LATE = 2
+# The first length to report a key learns from the looks that end so soon after the press began.
+FIRST, SOON = 1, 35
 
 # The first that a category begins with says what the file belongs to.
 GROUPS = (
@@ -153,6 +155,8 @@ def label(rows, files):
     right = presses.accept[press] & (presses.code[press] == code)
     meant = np.where(presses.dontcare[press], 0, np.where(right, 1, -1))
     labels[inside] = meant[inside]
+    # A later look there is right, but not what this length is for.
+    labels[(labels > 0) & (kind == FIRST) & (end > presses.onset[press] + SOON)] = 0
     other, here = presses.last_before(file, end, "left")
     touches = here & presses.reject[other] & (start < presses.offset[other])
     labels[touches & ~short] = -1

@@ -20,7 +20,7 @@ def keyed(*events):
     return Sound("digits.wav", "digits", 60, list(events))
 
 
-def row(start, end, kind=1, digit="5", file=0):
+def row(start, end, kind=2, digit="5", file=0):
     return [file, start, end, kind, CODES[digit]] + [0.0] * (COLUMNS - 5)
 
 
@@ -37,12 +37,17 @@ class Labelling(unittest.TestCase):
 
     def test_a_look_that_reaches_out_of_a_press_says_nothing(self):
         for start, end, meant in (
-            (994, 1040, 1),
-            (993, 1040, 0),
+            (990, 1040, 1),
+            (989, 1040, 0),
             (1010, 1055, 1),
             (1010, 1056, 0),
         ):
             self.assertEqual(labels(self.FILES, row(start, end)), [meant], (start, end))
+
+    def test_the_first_look_that_reports_a_key_learns_from_how_it_begins(self):
+        for end, meant in ((1034, 1), (1035, 1), (1036, 0), (1050, 0)):
+            self.assertEqual(labels(self.FILES, row(1000, end, kind=1)), [meant], end)
+        self.assertEqual(labels(self.FILES, row(1000, 1045, kind=1, digit="6")), [-1])
 
     def test_the_shortest_look_speaks_for_a_key_from_16_ms_of_the_press_on(self):
         for start, end, meant in ((991, 1015, 0), (992, 1016, 1), (1028, 1052, 1), (1029, 1053, 0)):
@@ -177,7 +182,8 @@ class Fit(unittest.TestCase):
         lessons, said = fit.Lessons(looks, WORTH), []
         weights, bias = fit.learn(lessons, said.append)
         scores = (lessons.x * weights[looks.kind]).sum(1) + bias[looks.kind]
-        cost = lessons.cost(*lessons.highest(scores), np.zeros(len(fit.BELIEVED)))
+        margin = np.full(len(fit.BELIEVED), -fit.MARGIN)
+        cost = lessons.cost(*lessons.highest(scores), margin)
         least = min(float(re.search("cost ([0-9.]+)", line)[1]) for line in said)
         # A threshold is a score that occurred: rounding may let that one look through.
         self.assertAlmostEqual(cost, least, delta=len(fit.BELIEVED))
@@ -189,8 +195,10 @@ class Fit(unittest.TestCase):
         presses, clusters = lessons.highest(np.zeros(len(looks.kind)))
         everything = np.full(len(fit.BELIEVED), -1.0)
         unseen = 70 + int((looks.right & (looks.kind == 0)).sum())
-        self.assertEqual(
-            lessons.cost(presses, clusters, everything), unseen + len(lessons.clusters)
+        late = looks.presses - int((looks.right & (looks.kind == 1)).sum())
+        self.assertAlmostEqual(
+            lessons.cost(presses, clusters, everything),
+            unseen + len(lessons.clusters) + fit.LATE * late,
         )
 
 
@@ -214,20 +222,21 @@ class Suspicion(unittest.TestCase):
 class Table(unittest.TestCase):
     def test_every_number_is_where_the_detector_reads_it(self):
         weights = np.arange(KINDS * 2 * fit.FEATURES, dtype=float).reshape(KINDS, -1)
-        ranges = np.stack([np.arange(13), np.arange(13) + 0.5], axis=1)
+        n = fit.FEATURES
+        ranges = np.stack([np.arange(n), np.arange(n) + 0.5], axis=1)
         bias, most = np.arange(KINDS) - 9.0, np.arange(KINDS) * 2.0
         text = train.table(fit.Model(weights, bias, ranges, most))
         numbers = [float(n) for n in re.findall(r"-?\d+\.\d+", text)]
-        self.assertEqual(numbers[:26], list(ranges.ravel()))
+        self.assertEqual(numbers[: 2 * n], list(ranges.ravel()))
         for kind in range(KINDS):
-            found = numbers[26 + 28 * kind :][:28]
-            pairs = np.stack([weights[kind][:13], weights[kind][13:]], axis=1)
+            found = numbers[2 * n + (2 * n + 2) * kind :][: 2 * n + 2]
+            pairs = np.stack([weights[kind][:n], weights[kind][n:]], axis=1)
             self.assertEqual(found, [bias[kind], *pairs.ravel(), most[kind] + 0.001])
 
     def test_what_a_residual_adds_at_most_is_that_of_nine_in_ten(self):
         looks = synthetic(np.random.default_rng(9), np.array([3.0, 0.0]), 0.0)
         lessons = fit.Lessons(looks, WORTH)
-        weights, bias = np.zeros((KINDS, 26)), np.ones(KINDS)
+        weights, bias = np.zeros((KINDS, 2 * fit.FEATURES)), np.ones(KINDS)
         weights[:, fit.LOOK] = 2
         found = fit.most(lessons, weights, bias)[1]
         believed = (looks.kind == 1) & looks.right & (looks.features[:, fit.LOOK] > -0.5)

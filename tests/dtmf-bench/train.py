@@ -22,21 +22,21 @@ TABLE = os.path.join(bench.ROOT, "dtmf", "src", "weights", "table.rs")
 # How many missed presses a false digit is as bad as. An hour of recorded speech is what calls are
 # made of; a tape of near misses is many hours condensed, and much composed music does its worst.
 WORTH = {
-    "digits": 3,
-    "speech": 15,
-    "near-speech": 3,
-    "music": 1,
-    "stress": 1,
-    "duets": 2,
+    "digits": 6,
+    "speech": 25,
+    "near-speech": 5,
+    "music": 3,
+    "stress": 1.5,
+    "duets": 3,
     "recorded-speech": 40,
     "recorded-music": 40,
-    "near-recorded-speech": 6,
-    "near-recorded-music": 6,
+    "near-recorded-speech": 9,
+    "near-recorded-music": 8,
 }
 TALK = ("speech", "recorded-speech")  # what may not be suspected often
 
 # (kind, seed) of the bench's corpora, none of which the bench measures by default.
-DRAWN = (("digits", 21), ("digits", 22), ("talk", 1), ("music", 1))
+DRAWN = (("digits", 21), ("digits", 22), ("talk", 1), ("music", 1), ("music", 2), ("music", 3))
 SCALE = 10
 CLEAN_SEED = 77
 

@@ -140,3 +140,21 @@ fn the_strongest_row_and_column_are_a_pair() {
         }
     }
 }
+
+#[test]
+fn a_look_tells_what_was_before_it() {
+    let tones = pair(770.0, 1_336.0, [4_000.0; 2]);
+    let all = entries(&tones);
+    let before = |entries: &[Entry], kind| {
+        let look = history(entries).looks(0.0).find(|look: &Look| look.kind == kind);
+        look.expect("a clean pair").before
+    };
+    assert_eq!(before(&all[..LENGTHS[1]], 1), 0.0, "nothing is remembered");
+    assert!((before(&all[..LENGTHS[1] + 1], 1) - 1.0).abs() < 0.05, "a steady pair");
+    let mut louder = all[..LENGTHS[1] + 1].to_vec();
+    let loud = pair(770.0, 1_336.0, [9_000.0, 12_000.0]);
+    louder[0] = entries(&loud)[0];
+    assert!(before(&louder, 1) > 1.99, "no more than twice is told of");
+    louder[0].tones = None;
+    assert_eq!(before(&louder, 1), 0.0, "nothing promised a key");
+}

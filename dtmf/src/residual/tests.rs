@@ -1,5 +1,6 @@
 use super::{
-    BOTTOM_BIN, FULL, HALF, HOP, HOPS, PARTS, PAST, Parted, Residual, TOP_BIN, forget, solve, taper,
+    BOTTOM_BIN, FULL, HALF, HOP, HOPS, PARTS, PAST, Parted, Reach, Residual, TOP_BIN, forget,
+    solve, taper,
 };
 use crate::simd::{Kernel, LANES, Vectors, widest};
 use crate::sound::{decibels, mixed, noise, sines};
@@ -21,19 +22,19 @@ fn power_of(rest: &Parted) -> f64 {
     squares.sum::<f64>() / PAST as f64
 }
 
-struct Subtract<'a>(&'a [i16; PAST], u32, [f32; 2]);
+struct Subtract<'a>(&'a [i16; PAST], Reach, u32, [f32; 2]);
 
 impl Kernel for Subtract<'_> {
     type Output = (Parted, f32);
 
     #[inline(always)]
     fn run(self, v: impl Vectors) -> (Parted, f32) {
-        super::subtract(v, self.0, self.1, self.2)
+        super::subtract(v, self.0, self.1, self.2, self.3)
     }
 }
 
 fn subtract(past: &[i16; PAST], lost: u32, hertz: [f32; 2]) -> (Parted, f32) {
-    widest(Subtract(past, lost, hertz))
+    widest(Subtract(past, Reach::Whole, lost, hertz))
 }
 
 struct Strongest<'a>(&'a [[f32; LANES]]);
@@ -61,12 +62,13 @@ impl Kernel for Spectrum<'_> {
 #[test]
 fn a_signal_of_power_one_fills_the_bins_with_the_full_sum() {
     let audio = sines(PAST, &[(1_000.0, 2_f64.sqrt() * 1_000.0)]);
-    let mut tapered = taper();
+    let mut tapered = taper(PAST);
     for (n, &sample) in audio.iter().enumerate() {
         tapered[n % 2].as_flattened_mut()[n / 2] *= f32::from(sample) / 1_000.0;
     }
     let sum: f32 = widest(Spectrum(&tapered))[BOTTOM_BIN..=TOP_BIN].iter().sum();
-    assert!((sum / FULL - 1.0).abs() < 0.01, "{}", sum / FULL);
+    let full = FULL * PAST as f32;
+    assert!((sum / full - 1.0).abs() < 0.01, "{}", sum / full);
 }
 
 #[test]
@@ -92,7 +94,7 @@ fn what_is_beside_the_pair_stays() {
 
 #[test]
 fn a_clean_pair_leaves_a_floor_without_lines_or_voice() {
-    let residual = Residual::measure(past(&pair(6_000.0)), 0, HERTZ);
+    let residual = Residual::measure(past(&pair(6_000.0)), Reach::Whole, 0, HERTZ);
     // The floor is even: eight bins, nine bins and 17 of 116.
     assert!((residual.lines - 8.0 / 116.0).abs() < 0.01, "{}", residual.lines);
     assert!((residual.harmonics - 9.0 / 116.0).abs() < 0.01, "{}", residual.harmonics);
@@ -101,8 +103,9 @@ fn a_clean_pair_leaves_a_floor_without_lines_or_voice() {
 
 #[test]
 fn lines_beside_the_pair_are_told_from_noise() {
-    let residual =
-        |beside: &[i16]| Residual::measure(past(&mixed(&pair(6_000.0), beside)), 0, HERTZ);
+    let residual = |beside: &[i16]| {
+        Residual::measure(past(&mixed(&pair(6_000.0), beside)), Reach::Whole, 0, HERTZ)
+    };
     let tones = residual(&sines(PAST, &[(1_050.0, 2_000.0), (2_100.0, 2_000.0)]));
     assert!(tones.lines > 0.97, "{}", tones.lines);
     assert!(tones.low < 0.02 && tones.harmonics < 0.02, "{} {}", tones.low, tones.harmonics);
@@ -114,24 +117,24 @@ fn lines_beside_the_pair_are_told_from_noise() {
 fn each_harmonic_counts_as_one() {
     for hertz in [2.0 * 770.0, 2.0 * 1_336.0, 3.0 * 770.0] {
         let audio = mixed(&pair(6_000.0), &sines(PAST, &[(hertz, 1_500.0)]));
-        let residual = Residual::measure(past(&audio), 0, HERTZ);
+        let residual = Residual::measure(past(&audio), Reach::Whole, 0, HERTZ);
         assert!(residual.harmonics > 0.9, "{hertz} Hz: {}", residual.harmonics);
         assert!(residual.low < 0.05, "{hertz} Hz: {}", residual.low);
     }
     let audio = mixed(&pair(6_000.0), &sines(PAST, &[(2_000.0, 1_500.0)]));
-    assert!(Residual::measure(past(&audio), 0, HERTZ).harmonics < 0.05);
+    assert!(Residual::measure(past(&audio), Reach::Whole, 0, HERTZ).harmonics < 0.05);
 }
 
 #[test]
 fn what_is_below_six_hundred_hertz_counts_as_voice() {
     for (hertz, low) in [(100.0, 0.9), (300.0, 0.9), (540.0, 0.9)] {
         let audio = mixed(&pair(6_000.0), &sines(PAST, &[(hertz, 1_500.0)]));
-        let residual = Residual::measure(past(&audio), 0, HERTZ);
+        let residual = Residual::measure(past(&audio), Reach::Whole, 0, HERTZ);
         assert!(residual.low > low, "{hertz} Hz: {}", residual.low);
     }
     for hertz in [660.0, 3_000.0] {
         let audio = mixed(&pair(6_000.0), &sines(PAST, &[(hertz, 1_500.0)]));
-        assert!(Residual::measure(past(&audio), 0, HERTZ).low < 0.1, "{hertz} Hz");
+        assert!(Residual::measure(past(&audio), Reach::Whole, 0, HERTZ).low < 0.1, "{hertz} Hz");
     }
 }
 
@@ -168,7 +171,7 @@ fn each_bit_of_a_loss_silences_its_hop() {
 #[test]
 fn a_past_that_is_all_lost_gives_numbers() {
     for lost in [u32::MAX, (1 << HOPS) - 1, (1 << HOPS) - 2] {
-        let residual = Residual::measure(&[i16::MIN; PAST], lost, HERTZ);
+        let residual = Residual::measure(&[i16::MIN; PAST], Reach::Whole, lost, HERTZ);
         assert!([residual.lines, residual.harmonics, residual.low].iter().all(|x| x.is_finite()));
     }
 }
@@ -202,4 +205,29 @@ fn the_strongest_are_the_eight_greatest_wherever_they_are() {
     }
     assert_eq!(widest(Strongest(&[[1.0; LANES]; 3])), 8.0);
     assert_eq!(TOP_BIN - BOTTOM_BIN + 1, 116);
+}
+
+#[test]
+fn a_short_reach_sees_nothing_of_what_was_before_the_tone() {
+    let newest = Reach::Newest.samples();
+    let mut audio = pair(6_000.0);
+    audio[..PAST - newest].copy_from_slice(&noise(PAST - newest, 20_000.0, 3));
+    let residual = |reach| Residual::measure(past(&audio), reach, 0, HERTZ);
+    let (short, whole) = (residual(Reach::Newest), residual(Reach::Whole));
+    assert!((short.lines - 8.0 / 116.0).abs() < 0.01, "the floor is even: {}", short.lines);
+    assert!((short.low - 17.0 / 116.0).abs() < 0.01, "{}", short.low);
+    assert!(whole.lines > 0.1, "{}", whole.lines);
+}
+
+#[test]
+fn a_pair_that_has_ended_says_so() {
+    for reach in [Reach::Newest, Reach::Whole] {
+        for quiet in 0..48 {
+            let mut audio = pair(6_000.0);
+            audio[PAST - quiet..].fill(0);
+            let residual = Residual::measure(past(&audio), reach, 0, HERTZ);
+            assert!(!residual.has_ended() || quiet > 4, "{quiet} samples: {}", residual.tail);
+            assert!(residual.has_ended() || quiet < 24, "{quiet} samples: {}", residual.tail);
+        }
+    }
 }

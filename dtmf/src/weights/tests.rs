@@ -19,8 +19,9 @@ fn clean(kind: usize) -> (Look, Residual) {
         in_band: [1.0; 2],
         unsteady: [1e-5; 2],
         growth: [1.0; 2],
+        before: 0.0,
     };
-    (look, Residual { lines: 0.07, harmonics: 0.08, low: 0.15 })
+    (look, Residual { lines: 0.07, harmonics: 0.08, low: 0.15, tail: 0.0 })
 }
 
 #[test]
@@ -58,6 +59,7 @@ fn the_features_are_what_they_are_said_to_be() {
         unsteady: [0.099, 0.0],
         growth: [0.5, 1e9],
         powers: [1e6, 1e7],
+        before: 0.7,
         ..clean(3).0
     };
     let expected = [
@@ -71,11 +73,13 @@ fn the_features_are_what_they_are_said_to_be() {
         2.25,
         4.0,
         2_f32.ln() + 3.0,
+        0.7,
     ];
     for (nth, (feature, expected)) in look_features(&look).iter().zip(expected).enumerate() {
         assert!((feature - expected).abs() < 1e-3, "feature {nth}: {feature} {expected}");
     }
-    let residual = residual_features(&Residual { lines: 0.52, harmonics: 0.08, low: 0.3 });
+    let residual =
+        residual_features(&Residual { lines: 0.52, harmonics: 0.08, low: 0.3, tail: 0.0 });
     for (feature, expected) in residual.iter().zip([1.08_f32.ln(), 0.1_f32.ln(), 0.3]) {
         assert!((feature - expected).abs() < 1e-3, "{feature} {expected}");
     }
@@ -122,18 +126,19 @@ proptest! {
         (row, column) in (0..4_usize, 0..4_usize),
         pairs in prop::array::uniform5((prop::num::f32::ANY, prop::num::f32::ANY)),
         shares in prop::array::uniform2(prop::num::f32::ANY),
-        residual in prop::array::uniform3(0.0..1.5_f32),
+        residual in prop::array::uniform4(0.0..1.5_f32),
+        before in 0.0..=2.0_f32,
     ) {
         let [powers, deviations, in_band, unsteady, growth] = pairs.map(|(low, high)| [low, high]);
         let [share, typical_share] = shares;
         let pair = Pair { row, column };
         let look = Look {
-            kind, pair, powers, deviations, share, typical_share, in_band, unsteady, growth,
+            kind, pair, powers, deviations, share, typical_share, in_band, unsteady, growth, before,
         };
         prop_assert_eq!(look_features(&look).map(f32::is_finite), [true; OF_LOOK]);
         prop_assert!(of_look(&look).is_finite());
-        let [lines, harmonics, low] = residual;
-        let residual = Residual { lines, harmonics, low };
+        let [lines, harmonics, low, tail] = residual;
+        let residual = Residual { lines, harmonics, low, tail };
         prop_assert_eq!(residual_features(&residual).map(f32::is_finite), [true; OF_RESIDUAL]);
         prop_assert!(of_residual(&look, &residual).is_finite());
     }
