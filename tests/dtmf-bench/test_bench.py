@@ -142,7 +142,7 @@ class Marks(unittest.TestCase):
             ({q24: dict(hit=969)}, {"Q.24 hits", "Q.24 between seeds"}),
             ({q24: dict(hit=994)}, {"Q.24 between seeds"}),
             ({net: dict(hit=959)}, {"network hits", "network between seeds"}),
-            ({net: dict(double=1)}, {"doubles"}),
+            ({net: dict(double=11)}, {"doubles"}),
             ({q24: dict(wrong=1)}, {"wrong digits"}),
             ({q24: dict(rejected_heard=1)}, {"rejects heard"}),
             ({"torture_synth": dict(false=5)}, {"near misses"}),
@@ -155,6 +155,11 @@ class Marks(unittest.TestCase):
         ]
         for spoilt, missed in cases:
             self.assertEqual(self.missed(**spoilt), missed, spoilt)
+
+    def test_a_small_set_may_have_no_double(self):
+        one = {"net_combo": dict(double=1)}
+        self.assertIn("doubles", self.missed(scale=1, **one))
+        self.assertEqual(self.missed(**one), set())
 
     def test_music_is_also_marked_by_what_spandsp_takes_for_keys(self):
         one = dict(talkoff_music=dict(false=1))
