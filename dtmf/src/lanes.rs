@@ -7,6 +7,24 @@ use crate::detector::Event;
 ///
 /// Each lane hears what a [`Detector`](crate::Detector) by itself would hear, to the last bit, and
 /// costs less. Positions in events count from the lane's own beginning.
+///
+/// ```
+/// use partyline_dtmf::{Event, Lanes, tone::Burst};
+///
+/// let press = Burst { code: 9, ..Burst::default() }.samples();
+/// let (mut lanes, mut pressed) = (Lanes::new(), Vec::new());
+/// for frame in press.as_chunks::<160>().0 {
+///     // A call in the third lane, nobody in the others.
+///     let mut frames = [None; Lanes::COUNT];
+///     frames[2] = Some(frame);
+///     lanes.push(&frames, &mut |lane, event| {
+///         if let Event::Down { code, .. } = event {
+///             pressed.push((lane, code));
+///         }
+///     });
+/// }
+/// assert_eq!(pressed, [(2, 9)]);
+/// ```
 #[derive(Clone)]
 pub struct Lanes(Calls<{ Lanes::COUNT }>);
 

@@ -142,6 +142,22 @@ fn the_strongest_row_and_column_are_a_pair() {
 }
 
 #[test]
+fn a_tone_that_grows_has_only_just_begun_but_the_first_report_waits_less() {
+    let all = entries(&pair(770.0, 1_336.0, [4_000.0; 2]));
+    for (most, kinds) in [(1.45, &[][..]), (1.55, &[0, 2, 3, 4, 5][..]), (4.1, &[0, 1, 2, 3, 4, 5])]
+    {
+        let history = history(&all[..20]);
+        let rising: Vec<usize> = history
+            .looks(0.0)
+            .map(|look| Look { growth: [1.0, most], ..look })
+            .filter(Look::is_rising)
+            .map(|look| look.kind)
+            .collect();
+        assert_eq!(rising, kinds, "grown {most} times");
+    }
+}
+
+#[test]
 fn a_look_tells_what_was_before_it() {
     let tones = pair(770.0, 1_336.0, [4_000.0; 2]);
     let all = entries(&tones);
