@@ -27,7 +27,7 @@ pub(crate) const POINTS: usize = 12;
 pub(crate) const WINDOW: usize = (POINTS - 1) * STEP + TAPS;
 /// Hops that a window touches.
 pub(crate) const WINDOW_HOPS: usize = WINDOW.div_ceil(HOP);
-/// Samples of the past that are kept for [`Bands::past`].
+/// Samples of the past that are kept for [`Heard::past`].
 pub(crate) const PAST: usize = 256;
 /// Samples of the ring that holds them and up to a frame of 20 ms behind them.
 const RING: usize = 12 * HOP;

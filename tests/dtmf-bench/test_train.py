@@ -182,8 +182,7 @@ class Fit(unittest.TestCase):
         lessons, said = fit.Lessons(looks, WORTH), []
         weights, bias = fit.learn(lessons, said.append)
         scores = (lessons.x * weights[looks.kind]).sum(1) + bias[looks.kind]
-        margin = np.full(len(fit.BELIEVED), -fit.MARGIN)
-        cost = lessons.cost(*lessons.highest(scores), margin)
+        cost = lessons.cost(*lessons.highest(scores), -fit.MARGINS)
         least = min(float(re.search("cost ([0-9.]+)", line)[1]) for line in said)
         # A threshold is a score that occurred: rounding may let that one look through.
         self.assertAlmostEqual(cost, least, delta=len(fit.BELIEVED))

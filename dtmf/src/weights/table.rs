@@ -79,7 +79,7 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
         most: 16.199,
     },
     Weights {
-        bias: -32.042,
+        bias: -31.742,
         look: [
             [-2.788, -0.668],
             [-0.924, 0.111],
@@ -97,7 +97,7 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
         most: 11.451,
     },
     Weights {
-        bias: -18.680,
+        bias: -18.380,
         look: [
             [-2.166, -0.738],
             [-3.050, -0.080],
@@ -115,7 +115,7 @@ pub(super) static WEIGHTS: [Weights; LENGTHS.len()] = [
         most: 12.275,
     },
     Weights {
-        bias: -24.343,
+        bias: -24.043,
         look: [
             [-1.001, -0.550],
             [-2.933, -0.071],
