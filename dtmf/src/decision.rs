@@ -153,7 +153,7 @@ impl Decision {
         if entry.tones.is_none_or(|tones| window.pair_shown(&tones.powers()).is_none()) {
             return;
         }
-        for look in self.history.looks(background) {
+        for look in self.history.looks(background, moment.lost) {
             let residual = moment.residual(&look);
             if look.is_first() && residual.has_ended() {
                 continue;
@@ -273,7 +273,7 @@ impl Decision {
         let moment = &window.moment;
         let mut residual: Option<(Pair, Reach, Residual)> = None;
         let mut believed = None;
-        for look in self.history.looks(window.background) {
+        for look in self.history.looks(window.background, moment.lost) {
             if look.kind > 0 && look.is_rising() {
                 continue;
             }

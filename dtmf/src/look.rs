@@ -122,9 +122,19 @@ impl History {
     }
 
     /// The looks that show a pair at all, shortest first.
-    pub(crate) fn looks(&self, background: f32) -> Looks<'_> {
+    ///
+    /// A set bit of `lost` is a hop that never arrived: what was before a look is then not told.
+    pub(crate) fn looks(&self, background: f32, lost: u32) -> Looks<'_> {
         let track = Track::new(Pair { row: 0, column: 0 });
-        Looks { history: self, background, sums: Sums::default(), taken: 0, next: 0, track }
+        Looks {
+            history: self,
+            background,
+            is_whole: lost == 0,
+            sums: Sums::default(),
+            taken: 0,
+            next: 0,
+            track,
+        }
     }
 }
 
@@ -171,6 +181,8 @@ impl Kernel for Add<'_> {
 pub(crate) struct Looks<'a> {
     history: &'a History,
     background: f32,
+    /// Whether nothing was lost of late.
+    is_whole: bool,
     sums: Sums,
     taken: usize,
     next: usize,
@@ -191,7 +203,8 @@ impl Looks<'_> {
             self.track.push(self.history.back(back));
         }
         let fits = self.track.fit()?;
-        let before = (to < self.history.length).then(|| self.history.back(to).pair(promise.pair));
+        let is_told = self.is_whole && to < self.history.length;
+        let before = is_told.then(|| self.history.back(to).pair(promise.pair));
         promise.look(&self.track, fits, before)
     }
 }

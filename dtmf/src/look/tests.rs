@@ -12,7 +12,7 @@ fn history(entries: &[Entry]) -> History {
 }
 
 fn looks(audio: &[i16]) -> Vec<Look> {
-    history(&entries(audio)).looks(0.0).collect()
+    history(&entries(audio)).looks(0.0, 0).collect()
 }
 
 fn pair(low: f64, high: f64, peaks: [f64; 2]) -> Vec<i16> {
@@ -69,7 +69,7 @@ fn a_background_is_no_part_of_the_rest_unless_it_drowns_the_pair() {
     let tones = pair(770.0, 1_336.0, [4_000.0; 2]);
     let history = history(&entries(&mixed(&tones, &sines(tones.len(), &[(120.0, 7_000.0)]))));
     let share =
-        |background| history.looks(background).map(|look| look.share).fold(0.0_f32, f32::max);
+        |background| history.looks(background, 0).map(|look| look.share).fold(0.0_f32, f32::max);
     assert!(share(0.0) < 0.45);
     assert!(share(24.5e6) > 0.95);
     assert!(share(6.5 * 16e6) < 0.45, "so strong a background would hide anything");
@@ -82,7 +82,7 @@ fn a_tone_that_another_outweighs_in_its_band_is_no_key() {
         let audio = sines(30 * HOP, &[(770.0, 2_828.0), (1_336.0, 5_657.0), other]);
         // A background of as much leaves the share as it is.
         let background = f32::from(peak).powi(2) / 2.0;
-        history(&entries(&audio)).looks(background).count()
+        history(&entries(&audio)).looks(background, 0).count()
     };
     assert_eq!(seen(5_000), LENGTHS.len());
     assert_eq!(seen(14_000), 0);
@@ -93,7 +93,7 @@ fn a_pair_that_grows_says_so() {
     let loud = pair(770.0, 1_336.0, [4_000.0; 2]);
     let rising: Vec<i16> =
         loud.iter().enumerate().map(|(n, &x)| if n < 600 { x / 2 } else { x }).collect();
-    let look = history(&entries(&rising)[5..20]).looks(0.0).last().expect("a look");
+    let look = history(&entries(&rising)[5..20]).looks(0.0, 0).last().expect("a look");
     for growth in look.growth {
         assert!((3.0..4.3).contains(&growth), "{growth}");
     }
@@ -124,7 +124,7 @@ fn the_history_keeps_the_newest() {
     all.keep_newest(6);
     all.push(Entry { hop: 41, ..Entry::NONE });
     assert!(all.newest_first().map(|entry| entry.hop).eq([41, 40, 39, 38, 37, 36, 35]));
-    assert_eq!(all.looks(0.0).count(), 0);
+    assert_eq!(all.looks(0.0, 0).count(), 0);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_tone_that_grows_has_only_just_begun_but_the_first_report_waits_less() {
     {
         let history = history(&all[..20]);
         let rising: Vec<usize> = history
-            .looks(0.0)
+            .looks(0.0, 0)
             .map(|look| Look { growth: [1.0, most], ..look })
             .filter(Look::is_rising)
             .map(|look| look.kind)
@@ -162,7 +162,7 @@ fn a_look_tells_what_was_before_it() {
     let tones = pair(770.0, 1_336.0, [4_000.0; 2]);
     let all = entries(&tones);
     let before = |entries: &[Entry], kind| {
-        let look = history(entries).looks(0.0).find(|look: &Look| look.kind == kind);
+        let look = history(entries).looks(0.0, 0).find(|look: &Look| look.kind == kind);
         look.expect("a clean pair").before
     };
     assert_eq!(before(&all[..LENGTHS[1]], 1), 0.0, "nothing is remembered");
@@ -171,6 +171,9 @@ fn a_look_tells_what_was_before_it() {
     let loud = pair(770.0, 1_336.0, [9_000.0, 12_000.0]);
     louder[0] = entries(&loud)[0];
     assert!(before(&louder, 1) > 1.99, "no more than twice is told of");
+    let told = |lost| history(&louder).looks(0.0, lost).map(|look| look.before).sum::<f32>();
+    assert!(told(0) > 0.0);
+    assert_eq!(told(1 << 31), 0.0, "a hop was lost before it");
     louder[0].tones = None;
     assert_eq!(before(&louder, 1), 0.0, "nothing promised a key");
 }
