@@ -96,7 +96,7 @@ def costs(args):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", default="110 120 130", help="numbers, separated by spaces")
+    parser.add_argument("--seeds", default="210 220 230", help="numbers, separated by spaces")
     parser.add_argument("--scale", type=float, default=10)
     parser.add_argument("--detector", default="target/release/partyline dtmf --list")
     parser.add_argument("--cost", default="target/release/examples/cost")
