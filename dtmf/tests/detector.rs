@@ -326,3 +326,30 @@ fn add(audio: &mut [i16], sines: &[(f64, f64)]) {
 fn sample(value: f64) -> i16 {
     value.clamp(-32_768.0, 32_767.0) as i16
 }
+
+#[test]
+fn a_key_that_cuts_into_loud_noise_is_reported_within_thirty_four_milliseconds() {
+    let mut state = 9_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [.., low, high] = state.to_le_bytes();
+        i16::from_le_bytes([low, high]) / 3
+    };
+    for code in 0..16 {
+        for phase in 0..8 {
+            let before: Vec<i16> = (0..2_400 + 5 * phase).map(|_| noise()).collect();
+            let press = Burst { code, ..Burst::default() }.samples();
+            let (mut detector, mut heard, mut told) = (Detector::new(), 0, None);
+            for samples in [&before[..], &press[..]].concat().chunks(5) {
+                heard += samples.len();
+                detector.push(samples, &mut |event| {
+                    if matches!(event, Event::Down { .. }) {
+                        told.get_or_insert(heard);
+                    }
+                });
+            }
+            let late = told.expect("the key is heard") - before.len();
+            assert!(late <= 34 * 8, "key {code}, phase {phase}: {late} samples");
+        }
+    }
+}

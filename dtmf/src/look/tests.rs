@@ -1,5 +1,6 @@
 use super::{Entry, History, LENGTHS, Look, MEMORY, Pair};
 use crate::bands::HOP;
+use crate::residual::Reach;
 use crate::sound::{decibels, entries, mixed, noise, sines};
 
 /// Row and column of key 5.
@@ -154,6 +155,15 @@ fn a_tone_that_grows_has_only_just_begun_but_the_first_report_waits_less() {
             .map(|look| look.kind)
             .collect();
         assert_eq!(rising, kinds, "grown {most} times");
+    }
+}
+
+#[test]
+fn only_the_first_report_goes_by_the_newest_sound_alone() {
+    let history = history(&entries(&pair(770.0, 1_336.0, [4_000.0; 2]))[..20]);
+    for look in history.looks(0.0, 0) {
+        assert_eq!(look.is_first(), look.kind == 1);
+        assert!(look.reach() == if look.kind == 1 { Reach::Newest } else { Reach::Whole });
     }
 }
 
