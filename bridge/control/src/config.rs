@@ -29,6 +29,8 @@ pub struct Trunk {
     pub name: String,
     /// Calls from these addresses belong to it.
     pub sources: Vec<IpNet>,
+    /// Whose the source addresses are: decides whether limits count by address.
+    pub kind: SourceKind,
     /// Whether its P-Asserted-Identity is believed (RFC 3325 §6: it is in our trust domain).
     pub trusted: bool,
     /// Where calls out through it go; `None` when it only brings calls in.
@@ -42,6 +44,24 @@ pub struct Trunk {
 impl Trunk {
     pub(crate) fn has(&self, source: IpAddr) -> bool {
         self.sources.iter().any(|net| net.contains(&source))
+    }
+}
+
+/// Whose the source addresses of a trunk are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A carrier's, an SBC's or a PBX's: many callers share one address, which therefore says
+    /// nothing of who calls.
+    Carrier,
+    /// Telephones': each address is one caller's.
+    Phones,
+}
+
+impl SourceKind {
+    /// The kind of a trunk that does not say: a trunk that takes calls out is a carrier, a range
+    /// that only brings calls in holds phones.
+    pub const fn by_destination(destination: Option<SocketAddr>) -> Self {
+        if destination.is_some() { Self::Carrier } else { Self::Phones }
     }
 }
 

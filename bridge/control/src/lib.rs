@@ -16,7 +16,7 @@ mod node;
 mod outbound;
 mod ports;
 
-pub use config::{Config, NumberFormat, PortRange, PortRangeError, Trunk};
+pub use config::{Config, NumberFormat, PortRange, PortRangeError, SourceKind, Trunk};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
 pub use node::{Node, Output, Parts, Refused};

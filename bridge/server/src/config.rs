@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use partyline_billing::{Party, TaxRate};
-use partyline_control::Trunk;
+use partyline_control::{SourceKind, Trunk};
 
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
@@ -184,12 +184,16 @@ fn check(raw: &RawConfig, findings: &Findings<'_>) {
 
 impl From<RawConfig> for Config {
     fn from(mut raw: RawConfig) -> Self {
+        for trunk in &mut raw.trunks {
+            trunk.kind.get_or_insert(SourceKind::by_destination(trunk.destination));
+        }
         let mut writer = Writer::default();
         raw.walk(&mut writer);
         let trunks = raw.trunks.into_iter().zip(1..).map(|(trunk, id)| Trunk {
             id,
             name: trunk.name,
             sources: trunk.sources,
+            kind: trunk.kind.unwrap_or(SourceKind::by_destination(trunk.destination)),
             trusted: trunk.trusted,
             destination: trunk.destination,
             number_format: trunk.number_format,
@@ -352,6 +356,24 @@ mod tests {
         assert_eq!(nat.control.media_address.to_string(), "203.0.113.9");
         let plain = of("[media]\naddress = \"203.0.113.9\"\n");
         assert_eq!(plain.media_bind.to_string(), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_trunk_with_a_destination_is_a_carrier_unless_told_otherwise() {
+        let kind = |keys: &str| {
+            let trunk = "[[trunk]]\nname = \"a\"\nsources = [\"192.0.2.0/24\"]\n";
+            let config = Config::parse(&format!("{trunk}{keys}\n")).unwrap();
+            assert!(config.effective().contains("kind = "), "{keys}");
+            config.control.trunks[0].kind
+        };
+        let out = "destination = \"192.0.2.1:5060\"";
+        assert_eq!(kind(""), SourceKind::Phones);
+        assert_eq!(kind(out), SourceKind::Carrier);
+        assert_eq!(kind("kind = \"carrier\""), SourceKind::Carrier);
+        assert_eq!(kind(&format!("{out}\nkind = \"phones\"")), SourceKind::Phones);
+        let found =
+            problems("[[trunk]]\nname = \"a\"\nsources = [\"192.0.2.0/24\"]\nkind = \"phone\"\n");
+        assert!(found[0].starts_with("4:8: trunk[0].kind: expected \"carrier\""), "{found:?}");
     }
 
     proptest::proptest! {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
-use partyline_control::{Config, Node, NumberFormat, Output, Parts, PortRange, Trunk};
+use partyline_control::{Config, Node, NumberFormat, Output, Parts, PortRange, SourceKind, Trunk};
 use partyline_dialplan::Plan;
 use partyline_media::Event;
 use partyline_model::Uuid;
@@ -89,6 +89,7 @@ impl World {
                 "10.0.0.0/8".parse().expect("a prefix"),
                 "198.51.100.0/24".parse().expect("a prefix"),
             ],
+            kind: SourceKind::Carrier,
             trusted: true,
             destination: Some(CARRIER),
             number_format: NumberFormat::Plus,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use partyline_conference::Entry;
-use partyline_control::NumberFormat;
+use partyline_control::{NumberFormat, SourceKind};
 use partyline_model::Number;
 use tracing_subscriber::EnvFilter;
 
@@ -38,6 +38,8 @@ pub(super) struct RawConfig {
 pub(super) struct RawTrunk {
     pub(super) name: String,
     pub(super) sources: Vec<IpNet>,
+    /// `None` for what the destination makes likely.
+    pub(super) kind: Option<SourceKind>,
     pub(super) trusted: bool,
     pub(super) destination: Option<SocketAddr>,
     pub(super) number_format: NumberFormat,
@@ -77,6 +79,8 @@ impl Default for RawConfig {
             trunks: vec![RawTrunk {
                 name: "loopback".to_owned(),
                 sources: loopback.map(|net| net.parse().expect("a network")).to_vec(),
+                // Programs and phones on one machine share its address.
+                kind: Some(SourceKind::Carrier),
                 trusted: true,
                 ..RawTrunk::default()
             }],
@@ -145,6 +149,7 @@ impl RawTrunk {
             if name.is_empty() { Err("expected a name for reports and logs") } else { Ok(()) }
         });
         walk.required("sources", &mut self.sources, |list| not_empty(list));
+        walk.setting("kind", &mut self.kind);
         walk.setting("trusted", &mut self.trusted);
         walk.checked("destination", &mut self.destination, |address| {
             address.map_or(Ok(()), |address| reachable(&address.ip()))

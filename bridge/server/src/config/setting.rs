@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use partyline_control::{NumberFormat, PortRange};
+use partyline_control::{NumberFormat, PortRange, SourceKind};
 use partyline_model::Number;
 use toml::de::DeValue;
 
@@ -148,6 +148,25 @@ impl<T: Setting> Setting for Option<T> {
 
     fn write(&self) -> Option<String> {
         self.as_ref().and_then(Setting::write)
+    }
+}
+
+impl Setting for SourceKind {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("carrier") => Ok(Self::Carrier),
+            Some("phones") => Ok(Self::Phones),
+            _ => Err("expected \"carrier\" (many callers behind one address) or \"phones\" (one \
+                      caller an address)"
+                .into()),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Carrier => "carrier",
+            Self::Phones => "phones",
+        })
     }
 }
 
