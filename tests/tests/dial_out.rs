@@ -95,6 +95,7 @@ fn busy_callee_is_told_and_recorded() {
     let leg = records.dialled(NUMBER);
     assert_eq!((leg.answered_at, leg.duration_ms, leg.sip_status), (None, 0, Some(486)));
     assert_eq!(leg.q850, Some(17));
+    assert_eq!(leg.sip_call_id.as_str(), world.call_id(callee), "to find it at the carrier's");
     assert_eq!(records.of_kind(FeatureCode::DialoutBusy).len(), 1);
 }
 
@@ -110,6 +111,7 @@ fn callee_who_does_not_answer_is_given_up_after_forty_five_seconds() {
     assert_eq!(world.room_of(anna), world.room_of(ben));
     let records = world.finish();
     assert_eq!(records.dialled(NUMBER).answered_at, None);
+    assert_eq!(records.dialled(NUMBER).sip_call_id.as_str(), world.call_id(callee));
     assert_eq!(records.of_kind(FeatureCode::DialoutNoAnswer).len(), 1);
 }
 

@@ -147,6 +147,15 @@ impl Bridge {
         self.outputs.push_back(Output::Dial { call: id, by, number, caller_id });
     }
 
+    /// The INVITE went out: its dialog's names stand in the record even when nobody answers, so
+    /// that an attempt can be found in the carrier's records.
+    pub(crate) fn callee_dialled(&mut self, id: CallId, dialog: &Dialog) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if matches!(call.phase, Phase::Callee(Callee { stage: CalleeStage::Dialled, .. })) {
+            call.book.name(dialog);
+        }
+    }
+
     /// The callee's telephone rings.
     pub(crate) fn callee_rings(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };

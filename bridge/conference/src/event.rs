@@ -83,6 +83,13 @@ pub enum Input {
         /// How.
         ended: Ended,
     },
+    /// The INVITE of a dialled leg was sent.
+    Dialled {
+        /// The leg.
+        call: CallId,
+        /// What its dialog is called, for a record that may see no answer.
+        dialog: Box<Dialog>,
+    },
     /// A dialled leg rings (180 or 183).
     Ringing {
         /// The leg.

@@ -49,7 +49,11 @@ impl Node {
             call.stage = Stage::Dialling;
         }
         match self.endpoint.dial(now, Dial { offer, ..dial }) {
-            Ok(dialog) => self.calls.set_dialog(id, dialog),
+            Ok(dialog) => {
+                self.calls.set_dialog(id, dialog);
+                let names = Box::new(self.names(dialog));
+                self.bridge.handle(now, Input::Dialled { call: id, dialog: names });
+            }
             Err(_) => {
                 self.forget(id);
                 self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
@@ -84,12 +88,17 @@ impl Node {
             or_ended(self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }));
             return self.dial_failed(now, id, Status::NOT_ACCEPTABLE_HERE);
         }
-        let names = self.endpoint.names(dialog).map_or_else(Dialog::default, |names| Dialog {
+        let names = Box::new(self.names(dialog));
+        self.bridge.handle(now, Input::Answered { call: id, dialog: names });
+    }
+
+    /// What `dialog` is called, for records.
+    fn names(&self, dialog: DialogId) -> Dialog {
+        self.endpoint.names(dialog).map_or_else(Dialog::default, |names| Dialog {
             sip_call_id: names.call_id,
             from_tag: names.local_tag,
             to_tag: names.remote_tag.unwrap_or_default(),
-        });
-        self.bridge.handle(now, Input::Answered { call: id, dialog: Box::new(names) });
+        })
     }
 
     pub(crate) fn dial_failed(&mut self, now: Time, id: CallId, status: Status) {

@@ -140,7 +140,7 @@ fn disk(world: &mut World, what: u8) {
 /// News of one leg.
 fn of_call(world: &mut World, tape: &mut Tape<'_>) {
     let (kind, call) = (tape.byte(), call(tape));
-    world.input(match kind % 7 {
+    world.input(match kind % 8 {
         0 => Input::Confirmed { call },
         1 => Input::MediaStarted { call },
         2 => {
@@ -151,6 +151,7 @@ fn of_call(world: &mut World, tape: &mut Tape<'_>) {
         3 => Input::Ringing { call },
         4 => Input::DialFailed { call, status: 300 + tape.u16() % 400, q850: None },
         5 => Input::PlaybackDone { call, playback: PlaybackId(tape.byte().into()) },
+        6 => Input::Dialled { call, dialog: Box::default() },
         _ => Input::Stats { call, quality: Box::new(Quality::default()) },
     });
 }
