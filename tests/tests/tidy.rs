@@ -1,5 +1,6 @@
 //! What keeps the tree readable: short files, documents that tell the truth, nothing of one machine.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +124,35 @@ fn nothing_names_one_machine() {
             assert_eq!(named, None, "{path}:{number}: {line}");
         }
     }
+}
+
+#[test]
+fn within_a_crate_one_name_means_one_type() {
+    let mut known: BTreeMap<(String, String), String> = BTreeMap::new();
+    for (path, text) in files(&["rs"]) {
+        let Some((package, inside)) = path.split_once("/src/") else { continue };
+        // The simulated and the real world of tests have the same things in them.
+        if package == "tests" {
+            continue;
+        }
+        // Each program of a package is a crate of its own.
+        let program = inside.strip_prefix("bin/").and_then(|rest| rest.split(['/', '.']).next());
+        let crate_name = format!("{package} {}", program.unwrap_or("lib"));
+        for name in text.lines().filter_map(visible_type) {
+            let key = (crate_name.clone(), name.to_owned());
+            let other = known.insert(key, path.clone());
+            assert_eq!(other, None, "{path} has a type {name} as well");
+        }
+    }
+    assert!(known.len() > 300, "types are found: {}", known.len());
+}
+
+/// The type that a line declares for its whole crate or for others.
+fn visible_type(line: &str) -> Option<&str> {
+    let declared = ["pub ", "pub(crate) "].iter().find_map(|seen| line.strip_prefix(seen))?;
+    let name =
+        ["struct ", "enum ", "trait "].iter().find_map(|kind| declared.strip_prefix(kind))?;
+    name.split(|c: char| !c.is_ascii_alphanumeric()).next()
 }
 
 #[test]

@@ -142,13 +142,13 @@ impl Member {
 pub(crate) struct Apart {
     /// What it comes back to.
     pub(crate) member: Member,
-    pub(crate) stage: Stage,
+    pub(crate) stage: ApartStage,
     pub(crate) keys: Matcher,
 }
 
 /// How far a moderator's call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum ApartStage {
     /// The number is asked for.
     Number,
     /// The call is on its way: not yet in private with the callee.
@@ -157,7 +157,7 @@ pub(crate) enum Stage {
     Talking(CallId, RoomId),
 }
 
-impl Stage {
+impl ApartStage {
     /// The callee, once there is one.
     pub(crate) const fn callee(self) -> Option<CallId> {
         match self {

@@ -14,15 +14,15 @@ pub struct Config {
     /// A leg that showed no sign of life for so long after its ACK is hung up.
     pub no_media: Duration,
     /// Passcode entry.
-    pub passcode: Entry,
+    pub passcode: EntryTiming,
     /// Reference number entry.
-    pub reference: Entry,
+    pub reference: EntryTiming,
     /// Tries for a reference number where the account requires one.
     pub required_reference_tries: u8,
     /// Security passcode entry: setting it and giving it.
-    pub security: Entry,
-    /// Entry of a number to call.
-    pub dial: Entry,
+    pub security: EntryTiming,
+    /// EntryTiming of a number to call.
+    pub dial: EntryTiming,
     /// How long a question that one key answers stays open.
     pub confirm: Duration,
     /// The same command by the same leg within this time is one key press seen twice.
@@ -65,7 +65,7 @@ pub struct Config {
 
 /// Time-outs and tries of one kind of keyed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct EntryTiming {
     /// From the end of the prompt to the first digit.
     pub first_digit: Duration,
     /// Between two digits.
@@ -74,7 +74,7 @@ pub struct Entry {
     pub tries: u8,
 }
 
-impl Entry {
+impl EntryTiming {
     const fn secs(first_digit: u64, inter_digit: u64, tries: u8) -> Self {
         Self {
             first_digit: Duration::from_secs(first_digit),
@@ -92,11 +92,11 @@ impl Default for Config {
             speak_after: Duration::from_millis(400),
             speak_at_latest: Duration::from_millis(800),
             no_media: Duration::from_secs(30),
-            passcode: Entry::secs(8, 4, 3),
-            reference: Entry::secs(8, 4, 2),
+            passcode: EntryTiming::secs(8, 4, 3),
+            reference: EntryTiming::secs(8, 4, 2),
             required_reference_tries: 3,
-            security: Entry::secs(10, 4, 3),
-            dial: Entry::secs(8, 4, 2),
+            security: EntryTiming::secs(10, 4, 3),
+            dial: EntryTiming::secs(8, 4, 2),
             confirm: Duration::from_secs(5),
             duplicate: Duration::from_millis(500),
             hold_thanks: Duration::from_secs(MINUTE),

@@ -12,8 +12,8 @@ use partyline_dialplan::star::{Command, Match, Matcher, Menu};
 use partyline_model::{CallId, Digit, Number, Role, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Apart, Call, Callee, CalleeStage, Entry, Grant, Phase, Stage, Topic};
-use crate::event::{Dialog, Output};
+use crate::call::{Apart, ApartStage, Call, Callee, CalleeStage, Entry, Grant, Phase, Topic};
+use crate::event::{DialogNames, Output};
 use crate::ledger::Gate;
 use crate::record::{Close, Event, LegBook, Place};
 use crate::timers::{CallTimer, Timer};
@@ -42,7 +42,7 @@ impl Bridge {
         };
         let room = member.room;
         let keys = Matcher::new(Menu::DialOut);
-        call.phase = Phase::Apart(Apart { member, stage: Stage::Number, keys });
+        call.phase = Phase::Apart(Apart { member, stage: ApartStage::Number, keys });
         call.book.move_to(Place::Private, now);
         self.watch_alone(now, room);
         let tries = self.config.dial.tries;
@@ -117,7 +117,7 @@ impl Bridge {
         let at = (now, self.clock.at(now));
         let Some(moderator) = self.calls.get_mut(&by) else { return };
         let Phase::Apart(apart) = &mut moderator.phase else { return };
-        apart.stage = Stage::Calling(callee);
+        apart.stage = ApartStage::Calling(callee);
         let book = LegBook::outbound(self.origin, ids, at, &moderator.book, number);
         let (leg_id, open) = (book.leg_id(), book.revision());
         let phase = Phase::Callee(Callee { by, stage: CalleeStage::Opening });
@@ -167,7 +167,7 @@ impl Bridge {
     }
 
     /// The callee answered.
-    pub(crate) fn callee_answered(&mut self, now: Time, id: CallId, dialog: &Dialog) {
+    pub(crate) fn callee_answered(&mut self, now: Time, id: CallId, dialog: &DialogNames) {
         let Some(by) = self.next_stage(id, CalleeStage::Dialled, CalleeStage::Recording) else {
             return;
         };
@@ -193,7 +193,7 @@ impl Bridge {
         let talking = CalleeStage::Talking(mix);
         let Some(by) = self.next_stage(id, CalleeStage::Greeted, talking) else { return };
         if let Some(apart) = self.apart_mut(by) {
-            apart.stage = Stage::Talking(id, mix);
+            apart.stage = ApartStage::Talking(id, mix);
         }
         self.touch(by);
         self.speak(now, by, vec![Prompt::DialAddOrReturn]);
@@ -235,7 +235,7 @@ impl Bridge {
         if found == Match::Ignored {
             call.stray_digits = call.stray_digits.saturating_add(1);
         }
-        if let Stage::Talking(..) = stage {
+        if let ApartStage::Talking(..) = stage {
             self.await_decision(now, id);
         }
         match (found, stage) {
@@ -243,12 +243,12 @@ impl Bridge {
                 self.hush(id);
                 self.await_code(now, id);
             }
-            (Match::Command(Command::BringBoth), Stage::Talking(callee, _)) => {
+            (Match::Command(Command::BringBoth), ApartStage::Talking(callee, _)) => {
                 self.bring_both(now, id, callee)
             }
             (
                 Match::Command(Command::ReturnAlone),
-                Stage::Calling(callee) | Stage::Talking(callee, _),
+                ApartStage::Calling(callee) | ApartStage::Talking(callee, _),
             ) => {
                 self.return_alone(now, id, callee);
             }
@@ -288,7 +288,7 @@ impl Bridge {
 
     /// A private talk goes on without a decision.
     pub(crate) fn remind(&mut self, now: Time, id: CallId) {
-        if matches!(self.apart_mut(id), Some(Apart { stage: Stage::Talking(..), .. })) {
+        if matches!(self.apart_mut(id), Some(Apart { stage: ApartStage::Talking(..), .. })) {
             self.speak(now, id, vec![Prompt::DialAddOrReturn]);
             self.await_decision(now, id);
         }

@@ -100,7 +100,7 @@ pub enum Input {
         /// The leg.
         call: CallId,
         /// What its dialog is called, for the record.
-        dialog: Box<Dialog>,
+        dialog: Box<DialogNames>,
     },
     /// A dialled leg did not answer.
     DialFailed {
@@ -147,7 +147,7 @@ pub struct Offered {
     /// Whether it may be shown.
     pub ani_presentation: Presentation,
     /// What the dialog is called.
-    pub dialog: Dialog,
+    pub dialog: DialogNames,
     /// The trunk it came by.
     pub trunk: u32,
     /// Whether the far end will send media (its description says `sendrecv` or `sendonly`).
@@ -156,7 +156,7 @@ pub struct Offered {
 
 /// The names of a SIP dialog, kept to reconcile records with a carrier's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dialog {
+pub struct DialogNames {
     /// Call-ID.
     pub sip_call_id: String,
     /// From tag.

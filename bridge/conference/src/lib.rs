@@ -38,7 +38,7 @@ mod session;
 mod timers;
 
 pub use bridge::{Bridge, Parts};
-pub use config::{Config, Entry};
+pub use config::{Config, EntryTiming};
 pub use event::{
-    Dialog, EndKind, Ended, FIRST_OUTBOUND, Input, Offered, Output, Refusal, Summary, Talk,
+    DialogNames, EndKind, Ended, FIRST_OUTBOUND, Input, Offered, Output, Refusal, Summary, Talk,
 };

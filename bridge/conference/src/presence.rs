@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use partyline_model::{CallId, Role, RoomId};
 
 use crate::bridge::Bridge;
-use crate::call::{Apart, Call, Callee, CalleeStage, Member, Phase, Presence, Stage};
+use crate::call::{Apart, ApartStage, Call, Callee, CalleeStage, Member, Phase, Presence};
 use crate::event::{Output, Talk};
 use crate::room::{Room, State};
 
@@ -21,11 +21,11 @@ fn presence(call: &Call, rooms: &BTreeMap<RoomId, Room>) -> Presence {
         Phase::Member(member) => {
             rooms.get(&member.room).map_or(Presence::SILENT, |room| in_room(call, member, room))
         }
-        Phase::Apart(Apart { stage: Stage::Talking(_, mix), .. })
+        Phase::Apart(Apart { stage: ApartStage::Talking(_, mix), .. })
         | Phase::Callee(Callee { stage: CalleeStage::Talking(mix), .. }) => {
             Presence { mix: Some(*mix), music: false, talk: Talk::Open }
         }
-        Phase::Apart(Apart { stage: Stage::Number | Stage::Calling(_), .. })
+        Phase::Apart(Apart { stage: ApartStage::Number | ApartStage::Calling(_), .. })
         | Phase::Callee(Callee {
             stage:
                 CalleeStage::Opening

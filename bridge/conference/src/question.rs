@@ -258,12 +258,12 @@ impl Bridge {
         if topic.takes_one_key() { self.config.confirm } else { self.timing(topic).first_digit }
     }
 
-    fn entry_of(&self, id: CallId) -> config::Entry {
+    fn entry_of(&self, id: CallId) -> config::EntryTiming {
         let question = self.calls.get(&id).and_then(|call| call.question.as_ref());
         question.map_or(self.config.passcode, |question| self.timing(&question.topic))
     }
 
-    const fn timing(&self, topic: &Topic) -> config::Entry {
+    const fn timing(&self, topic: &Topic) -> config::EntryTiming {
         match topic {
             Topic::Passcode => self.config.passcode,
             Topic::Reference(_) | Topic::ReadBack(..) => self.config.reference,

@@ -1,7 +1,7 @@
 //! Calls that come in, and what both kinds of call share in their dialogs.
 
 use partyline_cdr_record::Presentation;
-use partyline_conference::{Dialog, EndKind, Ended, Input, Offered};
+use partyline_conference::{DialogNames, EndKind, Ended, Input, Offered};
 use partyline_model::{AudioId, CallId, Digit, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{self, Local};
@@ -145,7 +145,7 @@ impl Node {
             dnis_raw: incoming.dnis_raw.clone(),
             ani,
             ani_presentation,
-            dialog: Dialog {
+            dialog: DialogNames {
                 sip_call_id: incoming.sip_call_id.clone(),
                 from_tag: incoming.from_tag.clone().unwrap_or_default(),
                 to_tag: self

@@ -1,6 +1,6 @@
 //! Calls that the conference core places.
 
-use partyline_conference::{Dialog, Input};
+use partyline_conference::{DialogNames, Input};
 use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::Status;
@@ -93,8 +93,8 @@ impl Node {
     }
 
     /// What `dialog` is called, for records.
-    fn names(&self, dialog: DialogId) -> Dialog {
-        self.endpoint.names(dialog).map_or_else(Dialog::default, |names| Dialog {
+    fn names(&self, dialog: DialogId) -> DialogNames {
+        self.endpoint.names(dialog).map_or_else(DialogNames::default, |names| DialogNames {
             sip_call_id: names.call_id,
             from_tag: names.local_tag,
             to_tag: names.remote_tag.unwrap_or_default(),

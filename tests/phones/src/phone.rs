@@ -13,7 +13,7 @@ use crate::media::sender::{Audio, Sender, Sent};
 use crate::random::Random;
 use crate::runner::Runner;
 use crate::script::{Outcome, Script};
-use crate::sdp::Direction;
+use crate::sdp::MediaDirection;
 use crate::sip::agent::{Agent, Signal};
 
 /// Share of a window for which audio must come before a tone is called absent.
@@ -298,8 +298,8 @@ impl Phone {
             Command::Reject(status) => self.agent.refuse(now, status),
             Command::Cancel => self.agent.cancel(now),
             Command::HangUp => self.agent.hang_up(now),
-            Command::Hold => self.agent.reinvite(now, Direction::SendOnly),
-            Command::Resume => self.agent.reinvite(now, Direction::SendReceive),
+            Command::Hold => self.agent.reinvite(now, MediaDirection::SendOnly),
+            Command::Resume => self.agent.reinvite(now, MediaDirection::SendReceive),
             Command::Press(keys) => self.sender.press(&keys),
             Command::Say(audio) => self.sender.say(audio),
             Command::Run(script) => self.runner.start(script),

@@ -11,14 +11,14 @@ const EVENT_TYPE: u8 = 101;
 
 /// Which way audio flows, seen from the one who wrote it (RFC 8866 §6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub(crate) enum MediaDirection {
     SendReceive,
     SendOnly,
     ReceiveOnly,
     Inactive,
 }
 
-impl Direction {
+impl MediaDirection {
     fn attribute(self) -> &'static str {
         match self {
             Self::SendReceive => "sendrecv",
@@ -60,7 +60,7 @@ pub(crate) struct Description {
     payload_types: Vec<u8>,
     /// Payload types mapped to telephone-event at 8 kHz.
     event_types: Vec<u8>,
-    direction: Direction,
+    direction: MediaDirection,
     /// The `m=` lines' kinds, to answer each with a line of its own.
     streams: Vec<String>,
 }
@@ -81,7 +81,7 @@ impl Description {
             port: audio.port,
             payload_types: audio.payload_types,
             event_types: audio.event_types,
-            direction: audio.direction.or(reader.direction).unwrap_or(Direction::SendReceive),
+            direction: audio.direction.or(reader.direction).unwrap_or(MediaDirection::SendReceive),
             streams: reader.streams,
         })
     }
@@ -90,7 +90,7 @@ impl Description {
 #[derive(Default)]
 struct Reader {
     address: Option<IpAddr>,
-    direction: Option<Direction>,
+    direction: Option<MediaDirection>,
     streams: Vec<String>,
     audio: Option<AudioLine>,
     in_audio: bool,
@@ -102,7 +102,7 @@ struct AudioLine {
     port: u16,
     payload_types: Vec<u8>,
     event_types: Vec<u8>,
-    direction: Option<Direction>,
+    direction: Option<MediaDirection>,
 }
 
 impl Reader {
@@ -136,7 +136,7 @@ impl Reader {
     }
 
     fn attribute(&mut self, value: &str) {
-        let direction = Direction::parse(value);
+        let direction = MediaDirection::parse(value);
         let Some(audio) = &mut self.audio else {
             self.direction = direction.or(self.direction);
             return;
@@ -176,7 +176,7 @@ pub(crate) struct Terms {
     events: Events,
     session: u32,
     version: u32,
-    direction: Direction,
+    direction: MediaDirection,
 }
 
 /// Whether a phone speaks telephone events at all.
@@ -188,7 +188,7 @@ pub(crate) enum Events {
 
 impl Terms {
     pub(crate) fn new(address: SocketAddr, codec: Codec, events: Events, session: u32) -> Self {
-        let direction = Direction::SendReceive;
+        let direction = MediaDirection::SendReceive;
         Self { address, relay: None, codec, events, session, version: 1, direction }
     }
 
@@ -198,11 +198,11 @@ impl Terms {
     }
 
     /// The direction of the next offer or answer: held or open.
-    pub(crate) fn set_direction(&mut self, direction: Direction) {
+    pub(crate) fn set_direction(&mut self, direction: MediaDirection) {
         self.direction = direction;
     }
 
-    pub(crate) fn direction(&self) -> Direction {
+    pub(crate) fn direction(&self) -> MediaDirection {
         self.direction
     }
 
@@ -252,7 +252,7 @@ impl Terms {
             });
         // RFC 3264 §8.4: an address of zeros is the old way to hold.
         let open = other.port != 0 && !other.address.is_unspecified();
-        let flows = self.direction == Direction::SendReceive && other.direction.receives();
+        let flows = self.direction == MediaDirection::SendReceive && other.direction.receives();
         let far = || SocketAddr::new(other.address, other.port);
         let send_to = (open && flows).then(|| self.relay.unwrap_or_else(far));
         Some(Agreed { send_to, codec, event_type })
@@ -269,7 +269,12 @@ impl Terms {
         )
     }
 
-    fn audio_line(&self, codec: Codec, event_type: Option<u8>, direction: Direction) -> String {
+    fn audio_line(
+        &self,
+        codec: Codec,
+        event_type: Option<u8>,
+        direction: MediaDirection,
+    ) -> String {
         let (port, number) = (self.address.port(), codec.payload_type());
         let events = event_type.map(|event| format!(" {event}")).unwrap_or_default();
         let mut text = format!(

@@ -13,7 +13,8 @@ use partyline_cdr_record::{
     Record,
 };
 use partyline_conference::{
-    Bridge, Config, Dialog, EndKind, Ended, Input, Offered, Output, Parts, Refusal, Summary, Talk,
+    Bridge, Config, DialogNames, EndKind, Ended, Input, Offered, Output, Parts, Refusal, Summary,
+    Talk,
 };
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::{
@@ -246,7 +247,7 @@ impl World {
             dnis_raw: dnis.to_owned(),
             ani: Some(number("14165550100")),
             ani_presentation: Presentation::Allowed,
-            dialog: Dialog {
+            dialog: DialogNames {
                 sip_call_id: call.to_string(),
                 from_tag: "a".to_owned(),
                 to_tag: "b".to_owned(),
@@ -286,7 +287,7 @@ impl World {
     }
 
     pub fn answered(&mut self, call: CallId) {
-        let dialog = Dialog { sip_call_id: "out".to_owned(), ..Dialog::default() };
+        let dialog = DialogNames { sip_call_id: "out".to_owned(), ..DialogNames::default() };
         self.input(Input::Answered { call, dialog: Box::new(dialog) });
     }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use partyline_conference::Entry;
+use partyline_conference::EntryTiming;
 use partyline_control::{NumberFormat, SourceKind};
 use partyline_model::Number;
 use tracing_subscriber::EnvFilter;
@@ -211,7 +211,7 @@ fn conference(config: &mut partyline_conference::Config, walk: &mut impl Walk) {
     walk.table("dial", |walk| entry(&mut config.dial, walk));
 }
 
-fn entry(entry: &mut Entry, walk: &mut impl Walk) {
+fn entry(entry: &mut EntryTiming, walk: &mut impl Walk) {
     walk.setting("first_digit", &mut entry.first_digit);
     walk.setting("inter_digit", &mut entry.inter_digit);
     walk.checked("tries", &mut entry.tries, at_least_one_try);

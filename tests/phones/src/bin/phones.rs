@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use partyline_phones::story::{Line, PhoneLog, Plan, Played, Story, plan};
+use partyline_phones::story::{PhoneLog, Plan, Played, Story, StoryLine, plan};
 use partyline_phones::udp::RunEnd;
 use partyline_phones::{Audio, Keys, PhoneConfig, Script, Step};
 
@@ -135,7 +135,7 @@ fn equal_calls(call: &CallOptions) -> Result<Plan> {
         let script = script.wait(hold).then(Step::ExpectUp).hang_up();
         let first = u32::from(call.common.from);
         let address = Ipv4Addr::from(first.checked_add(number).context("too many addresses")?);
-        lines.push(Line { config, address, sip_port: 0, script, heard: None });
+        lines.push(StoryLine { config, address, sip_port: 0, script, heard: None });
     }
     Ok(Plan { lines, limit })
 }

@@ -13,7 +13,7 @@ use super::transaction::{Client, Due, GIVE_UP, Progress, Purpose, Resend};
 use crate::config::PhoneConfig;
 use crate::log::{Ending, Event};
 use crate::random::Random;
-use crate::sdp::{Agreed, Description, Direction, Events, Terms};
+use crate::sdp::{Agreed, Description, Events, MediaDirection, Terms};
 
 /// Responses and ACKs kept for repeats of what they answer.
 const REMEMBERED: usize = 32;
@@ -228,7 +228,7 @@ impl Agent {
     }
 
     /// Offers the far end silence, or voice again.
-    pub(crate) fn reinvite(&mut self, now: Duration, direction: Direction) {
+    pub(crate) fn reinvite(&mut self, now: Duration, direction: MediaDirection) {
         let Session::Up { dialog, .. } = &mut self.session else { return };
         self.terms.set_direction(direction);
         let branch = format!("z9hG4bK{}", self.random.token());
@@ -263,7 +263,7 @@ impl Agent {
     /// The call is over; transactions under way run on.
     pub(super) fn end(&mut self, ending: Ending) {
         self.session = Session::Idle;
-        self.terms.set_direction(Direction::SendReceive);
+        self.terms.set_direction(MediaDirection::SendReceive);
         self.clients.retain(|client| !matches!(client.purpose, Purpose::Info));
         let accepted = |wait: &Unacknowledged| wait.kind != FinalKind::Refused;
         if self.unacknowledged.as_ref().is_some_and(accepted) {

@@ -8,7 +8,7 @@ use super::message::{Message, Method};
 use super::transaction::{Client, Progress, Purpose};
 use crate::config::Offer;
 use crate::log::{Ending, Event};
-use crate::sdp::{Agreed, Direction};
+use crate::sdp::{Agreed, MediaDirection};
 
 impl Agent {
     /// Places a call to the configured number; does nothing during another one.
@@ -237,9 +237,9 @@ impl Agent {
         self.log(Event::ReinviteAnswered { status });
         // What was agreed before stays, RFC 3261 §14.1.
         let other = match self.terms.direction() {
-            Direction::SendReceive => Direction::SendOnly,
-            Direction::SendOnly | Direction::ReceiveOnly | Direction::Inactive => {
-                Direction::SendReceive
+            MediaDirection::SendReceive => MediaDirection::SendOnly,
+            MediaDirection::SendOnly | MediaDirection::ReceiveOnly | MediaDirection::Inactive => {
+                MediaDirection::SendReceive
             }
         };
         self.terms.set_direction(other);

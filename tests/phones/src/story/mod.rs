@@ -8,6 +8,6 @@ mod report;
 mod sound;
 
 pub use format::{PhoneStory, StepStory, Story};
-pub use play::{Line, Plan, Played, plan};
+pub use play::{Plan, Played, StoryLine, plan};
 pub use report::{CallLog, PhoneLog, phone_log};
 pub use sound::{read_sound, write_wav};

@@ -22,7 +22,7 @@ const MAX_PHONES: usize = 2000;
 
 /// A phone that is ready to play.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct StoryLine {
     /// Its config; both addresses are filled in when its sockets are bound.
     pub config: PhoneConfig,
     /// Its loopback address.
@@ -39,7 +39,7 @@ pub struct Line {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The phones.
-    pub lines: Vec<Line>,
+    pub lines: Vec<StoryLine>,
     /// All of it may take this long.
     pub limit: Duration,
 }
@@ -76,7 +76,7 @@ pub fn plan(
         config.keep = limit;
         let script = phone.script(folder)?;
         let heard = phone.heard.clone();
-        lines.push(Line { config, address, sip_port: phone.sip_port, script, heard });
+        lines.push(StoryLine { config, address, sip_port: phone.sip_port, script, heard });
     }
     Ok(Plan { lines, limit })
 }
