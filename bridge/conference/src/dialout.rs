@@ -149,7 +149,7 @@ impl Bridge {
 
     /// The INVITE went out: its dialog's names stand in the record even when nobody answers, so
     /// that an attempt can be found in the carrier's records.
-    pub(crate) fn callee_dialled(&mut self, id: CallId, dialog: &Dialog) {
+    pub(crate) fn callee_dialled(&mut self, id: CallId, dialog: &DialogNames) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if matches!(call.phase, Phase::Callee(Callee { stage: CalleeStage::Dialled, .. })) {
             call.book.name(dialog);

@@ -88,7 +88,7 @@ pub enum Input {
         /// The leg.
         call: CallId,
         /// What its dialog is called, for a record that may see no answer.
-        dialog: Box<Dialog>,
+        dialog: Box<DialogNames>,
     },
     /// A dialled leg rings (180 or 183).
     Ringing {

@@ -53,9 +53,11 @@ impl Bridge {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let asked = call.question.is_some();
         match &call.phase {
-            Phase::Opening | Phase::Leaving(_) => {}
+            Phase::Leaving(_) => {}
+            // A passcode in the dialled URI comes before the answer. What does not fit is lost:
+            // nobody types 32 digits ahead in earnest.
+            Phase::Opening => call.typed.push(digit).unwrap_or(()),
             Phase::Greeting(_) => {
-                // What does not fit is lost: nobody types 32 digits ahead in earnest.
                 if call.typed.push(digit).is_ok() {
                     self.media_started(now, id);
                 }

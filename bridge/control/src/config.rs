@@ -31,6 +31,8 @@ pub struct Trunk {
     pub sources: Vec<IpNet>,
     /// Whose the source addresses are: decides whether limits count by address.
     pub kind: SourceKind,
+    /// Whether a conference passcode in the dialled URI (`;pin=`) is taken as typed.
+    pub uri_passcode: bool,
     /// Whether its P-Asserted-Identity is believed (RFC 3325 §6: it is in our trust domain).
     pub trusted: bool,
     /// Where calls out through it go; `None` when it only brings calls in.

@@ -93,7 +93,8 @@ impl Node {
         match std::mem::replace(&mut call.stage, Stage::Up) {
             Stage::Opening(incoming, _) => {
                 let offered = self.offered(&incoming);
-                let pin = incoming.pin.is_some();
+                let allowed = self.trunk_of(&incoming).is_some_and(|trunk| trunk.uri_passcode);
+                let pin = allowed && incoming.pin.is_some();
                 if let Some(call) = self.calls.get_mut(id) {
                     call.stage = Stage::Offered(incoming);
                 }

@@ -194,6 +194,7 @@ impl From<RawConfig> for Config {
             name: trunk.name,
             sources: trunk.sources,
             kind: trunk.kind.unwrap_or(SourceKind::by_destination(trunk.destination)),
+            uri_passcode: trunk.uri_passcode.0,
             trusted: trunk.trusted,
             destination: trunk.destination,
             number_format: trunk.number_format,

@@ -58,6 +58,8 @@ pub struct PhoneConfig {
     pub target: SocketAddr,
     /// User part of the Request-URI: the number dialled.
     pub to: String,
+    /// Parameters of the Request-URI, such as `;pin=4711`.
+    pub uri_parameters: String,
     /// User part of From: the number that calls.
     pub from: String,
     /// Further headers of the INVITE, such as P-Asserted-Identity.
@@ -95,6 +97,7 @@ impl PhoneConfig {
             relay: None,
             target,
             to: "100".to_owned(),
+            uri_parameters: String::new(),
             from: name.to_owned(),
             headers: Vec::new(),
             codec: Codec::Pcmu,

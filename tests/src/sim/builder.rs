@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use partyline_conference::Config;
+use partyline_control::{NumberFormat, SourceKind, Trunk};
 use partyline_directory::{
     AccessKind, Account, AccountStatus, Announce, Conference, DialIn, DialOutPolicy, Entitlements,
     Passcode, Pepper, ReferenceNumber, Snapshot, StartsWith, passcode_mask, verifier,
@@ -41,6 +42,24 @@ pub struct Room {
     pub participant: String,
 }
 
+/// The trunk of every world: phones behind a carrier, that takes calls out as well.
+pub fn carrier() -> Trunk {
+    Trunk {
+        id: 7,
+        name: "carrier".to_owned(),
+        sources: vec![
+            "10.0.0.0/8".parse().expect("a prefix"),
+            "198.51.100.0/24".parse().expect("a prefix"),
+        ],
+        kind: SourceKind::Carrier,
+        uri_passcode: true,
+        trusted: true,
+        destination: Some(CARRIER),
+        number_format: NumberFormat::Plus,
+        caller_id: None,
+    }
+}
+
 /// How sound is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fidelity {
@@ -61,6 +80,7 @@ pub struct Builder {
     ends_with_moderator: bool,
     announce: Announce,
     rooms: Vec<Room>,
+    pub(super) trunks: Vec<Trunk>,
 }
 
 impl Builder {
@@ -98,6 +118,7 @@ impl Builder {
                 moderator: MODERATOR.to_owned(),
                 participant: PARTICIPANT.to_owned(),
             }],
+            trunks: vec![carrier()],
         }
     }
 
@@ -161,6 +182,13 @@ impl Builder {
     #[must_use]
     pub fn entitlements(mut self, change: impl FnOnce(&mut Entitlements)) -> Self {
         change(&mut self.account.entitlements);
+        self
+    }
+
+    /// Who may call, and whom calls out go through; at first [`carrier`] alone.
+    #[must_use]
+    pub fn trunks(mut self, change: impl FnOnce(&mut Vec<Trunk>)) -> Self {
+        change(&mut self.trunks);
         self
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
-use partyline_control::{Config, Node, NumberFormat, Output, Parts, PortRange, SourceKind, Trunk};
+use partyline_control::{Config, Node, Output, Parts, PortRange};
 use partyline_dialplan::Plan;
 use partyline_media::Event;
 use partyline_model::Uuid;
@@ -82,23 +82,10 @@ impl World {
         );
         let sip = partyline_sip::Config::new(BRIDGE);
         let endpoint = Endpoint::new(sip, Box::new(Dice::new(seed, 4)));
-        let trunk = Trunk {
-            id: 7,
-            name: "carrier".to_owned(),
-            sources: vec![
-                "10.0.0.0/8".parse().expect("a prefix"),
-                "198.51.100.0/24".parse().expect("a prefix"),
-            ],
-            kind: SourceKind::Carrier,
-            trusted: true,
-            destination: Some(CARRIER),
-            number_format: NumberFormat::Plus,
-            caller_id: None,
-        };
         let config = Config {
             media_address: BRIDGE.ip(),
             ports: PortRange::new(PORTS.0, PORTS.1).expect("a range of ports"),
-            trunks: vec![trunk],
+            trunks: builder.trunks,
             brands: BTreeMap::new(),
         };
         let random = Box::new(Dice::new(seed, 5));

@@ -40,10 +40,20 @@ pub(super) struct RawTrunk {
     pub(super) sources: Vec<IpNet>,
     /// `None` for what the destination makes likely.
     pub(super) kind: Option<SourceKind>,
+    pub(super) uri_passcode: UriPasscode,
     pub(super) trusted: bool,
     pub(super) destination: Option<SocketAddr>,
     pub(super) number_format: NumberFormat,
     pub(super) caller_id: Option<Number>,
+}
+
+/// Whether `;pin=` is taken from a trunk; it is, unless the trunk says otherwise.
+pub(super) struct UriPasscode(pub(super) bool);
+
+impl Default for UriPasscode {
+    fn default() -> Self {
+        Self(true)
+    }
 }
 
 pub(super) struct RawSeller {
@@ -150,6 +160,7 @@ impl RawTrunk {
         });
         walk.required("sources", &mut self.sources, |list| not_empty(list));
         walk.setting("kind", &mut self.kind);
+        walk.setting("uri_passcode", &mut self.uri_passcode.0);
         walk.setting("trusted", &mut self.trusted);
         walk.checked("destination", &mut self.destination, |address| {
             address.map_or(Ok(()), |address| reachable(&address.ip()))

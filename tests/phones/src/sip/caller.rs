@@ -23,6 +23,7 @@ impl Agent {
             own: self.config.sip_address,
             from: &self.config.from,
             to: &self.config.to,
+            parameters: &self.config.uri_parameters,
             target: self.config.target,
         };
         let mut dialog = Dialog::calling(&caller, call_id.clone(), tag);

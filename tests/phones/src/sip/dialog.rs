@@ -31,12 +31,14 @@ pub(crate) struct Caller<'a> {
     pub(crate) own: SocketAddr,
     pub(crate) from: &'a str,
     pub(crate) to: &'a str,
+    /// Of the Request-URI, each behind its semicolon.
+    pub(crate) parameters: &'a str,
     pub(crate) target: SocketAddr,
 }
 
 impl Dialog {
     pub(crate) fn calling(caller: &Caller<'_>, call_id: String, tag: String) -> Self {
-        let target = format!("sip:{}@{}", caller.to, caller.target);
+        let target = format!("sip:{}@{}{}", caller.to, caller.target, caller.parameters);
         Self {
             call_id,
             own: caller.own,
@@ -196,7 +198,7 @@ mod tests {
     fn route_of_the_answer_is_followed_backwards() {
         let own: SocketAddr = "127.0.0.2:5060".parse().unwrap();
         let target = "127.0.0.1:5060".parse().unwrap();
-        let caller = Caller { own, from: "anna", to: "100", target };
+        let caller = Caller { own, from: "anna", to: "100", parameters: "", target };
         let mut dialog = Dialog::calling(&caller, "id".into(), "a".into());
         let invite = dialog.next_request(Method::Invite, "b");
         let answer = Message::response(&invite, 200, Some("t"))
