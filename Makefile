@@ -49,6 +49,14 @@ crash: ## kill -9 in the middle of 50 calls, then look at every record and the r
 	$(CARGO) $(BINS)
 	target/debug/crash
 
+.PHONY: torture torture-quick
+torture: setup-build ## Attack the bridge on loopback, 15 minutes; GUESSING=1: passcodes for 40 more
+	$(CARGO) $(BINS) --release
+	target/release/torture $(if $(GUESSING),--guessing)
+torture-quick: setup-build ## The same attacks in a minute, with few tries
+	$(CARGO) $(BINS)
+	target/debug/torture --quick
+
 .PHONY: inband
 inband: ## 40 passcodes are keyed as tones, under speech and with lost packets
 	$(CARGO) $(BINS)

@@ -75,15 +75,28 @@ impl Setup {
     /// # Errors
     /// The folder cannot be made, or the program is not built.
     pub fn new(folder: &Path, network: Network, options: &Options) -> Result<Self> {
+        Self::configured(folder, network.bridge(), program()?, |setup| setup.toml(options))
+    }
+
+    /// Empties `folder` and writes what `toml` makes of the addresses into it, for a bridge at `ip`
+    /// that is run by `program`.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or the program does not run.
+    pub fn configured(
+        folder: &Path,
+        ip: Ipv4Addr,
+        program: PathBuf,
+        toml: impl FnOnce(&Self) -> String,
+    ) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)
                 .with_context(|| format!("cannot empty {}", folder.display()))?;
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let folder = folder.canonicalize()?;
-        let ip = network.bridge();
         let setup = Self {
-            program: program()?,
+            program,
             sip: (ip, free_udp(ip, 5060)?).into(),
             http: (ip, free_tcp(ip, 9060)?).into(),
             folder,
@@ -91,7 +104,7 @@ impl Setup {
         // Without a configuration an empty data folder gets the demonstration account.
         let data = setup.data().display().to_string();
         finish(setup.command().args(["--data", &data, "account", "list"]))?;
-        fs::write(setup.config(), setup.toml(options))?;
+        fs::write(setup.config(), toml(&setup))?;
         Ok(setup)
     }
 
@@ -151,6 +164,12 @@ impl Setup {
     #[must_use]
     pub fn sip(&self) -> SocketAddr {
         self.sip
+    }
+
+    /// Where metrics and health are shown.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
     }
 
     /// Starts the bridge and waits until it takes calls.
@@ -349,7 +368,10 @@ fn finish(command: &mut Command) -> Result<String> {
 }
 
 /// `partyline` beside this program.
-fn program() -> Result<PathBuf> {
+///
+/// # Errors
+/// It is not built.
+pub fn program() -> Result<PathBuf> {
     let beside = std::env::current_exe()?.with_file_name("partyline");
     ensure!(beside.exists(), "{} is missing: cargo build -p partyline", beside.display());
     Ok(beside)

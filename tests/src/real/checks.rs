@@ -23,6 +23,12 @@ impl Checks {
         say(format_args!("{word}  {what}: {detail}"));
     }
 
+    /// Counts what another list counted too.
+    pub fn append(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
     /// How many checks were made.
     #[must_use]
     pub fn made(&self) -> usize {

@@ -1,0 +1,104 @@
+//! Ten thousand requests a second, from strangers and then from one phone of a trunk, while fifty
+//! calls run and others come and go.
+
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::Result;
+use bridge_tests::real::bridge::Running;
+use bridge_tests::real::checks::say;
+
+use crate::kit::crowd::{Arrivals, Crowd};
+use crate::kit::flood::{Flood, Mix, Plan};
+use crate::kit::floor::Floor;
+use crate::marks::{Marks, Outcome};
+use crate::options::Options;
+use crate::place::Place;
+use crate::stalls::peak_memory;
+
+/// Requests in a second, and on a debug build's few seconds.
+const A_SECOND: u32 = 10_000;
+const A_SECOND_QUICK: u32 = 1_000;
+/// Strangers' addresses.
+const STRANGERS: usize = 200;
+/// Lawful calls in a second.
+const LAWFUL: u32 = 10;
+/// Calls that run.
+const RUNNING: usize = 50;
+const RUNNING_QUICK: usize = 10;
+/// The most memory, in kilobytes.
+const MOST_KILOBYTES: u64 = 200_000;
+
+/// Plays all three and marks them.
+pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result<()> {
+    let strangers = (0..STRANGERS).map(|n| place.addresses.stranger(n)).collect();
+    one(place, options, marks, ("A6, a flood of strangers", strangers))?;
+    let phone = vec![place.addresses.insider(3)];
+    one(place, options, marks, ("A8, a flood of one phone of a trunk", phone))?;
+    Ok(())
+}
+
+fn one(
+    place: &Place,
+    options: &Options,
+    marks: &mut Marks,
+    (attack, sources): (&str, Vec<IpAddr>),
+) -> Result<()> {
+    let (running, mut stalls) = place.start()?;
+    let mut floor = Floor::new(place.bridge())?;
+    let people = if options.quick { RUNNING_QUICK } else { RUNNING };
+    let crowd = Crowd::gather(place, &mut floor, people)?;
+    let deaf = crowd.deaf(&floor);
+    marks.mark(deaf == 0, format_args!("{attack}: the calls are up before it"), deaf);
+    let (time, a_second) = match options.quick {
+        true => (Duration::from_secs(3), A_SECOND_QUICK),
+        false => (Duration::from_secs(30), A_SECOND),
+    };
+    let mut lawful = Arrivals::new(place, &mut floor, LAWFUL)?;
+    crowd.begin(&mut floor);
+    stalls.take();
+    let flood = Flood::start(Plan {
+        sources,
+        bridge: place.bridge(),
+        a_second,
+        time,
+        most: u64::MAX,
+        mix: Mix::Strange,
+    })?;
+    floor.run_with(time + Duration::from_secs(2), |floor| {
+        lawful.tick(place, floor)?;
+        Ok(if flood.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    let sent = flood.stop()?;
+    let stall = stalls.take();
+    say(format_args!(
+        "{attack}: {} requests ({:.0} a second, {} MB), {} answers ({} KB); {stall}",
+        sent.requests,
+        sent.a_second(),
+        sent.octets / 1_000_000,
+        sent.answers,
+        sent.answer_octets / 1000,
+    ));
+    let asked = f64::from(a_second);
+    marks.timed(
+        Outcome::of(sent.a_second() >= asked * 0.9, sent.a_second() >= asked * 0.5),
+        &stall,
+        format_args!("{attack}: the flood was as great as it should be"),
+        format_args!("{:.0} of {asked:.0} a second", sent.a_second()),
+    );
+    lawful.judge(&mut floor, marks, &stall, attack)?;
+    crowd.judge((place, &mut floor), marks, &stall, attack)?;
+    memory(&running, marks, attack);
+    drop(stalls);
+    running.kill()
+}
+
+fn memory(running: &Running, marks: &mut Marks, attack: &str) {
+    let peak = peak_memory(running.id()).unwrap_or(u64::MAX);
+    marks.mark(
+        peak <= MOST_KILOBYTES,
+        format_args!("{attack}: at most {} MB resident", MOST_KILOBYTES / 1000),
+        format_args!("{} MB at the most", peak / 1000),
+    );
+}
