@@ -81,6 +81,14 @@ impl Addresses {
         Ipv4Addr::new(127, 192 | (self.high & 0x1F), self.low, 1 + octet(place % 250)).into()
     }
 
+    /// Who attacks in a batch of hijacks: a stranger, or a phone of the same trunk.
+    pub(crate) fn hijacker(self, batch: usize) -> IpAddr {
+        match batch % 2 {
+            0 => self.stranger(batch),
+            _ => self.insider(batch),
+        }
+    }
+
     /// Where nothing is: what phones behind a NAT take for their address.
     pub(crate) fn nowhere(self, place: usize) -> IpAddr {
         Ipv4Addr::new(127, 99, self.low, 1 + octet(place % 250)).into()
@@ -172,6 +180,13 @@ impl Place {
         }
         let legs = self.setup.legs()?;
         Ok(legs.into_iter().filter(|leg| calls.contains(leg.text("sip_call_id"))).collect())
+    }
+
+    /// Writes down what became of each caller of an attack.
+    pub(crate) fn write_outcomes(&self, attack: &str, lines: &str) -> Result<()> {
+        let name: String =
+            attack.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        Ok(fs::write(self.setup.folder().join(format!("{name}.txt")), lines)?)
     }
 
     /// The sum of the metrics whose names hold `part`.

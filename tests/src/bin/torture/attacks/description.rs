@@ -35,7 +35,7 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
         Ok(ControlFlow::Continue(()))
     })?;
     let stall = stalls.take();
-    quiet.judge(&mut floor, marks, &stall, "A4, before the attack")?;
+    quiet.judge((place, &mut floor), marks, &stall, "A4, before the attack")?;
 
     let mut lawful = Arrivals::new(place, &mut floor, LAWFUL)?;
     let (mut next, mut attackers) = (floor.now(), Vec::new());
@@ -57,7 +57,7 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
         "A4: {} descriptions of {FORMATS} formats and their like, answered {answers:?}; {stall}",
         attackers.len(),
     ));
-    lawful.judge(&mut floor, marks, &stall, "A4, endless descriptions")?;
+    lawful.judge((place, &mut floor), marks, &stall, "A4, endless descriptions")?;
     running.kill()
 }
 

@@ -76,7 +76,7 @@ fn reinvites(place: &Place, most: u32, (marks, stalls): (&mut Marks, &mut Stalls
     })?;
     let stall = stalls.take();
     say(format_args!("A8: {sent} re-INVITEs on one call, {A_SECOND} a second"));
-    lawful.judge(&mut floor, marks, &stall, "A8, re-INVITEs without end")?;
+    lawful.judge((place, &mut floor), marks, &stall, "A8, re-INVITEs without end")?;
     floor.with(attacker, Line::hang_up);
     floor.run(Duration::from_millis(200))
 }
@@ -107,7 +107,7 @@ fn unacknowledged(
     let stall = stalls.take();
     let answered = calls.iter().filter(|&&id| floor.line(id).answered.is_some()).count();
     say(format_args!("A8: {} INVITEs of one phone without ACK, {answered} answered", calls.len()));
-    lawful.judge(&mut floor, marks, &stall, "A8, INVITEs without ACK")
+    lawful.judge((place, &mut floor), marks, &stall, "A8, INVITEs without ACK")
 }
 
 fn large_options(
@@ -133,5 +133,5 @@ fn large_options(
     let sent = flood.stop()?;
     let stall = stalls.take();
     say(format_args!("A8: {} OPTIONS of 50 KB, {} answers", sent.requests, sent.answers));
-    lawful.judge(&mut floor, marks, &stall, "A8, OPTIONS of 50 KB")
+    lawful.judge((place, &mut floor), marks, &stall, "A8, OPTIONS of 50 KB")
 }

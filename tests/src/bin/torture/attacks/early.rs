@@ -30,10 +30,10 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
     let (running, _stalls) = place.start()?;
     let numbers: Vec<usize> = (0..options.tries).collect();
     let (mut outcomes, mut ports) = (Vec::new(), Vec::new());
-    for batch in numbers.chunks(scene::AT_ONCE) {
-        outcomes.extend(attack(place, batch, &mut ports)?);
+    for (turn, batch) in numbers.chunks(scene::AT_ONCE).enumerate() {
+        outcomes.extend(attack(place, (turn, batch), &mut ports)?);
     }
-    scene::judge(marks, "A3, packets before the caller's own", &outcomes)?;
+    scene::judge(place, marks, "A3, packets before the caller's own", &outcomes)?;
     let steps = ports.windows(2).filter(|pair| pair[1] == pair[0].wrapping_add(2)).count();
     let allowed = (ports.len() * FORETOLD_PERCENT / 100).max(FORETOLD_LEAST);
     marks.mark(
@@ -44,9 +44,13 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
     running.kill()
 }
 
-fn attack(place: &Place, numbers: &[usize], ports: &mut Vec<u16>) -> Result<Vec<(usize, Outcome)>> {
+fn attack(
+    place: &Place,
+    (turn, numbers): (usize, &[usize]),
+    ports: &mut Vec<u16>,
+) -> Result<Vec<(usize, Outcome)>> {
     let mut floor = Floor::new(place.bridge())?;
-    let stranger = floor.ear(place.addresses.stranger(0))?;
+    let stranger = floor.ear(place.addresses.hijacker(turn))?;
     let mut scenes = Vec::new();
     for &number in numbers {
         let seat = floor.seat(place.addresses.lawful(number))?;

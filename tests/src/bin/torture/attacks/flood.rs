@@ -87,7 +87,7 @@ fn one(
         format_args!("{attack}: the flood was as great as it should be"),
         format_args!("{:.0} of {asked:.0} a second", sent.a_second()),
     );
-    lawful.judge(&mut floor, marks, &stall, attack)?;
+    lawful.judge((place, &mut floor), marks, &stall, attack)?;
     crowd.judge((place, &mut floor), marks, &stall, attack)?;
     memory(&running, marks, attack);
     drop(stalls);

@@ -43,7 +43,7 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
     let got = floor.caught(stranger).rtp.values().sum::<u64>();
     scene::check_survival(&mut floor, attacked)?;
     let outcomes: Vec<_> = attacked.iter().map(|scene| (scene.number, scene.outcome)).collect();
-    scene::judge(marks, "A10, BYE, INFO and re-INVITE from elsewhere", &outcomes)?;
+    scene::judge(place, marks, "A10, BYE, INFO and re-INVITE from elsewhere", &outcomes)?;
     marks.mark(got == 0, "A10: no sound is moved to a stranger", format_args!("{got} packets"));
     judge_half_open(place, options, marks, half_open)?;
     running.kill()

@@ -152,7 +152,7 @@ fn one(place: &Place, kind: Kind, time: Duration, marks: &mut Marks) -> Result<(
     let stall = stalls.take();
     floor.with(resident, Line::hang_up);
     floor.until(Duration::from_secs(5), |floor| floor.alive() == 0)?;
-    judge::lawful((&case, &floor), marks, &stall, usual);
+    judge::lawful((&case, &floor), marks, &stall, usual)?;
     judge::attackers((&case, &floor), marks, began, time)?;
     if !kind.is_known() {
         watch.judge(marks, kind.name());

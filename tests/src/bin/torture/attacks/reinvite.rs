@@ -27,12 +27,12 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
     let (running, _stalls) = place.start()?;
     let numbers: Vec<usize> = (0..options.tries).collect();
     let (mut outcomes, mut accepted) = (Vec::new(), 0);
-    for batch in numbers.chunks(scene::AT_ONCE) {
-        let (played, accepting) = attack(place, batch)?;
+    for (turn, batch) in numbers.chunks(scene::AT_ONCE).enumerate() {
+        let (played, accepting) = attack(place, (turn, batch))?;
         outcomes.extend(played);
         accepted += accepting;
     }
-    scene::judge(marks, "A2, a re-INVITE that changes nothing", &outcomes)?;
+    scene::judge(place, marks, "A2, a re-INVITE that changes nothing", &outcomes)?;
     marks.mark(
         accepted == numbers.len(),
         "A2: each re-INVITE is answered 200",
@@ -41,9 +41,12 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
     running.kill()
 }
 
-fn attack(place: &Place, numbers: &[usize]) -> Result<(Vec<(usize, Outcome)>, usize)> {
+fn attack(
+    place: &Place,
+    (turn, numbers): (usize, &[usize]),
+) -> Result<(Vec<(usize, Outcome)>, usize)> {
     let mut floor = Floor::new(place.bridge())?;
-    let stranger = floor.ear(place.addresses.stranger(0))?;
+    let stranger = floor.ear(place.addresses.hijacker(turn))?;
     let mut scenes = scene::gather(place, &mut floor, numbers)?;
     let voice =
         |number: usize| u64::try_from(number).map(|n| Stream::new(n << 40, Some(Voice::Stranger)));

@@ -70,7 +70,7 @@ impl fmt::Display for Outcome {
         }
         let said: Vec<_> =
             words.iter().filter(|(wrong, _)| *wrong).map(|(_, word)| *word).collect();
-        f.write_str(&said.join("; "))
+        f.write_str(&if said.is_empty() { "well".to_owned() } else { said.join("; ") })
     }
 }
 
@@ -198,8 +198,15 @@ pub(crate) fn check_survival(floor: &mut Floor, scenes: &mut [Scene]) -> Result<
 }
 
 /// Marks all scenes of one attack.
-pub(crate) fn judge(marks: &mut Marks, attack: &str, outcomes: &[(usize, Outcome)]) -> Result<()> {
+pub(crate) fn judge(
+    place: &Place,
+    marks: &mut Marks,
+    attack: &str,
+    outcomes: &[(usize, Outcome)],
+) -> Result<()> {
     outcomes.first().context("no scene was played")?;
+    let told = outcomes.iter().map(|(number, outcome)| format!("try {number}: {outcome}\n"));
+    place.write_outcomes(attack, &told.collect::<String>())?;
     let bad = |outcome: &Outcome| outcome.is_hijack() || !outcome.ready || !outcome.survived;
     let mut named = 0;
     for (number, outcome) in outcomes.iter().filter(|(_, outcome)| bad(outcome)) {

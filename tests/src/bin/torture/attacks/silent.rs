@@ -31,17 +31,17 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
     let (running, _stalls) = place.start()?;
     let numbers: Vec<usize> = (0..options.tries).collect();
     let mut outcomes = Vec::new();
-    for batch in numbers.chunks(scene::AT_ONCE) {
-        outcomes.extend(attack(place, batch)?);
+    for (turn, batch) in numbers.chunks(scene::AT_ONCE).enumerate() {
+        outcomes.extend(attack(place, (turn, batch))?);
     }
-    scene::judge(marks, "A1, a silent caller's leg", &outcomes)?;
+    scene::judge(place, marks, "A1, a silent caller's leg", &outcomes)?;
     running.kill()
 }
 
-fn attack(place: &Place, numbers: &[usize]) -> Result<Vec<(usize, Outcome)>> {
+fn attack(place: &Place, (turn, numbers): (usize, &[usize])) -> Result<Vec<(usize, Outcome)>> {
     let mut floor = Floor::new(place.bridge())?;
     let trunk = floor.ear_at(place.carrier_port())?;
-    let stranger = floor.ear(place.addresses.stranger(0))?;
+    let stranger = floor.ear(place.addresses.hijacker(turn))?;
     let mut scenes = scene::gather(place, &mut floor, numbers)?;
     for scene in &scenes {
         floor.with(scene.victim, |line, now| line.speak(now, false));

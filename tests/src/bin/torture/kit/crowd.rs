@@ -89,14 +89,18 @@ impl Crowd {
             format_args!("{up} of {all} up, {deaf} deaf"),
         );
         let (mut lost, mut words, mut gap) = (0, String::new(), Duration::ZERO);
+        let mut told = String::new();
         for (number, &id) in self.lines.iter().enumerate() {
             let ears = &floor.line(id).ears;
             lost += ears.lost();
             gap = gap.max(ears.longest_gap);
+            let (packets, missing, longest) = (ears.packets, ears.lost(), ms(ears.longest_gap));
+            writeln!(told, "call {number}: {packets} heard, {missing} lost, {longest} without")?;
             if ears.lost() > 0 {
                 write!(words, " call {number}: {};", ears.lost())?;
             }
         }
+        place.write_outcomes(&format!("{attack}, running calls"), &told)?;
         let packets: u64 = self.lines.iter().map(|&id| floor.line(id).ears.packets).sum();
         marks.timed(
             Outcome::of(lost == 0, lost * 100 <= packets * NEAR_PERCENT),
@@ -201,7 +205,7 @@ impl Arrivals {
     /// Waits for the last of them, and marks how fast each was answered.
     pub(crate) fn judge(
         &self,
-        floor: &mut Floor,
+        (place, floor): (&Place, &mut Floor),
         marks: &mut Marks,
         stall: &Stall,
         attack: &str,
@@ -211,6 +215,11 @@ impl Arrivals {
         })?;
         let lines: Vec<_> = self.calls.iter().map(|&id| floor.line(id)).collect();
         let mut times: Vec<_> = lines.iter().filter_map(|line| line.setup()).collect();
+        let told = lines.iter().map(|line| {
+            let setup = line.setup().map(ms).unwrap_or_default();
+            format!("called at {:.3} s: {:?} {setup}\n", line.invited.as_secs_f64(), line.status)
+        });
+        place.write_outcomes(&format!("{attack}, lawful calls"), &told.collect::<String>())?;
         let mut refused: BTreeMap<u16, usize> = BTreeMap::new();
         for line in lines.iter().filter(|line| line.answered.is_none()) {
             *refused.entry(line.status.unwrap_or_default()).or_default() += 1;

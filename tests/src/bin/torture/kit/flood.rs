@@ -17,6 +17,8 @@ const VOLLEY: Duration = Duration::from_millis(2);
 const CATCH_UP: Duration = Duration::from_millis(50);
 /// Large messages have so many octets.
 pub(crate) const LARGE: usize = 50_000;
+/// The length of a long header.
+const HEADER: usize = 7_000;
 /// Of so many messages of [`Mix::Strange`], one is large.
 const LARGE_ONE_IN: u64 = 50;
 
@@ -162,12 +164,17 @@ fn request(
     large: bool,
 ) -> Vec<u8> {
     let uri = format!("sip:{DIAL_IN}@{bridge}");
-    let from = format!("<sip:stranger@{source}>;tag={}", names.word());
-    let mut body = wire::offer(source, 1);
-    while large && body.len() < LARGE {
-        body +=
-            "a=x-attribute:of no meaning but its length, which is about ninety octets or so.\r\n";
+    let (mut body, mut more) = (wire::offer(source, 1), String::new());
+    // Half of the large ones are so by what every answer must repeat, in headers of a lawful length.
+    match (large, names.next() % 2) {
+        (true, 0) => {
+            let via = format!("Via: SIP/2.0/UDP {source};branch=z9hG4bK{}\r\n", "x".repeat(HEADER));
+            more = via.repeat(LARGE / HEADER);
+        }
+        (true, _) => body += &"a=x-attribute:of no meaning but its length\r\n".repeat(LARGE / 44),
+        (false, _) => {}
     }
+    let from = format!("<sip:stranger@{source}>;tag={}", names.word());
     let describes = method == "INVITE" || large;
     Request {
         method,
@@ -178,7 +185,7 @@ fn request(
         to: &format!("<{uri}>"),
         call_id: &names.word(),
         cseq: 1,
-        more: "",
+        more: &more,
         body: describes.then_some(("application/sdp", &body)),
     }
     .write()

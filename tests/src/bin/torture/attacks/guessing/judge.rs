@@ -21,8 +21,11 @@ const ALL_VERDICTS: usize = 60;
 const ALARM: Duration = Duration::from_secs(60);
 /// Between two looks at the log and the metrics.
 const LOOK: Duration = Duration::from_secs(1);
-/// Verdicts in the last third of the time are at most so many percent of those in the first.
-const SLOWER_PERCENT: usize = 60;
+/// What the codes of one call take in the later half is so many times what they took at first.
+const SLOWER: u32 = 2;
+/// Verdicts a second that twenty attackers may still get in the last third of the time. Unhindered
+/// they get twelve.
+const HINDERED: f64 = 4.0;
 /// Most callers that are named.
 const NAMED: usize = 8;
 
@@ -32,7 +35,7 @@ pub(super) fn lawful(
     marks: &mut Marks,
     stall: &Stall,
     usual: Duration,
-) {
+) -> Result<()> {
     let name = case.kind.name();
     let guests = &case.guests;
     let out: Vec<_> = guests.iter().filter(|guest| guest.took.is_none()).collect();
@@ -46,6 +49,12 @@ pub(super) fn lawful(
             line.invited.as_secs_f64()
         ));
     }
+    let told = guests.iter().map(|guest| {
+        let took = guest.took.map_or("not in".to_owned(), ms);
+        let at = floor.line(guest.line).invited.as_secs_f64();
+        format!("called at {at:.1} s, typo {}: {took}\n", guest.typo)
+    });
+    case.place.write_outcomes(&format!("{name}, lawful calls"), &told.collect::<String>())?;
     let typos = guests.iter().filter(|guest| guest.typo).count();
     marks.timed(
         Outcome::of(out.is_empty() && !guests.is_empty(), out.len() * 50 <= guests.len()),
@@ -68,6 +77,7 @@ pub(super) fn lawful(
             ms(permille(&mut took, 1000))
         ),
     );
+    Ok(())
 }
 
 /// What the attackers learnt.
@@ -83,6 +93,8 @@ pub(super) fn attackers(
     let legs = case.place.closed_legs(&all_calls)?;
     let legs: BTreeMap<_, _> = legs.iter().map(|leg| (leg.text("sip_call_id"), leg)).collect();
     let mut thirds = [0; 3];
+    // How long the codes of one call took: of the first call of each, and of the later half.
+    let (mut first, mut late) = (Vec::new(), Vec::new());
     let (mut all, mut entered, mut words) = (0, 0, Vec::new());
     let mut most = 0;
     for guesser in &case.guessers {
@@ -93,14 +105,20 @@ pub(super) fn attackers(
             let failures = usize::try_from(leg.number("auth_failures").unwrap_or_default())?;
             verdicts += failures;
             inside += usize::from(!leg.text("joined_at").is_empty());
+            let took = leg.number("duration_ms").map(Duration::from_millis).unwrap_or_default();
             let share = line.invited.saturating_sub(began).as_secs_f64() / time.as_secs_f64();
             let third = [1.0 / 3.0, 2.0 / 3.0].iter().filter(|&&end| share >= end).count();
             thirds[third] += failures;
+            if guesser.calls.first() == Some(&id) {
+                first.push(took);
+            } else if share > 0.5 && line.ended_by_bridge {
+                late.push(took);
+            }
         }
         all += verdicts;
         entered += inside;
         most = most.max(verdicts);
-        if verdicts > VERDICTS || inside > 0 {
+        if case.kind.is_known() && (verdicts > VERDICTS || inside > 0) {
             words.push(format!("{}: {verdicts} verdicts, entered {inside}", guesser.number));
         }
     }
@@ -119,10 +137,22 @@ pub(super) fn attackers(
             format_args!("{most} at most, {all} in all of {guesses}, {entered} entered"),
         );
     } else {
+        let (first, late) = (permille(&mut first, 500), permille(&mut late, 500));
         marks.mark(
-            thirds[2] * 100 <= thirds[0] * SLOWER_PERCENT && thirds[0] > 0,
+            late >= first * SLOWER || late.is_zero() && all > 0,
+            format_args!("{name}: the delay grows"),
+            format_args!(
+                "a call's codes took {} at first and {} in the later half (none: all waited longer \
+                 than the attackers)",
+                ms(first),
+                ms(late)
+            ),
+        );
+        let a_second = thirds[2] as f64 / (time.as_secs_f64() / 3.0);
+        marks.mark(
+            a_second <= HINDERED && all > 0,
             format_args!("{name}: guessing becomes slower"),
-            format_args!("{thirds:?} verdicts by thirds of the time"),
+            format_args!("{a_second:.1} verdicts a second in the last third, {HINDERED} at most"),
         );
     }
     Ok(())
