@@ -128,6 +128,11 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         .build()
         .context("the system gives no event loop")?;
     runtime.block_on(async {
+        if let Command::Cdr(cdr) = &command
+            && let Some(code) = cdr.before_all(&config, out).await?
+        {
+            return Ok(code);
+        }
         let mut context = Context::open(&config, out).await?;
         let code = administer(command, &mut context).await;
         context.close().await?;
@@ -144,7 +149,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         Command::DialIn(command) => command.run(context).await?,
         Command::Deck(command) => command.run(context).await?,
         Command::Import(command) => command.run(context).await?,
-        Command::Cdr(command) => command.run(context).await?,
+        Command::Cdr(command) => return command.run(context).await,
         Command::Invoice(command) => return command.run(context).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use partyline_cdr_store::Store;
+use partyline_cdr_store::folder::FolderParts;
 use partyline_cdr_store::keys::Keys;
 
 use crate::config::Config;
@@ -25,8 +26,8 @@ impl Data {
     pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
         let folders = Folders::make(&config.data_dir)?;
         let keys = Keys::open(&folders.keys)?;
-        let store = Store::open(&folders.database).await.with_context(|| {
-            format!("the database {} cannot be opened", folders.database.display())
+        let store = FolderParts::of(&config.data_dir).open().await.with_context(|| {
+            format!("the data folder {} cannot be used", config.data_dir.display())
         })?;
         Ok(Self { store, keys, folders })
     }

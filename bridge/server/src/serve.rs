@@ -22,7 +22,7 @@ use anyhow::Context;
 use partyline_cdr_record::Origin;
 use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::journal::{
-    self, Health, Journal, JournalConfig, JournalHandle, JournalThread,
+    self, Health, Journal, JournalConfig, JournalHandle, JournalThread, Recovered, SetAside,
 };
 use partyline_conference::Bridge;
 use partyline_control::Node;
@@ -84,8 +84,10 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let origin = Origin { node_id: config.node_id, boot_id };
 
     let (durable, durable_inbox) = mpsc::unbounded_channel();
-    let journal = start_journal(&folders, clock, origin, durable)?;
+    let written = JournalConfig::new(origin).of(store.folder());
+    let journal = start_journal(&folders, clock, written, durable)?;
     let ingest = Ingest::new(store.clone(), &folders.journal);
+    let ingested = ingest.watch();
     let following = tokio::spawn(ingest.follow(journal.durable()));
 
     let media_events = Arc::new(Notify::new());
@@ -105,8 +107,12 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
 
     let (sample, sample_reader) = watch::channel(metrics::Sample::default());
     let (health, health_reader) = watch::channel(Health::default());
-    let sources =
-        http::Sources { sample: sample_reader, journal: health_reader, media: media.stats };
+    let sources = http::Sources {
+        sample: sample_reader,
+        journal: health_reader,
+        ingested,
+        media: media.stats,
+    };
     http::start(config.http_listen, sources).await?;
     let stop = stop_signals()?;
     tracing::info!(
@@ -174,19 +180,12 @@ impl journal::Clock for JournalClock {
 fn start_journal(
     folders: &Folders,
     clock: Clock,
-    origin: Origin,
+    config: JournalConfig,
     durable: mpsc::UnboundedSender<(u64, bool)>,
 ) -> anyhow::Result<JournalHandle> {
     let disk = journal::FileDisk::open(&folders.journal)?;
-    let (journal, recovered) =
-        Journal::open(Box::new(disk), JournalConfig::new(origin), clock.now(), clock.wall())?;
-    if !(recovered.legs.is_empty() && recovered.cuts.is_empty()) {
-        tracing::warn!(
-            orphans = recovered.legs.len(),
-            cuts = ?recovered.cuts,
-            "the last run did not end well: its open legs were closed at their last sign of life"
-        );
-    }
+    let (journal, recovered) = Journal::open(Box::new(disk), config, clock.now(), clock.wall())?;
+    say_recovered(&recovered);
     let answer = Box::new(move |done: Vec<(u64, Result<(), ()>)>| {
         for (token, result) in done {
             // When the control task has ended there is nobody to tell.
@@ -195,6 +194,32 @@ fn start_journal(
     });
     JournalThread::spawn(journal, JournalClock(clock), JOURNAL_QUEUE, answer)
         .context("the system gives no thread for the journal")
+}
+
+/// What the start found in the journal, for the log.
+fn say_recovered(recovered: &Recovered) {
+    if !recovered.legs.is_empty() {
+        tracing::warn!(
+            orphans = recovered.legs.len(),
+            "the last run did not end well: its open legs were closed at their last sign of life"
+        );
+    }
+    for SetAside { damage, copy } in &recovered.damaged {
+        let copy = copy.as_ref().map_or_else(
+            |error| format!("could not be made: {error}"),
+            |name| format!("is journal/{name}"),
+        );
+        tracing::warn!(
+            "the journal is torn or damaged: {damage}; a copy {copy}. A crash in the middle of a \
+             write tears the end of a segment, and nothing acknowledged is lost by that"
+        );
+    }
+    if recovered.behind_damage > 0 {
+        tracing::error!(
+            frames = recovered.behind_damage,
+            "the journal is damaged before these frames, which were read: the disk may be failing"
+        );
+    }
 }
 
 fn start_media(

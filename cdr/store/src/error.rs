@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use partyline_model::Uuid;
+
 /// Why the journal cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -23,6 +25,17 @@ pub enum JournalError {
     /// A single record is larger than a frame may be.
     #[error("a record of {0} bytes does not fit a frame")]
     TooLarge(usize),
+    /// The segments belong to another data folder.
+    #[error(
+        "the journal belongs to data folder {found}, this is data folder {expected}: put the \
+         journal back that belongs here; account numbers of one folder mean others in another"
+    )]
+    Foreign {
+        /// The folder that the segments name.
+        found: Uuid,
+        /// The folder they lie in.
+        expected: Uuid,
+    },
     /// Segment numbers have run out.
     #[error("the journal has no segment number left")]
     Exhausted,
@@ -43,6 +56,71 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the store's schema could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A later version of the program wrote the database.
+    #[error(
+        "the database was written by a later version of Partyline (schema {version}, which this \
+         one does not know): start that version, or restore a backup of before"
+    )]
+    Newer {
+        /// The first migration that this program does not have.
+        version: i64,
+    },
+    /// A later version of the program wrote the data folder.
+    #[error(
+        "the data folder was written by a later version of Partyline (format {found}; this one \
+         knows up to {known}): start that version, or restore a backup of before"
+    )]
+    NewerFolder {
+        /// The folder's format.
+        found: u32,
+        /// The highest that this program knows.
+        known: u32,
+    },
+    /// The folder had a database, and has none.
+    #[error(
+        "the database {database} is missing, though the data folder had one: an empty one would \
+         give account numbers to other customers than the calls in {journal} were made by. \
+         Put it back, or restore a backup into an empty folder: partyline restore BACKUP. \
+         With neither, partyline cdr rebuild --new-database makes one from the journal, whose \
+         new accounts are numbered behind those that made calls"
+    )]
+    NoDatabase {
+        /// Where it should be.
+        database: PathBuf,
+        /// The journal beside it.
+        journal: PathBuf,
+    },
+    /// The database belongs to another data folder.
+    #[error(
+        "the database belongs to data folder {found}, but {identity} says {expected}: parts of two \
+         bridges are mixed; put those together that belong together"
+    )]
+    OtherFolder {
+        /// The identity file.
+        identity: PathBuf,
+        /// What the database says.
+        found: Uuid,
+        /// What the file says.
+        expected: Uuid,
+    },
+    /// The identity file cannot be understood.
+    #[error("{0} is damaged: it must hold the lines `format = NUMBER` and `folder = ID`")]
+    Identity(PathBuf),
+    /// There is nothing to rebuild from.
+    #[error(
+        "there is no journal in {0}: the records in the database stay as they are. Put the journal \
+         back first"
+    )]
+    NoJournal(PathBuf),
+    /// Records wait in the journal.
+    #[error(
+        "{octets} octets of records wait in the journal: the database lacks them. Is its disk \
+         full? See the bridge's log and /health"
+    )]
+    Lagging {
+        /// How much.
+        octets: u64,
+    },
     /// A file beside the database failed.
     #[error("{path}: {source}")]
     Io {

@@ -9,10 +9,12 @@
 
 pub mod admin;
 mod error;
+pub mod folder;
 pub mod ingest;
 pub mod journal;
 pub mod keys;
 pub mod query;
+pub mod rebuild;
 mod store;
 
 pub use error::{JournalError, StoreError};

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use partyline_model::Uuid;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row, SqlSafeStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Row, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use crate::StoreError;
 
@@ -19,6 +19,7 @@ use crate::StoreError;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pool: SqlitePool,
+    pub(crate) folder: Uuid,
 }
 
 /// How long a writer waits for another before it gives up.
@@ -31,16 +32,55 @@ impl Store {
     /// [`StoreError::Exposed`] when others than the owner may read the file;
     /// [`StoreError::Database`], [`StoreError::Migrate`], [`StoreError::Io`].
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        make_private(path)?;
+        Self::open_for(path, None).await
+    }
+
+    /// A database that is thrown away after use: nothing of it is made durable.
+    pub(crate) async fn open_scratch(path: &Path, folder: Uuid) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
-            .filename(path)
+            .journal_mode(SqliteJournalMode::Off)
+            .synchronous(SqliteSynchronous::Off);
+        Self::open_with(path, options, Some(folder)).await
+    }
+
+    /// As [`Store::open`]; a database that does not know its data folder is given `folder`, or an
+    /// identity of its own.
+    pub(crate) async fn open_for(path: &Path, folder: Option<Uuid>) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        migrations().run(&pool).await?;
-        Ok(Self { pool })
+            .synchronous(SqliteSynchronous::Full);
+        Self::open_with(path, options, folder).await
+    }
+
+    async fn open_with(
+        path: &Path,
+        options: SqliteConnectOptions,
+        folder: Option<Uuid>,
+    ) -> Result<Self, StoreError> {
+        make_private(path)?;
+        let options = options.filename(path).foreign_keys(true).busy_timeout(BUSY);
+        let pool = pool_options().connect_with(options).await?;
+        migrations().run(&pool).await.map_err(newer)?;
+        let folder = match folder {
+            Some(folder) => folder,
+            None => random()?,
+        };
+        let id = "INSERT INTO data_folder (id, folder) VALUES (1, ?) ON CONFLICT DO NOTHING";
+        let known = "SELECT folder FROM data_folder";
+        let known = match sqlx::query_scalar(known).fetch_optional(&pool).await? {
+            Some(known) => known,
+            None => {
+                sqlx::query(id).bind(blob(folder)).execute(&pool).await?;
+                sqlx::query_scalar(known).fetch_one(&pool).await?
+            }
+        };
+        let known: Vec<u8> = known;
+        Ok(Self { pool, folder: uuid(&known, "folder")? })
+    }
+
+    /// The data folder that this is the database of.
+    pub const fn folder(&self) -> Uuid {
+        self.folder
     }
 
     /// Closes all connections.
@@ -52,6 +92,33 @@ impl Store {
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
+
+/// Four connections. SQLite ends a transaction by itself when the disk is full or fails; the
+/// connection does not learn of it and would refuse every later one. So whatever comes back within
+/// a transaction is closed and replaced.
+fn pool_options() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(4).after_release(|connection, _| {
+        Box::pin(async move {
+            // The rollback of a dropped transaction is carried out before the answer to this.
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
+}
+
+fn random() -> Result<Uuid, StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(StoreError::Random)?;
+    Ok(Uuid(u128::from_be_bytes(bytes)))
+}
+
+/// A database with migrations that this program does not have was written by a later one.
+fn newer(error: MigrateError) -> StoreError {
+    if let MigrateError::VersionMissing(version) = error {
+        return StoreError::Newer { version };
+    }
+    StoreError::Migrate(error)
 }
 
 /// Makes the file with mode 0600; SQLite gives its companions (`-wal`, `-shm`) the same.
@@ -85,6 +152,7 @@ fn migrations() -> Migrator {
         (1, "records", include_str!("../migrations/sqlite/0001_records.sql")),
         (2, "directory", include_str!("../migrations/sqlite/0002_directory.sql")),
         (3, "money", include_str!("../migrations/sqlite/0003_money.sql")),
+        (4, "folder", include_str!("../migrations/sqlite/0004_folder.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sql.into_sql_str();
@@ -103,6 +171,12 @@ pub(crate) fn blob(id: Uuid) -> Vec<u8> {
     id.0.to_be_bytes().to_vec()
 }
 
+/// An identifier from the bytes of a column.
+pub(crate) fn uuid(bytes: &[u8], column: &'static str) -> Result<Uuid, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| StoreError::Column(column))?;
+    Ok(Uuid(u128::from_be_bytes(bytes)))
+}
+
 /// A column that holds a number that is not negative.
 pub(crate) fn unsigned(row: &SqliteRow, column: &'static str) -> Result<u64, StoreError> {
     let value: i64 = row.try_get(column)?;
@@ -116,4 +190,23 @@ pub(crate) fn parsed<T: std::str::FromStr>(
 ) -> Result<T, StoreError> {
     let text: &str = row.try_get(column)?;
     text.parse().map_err(|_| StoreError::Column(column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_a_later_version_is_refused_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("partyline.db");
+        let store = Store::open(&path).await.unwrap();
+        let later = "INSERT INTO _sqlx_migrations \
+            SELECT 9999, 'later', installed_on, success, checksum, execution_time \
+            FROM _sqlx_migrations WHERE version = 1";
+        sqlx::query(later).execute(&store.pool).await.unwrap();
+        store.close().await;
+        let said = Store::open(&path).await.unwrap_err().to_string();
+        assert!(said.contains("a later version of Partyline (schema 9999"), "{said}");
+    }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use common::{Fault, SimDisk, answered, closed, invited, of, origin, session, wall};
 use partyline_cdr_record::{CloseReason, LegRecord, LegState, Record, ReleaseBy};
 use partyline_cdr_store::journal::{
-    Disk, Frames, Header, Journal, JournalConfig, Payload, Position, Recovered,
+    Damage, Disk, Frames, Header, Journal, JournalConfig, Payload, Piece, Pieces, Position,
+    Recovered,
 };
 use partyline_model::{Time, Uuid};
 use proptest::prelude::*;
@@ -27,15 +28,12 @@ fn append(journal: &mut Journal, secs: u64, records: &[Record]) -> bool {
 
 /// Every record in the journal, in order, as ingest would read it.
 fn records(disk: &SimDisk) -> Vec<Record> {
-    let mut disk = disk.clone();
     let mut all = Vec::new();
-    for segment in disk.segments().expect("listed") {
-        let bytes = disk.read(segment).expect("read");
-        if Header::parse(&bytes).is_none() {
-            continue;
-        }
-        for frame in Frames::new(&bytes[Header::LEN..]) {
-            if let Payload::Record(record, _) = frame.payload {
+    for bytes in disk.contents().values() {
+        for piece in Pieces::new(bytes) {
+            if let Piece::Frame(frame) = piece
+                && let Payload::Record(record, _) = frame.payload
+            {
                 all.push(record);
             }
         }
@@ -177,19 +175,51 @@ fn recovering_twice_closes_once() {
 }
 
 #[test]
-fn a_torn_frame_is_cut_and_the_frames_before_it_stay() {
+fn a_damaged_frame_is_set_aside_and_those_before_and_behind_it_are_read() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk, 1, 0);
     assert!(append(&mut journal, 1, &[of(&invited(1, 1))]));
     let Position { segment, offset } = journal.end();
-    assert!(append(&mut journal, 2, &[of(&invited(2, 2)), of(&invited(3, 2))]));
+    assert!(append(&mut journal, 2, &[of(&invited(2, 2))]));
+    let octets = journal.end().offset - offset;
+    assert!(append(&mut journal, 2, &[of(&invited(3, 2))]));
     disk.damage(segment, usize::try_from(offset).expect("small") + 30);
-    let torn = journal.end().offset - offset;
+    let before = disk.contents()[&segment].clone();
     let (_, recovered) = open(&disk, 2, 0);
-    assert_eq!(recovered.cuts.len(), 1);
-    assert_eq!((recovered.cuts[0].segment, recovered.cuts[0].bytes), (segment, torn));
-    assert_eq!(recovered.legs.len(), 1);
-    assert_eq!(recovered.legs[0].leg_id, invited(1, 1).leg_id);
+    let damage = Damage { segment, offset, octets };
+    assert_eq!(recovered.damaged.iter().map(|d| d.damage).collect::<Vec<_>>(), [damage]);
+    assert_eq!(recovered.behind_damage, 1);
+    let closed: Vec<_> = recovered.legs.iter().map(|leg| leg.leg_id).collect();
+    assert_eq!(closed, [1, 3].map(|n| invited(n, n.min(2).cast_signed()).leg_id));
+    assert_eq!(disk.contents()[&segment], before, "nothing of the segment is changed");
+    let (from, to) = (usize::try_from(offset).unwrap(), usize::try_from(offset + octets).unwrap());
+    assert_eq!(disk.set_aside()[&(segment, offset)], before[from..to]);
+}
+
+#[test]
+fn a_damaged_last_segment_leaves_no_live_call_open() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    let legs: Vec<_> = (1..=24).map(|n| answered(&invited(n, 1), 2)).collect();
+    for leg in &legs {
+        assert!(append(&mut journal, 2, &[of(leg)]));
+    }
+    journal.tick(Time::from_secs(62), wall(62)).expect("the disk works");
+    // The header, the identity, the checkpoint, and each frame in turn.
+    let whole = disk.contents()[&1].len();
+    for at in (0..whole).step_by(7) {
+        let disk = disk.twin();
+        disk.flip(1, at, 0x10);
+        let (_, recovered) = open(&disk, 2, 0);
+        assert_eq!(recovered.damaged.len(), 1, "byte {at}");
+        let closed: BTreeMap<_, _> =
+            recovered.legs.iter().map(|leg| (leg.leg_id, leg.duration_ms)).collect();
+        let lost = legs.iter().filter(|leg| !closed.contains_key(&leg.leg_id)).count();
+        assert!(lost <= 1, "byte {at}: {lost} legs are lost");
+        // Only a damaged tick costs time.
+        let unpaid = closed.values().filter(|&&ms| ms != 60_000).count();
+        assert!(unpaid == 0 || lost == 0, "byte {at}: {unpaid} legs are short");
+    }
 }
 
 #[test]
@@ -210,7 +240,7 @@ fn a_full_disk_fails_the_group_and_space_heals_it() {
     assert!(append(&mut journal, 3, &group));
     assert_eq!(records(&disk), [of(&leg), of(&answered(&leg, 2)), of(&invited(2, 2))]);
     let (_, recovered) = open(&disk.after_power_cut(0), 2, 0);
-    assert_eq!((recovered.cuts.len(), recovered.legs.len()), (0, 2));
+    assert_eq!((recovered.damaged.len(), recovered.legs.len()), (0, 2));
 }
 
 #[test]

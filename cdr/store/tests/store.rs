@@ -18,6 +18,7 @@ use partyline_cdr_store::journal::{
     FileDisk, Full, Journal, JournalConfig, JournalHandle, JournalThread, SystemClock,
 };
 use partyline_cdr_store::query::LegFilter;
+use partyline_cdr_store::rebuild::{Loss, rebuild};
 use partyline_cdr_store::{JournalError, Store, StoreError};
 use partyline_model::{AccountId, ConferenceId, Time};
 use tempfile::TempDir;
@@ -99,8 +100,10 @@ async fn a_rebuilt_store_equals_the_first_one() {
     let (store, ingest) = store(&dir).await;
     ingest.catch_up(None).await.unwrap();
     let before = everything(&store).await;
-    let again = ingest.rebuild(None).await.unwrap();
-    assert_eq!((again.added, again.conflicts), (12, 0));
+    let (database, segments) = (dir.path().join("partyline.db"), dir.path().join("journal"));
+    let again = rebuild(&store, &database, &segments, Loss::Refused).await.unwrap();
+    assert!(again.replaced && again.lacking.is_nothing(), "{again:?}");
+    assert_eq!((again.ingested.added, again.ingested.conflicts), (12, 0));
     assert_eq!(everything(&store).await, before);
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use partyline_cdr_record::{
     ConferenceRecord, Direction, LegRecord, LegState, Origin, Record, Tick, decode, encode,
 };
-use partyline_cdr_store::journal::{Disk, Frames, Header, Journal, JournalConfig};
+use partyline_cdr_store::journal::{Disk, Frames, Header, Journal, JournalConfig, Piece, Pieces};
 use partyline_model::{AccountId, ConferenceId, Time, Uuid, WallTime};
 
 use crate::tape::Tape;
@@ -42,7 +42,7 @@ pub fn cdr_journal(data: &[u8]) {
 
     let (mut journal, second) = Journal::open(Box::new(disk.clone()), boot(2 << 64), mono, wall)
         .expect("a second start survives what the first has written");
-    assert!(second.cuts.is_empty() && second.unknown == 0, "{second:?}");
+    assert!(second.damaged.is_empty() && second.unknown == 0, "{second:?}");
     assert!(second.legs.is_empty() && second.conferences.is_empty(), "closed twice: {second:?}");
 
     let origin = Origin { node_id: 1, boot_id: Uuid(2 << 64) };
@@ -72,6 +72,17 @@ fn frames(bytes: &[u8]) {
         end = frame.end;
     }
     assert_eq!(read.consumed(), end);
+    let mut end = 0;
+    for piece in Pieces::new(bytes) {
+        let (from, to) = match piece {
+            Piece::Frame(frame) => (end.max(Header::LEN), frame.end),
+            Piece::Damage(place) => (place.start, place.end),
+        };
+        assert!(from == end || (end == 0 && from == Header::LEN), "a gap between pieces");
+        assert!(to > from && to <= bytes.len());
+        end = to;
+    }
+    assert!(end == bytes.len() || end == 0 && bytes.len() == Header::LEN);
     assert!(Header::parse(bytes).is_none() || bytes.starts_with(b"PLJRNL"));
 }
 
@@ -115,6 +126,15 @@ impl Disk for Memory {
     fn truncate(&mut self, segment: u32, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).map_err(io::Error::other)?;
         self.segment(segment, |bytes| bytes.truncate(len))
+    }
+
+    fn set_aside(&mut self, segment: u32, offset: u64, bytes: &[u8]) -> io::Result<String> {
+        let found = self.segment(segment, |held| {
+            let from = usize::try_from(offset).map_or(&[][..], |from| &held[from..]);
+            from.starts_with(bytes)
+        })?;
+        assert!(found, "a copy is of what lies there");
+        Ok(String::new())
     }
 }
 

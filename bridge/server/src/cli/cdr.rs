@@ -1,12 +1,14 @@
 //! `partyline cdr`: call records, as tables for people or JSON lines for programs.
 
+mod rebuild;
+
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use partyline_cdr_record::{ConferenceRecord, LegRecord};
-use partyline_cdr_store::ingest::Ingest;
-use partyline_cdr_store::journal::FileDisk;
 use partyline_cdr_store::query::LegFilter;
 use partyline_model::{AccountId, ConferenceId, Number, Uuid};
 
@@ -15,6 +17,7 @@ use super::context::Context;
 use super::table::{Align, Table};
 use super::{lookup, times};
 use crate::clock;
+use crate::config::Config;
 
 /// Call records.
 #[derive(Debug, Subcommand)]
@@ -50,7 +53,12 @@ pub(super) enum CdrCommand {
         style: Style,
     },
     /// Fill the database's records from the journal anew; the bridge must be stopped
-    Rebuild,
+    #[command(
+        after_help = "The records in the database are replaced in one step, and only when the \
+journal has all of them.
+Exit code 2: places of the journal are damaged; they are named. Exit code 1: nothing was changed."
+    )]
+    Rebuild(Rebuild),
 }
 
 /// Which legs.
@@ -76,6 +84,18 @@ pub(super) struct Filter {
     limit: u32,
 }
 
+/// What a rebuild may do.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Rebuild {
+    /// Replace the records although the journal lacks some of them
+    #[arg(long)]
+    accept_loss: bool,
+    /// The database is lost and there is no backup: make one from the journal. Accounts, rates and
+    /// invoices are not in it; new accounts are numbered behind those that made calls
+    #[arg(long, conflicts_with = "accept_loss")]
+    new_database: bool,
+}
+
 /// How records are printed.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Style {
@@ -94,12 +114,27 @@ impl Style {
 }
 
 impl CdrCommand {
-    pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
+    pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
         match self {
-            Self::List { filter, style, ids } => list(context, filter, style, ids).await,
-            Self::Show { leg, style } => show(context, leg, style).await,
-            Self::Features { filter, style } => features(context, filter, style).await,
-            Self::Rebuild => rebuild(context).await,
+            Self::List { filter, style, ids } => list(context, filter, style, ids).await?,
+            Self::Show { leg, style } => show(context, leg, style).await?,
+            Self::Features { filter, style } => features(context, filter, style).await?,
+            Self::Rebuild(how) => return rebuild::run(context, how).await,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A command that makes the database which the others open.
+    pub(super) async fn before_all(
+        &self,
+        config: &Config,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<Option<ExitCode>> {
+        match self {
+            Self::Rebuild(how) if how.new_database => rebuild::lost(config, out).await.map(Some),
+            Self::Rebuild(_) | Self::List { .. } | Self::Show { .. } | Self::Features { .. } => {
+                Ok(None)
+            }
         }
     }
 }
@@ -298,16 +333,4 @@ async fn features(context: &mut Context<'_>, filter: Filter, style: Style) -> an
         }
     }
     if style.json { Ok(()) } else { context.say(table) }
-}
-
-async fn rebuild(context: &mut Context<'_>) -> anyhow::Result<()> {
-    let journal = &context.data.folders.journal;
-    // Held until the end: nobody appends while it is read.
-    let lock = FileDisk::open(journal).context("stop the bridge first")?;
-    let done = Ingest::new(context.store().clone(), journal).rebuild(None).await?;
-    drop(lock);
-    context.say(format_args!(
-        "{} records taken from the journal, {} repeated, {} conflicting, {} unreadable",
-        done.added, done.repeated, done.conflicts, done.unknown
-    ))
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -17,6 +18,7 @@ use partyline_billing::{
 use partyline_cdr_record::{ConferenceRecord, LegRecord};
 use partyline_cdr_store::StoreError;
 use partyline_cdr_store::admin::{Invoice as Issued, NewInvoice};
+use partyline_cdr_store::ingest::Ingest;
 use partyline_directory::Account;
 use partyline_model::{Uuid, WallTime};
 
@@ -28,6 +30,8 @@ use crate::config::Seller;
 
 /// Exit code when calls could not be rated.
 const UNRATED: u8 = 2;
+/// How long a running bridge may take to fill the database with what it has in the journal.
+const LAG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rate a month of an account and write its invoice as PDF, CSV and JSON.
 #[derive(Args, Debug)]
@@ -70,6 +74,7 @@ struct Sources {
 impl Invoice {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
         let now = clock::wall();
+        ensure_whole(context).await?;
         let mut sources = Sources::read(context, &self.account, self.month).await?;
         let over = sources.period.to() <= now;
         if !over && !self.draft && !self.interim {
@@ -226,6 +231,13 @@ impl Sources {
         };
         Document::build(header, &self.legs, &self.conferences, &self.deck)
     }
+}
+
+/// Calls that wait in the journal would be missing: takes them, or waits for the bridge to.
+async fn ensure_whole(context: &Context<'_>) -> anyhow::Result<()> {
+    let ingest = Ingest::new(context.store().clone(), &context.data.folders.journal);
+    let done = ingest.ensure_caught_up(LAG_PATIENCE).await;
+    done.context("nothing is invoiced while calls may be missing")
 }
 
 fn number(series: &str, count: u64) -> String {

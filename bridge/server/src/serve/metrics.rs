@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use partyline_cdr_store::ingest::IngestHealth;
 use partyline_cdr_store::journal::Health;
 use partyline_control::{Node, Refused};
 use partyline_media_io::{LATENESS_MICROS, Stats};
@@ -34,7 +35,12 @@ impl Sample {
 }
 
 /// All metrics in the Prometheus text format, version 0.0.4.
-pub(super) fn render(sample: &Sample, media: &Stats, journal: &Health) -> String {
+pub(super) fn render(
+    sample: &Sample,
+    media: &Stats,
+    journal: &Health,
+    ingested: &IngestHealth,
+) -> String {
     let mut page = Page(String::new());
     page.gauge("partyline_calls", "Calls that are up or on their way", sample.calls);
     page.gauge("partyline_conferences", "Conferences in session", sample.conferences);
@@ -72,6 +78,7 @@ pub(super) fn render(sample: &Sample, media: &Stats, journal: &Health) -> String
     let help = "1 while the journal cannot write and calls are refused";
     page.gauge("partyline_journal_failing", help, u8::from(journal.failing));
     page.gauge("partyline_journal_open_legs", "Legs open in the journal", journal.open_legs);
+    page.store(ingested);
     let help = "Commands that wait for the media thread";
     page.gauge("partyline_media_commands_waiting", help, sample.commands_waiting);
     page.lateness(&media.lateness());
@@ -107,6 +114,23 @@ impl Page {
         }
     }
 
+    fn store(&mut self, ingested: &IngestHealth) {
+        for (name, help, value) in [
+            ("records", "Records taken from the journal into the store", ingested.added),
+            ("failed_rounds", "Times the store could not take records", ingested.failed_rounds),
+            ("conflicts", "Revisions not taken: other content was there", ingested.conflicts),
+            ("unknown_frames", "Frames this version cannot read", ingested.unknown),
+            ("damaged_octets", "Octets of the journal that are damaged", ingested.damaged_octets),
+            ("begun_anew", "Times the journal was another than before", ingested.begun_anew),
+        ] {
+            self.counter(&format!("partyline_store_{name}_total"), help, value);
+        }
+        let help = "Octets in the journal that the store could not take yet";
+        self.gauge("partyline_store_lag_octets", help, ingested.lag_octets);
+        let help = "How long records have been waiting for the store";
+        self.gauge("partyline_store_lag_seconds", help, ingested.lag.as_secs());
+    }
+
     fn lateness(&mut self, classes: &[u64]) {
         let name = "partyline_media_tick_lateness_seconds";
         self.head(name, "How late 20 ms ticks began", "histogram");
@@ -130,7 +154,7 @@ mod tests {
     #[test]
     fn every_series_has_help_type_and_a_number() {
         let sample = Sample { refused: vec![("no_port", 3)], ..Sample::default() };
-        let page = render(&sample, &Stats::default(), &Health::default());
+        let page = render(&sample, &Stats::default(), &Health::default(), &IngestHealth::default());
         assert!(page.contains("partyline_calls_refused_total{reason=\"no_port\"} 3\n"));
         assert!(page.contains("_bucket{le=\"0.020000\"} 0\n") && page.contains("le=\"+Inf\"} 0\n"));
         for line in page.lines().filter(|line| !line.starts_with('#')) {

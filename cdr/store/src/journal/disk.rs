@@ -1,4 +1,4 @@
-//! The five things the journal asks of a disk, so that a test can take each of them away.
+//! What the journal asks of a disk, so that a test can take each of them away.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -19,8 +19,11 @@ pub trait Disk: Send {
     fn append(&mut self, segment: u32, bytes: &[u8]) -> io::Result<()>;
     /// Makes what was appended to `segment` durable.
     fn sync(&mut self, segment: u32) -> io::Result<()>;
-    /// Cuts `segment` to `len` bytes, durably.
+    /// Cuts `segment` to `len` bytes, durably. Asked only for what was never acknowledged.
     fn truncate(&mut self, segment: u32, len: u64) -> io::Result<()>;
+    /// Keeps a copy of damaged `bytes`, found at `offset` of `segment`, durably and beside the
+    /// segments; the copy's name. A copy that is there already is not made again.
+    fn set_aside(&mut self, segment: u32, offset: u64, bytes: &[u8]) -> io::Result<String>;
 }
 
 /// A folder of the file system; files 0600, folder 0700, locked against a second process.
@@ -107,6 +110,44 @@ impl Disk for FileDisk {
         file.seek(SeekFrom::End(0))?;
         file.sync_all()
     }
+
+    fn set_aside(&mut self, segment: u32, offset: u64, bytes: &[u8]) -> io::Result<String> {
+        let dir = self.dir.join(SET_ASIDE);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let names = (0..u32::MAX).map(|again| aside_name(segment, offset, again));
+        for name in names {
+            let path = dir.join(&name);
+            match private().write(true).create_new(true).open(&path) {
+                Ok(mut file) => {
+                    file.write_all(bytes)?;
+                    file.sync_all()?;
+                    File::open(&dir)?.sync_all()?;
+                    File::open(&self.dir)?.sync_all()?;
+                    return Ok(format!("{SET_ASIDE}/{name}"));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if fs::read(&path)? == bytes {
+                        return Ok(format!("{SET_ASIDE}/{name}"));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+/// The folder below the journal for copies of what was damaged.
+const SET_ASIDE: &str = "damaged";
+
+fn aside_name(segment: u32, offset: u64, again: u32) -> String {
+    let again = if again == 0 { String::new() } else { format!("-{again}") };
+    format!("{segment:08}-{offset}{again}.bad")
+}
+
+/// Whether a start has set aside what is damaged at `offset` of `segment` in `dir`.
+pub(crate) fn is_set_aside(dir: &Path, segment: u32, offset: u64) -> bool {
+    dir.join(SET_ASIDE).join(aside_name(segment, offset, 0)).exists()
 }
 
 fn private() -> OpenOptions {
@@ -134,6 +175,11 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<u32>> {
     }
     segments.sort_unstable();
     Ok(segments)
+}
+
+/// The length of `segment` in `dir`.
+pub(crate) fn length(dir: &Path, segment: u32) -> io::Result<u64> {
+    Ok(fs::metadata(path(dir, segment))?.len())
 }
 
 /// At most `max` bytes of `segment` in `dir` from `offset` on.

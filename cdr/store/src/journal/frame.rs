@@ -10,12 +10,28 @@ use partyline_model::{Time, Uuid, WallTime};
 
 const MAGIC: [u8; 8] = *b"PLJRNL\r\n";
 const VERSION: u16 = 1;
-const FRAME_HEAD: usize = 17;
+pub(crate) const FRAME_HEAD: usize = 17;
 /// A leg is 300 bytes; whatever claims to be larger than this is not a frame.
-const MAX_PAYLOAD: usize = 64 * 1024;
+pub(crate) const MAX_PAYLOAD: usize = 64 * 1024;
 
 const RECORD: u8 = 1;
 const CHECKPOINT: u8 = 2;
+const IDENTITY: u8 = 3;
+
+/// Whether this program writes frames of this kind.
+pub(crate) const fn is_known(kind: u8) -> bool {
+    matches!(kind, RECORD | CHECKPOINT | IDENTITY)
+}
+
+/// Which journal of which data folder a segment belongs to: the first frame of every segment that
+/// was begun since data folders have an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The journal: the run that began its first segment.
+    pub journal: Uuid,
+    /// The data folder; zero where the writer knew none.
+    pub folder: Uuid,
+}
 
 /// A place in the journal; everything before it is durable, or ingested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +105,8 @@ pub enum Payload<'a> {
     Record(Record, &'a [u8]),
     /// Everything that was open when this segment was begun stands before this mark.
     Checkpoint,
+    /// Which journal this is.
+    Identity(Identity),
     /// A record of a kind or form that this program does not know; kept, and skipped.
     Unknown(&'a [u8]),
 }
@@ -131,10 +149,25 @@ impl<'a> Iterator for Frames<'a> {
                 Err(_) => Payload::Unknown(payload),
             },
             CHECKPOINT => Payload::Checkpoint,
+            IDENTITY => identity(payload).map_or(Payload::Unknown(payload), Payload::Identity),
             _ => Payload::Unknown(payload),
         };
         Some(Frame { mono: Time::from_nanos(u64::from_le_bytes(mono)), payload, end: self.at })
     }
+}
+
+fn identity(payload: &[u8]) -> Option<Identity> {
+    let (journal, rest) = payload.split_first_chunk()?;
+    let folder = rest.first_chunk()?;
+    let id = |bytes: &[u8; 16]| Uuid(u128::from_be_bytes(*bytes));
+    Some(Identity { journal: id(journal), folder: id(folder) })
+}
+
+/// Appends the frame that names the journal.
+pub(crate) fn put_identity(out: &mut Vec<u8>, mono: Time, identity: Identity) {
+    let mut payload = identity.journal.0.to_be_bytes().to_vec();
+    payload.extend_from_slice(&identity.folder.0.to_be_bytes());
+    put(out, IDENTITY, mono, &payload);
 }
 
 /// Appends a frame that holds `payload`, an encoded record; `false` when it is too large.

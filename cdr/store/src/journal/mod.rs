@@ -7,13 +7,15 @@
 mod disk;
 mod frame;
 mod open;
+mod pieces;
 mod recovery;
 mod thread;
 mod writer;
 
 pub use disk::{Disk, FileDisk};
-pub(crate) use disk::{list, read_from};
-pub use frame::{Frame, Frames, Header, Payload, Position};
-pub use recovery::{Cut, Recovered};
+pub(crate) use disk::{is_set_aside, length, list, read_from};
+pub use frame::{Frame, Frames, Header, Identity, Payload, Position};
+pub use pieces::{Damage, Piece, Pieces};
+pub use recovery::{Recovered, SetAside};
 pub use thread::{Clock, Full, Health, JournalHandle, JournalThread, OnDurable, SystemClock};
 pub use writer::{Journal, JournalConfig};

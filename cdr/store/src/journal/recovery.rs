@@ -1,8 +1,9 @@
-//! What a start finds: torn tails to cut, and records that a crash left open.
+//! What a start finds: damaged places, and records that a crash left open.
 //!
-//! Recovery reads from the newest whole checkpoint on. Orphans are closed at the last sign of life
-//! of their run, so that no customer pays for time in which the node may have been dead. Doing it
-//! twice, or being interrupted, gives the same records.
+//! Recovery reads from the newest whole checkpoint on, past what is damaged; a copy of that is set
+//! aside, and nothing of a segment is changed. Orphans are closed at the last sign of life of their
+//! run, so that no customer pays for time in which the node may have been dead. Doing it twice, or
+//! being interrupted, gives the same records.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,17 +15,19 @@ use partyline_cdr_record::{
 use partyline_model::{Uuid, WallTime};
 
 use super::disk::Disk;
-use super::frame::{Frames, Header, Payload};
+use super::frame::{Header, Identity, Payload};
 use super::open::{Open, OpenSet};
+use super::pieces::{Damage, Piece, Pieces};
 use crate::JournalError;
 
-/// Bytes cut from the end of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The segment.
-    pub segment: u32,
-    /// How many bytes were torn or damaged.
-    pub bytes: u64,
+/// A damaged place that a start found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it is.
+    pub damage: Damage,
+    /// The file with a copy of it, below the journal's folder, or why there is none. The place
+    /// itself stays as it is.
+    pub copy: Result<String, String>,
 }
 
 /// What a start found and did.
@@ -36,8 +39,10 @@ pub struct Recovered {
     pub frames: u64,
     /// Frames with a good checksum that this program cannot read.
     pub unknown: u64,
-    /// What was cut.
-    pub cuts: Vec<Cut>,
+    /// Whole frames that stand behind a damaged place of their segment.
+    pub behind_damage: u64,
+    /// What was damaged. A torn end, as a crash in the middle of a write leaves it, looks the same.
+    pub damaged: Vec<SetAside>,
     /// Legs closed as orphans, in their closed form.
     pub legs: Vec<LegRecord>,
     /// Sessions closed as orphans, in their closed form.
@@ -49,11 +54,12 @@ pub struct Recovered {
 pub(crate) struct Scan {
     pub(crate) report: Recovered,
     pub(crate) last_segment: Option<u32>,
+    pub(crate) identity: Option<Identity>,
     open: OpenSet,
     ticks: BTreeMap<Uuid, Tick>,
 }
 
-/// Reads from the newest whole checkpoint to the end and cuts what is torn.
+/// Reads from the newest whole checkpoint to the end.
 pub(crate) fn scan(disk: &mut dyn Disk) -> Result<Scan, JournalError> {
     let segments = disk.segments().map_err(JournalError::io("read"))?;
     let mut scan = Scan { last_segment: segments.last().copied(), ..Scan::default() };
@@ -69,17 +75,35 @@ pub(crate) fn scan(disk: &mut dyn Disk) -> Result<Scan, JournalError> {
     for (segment, bytes) in contents.iter().rev() {
         scan.read(disk, *segment, bytes)?;
     }
+    if scan.identity.is_none() {
+        scan.identity = first_run(disk, &segments)?;
+    }
     Ok(scan)
 }
 
+/// Whether everything that was open when the segment was begun can be read in it.
 fn has_checkpoint(bytes: &[u8]) -> bool {
-    let Some(body) = body(bytes) else { return false };
-    Frames::new(body).any(|frame| matches!(frame.payload, Payload::Checkpoint))
+    for piece in Pieces::new(bytes) {
+        match piece {
+            Piece::Frame(frame) if matches!(frame.payload, Payload::Checkpoint) => return true,
+            Piece::Frame(_) => {}
+            Piece::Damage(place) if place.end == Header::LEN => {}
+            Piece::Damage(_) => return false,
+        }
+    }
+    false
 }
 
-fn body(bytes: &[u8]) -> Option<&[u8]> {
-    Header::parse(bytes)?;
-    bytes.get(Header::LEN..)
+/// A journal of the format before identities is named by the run that began its first segment.
+fn first_run(disk: &mut dyn Disk, segments: &[u32]) -> Result<Option<Identity>, JournalError> {
+    for &segment in segments {
+        let bytes = disk.read(segment).map_err(JournalError::io("read"))?;
+        if let Some(header) = Header::parse(&bytes) {
+            let journal = header.origin.boot_id;
+            return Ok(Some(Identity { journal, folder: Uuid(0) }));
+        }
+    }
+    Ok(None)
 }
 
 impl Scan {
@@ -90,34 +114,38 @@ impl Scan {
         bytes: &[u8],
     ) -> Result<(), JournalError> {
         self.report.segments += 1;
-        let mut good = 0;
-        if let Some(body) = body(bytes) {
-            let mut frames = Frames::new(body);
-            for frame in frames.by_ref() {
-                self.report.frames += 1;
-                match frame.payload {
-                    Payload::Record(Record::Tick(tick), _) => {
-                        self.ticks.insert(tick.boot_id, tick);
-                    }
-                    Payload::Record(record, bytes) => self.open.note(&record, bytes, frame.mono),
-                    Payload::Checkpoint => {}
-                    Payload::Unknown(_) => self.report.unknown += 1,
+        let mut damaged = false;
+        for piece in Pieces::new(bytes) {
+            let frame = match piece {
+                Piece::Frame(frame) => frame,
+                Piece::Damage(place) => {
+                    damaged = true;
+                    let offset = u64::try_from(place.start).unwrap_or(u64::MAX);
+                    let bytes = &bytes[place];
+                    let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                    // A start on a full disk must not fail for want of a copy: the place stays.
+                    let copy = disk.set_aside(segment, offset, bytes);
+                    let copy = copy.map_err(|error| error.to_string());
+                    let damage = Damage { segment, offset, octets };
+                    self.report.damaged.push(SetAside { damage, copy });
+                    continue;
                 }
+            };
+            self.report.frames += 1;
+            self.report.behind_damage += u64::from(damaged);
+            match frame.payload {
+                Payload::Record(Record::Tick(tick), _) => {
+                    self.ticks.insert(tick.boot_id, tick);
+                }
+                Payload::Record(record, bytes) => self.open.note(&record, bytes, frame.mono),
+                Payload::Checkpoint => {}
+                Payload::Identity(identity) => self.identity = Some(identity),
+                Payload::Unknown(_) => self.report.unknown += 1,
             }
-            good = Header::LEN + frames.consumed();
         }
-        let torn = bytes.len() - good;
-        if torn > 0 {
-            let bytes = u64::try_from(torn).unwrap_or(u64::MAX);
-            self.report.cuts.push(Cut { segment, bytes });
-            let good = u64::try_from(good).unwrap_or(u64::MAX);
-            disk.truncate(segment, good).map_err(JournalError::io("truncated"))?;
-        } else {
-            // A frame read here may never have been synced: a process can die between write and
-            // sync. What follows builds on it, so it must not vanish later.
-            disk.sync(segment).map_err(JournalError::io("synced"))?;
-        }
-        Ok(())
+        // A frame read here may never have been synced: a process can die between write and sync.
+        // What follows builds on it, so it must not vanish later.
+        disk.sync(segment).map_err(JournalError::io("synced"))
     }
 
     /// Closes what is open, in the report, and returns the closing revisions.

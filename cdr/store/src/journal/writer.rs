@@ -3,10 +3,10 @@
 //! It has neither thread nor clock; [`super::JournalThread`] lends it both.
 
 use partyline_cdr_record::{Origin, Record, encode};
-use partyline_model::{Time, WallTime};
+use partyline_model::{Time, Uuid, WallTime};
 
 use super::disk::Disk;
-use super::frame::{Header, Position, put_checkpoint, put_record};
+use super::frame::{Header, Identity, Position, put_checkpoint, put_identity, put_record};
 use super::open::OpenSet;
 use super::recovery::{self, Recovered};
 use crate::JournalError;
@@ -18,18 +18,26 @@ pub struct JournalConfig {
     pub origin: Origin,
     /// A segment is left when it has grown beyond this, in bytes.
     pub segment_bytes: u64,
+    /// The data folder that the journal belongs to; zero where there is none to be named.
+    pub folder: Uuid,
 }
 
 impl JournalConfig {
-    /// Segments of 64 MiB.
+    /// Segments of 64 MiB, of no data folder.
     pub const fn new(origin: Origin) -> Self {
-        Self { origin, segment_bytes: 64 << 20 }
+        Self { origin, segment_bytes: 64 << 20, folder: Uuid(0) }
+    }
+
+    /// The same, of the data folder with this identity.
+    #[must_use]
+    pub const fn of(self, folder: Uuid) -> Self {
+        Self { folder, ..self }
     }
 }
 
 /// What stands between the writer and its next append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Damage {
+enum Repair {
     None,
     /// The segment may have a torn tail behind the durable end.
     Tail,
@@ -42,8 +50,9 @@ enum Damage {
 pub struct Journal {
     disk: Box<dyn Disk>,
     config: JournalConfig,
+    identity: Identity,
     end: Position,
-    damage: Damage,
+    repair: Repair,
     open: OpenSet,
 }
 
@@ -51,7 +60,7 @@ impl Journal {
     /// Recovers what is on `disk`, closes orphans and begins a segment of this run.
     ///
     /// # Errors
-    /// [`JournalError`] when the disk does not let it; nothing is lost, and it may be tried again.
+    /// [`JournalError::Foreign`] when the segments are another data folder's; [`JournalError`] when the disk does not let it; nothing is lost, and it may be tried again.
     pub fn open(
         mut disk: Box<dyn Disk>,
         config: JournalConfig,
@@ -64,9 +73,19 @@ impl Journal {
             None => 1,
             Some(last) => last.checked_add(1).ok_or(JournalError::Exhausted)?,
         };
+        let folder = config.folder;
+        let identity = match scan.identity {
+            Some(found) if found.folder != folder && found.folder.0 != 0 && folder.0 != 0 => {
+                return Err(JournalError::Foreign { found: found.folder, expected: folder });
+            }
+            Some(found) => {
+                Identity { folder: if folder.0 == 0 { found.folder } else { folder }, ..found }
+            }
+            None => Identity { journal: config.origin.boot_id, folder },
+        };
         let end = Position { segment, offset: 0 };
-        let mut journal =
-            Self { disk, config, end, damage: Damage::None, open: OpenSet::default() };
+        let open = OpenSet::default();
+        let mut journal = Self { disk, config, identity, end, repair: Repair::None, open };
         let mut bytes = Vec::new();
         for record in &closed {
             journal.put(&mut bytes, mono, record)?;
@@ -132,26 +151,26 @@ impl Journal {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
         let segment = self.end.segment;
-        self.damage = Damage::Tail;
+        self.repair = Repair::Tail;
         self.disk.append(segment, bytes).map_err(JournalError::io("written"))?;
-        self.damage = Damage::Sync;
+        self.repair = Repair::Sync;
         self.disk.sync(segment).map_err(JournalError::io("synced"))?;
-        self.damage = Damage::None;
+        self.repair = Repair::None;
         self.end.offset += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Ok(())
     }
 
     fn repair(&mut self, mono: Time, wall: WallTime) -> Result<(), JournalError> {
-        let damage = self.damage;
-        if damage == Damage::None {
+        let repair = self.repair;
+        if repair == Repair::None {
             return Ok(());
         }
         let truncated = self.disk.truncate(self.end.segment, self.end.offset);
         truncated.map_err(JournalError::io("truncated"))?;
-        if damage == Damage::Sync {
+        if repair == Repair::Sync {
             self.next_segment(mono, wall)?;
         }
-        self.damage = Damage::None;
+        self.repair = Repair::None;
         Ok(())
     }
 
@@ -176,6 +195,7 @@ impl Journal {
         wall: WallTime,
     ) -> Result<(), JournalError> {
         let mut bytes = Header { origin: self.config.origin, created: wall }.to_bytes();
+        put_identity(&mut bytes, mono, self.identity);
         bytes.extend_from_slice(carried);
         put_checkpoint(&mut bytes, mono);
         let begun = self.disk.create(segment).map_err(JournalError::io("created")).and_then(|()| {

@@ -36,6 +36,7 @@ struct Segment {
 
 struct State {
     segments: BTreeMap<u32, Segment>,
+    set_aside: BTreeMap<(u32, u64), Vec<u8>>,
     fault: Fault,
     appended: u64,
     syncs: u64,
@@ -47,8 +48,9 @@ pub(crate) struct SimDisk(Arc<Mutex<State>>);
 
 impl SimDisk {
     pub(crate) fn new() -> Self {
-        let segments = BTreeMap::new();
-        Self(Arc::new(Mutex::new(State { segments, fault: Fault::None, appended: 0, syncs: 0 })))
+        let (segments, set_aside) = (BTreeMap::new(), BTreeMap::new());
+        let (fault, appended, syncs) = (Fault::None, 0, 0);
+        Self(Arc::new(Mutex::new(State { segments, set_aside, fault, appended, syncs })))
     }
 
     pub(crate) fn boxed(&self) -> Box<dyn Disk> {
@@ -89,11 +91,32 @@ impl SimDisk {
 
     /// Flips bits of one byte.
     pub(crate) fn damage(&self, segment: u32, at: usize) {
+        self.flip(segment, at, 0x40);
+    }
+
+    pub(crate) fn flip(&self, segment: u32, at: usize, bits: u8) {
         self.state(|state| {
             let segment = state.segments.get_mut(&segment).expect("the segment exists");
-            segment.cached[at] ^= 0x40;
+            segment.cached[at] ^= bits;
             segment.durable = segment.cached.clone();
         });
+    }
+
+    /// A copy with a life of its own.
+    pub(crate) fn twin(&self) -> Self {
+        self.after_kill()
+    }
+
+    /// The segments and what they hold.
+    pub(crate) fn contents(&self) -> BTreeMap<u32, Vec<u8>> {
+        self.state(|state| {
+            state.segments.iter().map(|(number, held)| (*number, held.cached.clone())).collect()
+        })
+    }
+
+    /// What was set aside: segment, offset, bytes.
+    pub(crate) fn set_aside(&self) -> BTreeMap<(u32, u64), Vec<u8>> {
+        self.state(|state| state.set_aside.clone())
     }
 
     fn state<R>(&self, with: impl FnOnce(&mut State) -> R) -> R {
@@ -180,6 +203,14 @@ impl Disk for SimDisk {
             found.cached.truncate(usize::try_from(len).unwrap_or(usize::MAX));
             found.durable = found.cached.clone();
             Ok(())
+        })
+    }
+
+    fn set_aside(&mut self, segment: u32, offset: u64, bytes: &[u8]) -> io::Result<String> {
+        self.state(|state| {
+            state.power()?;
+            state.set_aside.insert((segment, offset), bytes.to_vec());
+            Ok(format!("damaged/{segment}-{offset}"))
         })
     }
 }

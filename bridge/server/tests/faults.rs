@@ -1,0 +1,152 @@
+//! Damaged, moved and missing parts of a data folder, by the built program.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{Bench, has_line};
+use partyline_cdr_record::{AccessKind, Direction, LegRecord, LegState, Origin, Record};
+use partyline_cdr_store::journal::{FileDisk, Journal, JournalConfig};
+use partyline_model::{AccountId, Time, Uuid, WallTime};
+
+const ORIGIN: Origin = Origin { node_id: 1, boot_id: Uuid(1) };
+/// 2026-10-12T15:00:00Z.
+const START: WallTime = WallTime::from_micros(1_791_817_200_000_000);
+
+fn leg(n: u32) -> Record {
+    let invited = START + Duration::from_secs(n.into());
+    let mut leg = LegRecord::open(ORIGIN, Uuid(n.into()), n.into(), Direction::In, invited);
+    leg.state = LegState::Closed;
+    leg.rev = 2;
+    leg.account_id = Some(AccountId(1));
+    leg.access_kind = AccessKind::TollFree;
+    leg.answered_at = Some(invited);
+    leg.duration_ms = 60_000;
+    leg.disconnected_at = Some(invited + Duration::from_secs(60));
+    Record::Leg(Box::new(leg))
+}
+
+/// A bridge that has taken `count` calls of a minute; its journal holds them.
+fn journal(bench: &Bench, legs: std::ops::RangeInclusive<u32>) -> Journal {
+    let disk = FileDisk::open(&bench.data().join("journal")).unwrap();
+    let folder = bench.store(async |store| store.folder());
+    let config = JournalConfig::new(ORIGIN).of(folder);
+    let (mut journal, _) = Journal::open(Box::new(disk), config, Time::ZERO, START).unwrap();
+    let legs: Vec<Record> = legs.map(leg).collect();
+    journal.append(legs.iter(), Time::ZERO, START).unwrap();
+    journal
+}
+
+fn thirty_calls() -> Bench {
+    let bench = Bench::with_demo();
+    bench.ok(&["account", "list"]);
+    drop(journal(&bench, 1..=30));
+    bench.ok(&["cdr", "rebuild"]);
+    bench
+}
+
+fn listed(bench: &Bench) -> usize {
+    bench.ok(&["cdr", "list", "--json"]).lines().count()
+}
+
+fn segment(bench: &Bench) -> std::path::PathBuf {
+    bench.data().join("journal/00000001.plj")
+}
+
+#[test]
+fn a_rebuild_names_what_is_damaged_and_keeps_what_the_database_has() {
+    let bench = thirty_calls();
+    let mut bytes = fs::read(segment(&bench)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(segment(&bench), &bytes).unwrap();
+    let run = bench.run(&["cdr", "rebuild"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(has_line(&run.out, &["damaged: segment 00000001.plj, offset", "octets"]), "{run:?}");
+    assert!(run.out.contains("and the journal has not: 1 legs"), "{run:?}");
+    assert!(run.err.contains("stay as they were") && run.err.contains("--accept-loss"), "{run:?}");
+    assert_eq!(listed(&bench), 30);
+    let run = bench.run(&["cdr", "rebuild", "--accept-loss"]);
+    assert_eq!((run.code, listed(&bench)), (Some(2), 29), "{run:?}");
+}
+
+#[test]
+fn without_the_journal_folder_a_rebuild_changes_nothing() {
+    let bench = thirty_calls();
+    fs::rename(bench.data().join("journal"), bench.path("elsewhere")).unwrap();
+    for args in [&["cdr", "rebuild"][..], &["cdr", "rebuild", "--accept-loss"]] {
+        let said = bench.fails(args);
+        assert!(said.contains("there is no journal in"), "{said}");
+    }
+    assert_eq!(listed(&bench), 30);
+}
+
+#[test]
+fn a_rebuild_killed_at_any_moment_leaves_the_old_records_or_the_new() {
+    let bench = thirty_calls();
+    for millis in (0..200).step_by(8) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_partyline"))
+            .env_clear()
+            .current_dir(bench.path(""))
+            .arg("--data")
+            .arg(bench.data())
+            .args(["cdr", "rebuild"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait(Duration::from_millis(millis));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(listed(&bench), 30, "killed after {millis} ms");
+    }
+    bench.ok(&["cdr", "rebuild"]);
+}
+
+/// Waits for another process to be at an odd place.
+#[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+fn wait(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[test]
+fn a_missing_database_stops_every_command_and_says_what_to_do() {
+    let bench = thirty_calls();
+    for file in ["partyline.db", "partyline.db-wal", "partyline.db-shm"] {
+        fs::remove_file(bench.data().join(file)).unwrap_or_default();
+    }
+    for args in [&["account", "add", "Another"][..], &["serve"], &["cdr", "list"]] {
+        let said = bench.fails(args);
+        assert!(said.contains("partyline.db is missing, though"), "{args:?}: {said}");
+        assert!(said.contains("partyline restore BACKUP"), "{args:?}: {said}");
+    }
+    // The way out without a backup gives no old number to a new account.
+    let said = bench.ok(&["cdr", "rebuild", "--new-database"]);
+    assert!(said.contains("New accounts are numbered from 2"), "{said}");
+    assert_eq!(listed(&bench), 30);
+    // The demonstration has become account 2, and nobody is account 1 any more.
+    let said = bench.ok(&["account", "add", "Another"]);
+    assert!(said.contains("account 3"), "{said}");
+    let said = bench.fails(&["cdr", "rebuild", "--new-database"]);
+    assert!(said.contains("the database is there"), "{said}");
+}
+
+#[test]
+fn an_invoice_waits_for_calls_that_are_in_the_journal_only() {
+    let bench = thirty_calls();
+    let invoice =
+        ["invoice", "--account", "Demo", "--month", "2026-10", "--out", "invoices", "--draft"];
+    // A bridge runs whose store cannot follow.
+    let running = journal(&bench, 31..=40);
+    let said = bench.fails(&invoice);
+    assert!(said.contains("nothing is invoiced while calls may be missing"), "{said}");
+    assert!(said.contains("octets of records wait in the journal"), "{said}");
+    drop(running);
+    // None runs: the command takes them itself.
+    let said = bench.ok(&invoice);
+    assert!(has_line(&said, &["Toll-free dial-in", "40", "0:40:00"]), "{said}");
+}
