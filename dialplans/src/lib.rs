@@ -20,5 +20,5 @@ pub mod star;
 mod tone;
 
 pub use library::{Clip, Language};
-pub use plan::{Barred, Class, Outbound, Plan};
+pub use plan::{Apart, Barred, Class, Outbound, Plan};
 pub use prompt::Prompt;

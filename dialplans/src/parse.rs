@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::matcher::{Pattern, PatternError};
-use crate::plan::{Class, Country, National, Plan, Rule, Verdict};
+use crate::plan::{Apart, Class, Country, National, Plan, Rule, Verdict};
 
 /// Why a text is not a usable outbound plan, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,15 @@ struct RawPlan {
     country: Vec<RawCountry>,
     refuse: RawRefusals,
     class: RawClasses,
+    #[serde(default)]
+    apart: Vec<RawApart>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApart {
+    name: String,
+    prefixes: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -142,6 +151,7 @@ pub(crate) fn plan(text: &str) -> Result<Plan, PlanError> {
         emergency: emergency.into_iter().map(|n| source.digits(n)).collect::<Result<_, _>>()?,
         countries: countries(&source, raw.country)?,
         rules: checked_rules(&source, rules)?,
+        apart: raw.apart.into_iter().map(|apart| source.apart(apart)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -217,6 +227,11 @@ impl Source<'_> {
     /// An international prefix: digits or `+`.
     fn prefix(&self, text: Spanned<String>) -> Result<String, PlanError> {
         if text.get_ref() == "+" { Ok(text.into_inner()) } else { self.digits(text) }
+    }
+
+    fn apart(&self, raw: RawApart) -> Result<Apart, PlanError> {
+        let prefixes = raw.prefixes.into_iter().map(|prefix| self.digits(prefix));
+        Ok(Apart { name: raw.name, prefixes: prefixes.collect::<Result<_, _>>()? })
     }
 
     fn national(&self, raw: RawNational) -> Result<National, PlanError> {

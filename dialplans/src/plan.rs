@@ -26,6 +26,17 @@ pub struct Plan {
     pub(crate) emergency: Vec<String>,
     pub(crate) countries: Vec<Country>,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) apart: Vec<Apart>,
+}
+
+/// Ranges with prices of their own behind another country's code: who may call that country may
+/// not yet call them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// Whose ranges they are, for people: `Jamaica`.
+    pub name: String,
+    /// The beginnings of their E.164 numbers, digits only: `1658`, `1876`.
+    pub prefixes: Vec<String>,
 }
 
 /// How one country writes its own numbers.
@@ -94,6 +105,9 @@ pub struct Outbound {
     pub number: Number,
     /// What kind of call it makes.
     pub class: Class,
+    /// The fewest digits of a listed prefix that opens the number: 0 for most, 4 for Jamaica behind
+    /// `1876`, so that a listed `1` does not open it.
+    pub named_by: usize,
 }
 
 /// Why a number is never called.
@@ -186,10 +200,38 @@ impl Plan {
         }
         let number = self.well_formed(&digits)?;
         match self.verdict(&digits) {
-            Verdict::Allowed(class) => Ok(Outbound { number, class }),
+            Verdict::Allowed(class) => {
+                Ok(Outbound { number, class, named_by: self.named_by(&digits) })
+            }
             Verdict::Premium => Err(Barred::Premium),
             Verdict::Unassigned => Err(Barred::Invalid),
         }
+    }
+
+    /// How long the longest range of [`Apart`] is that the number lies in.
+    fn named_by(&self, digits: &str) -> usize {
+        let prefixes = self.apart.iter().flat_map(|apart| &apart.prefixes);
+        prefixes.filter(|prefix| digits.starts_with(*prefix)).map(String::len).max().unwrap_or(0)
+    }
+
+    /// The ranges that `listed` prefixes seem to cover and do not open: each with what is closed of
+    /// it.
+    pub fn left_closed(&self, listed: &[String]) -> Vec<Apart> {
+        let opens = |range: &str| listed.iter().any(|prefix| range.starts_with(prefix.as_str()));
+        let is_named = |range: &String| {
+            let named = |prefix: &&String| prefix.len() >= range.len();
+            listed.iter().filter(named).any(|prefix| prefix.starts_with(range.as_str()))
+        };
+        let closed = self.apart.iter().map(|apart| Apart {
+            name: apart.name.clone(),
+            prefixes: apart
+                .prefixes
+                .iter()
+                .filter(|range| opens(range) && !is_named(range))
+                .cloned()
+                .collect(),
+        });
+        closed.filter(|apart| !apart.prefixes.is_empty()).collect()
     }
 
     fn is_emergency(&self, digits: &str) -> bool {
@@ -250,7 +292,10 @@ mod tests {
                 panic!("{line:?} does not have three columns");
             };
             let found = match plan.classify(typed, country) {
-                Ok(Outbound { number, class }) => format!("{number} {}", class.name()),
+                Ok(Outbound { number, class, named_by: 0 }) => format!("{number} {}", class.name()),
+                Ok(Outbound { number, class, named_by }) => {
+                    format!("{number} {} named by {}", class.name(), &number.as_str()[..named_by])
+                }
                 Err(barred) => format!("barred {}", barred.rule()),
             };
             assert_eq!(found, wanted, "{typed} in country {country}");
@@ -306,6 +351,9 @@ mod tests {
             long_distance = ["44"]
             toll_free = ["44800"]
             international = ["Z"]
+            [[apart]]
+            name = "Jersey"
+            prefixes = ["441534"]
             "#,
         )
         .unwrap();
@@ -314,8 +362,46 @@ mod tests {
         assert_eq!(found("0113 496 0000"), Ok(("441134960000".to_owned(), Class::LongDistance)));
         assert_eq!(found("0900 123 4567"), Err(Barred::Premium));
         assert_eq!(found("001 416 555 0100"), Ok(("14165550100".to_owned(), Class::International)));
+        assert_eq!(plan.classify("01534 496000", "44").map(|found| found.named_by), Ok(6));
         assert_eq!(plan.classify("4165550100", "1"), Err(Barred::UnknownCountry));
         assert!(plan.has_country("44") && !plan.has_country("1"));
+    }
+
+    #[test]
+    fn no_range_abroad_is_opened_by_the_code_it_hides_behind() {
+        let plan = Plan::nanp();
+        let abroad = plan.rules.iter().filter(|rule| {
+            let rank = rule.begins.rank();
+            rule.verdict == Verdict::Allowed(Class::International) && rank == (rank.0, rank.0)
+        });
+        let mut ranges = 0;
+        for rule in abroad {
+            let range = rule.begins.lowest();
+            assert_eq!(plan.named_by(&example(&rule.begins)), range.len(), "{range} must be named");
+            ranges += 1;
+        }
+        assert!(ranges >= 20, "only {ranges} ranges");
+    }
+
+    #[test]
+    fn a_listed_code_says_what_it_leaves_closed() {
+        let plan = Plan::nanp();
+        let closed = |listed: &[&str]| {
+            let listed: Vec<String> = listed.iter().map(|&prefix| prefix.to_owned()).collect();
+            plan.left_closed(&listed)
+        };
+        let of = |closed: &[Apart], name: &str| {
+            closed.iter().find(|apart| apart.name == name).map(|apart| apart.prefixes.clone())
+        };
+        let jamaica = |found: Option<Vec<String>>| found.unwrap_or_default().join(" ");
+        assert_eq!(jamaica(of(&closed(&["1"]), "Jamaica")), "1658 1876");
+        assert_eq!(jamaica(of(&closed(&["1", "1876"]), "Jamaica")), "1658");
+        assert_eq!(jamaica(of(&closed(&["1", "187"]), "Jamaica")), "1658 1876");
+        assert_eq!(of(&closed(&["1", "1658", "1876"]), "Jamaica"), None);
+        assert!(closed(&["1416", "1876", "33"]).is_empty());
+        assert!(
+            of(&closed(&["44"]), "Jersey").is_some() && of(&closed(&["44"]), "Jamaica").is_none()
+        );
     }
 
     #[test]
@@ -329,10 +415,10 @@ mod tests {
         #[test]
         fn any_text_is_classified_or_barred(typed in "\\PC{0,24}", country in "[0-9]{0,3}") {
             let plan = Plan::nanp();
-            if let Ok(Outbound { number, class }) = plan.classify(&typed, &country) {
+            if let Ok(found) = plan.classify(&typed, &country) {
                 // The E.164 form of what came out means the same again.
-                let again = plan.classify(&format!("+{number}"), &country);
-                prop_assert_eq!(again, Ok(Outbound { number, class }));
+                let again = plan.classify(&format!("+{}", found.number), &country);
+                prop_assert_eq!(again, Ok(found));
             }
         }
 

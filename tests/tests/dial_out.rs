@@ -133,3 +133,22 @@ fn barred_numbers_are_not_called() {
         assert_eq!(records.legs().len(), 3, "{keys}: no leg was made");
     }
 }
+
+#[test]
+fn a_range_apart_and_a_number_of_our_own_are_refused_aloud() {
+    for (prefixes, keys) in
+        [(["1", "44"], "18765550100#"), (["1", "44"], "8095550100#"), (["1", "44"], "18005550142#")]
+    {
+        let prefixes = prefixes.map(str::to_owned).to_vec();
+        let mut world = World::build().entitlements(|e| e.dial_out.prefixes = prefixes).start();
+        let [anna, ben] = world.phones(["anna", "ben"]);
+        world.join(anna, MODERATOR).join(ben, PARTICIPANT);
+        world.run_for(secs(4)).press(anna, "*1").run_for(secs(3)).press(anna, keys);
+        world.run_for(secs(8));
+        assert_eq!(world.times_played(anna, Prompt::DialBarred), 1, "{keys}");
+        assert_eq!(world.room_of(anna), world.room_of(ben), "{keys}");
+        let records = world.finish();
+        assert_eq!(records.of_kind(FeatureCode::DialoutBarred).len(), 1, "{keys}");
+        assert_eq!(records.legs().len(), 2, "{keys}: no leg was made");
+    }
+}

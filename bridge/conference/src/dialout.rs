@@ -7,8 +7,8 @@
 use partyline_cdr_record::{
     CloseReason, DenyReason, FeatureCode, FeatureDetail, Presentation, ReleaseBy,
 };
-use partyline_dialplan::Prompt;
 use partyline_dialplan::star::{Command, Match, Matcher, Menu};
+use partyline_dialplan::{Outbound, Prompt};
 use partyline_model::{CallId, Digit, Number, Role, Time};
 
 use crate::bridge::Bridge;
@@ -73,13 +73,16 @@ impl Bridge {
     fn check_number(&self, grant: Grant, typed: &str) -> Result<Number, Refused> {
         let barred = Refused { prompt: Prompt::DialBarred, number: None };
         let Some(account) = self.directory.account(grant.account) else { return Err(barred) };
-        let number = match self.plan.classify(typed, &account.country_code) {
-            Ok(outbound) => outbound.number,
-            Err(barred) => return Err(Refused { prompt: barred.prompt(), number: None }),
-        };
+        let Outbound { number, named_by, .. } =
+            match self.plan.classify(typed, &account.country_code) {
+                Ok(outbound) => outbound,
+                Err(barred) => return Err(Refused { prompt: barred.prompt(), number: None }),
+            };
         let policy = &account.entitlements.dial_out;
         let refused = |prompt| Refused { prompt, number: Some(number) };
-        if !policy.allows(&number) {
+        // A call to ourselves would put the moderator before his own passcode prompt.
+        let is_ours = self.directory.dial_in(&number).is_some();
+        if is_ours || !policy.allows(&number, named_by) {
             return Err(refused(Prompt::DialBarred));
         }
         let called = self.calls.values().filter(|call| {

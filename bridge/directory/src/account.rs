@@ -81,9 +81,11 @@ impl DialOutPolicy {
         !self.prefixes.is_empty()
     }
 
-    /// Whether `number` begins with an allowed prefix.
-    pub fn allows(&self, number: &Number) -> bool {
-        self.prefixes.iter().any(|prefix| number.starts_with(prefix))
+    /// Whether `number` begins with an allowed prefix of `named_by` digits or more: a range that the
+    /// dial plan holds apart must be named, and is not opened by its country's code.
+    pub fn allows(&self, number: &Number, named_by: usize) -> bool {
+        let named = |prefix: &&String| prefix.len() >= named_by;
+        self.prefixes.iter().filter(named).any(|prefix| number.starts_with(prefix))
     }
 }
 
@@ -108,7 +110,19 @@ mod tests {
     fn allows(prefixes: &[&str], number: &str) -> bool {
         let prefixes = prefixes.iter().map(|&p| p.to_owned()).collect();
         let policy = DialOutPolicy { prefixes, ..DialOutPolicy::default() };
-        policy.allows(&number.parse().unwrap())
+        policy.allows(&number.parse().unwrap(), 0)
+    }
+
+    #[test]
+    fn a_range_apart_is_opened_only_by_a_prefix_that_names_it() {
+        let policy = |prefixes: &[&str]| DialOutPolicy {
+            prefixes: prefixes.iter().map(|&prefix| prefix.to_owned()).collect(),
+            ..DialOutPolicy::default()
+        };
+        let jamaica = "18765550100".parse().unwrap();
+        assert!(!policy(&["1", "187"]).allows(&jamaica, 4));
+        assert!(policy(&["1", "1876"]).allows(&jamaica, 4));
+        assert!(policy(&["1876555"]).allows(&jamaica, 4));
     }
 
     #[test]

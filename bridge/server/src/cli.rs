@@ -19,6 +19,7 @@ mod import;
 mod invoice;
 mod lookup;
 mod passcode;
+mod reach;
 mod table;
 mod times;
 

@@ -8,6 +8,7 @@ use partyline_model::{AccountId, Number};
 
 use super::context::Context;
 use super::lookup;
+use super::reach;
 use super::table::{Align, Table};
 
 /// Customers: who pays, and what they may do.
@@ -73,7 +74,9 @@ pub(super) struct Settings {
     /// Whether moderators may record (*4) [default when adding: no]
     #[arg(long, value_name = "YES/NO", value_parser = yes_no)]
     record: Option<bool>,
-    /// Beginnings of the numbers that moderators may call (*1), e.g. 1416,1647; '' for none
+    /// Beginnings of the numbers that moderators may call (*1), e.g. 1416,1647; '' for none. Ranges
+    /// with prices of their own behind a country's code must be listed themselves: 1 does not open
+    /// 1876
     #[arg(long, value_name = "PREFIXES", value_parser = prefixes)]
     dial_out: Option<Prefixes>,
     /// Calls out at once in one conference [default when adding: 3]
@@ -180,6 +183,9 @@ async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> any
     change.set_account_address(id, &address).await?;
     change.commit_checked().await?;
     context.say(format_args!("account {} {:?} added", id.0, account.name))?;
+    if let Some(closed) = reach::left_closed(&account.entitlements.dial_out) {
+        context.say(closed)?;
+    }
     if account.rate_plan == 0 {
         context.say("It has no rate deck yet and cannot be invoiced: partyline deck use")?;
     }
@@ -197,6 +203,7 @@ async fn set(
         account.name = name;
     }
     let address = (!settings.address.is_empty()).then(|| settings.address.join("\n"));
+    let dial_out = settings.dial_out.is_some();
     settings.apply(context, &mut account, false).await?;
     let mut change = context.store().change().await?;
     change.update_account(&account).await?;
@@ -204,7 +211,11 @@ async fn set(
         change.set_account_address(account.id, &address).await?;
     }
     change.commit_checked().await?;
-    context.say(format_args!("account {} {:?} changed", account.id.0, account.name))
+    context.say(format_args!("account {} {:?} changed", account.id.0, account.name))?;
+    match reach::left_closed(&account.entitlements.dial_out) {
+        Some(closed) if dial_out => context.say(closed),
+        Some(_) | None => Ok(()),
+    }
 }
 
 impl Settings {
@@ -275,6 +286,7 @@ async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
     let deck = deck.map_or("none".to_owned(), |d| format!("{} version {}", d.name, d.version));
     let Entitlements { record, dial_out, security_passcode, reference_number } =
         account.entitlements;
+    let closed = reach::left_closed(&dial_out);
     let DialOutPolicy { prefixes, max_concurrent } = dial_out;
     let dial_out = if prefixes.is_empty() {
         "nowhere".to_owned()
@@ -299,6 +311,9 @@ async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
         ("reference number (*91)", reference_number.to_string()),
     ] {
         context.say(format_args!("{name:<24}{value}"))?;
+    }
+    if let Some(closed) = closed {
+        context.say(closed)?;
     }
     Ok(())
 }
