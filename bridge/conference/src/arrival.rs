@@ -9,6 +9,7 @@ use partyline_secret::SecretDigits;
 use crate::bridge::{Bridge, Drain};
 use crate::call::{Call, Entry, Greeting, Phase, Topic};
 use crate::event::{FIRST_OUTBOUND, Offered, Output, Refusal, Talk};
+use crate::guard::Caller;
 use crate::ledger::Gate;
 use crate::lookup::Admission;
 use crate::record::{Close, LegBook};
@@ -35,6 +36,7 @@ impl Bridge {
         let answered = book.next_revision();
         let mut call = Call::new(Phase::Opening, book, typed);
         call.expects_media = offered.expects_media;
+        call.caller = Caller::of(offered);
         self.calls.insert(id, call);
         self.persist(Gate::Answer(id), vec![open, answered]);
     }
@@ -142,16 +144,14 @@ impl Bridge {
         let ahead = self.take_typed(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Entry(Entry::default());
-        let Some(mut ahead) = ahead else { return self.no_memory(now, id) };
+        let Some(ahead) = ahead else { return self.no_memory(now, id) };
         let tries = self.config.passcode.tries;
         if ahead.is_empty() {
             let prompts = vec![Prompt::Welcome, Prompt::EnterPasscode];
             return self.ask(now, id, Topic::Passcode, tries, prompts);
         }
         self.ask(now, id, Topic::Passcode, tries, Vec::new());
-        while let Some(digit) = ahead.shift() {
-            self.digit(now, id, digit);
-        }
+        self.type_ahead(now, id, ahead);
     }
 
     /// No sign of life came in time after the answer.

@@ -14,7 +14,8 @@ use partyline_secret::{SecretDigits, Vault};
 
 use crate::call::Call;
 use crate::config::Config;
-use crate::event::{FIRST_OUTBOUND, Input, Output};
+use crate::event::{FIRST_OUTBOUND, GuessCounts, Input, Output};
+use crate::guard::Guard;
 use crate::ledger::{Gate, Ledger};
 use crate::record::{Clock, Close, Event, LegBook};
 use crate::room::Room;
@@ -56,6 +57,7 @@ pub struct Bridge {
     pub(crate) sessions: BTreeMap<ConferenceId, RoomId>,
     pub(crate) timers: Timers,
     pub(crate) ledger: Ledger,
+    pub(crate) guard: Guard,
     pub(crate) outputs: VecDeque<Output>,
     /// Legs whose state changed since the media plane was told.
     pub(crate) touched: BTreeSet<CallId>,
@@ -97,6 +99,7 @@ impl Bridge {
             sessions: BTreeMap::new(),
             timers: Timers::default(),
             ledger: Ledger::default(),
+            guard: Guard::new(),
             outputs: VecDeque::new(),
             touched: BTreeSet::new(),
             emptied: Vec::new(),
@@ -152,6 +155,11 @@ impl Bridge {
         self.rooms.len()
     }
 
+    /// What was counted of guessing at passcodes, for metrics.
+    pub const fn guess_counts(&self) -> &GuessCounts {
+        self.guard.counts()
+    }
+
     fn apply(&mut self, now: Time, input: Input) {
         match input {
             Input::Offered { call, offered } => self.offered(now, call, &offered),
@@ -183,6 +191,7 @@ impl Bridge {
                 CallTimer::Speak => self.greet(now, call),
                 CallTimer::NoMedia => self.no_media(now, call),
                 CallTimer::Key => self.no_key(now, call),
+                CallTimer::Verdict => self.verdict_is_due(now, call),
                 CallTimer::Playback => self.spoken(now, call),
                 CallTimer::HoldThanks => self.thank(now, call),
                 CallTimer::HoldLimit => self.hold_timeout(now, call),

@@ -8,6 +8,8 @@ use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, Role, RoomId,
 use partyline_secret::SecretDigits;
 
 use crate::event::Talk;
+use crate::guard::{Caller, Tries};
+use crate::guess::Guess;
 use crate::record::{Close, LegBook};
 
 /// One leg, from its INVITE to its end.
@@ -20,6 +22,12 @@ pub(crate) struct Call {
     pub(crate) question: Option<Question>,
     /// What it has typed in answer, or ahead of the first question. Wiped when it is classified.
     pub(crate) typed: SecretDigits,
+    /// What it has typed and waits for the answer to.
+    pub(crate) guess: Option<Guess>,
+    /// By what its guesses are counted, beside the number that it dialled.
+    pub(crate) caller: Option<Caller>,
+    /// Its wrong guesses at the secret that it is asked for.
+    pub(crate) tries: Tries,
     /// The prompt that plays to it.
     pub(crate) speaking: Option<PlaybackId>,
     /// What the media plane was told last.
@@ -40,6 +48,9 @@ impl Call {
             grant: None,
             question: None,
             typed,
+            guess: None,
+            caller: None,
+            tries: Tries::NONE,
             speaking: None,
             told: Presence::SILENT,
             last_command: None,

@@ -67,6 +67,7 @@ impl Bridge {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Leaving(close);
         call.question = None;
+        call.guess = None;
         call.typed.clear();
         self.timers.cancel_call(id);
         self.speak(now, id, prompts);
@@ -243,6 +244,7 @@ impl Bridge {
             }
             self.timers.cancel_room(room_id);
             let Some(mut room) = self.rooms.remove(&room_id) else { continue };
+            self.guard.forget_room(room_id);
             if self.sessions.get(&room.conference) == Some(&room_id) {
                 self.sessions.remove(&room.conference);
             }

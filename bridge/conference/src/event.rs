@@ -1,5 +1,7 @@
 //! What goes in and what comes out.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,6 +152,9 @@ pub struct Offered {
     pub dialog: DialogNames,
     /// The trunk it came by.
     pub trunk: u32,
+    /// The address of the telephone that calls, where each source address of the trunk is one
+    /// caller's; `None` behind a carrier, whose callers share an address.
+    pub phone: Option<IpAddr>,
     /// Whether the far end will send media (its description says `sendrecv` or `sendonly`).
     pub expects_media: bool,
 }
@@ -331,8 +336,80 @@ pub enum Output {
         /// What to say of it.
         summary: Box<Summary>,
     },
+    /// Passcodes are being guessed; for the log.
+    GuessAlarm(GuessAlarm),
     /// After [`Input::Drain`]: no leg is up and every record is on disk.
     Drained,
+}
+
+/// Passcodes are being guessed. Raised at once, then at most once a minute for the same
+/// [`GuessKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuessAlarm {
+    /// By what the guesses were counted.
+    pub key: GuessKey,
+    /// The number that was dialled, where conference passcodes are guessed.
+    pub dialled: Option<Number>,
+    /// Wrong passcodes in the last ten minutes, by that count.
+    pub wrong: u32,
+    /// Right ones in the same time; 0 for a single caller.
+    pub accepted: u32,
+}
+
+/// By what guesses at passcodes are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GuessKey {
+    /// The address of a telephone.
+    Address,
+    /// The calling number.
+    CallingNumber,
+    /// The number that was dialled.
+    DialledNumber,
+    /// The conference in session, whose security passcode is guessed.
+    Session,
+    /// The bridge as a whole.
+    Everywhere,
+    /// The call itself.
+    Call,
+}
+
+impl GuessKey {
+    /// Every key.
+    pub const ALL: [Self; 6] = [
+        Self::Address,
+        Self::CallingNumber,
+        Self::DialledNumber,
+        Self::Session,
+        Self::Everywhere,
+        Self::Call,
+    ];
+
+    /// As metrics and logs name the key.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::CallingNumber => "calling_number",
+            Self::DialledNumber => "dialled_number",
+            Self::Session => "session",
+            Self::Everywhere => "everywhere",
+            Self::Call => "call",
+        }
+    }
+}
+
+/// What was counted of guessing since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GuessCounts {
+    /// Wrong conference passcodes.
+    pub wrong_passcodes: u64,
+    /// Wrong security passcodes.
+    pub wrong_security: u64,
+    /// Answers that were delayed, by the key whose limit asked for it.
+    pub delayed: BTreeMap<GuessKey, u64>,
+    /// Tries that got no verdict.
+    pub withheld: BTreeMap<GuessKey, u64>,
+    /// Alarms.
+    pub alarms: BTreeMap<GuessKey, u64>,
 }
 
 /// What becomes of what a leg sends.

@@ -4,9 +4,11 @@
 use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode, Reference, ReferenceSource};
 use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Role, Time};
+use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
 use crate::call::{Asked, Entry, Phase, Topic};
+use crate::guess::{Guess, Secret};
 use crate::record::{Close, Event};
 use crate::timers::{CallTimer, Timer};
 
@@ -17,15 +19,28 @@ impl Bridge {
         if typed.is_empty() {
             return self.passcode_silent(now, id, tries);
         }
+        self.guessed(now, id, Guess { typed, secret: Secret::Passcode, at: now, tries });
+    }
+
+    /// What the passcode opens.
+    pub(crate) fn passcode_judged(
+        &mut self,
+        now: Time,
+        id: CallId,
+        typed: SecretDigits,
+        tries: u8,
+    ) {
         let Some(found) = self.look_up_passcode(id, &typed) else {
             // A wrong passcode is often the right secret at the wrong prompt: counted, not kept.
             if let Some(call) = self.calls.get_mut(&id) {
                 call.book.auth_failed();
             }
             self.event(now, id, Event::new(FeatureCode::AuthFail).failed());
+            self.guess_was_wrong(now, id, Secret::Passcode);
             return self.passcode_again(now, id, tries, vec![Prompt::PasscodeInvalid]);
         };
         drop(typed);
+        self.guess_was_right(now, id, Secret::Passcode);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.grant = Some(found.grant);
         call.book.authenticate(&found, now);
@@ -66,6 +81,9 @@ impl Bridge {
     pub(crate) fn advance(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
         let (Some(grant), Phase::Entry(entry)) = (call.grant, &call.phase) else { return };
+        if call.guess.is_some() {
+            return;
+        }
         let moderates = grant.role == Role::Moderator;
         let (referred, verified, noticed) = (entry.referred, entry.verified, entry.noticed);
         let room = self.sessions.get(&grant.conference).and_then(|room| self.rooms.get(room));
@@ -98,6 +116,17 @@ impl Bridge {
     /// A security passcode was given at the gate.
     pub(crate) fn security_given(&mut self, now: Time, id: CallId, tries: u8) {
         let Some(typed) = self.take_typed(id) else { return self.no_memory(now, id) };
+        self.guessed(now, id, Guess { typed, secret: Secret::Security, at: now, tries });
+    }
+
+    /// Whether the security passcode is the right one.
+    pub(crate) fn security_judged(
+        &mut self,
+        now: Time,
+        id: CallId,
+        typed: SecretDigits,
+        tries: u8,
+    ) {
         let Some(grant) = self.calls.get(&id).and_then(|call| call.grant) else { return };
         let room = self.sessions.get(&grant.conference).and_then(|room| self.rooms.get(room));
         let wanted = room.and_then(|room| room.security.as_ref());
@@ -107,6 +136,7 @@ impl Bridge {
         drop(typed);
         if !right {
             self.event(now, id, Event::new(FeatureCode::SecurityFail).failed());
+            self.guess_was_wrong(now, id, Secret::Security);
             let prompts = vec![Prompt::SecurityPasscodeWrongTryAgain];
             return self.security_again(now, id, tries, prompts);
         }
@@ -115,6 +145,7 @@ impl Bridge {
             if let Some(call) = self.calls.get_mut(&id) {
                 call.book.verified();
             }
+            self.guess_was_right(now, id, Secret::Security);
             self.event(now, id, Event::new(FeatureCode::SecurityOk));
         }
         self.advance(now, id);

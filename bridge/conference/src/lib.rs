@@ -25,6 +25,8 @@ mod dialout;
 mod ending;
 mod event;
 mod feature;
+mod guard;
+mod guess;
 mod ivr;
 mod ledger;
 mod lookup;
@@ -40,5 +42,6 @@ mod timers;
 pub use bridge::{Bridge, Parts};
 pub use config::{Config, EntryTiming};
 pub use event::{
-    DialogNames, EndKind, Ended, FIRST_OUTBOUND, Input, Offered, Output, Refusal, Summary, Talk,
+    DialogNames, EndKind, Ended, FIRST_OUTBOUND, GuessAlarm, GuessCounts, GuessKey, Input, Offered,
+    Output, Refusal, Summary, Talk,
 };

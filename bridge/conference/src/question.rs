@@ -57,6 +57,7 @@ impl Bridge {
             // A passcode in the dialled URI comes before the answer. What does not fit is lost:
             // nobody types 32 digits ahead in earnest.
             Phase::Opening => call.typed.push(digit).unwrap_or(()),
+            Phase::Entry(_) if call.guess.is_some() => call.typed.push(digit).unwrap_or(()),
             Phase::Greeting(_) => {
                 if call.typed.push(digit).is_ok() {
                     self.media_started(now, id);

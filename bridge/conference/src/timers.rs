@@ -27,6 +27,8 @@ pub(crate) enum CallTimer {
     NoMedia,
     /// A key was waited for: the first of an answer, the next one, or that of a star code.
     Key,
+    /// The answer to a guess has waited long enough.
+    Verdict,
     /// A prompt's end was not reported.
     Playback,
     /// Thanks for waiting.

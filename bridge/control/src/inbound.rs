@@ -11,7 +11,7 @@ use partyline_sip::{
 };
 
 use crate::call_map::{Attempts, Call, Stage};
-use crate::config::Trunk;
+use crate::config::{SourceKind, Trunk};
 use crate::node::{Node, Refused, or_ended};
 
 /// Ports tried for a leg before its call is turned away: more than that are not occupied by other
@@ -155,6 +155,9 @@ impl Node {
                     .map_or_else(String::new, |n| n.local_tag),
             },
             trunk: trunk.map_or(0, |trunk| trunk.id),
+            phone: trunk
+                .filter(|trunk| trunk.kind == SourceKind::Phones)
+                .map(|_| incoming.source.ip().to_canonical()),
             expects_media,
         }
     }

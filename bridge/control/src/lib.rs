@@ -20,3 +20,4 @@ pub use config::{Config, NumberFormat, PortRange, PortRangeError, SourceKind, Tr
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
 pub use node::{Node, Output, Parts, Refused};
+pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};

@@ -75,6 +75,9 @@ impl Node {
             ConferenceOutput::CallEnded { call: _, summary } => {
                 self.outputs.push_back(Output::CallEnded(summary));
             }
+            ConferenceOutput::GuessAlarm(alarm) => {
+                self.outputs.push_back(Output::GuessAlarm(alarm));
+            }
             ConferenceOutput::Drained => self.outputs.push_back(Output::Drained),
         }
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use partyline_cdr_record::Record;
-use partyline_conference::{Bridge, Input, Summary};
+use partyline_conference::{Bridge, GuessAlarm, GuessCounts, Input, Summary};
 use partyline_directory::Snapshot;
 use partyline_media::{Codec, Command, Event as MediaEvent};
 use partyline_model::{
@@ -62,6 +62,8 @@ pub enum Output {
     },
     /// A leg is gone; for the one log line.
     CallEnded(Box<Summary>),
+    /// Passcodes are being guessed; for the log.
+    GuessAlarm(GuessAlarm),
     /// After [`Node::drain`]: no leg is up and every record is on disk.
     Drained,
 }
@@ -213,6 +215,11 @@ impl Node {
     /// How many calls were turned away for `reason`.
     pub fn refused(&self, reason: Refused) -> u64 {
         self.refused.get(&reason).copied().unwrap_or_default()
+    }
+
+    /// What was counted of guessing at passcodes.
+    pub fn guess_counts(&self) -> &GuessCounts {
+        self.bridge.guess_counts()
     }
 
     fn tell(&mut self, now: Time, input: Input) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
-use partyline_control::{Config, Node, Output, Parts, PortRange};
+use partyline_control::{Config, GuessAlarm, Node, Output, Parts, PortRange};
 use partyline_dialplan::Plan;
 use partyline_media::Event;
 use partyline_model::Uuid;
@@ -52,6 +52,7 @@ pub struct World {
     talking: BTreeMap<PhoneId, (Duration, f64)>,
     next_second: Duration,
     drained: bool,
+    alarms: Vec<(Duration, GuessAlarm)>,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
     log: Option<Vec<u8>>,
@@ -107,6 +108,7 @@ impl World {
             talking: BTreeMap::new(),
             next_second: secs(1),
             drained: false,
+            alarms: Vec::new(),
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
             echoes_listened_for: 0,
@@ -281,6 +283,7 @@ impl World {
             Output::CallEnded(summary) => {
                 self.uttered.extend_from_slice(format!("{summary:?}").as_bytes());
             }
+            Output::GuessAlarm(alarm) => self.alarms.push((self.now, alarm)),
             Output::Drained => self.drained = true,
         }
     }

@@ -13,8 +13,8 @@ use partyline_cdr_record::{
     Record,
 };
 use partyline_conference::{
-    Bridge, Config, DialogNames, EndKind, Ended, Input, Offered, Output, Parts, Refusal, Summary,
-    Talk,
+    Bridge, Config, DialogNames, EndKind, Ended, GuessAlarm, Input, Offered, Output, Parts,
+    Refusal, Summary, Talk,
 };
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::{
@@ -186,6 +186,7 @@ pub struct World {
     rooms_playing: BTreeMap<RoomId, (PlaybackId, Time)>,
     next_call: u32,
     pub drained: bool,
+    pub alarms: Vec<GuessAlarm>,
 }
 
 impl World {
@@ -217,6 +218,7 @@ impl World {
             rooms_playing: BTreeMap::new(),
             next_call: 0,
             drained: false,
+            alarms: Vec::new(),
         }
     }
 
@@ -253,6 +255,7 @@ impl World {
                 to_tag: "b".to_owned(),
             },
             trunk: 4,
+            phone: None,
             expects_media: true,
         };
         self.legs.insert(call, Leg::default());
@@ -416,6 +419,7 @@ impl World {
                 leg.playing = None;
                 leg.summary = Some(*summary);
             }
+            Output::GuessAlarm(alarm) => self.alarms.push(alarm),
             Output::Drained => self.drained = true,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_cdr_store::journal::{Health, JournalHandle};
-use partyline_control::{Node, Output};
+use partyline_control::{GuessAlarm, Node, Output};
 use partyline_directory::Snapshot;
 use partyline_media::{Command, Event};
 use partyline_media_io::{Clock, Commands, Outlet, Running};
@@ -163,6 +163,7 @@ impl Control {
                         "call ended"
                     );
                 }
+                Output::GuessAlarm(alarm) => warn_of_guessing(&alarm),
                 Output::Drained => self.drained = true,
             }
         }
@@ -176,4 +177,20 @@ impl Control {
             }
         }
     }
+}
+
+/// One line for an alarm about guessed passcodes; of the dialled number, the last four digits.
+fn warn_of_guessing(alarm: &GuessAlarm) {
+    let dialled = alarm.dialled.map_or_else(String::new, |number| {
+        let digits = number.as_str();
+        format!("…{}", &digits[digits.len().saturating_sub(4)..])
+    });
+    tracing::warn!(
+        counted_by = alarm.key.name(),
+        dialled,
+        wrong_in_ten_minutes = alarm.wrong,
+        right_in_ten_minutes = alarm.accepted,
+        "passcodes are being guessed: further tries are delayed or get no answer; the records with \
+         auth_failures say who calls, and partyline_guesses in /metrics how it goes on"
+    );
 }

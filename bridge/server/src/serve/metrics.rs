@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use partyline_cdr_store::ingest::IngestHealth;
 use partyline_cdr_store::journal::Health;
-use partyline_control::{Node, Refused};
+use partyline_control::{GuessCounts, GuessKey, Node, Refused};
 use partyline_media_io::{LATENESS_MICROS, Stats};
 
 /// What only the control task knows; it publishes one of these a second.
@@ -14,6 +14,7 @@ pub(super) struct Sample {
     pub(super) conferences: usize,
     pub(super) refused: Vec<(&'static str, u64)>,
     pub(super) sip_dropped: Vec<(&'static str, u64)>,
+    pub(super) guesses: GuessCounts,
     pub(super) datagrams_dropped: u64,
     pub(super) datagrams_unsent: u64,
     pub(super) calls_ended: u64,
@@ -28,6 +29,7 @@ impl Sample {
             calls: node.calls(),
             conferences: node.conferences(),
             refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
+            guesses: node.guess_counts().clone(),
             sip_dropped: counters.iter().map(|(reason, count)| (reason.name(), count)).collect(),
             ..Self::default()
         }
@@ -50,6 +52,7 @@ pub(super) fn render(
     page.family("partyline_calls_refused_total", help, "reason", &sample.refused);
     let help = "SIP datagrams that were worth no event";
     page.family("partyline_sip_dropped_total", help, "reason", &sample.sip_dropped);
+    page.guesses(&sample.guesses);
     for (name, help, value) in [
         ("sip_queue_dropped", "SIP datagrams that came too fast", sample.datagrams_dropped),
         ("sip_unsent", "SIP datagrams the kernel refused", sample.datagrams_unsent),
@@ -131,6 +134,24 @@ impl Page {
         self.gauge("partyline_store_lag_seconds", help, ingested.lag.as_secs());
     }
 
+    fn guesses(&mut self, counts: &GuessCounts) {
+        let wrong = [
+            ("conference_passcode", counts.wrong_passcodes),
+            ("security_passcode", counts.wrong_security),
+        ];
+        let help = "Wrong passcodes that callers were told of";
+        self.family("partyline_guesses_wrong_total", help, "secret", &wrong);
+        for (name, help, by_key) in [
+            ("delayed", "Answers to passcodes that were delayed", &counts.delayed),
+            ("withheld", "Passcodes that got no answer", &counts.withheld),
+            ("alarms", "Alarms that passcodes are being guessed", &counts.alarms),
+        ] {
+            let of = |key: GuessKey| (key.name(), by_key.get(&key).copied().unwrap_or_default());
+            let name = format!("partyline_guesses_{name}_total");
+            self.family(&name, help, "key", &GuessKey::ALL.map(of));
+        }
+    }
+
     fn lateness(&mut self, classes: &[u64]) {
         let name = "partyline_media_tick_lateness_seconds";
         self.head(name, "How late 20 ms ticks began", "histogram");
@@ -156,6 +177,7 @@ mod tests {
         let sample = Sample { refused: vec![("no_port", 3)], ..Sample::default() };
         let page = render(&sample, &Stats::default(), &Health::default(), &IngestHealth::default());
         assert!(page.contains("partyline_calls_refused_total{reason=\"no_port\"} 3\n"));
+        assert!(page.contains("partyline_guesses_delayed_total{key=\"dialled_number\"} 0\n"));
         assert!(page.contains("_bucket{le=\"0.020000\"} 0\n") && page.contains("le=\"+Inf\"} 0\n"));
         for line in page.lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').expect("a value");

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use partyline_control::Node;
+use partyline_control::{GuessAlarm, Node};
 use partyline_dialplan::Prompt;
 use partyline_model::RoomId;
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
@@ -145,6 +145,11 @@ impl World {
     /// What became of the datagrams.
     pub fn carried(&self) -> Carried {
         self.net.carried()
+    }
+
+    /// The alarms about guessed passcodes, and when each came.
+    pub fn alarms(&self) -> &[(Duration, GuessAlarm)] {
+        &self.alarms
     }
 
     /// Whether the node has reported that it is drained.

@@ -1,0 +1,273 @@
+use super::*;
+
+const ROOM: Target = Target::Security(RoomId(1));
+
+fn number(value: u64) -> Number {
+    value.to_string().parse().unwrap()
+}
+
+fn dialled() -> Target {
+    Target::Passcode(number(18_005_550_142))
+}
+
+/// A caller with a number of his own on one trunk.
+fn caller(index: u64) -> Option<Caller> {
+    Some(Caller::Number(7, number(14_160_000_000 + index)))
+}
+
+fn ms(millis: u64) -> Time {
+    Time::from_millis(millis)
+}
+
+/// A guess that waits as long as it has to, and is wrong.
+struct Guess {
+    waited: Duration,
+    /// Whether there was a verdict.
+    told: bool,
+    alarms: Vec<GuessAlarm>,
+}
+
+fn guess(
+    guard: &mut Guard,
+    now: Time,
+    target: Target,
+    caller: Option<Caller>,
+    tries: &mut Tries,
+) -> Guess {
+    let waited = guard.delay(now, target, caller, *tries);
+    let told = guard.admits(now, target, caller);
+    let alarms = if told { guard.wrong(now + waited, target, caller, tries) } else { Vec::new() };
+    Guess { waited, told, alarms }
+}
+
+/// Ten minutes in which 600 lawful callers come in, every tenth after one typo that he mends 4 s
+/// later, and 20 guessers call again and again with three codes a call. `guesser` says who calls
+/// the guesser's `call`.
+struct TenMinutes {
+    verdicts: Vec<u32>,
+    first_alarm: Option<Time>,
+    /// Of the guessers' third tries, in order.
+    third_waits: Vec<Duration>,
+    /// Of lawful callers, all of their tries.
+    lawful_waits: Duration,
+}
+
+fn ten_minutes(guesser: impl Fn(u64, u64) -> Option<Caller>, known: bool) -> TenMinutes {
+    let mut guard = Guard::new();
+    let mut seen = TenMinutes {
+        verdicts: vec![0; 20],
+        first_alarm: None,
+        third_waits: Vec::new(),
+        lawful_waits: Duration::ZERO,
+    };
+    let mut mends: Vec<(u64, Option<Caller>, Tries)> = Vec::new();
+    for second in 0..600 {
+        let now = Time::from_secs(second);
+        // A call of a guesser takes ten seconds; two begin each second.
+        for guesser_id in [second * 2 % 20, second * 2 % 20 + 1] {
+            let from = guesser(guesser_id, second);
+            let mut tries = Tries::default();
+            for _ in 0..3 {
+                let tried = guess(&mut guard, now, dialled(), from, &mut tries);
+                seen.verdicts[usize::try_from(guesser_id).unwrap()] += u32::from(tried.told);
+                if !tried.told {
+                    break;
+                }
+                if tries.wrong == 3 {
+                    seen.third_waits.push(tried.waited);
+                }
+                if !tried.alarms.is_empty() {
+                    seen.first_alarm.get_or_insert(now);
+                }
+            }
+        }
+        let lawful = if known { caller(1_000_000 + second) } else { None };
+        let mut tries = Tries::default();
+        if second % 10 == 3 {
+            let typo = guess(&mut guard, now, dialled(), lawful, &mut tries);
+            assert!(typo.told && typo.waited.is_zero(), "second {second}");
+            mends.push((second + 4, lawful, tries));
+        } else {
+            seen.lawful_waits += guard.delay(now, dialled(), lawful, tries);
+            assert!(guard.admits(now, dialled(), lawful), "second {second}");
+            guard.right(now, dialled(), lawful, &mut tries);
+        }
+        if let Some(at) = mends.iter().position(|&(at, ..)| at == second) {
+            let (_, lawful, mut tries) = mends.remove(at);
+            seen.lawful_waits += guard.delay(now, dialled(), lawful, tries);
+            assert!(guard.admits(now, dialled(), lawful), "second {second}");
+            guard.right(now, dialled(), lawful, &mut tries);
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_caller_who_can_be_told_apart_gets_three_verdicts_in_ten_minutes() {
+    let phones = |guesser: u64, _| Some(Caller::Phone(guesser.into()));
+    let numbers = |guesser: u64, _| caller(guesser);
+    for seen in [ten_minutes(phones, true), ten_minutes(numbers, true)] {
+        assert_eq!(seen.verdicts, vec![3; 20]);
+        assert_eq!(seen.lawful_waits, Duration::ZERO);
+    }
+}
+
+#[test]
+fn withheld_and_new_numbers_are_alarmed_and_delayed_and_nobody_else_waits() {
+    let withheld = |_, _| None;
+    let new_each_time = |guesser: u64, second: u64| caller(10_000 + second * 20 + guesser);
+    for (seen, from) in [
+        (ten_minutes(withheld, true), "withheld"),
+        (ten_minutes(withheld, false), "withheld among withheld"),
+        (ten_minutes(new_each_time, true), "new numbers"),
+    ] {
+        let alarm = seen.first_alarm.expect("an alarm");
+        assert!(alarm < Time::from_secs(60), "{from}: {alarm:?}");
+        assert_eq!(seen.lawful_waits, Duration::ZERO, "{from}");
+        let waits = &seen.third_waits;
+        let longest: Vec<Duration> = waits.chunks(waits.len() / 4).map(|part| part[0]).collect();
+        assert!(longest.is_sorted(), "{from}: {longest:?}");
+        assert_eq!(waits.last(), Some(&LONGEST_DELAY), "{from}");
+    }
+}
+
+#[test]
+fn lawful_typos_alone_raise_nothing() {
+    let mut guard = Guard::new();
+    for second in 0..600 {
+        let (now, mut tries) = (Time::from_secs(second), Tries::default());
+        if second % 10 == 0 {
+            let typo = guess(&mut guard, now, dialled(), None, &mut tries);
+            assert!(typo.alarms.is_empty() && typo.waited.is_zero());
+        }
+        assert!(guard.delay(now, dialled(), None, tries).is_zero());
+        guard.right(now, dialled(), None, &mut tries);
+    }
+    assert_eq!((guard.counts().wrong_passcodes, guard.counts().alarms.len()), (60, 0));
+}
+
+#[test]
+fn further_tries_of_a_caller_at_his_limit_take_longer_and_longer_until_it_is_ten_minutes_old() {
+    let mut guard = Guard::new();
+    let mut tries = Tries::default();
+    for second in 0..3 {
+        assert!(guess(&mut guard, Time::from_secs(second), dialled(), caller(1), &mut tries).told);
+    }
+    let mut waits = Vec::new();
+    for second in 3..9 {
+        let mut tries = Tries::default();
+        let tried = guess(&mut guard, Time::from_secs(second), dialled(), caller(1), &mut tries);
+        assert!(!tried.told);
+        waits.push(tried.waited.as_secs());
+    }
+    assert_eq!(waits, [2, 4, 8, 16, 32, 32]);
+    assert!(!guard.admits(ms(599_999), dialled(), caller(1)));
+    assert!(guard.admits(ms(600_000), dialled(), caller(1)), "the first is ten minutes old");
+    let mut tries = Tries::default();
+    assert!(guess(&mut guard, ms(600_000), dialled(), caller(1), &mut tries).told);
+    assert!(!guess(&mut guard, ms(600_500), dialled(), caller(1), &mut tries).told);
+}
+
+#[test]
+fn a_typo_that_is_put_right_counts_a_quarter_and_once_a_call() {
+    let mut guard = Guard::new();
+    for second in 0..9 {
+        let (now, mut tries) = (Time::from_secs(second), Tries::default());
+        assert!(guess(&mut guard, now, dialled(), caller(1), &mut tries).told, "{second}");
+        if second < 7 {
+            guard.right(now, dialled(), caller(1), &mut tries);
+        }
+    }
+    // Seven quarters and two whole ones.
+    assert!(!guard.admits(Time::from_secs(12), dialled(), caller(1)));
+    let mut tries = Tries::default();
+    for second in 20..22 {
+        guess(&mut guard, Time::from_secs(second), dialled(), caller(2), &mut tries);
+    }
+    guard.right(Time::from_secs(22), dialled(), caller(2), &mut tries);
+    let mut tries = Tries::default();
+    assert!(guess(&mut guard, Time::from_secs(23), dialled(), caller(2), &mut tries).told);
+    assert!(guess(&mut guard, Time::from_secs(24), dialled(), caller(2), &mut tries).told);
+    assert!(!guard.admits(Time::from_secs(25), dialled(), caller(2)), "one was put right, not two");
+}
+
+#[test]
+fn who_knows_one_passcode_cannot_wash_guesses_away_with_it() {
+    let mut guard = Guard::new();
+    let mut alarm = None;
+    for second in 0..60 {
+        let (now, mut tries) = (Time::from_secs(second), Tries::default());
+        let tried = guess(&mut guard, now, dialled(), None, &mut tries);
+        alarm = alarm.or((!tried.alarms.is_empty()).then_some(second));
+        guard.right(now, dialled(), None, &mut tries);
+    }
+    assert!(alarm.is_some_and(|second| second < 30), "{alarm:?}");
+}
+
+#[test]
+fn a_guesser_at_his_limit_is_not_forgotten_for_a_crowd_of_others() {
+    let mut guard = Guard::new();
+    let mut tries = Tries::default();
+    for _ in 0..3 {
+        guess(&mut guard, ms(1), dialled(), caller(1), &mut tries);
+    }
+    let crowd = u64::try_from(MOST_CALLERS).unwrap() * 2;
+    for other in 2..crowd {
+        guess(&mut guard, ms(1 + other), dialled(), caller(other), &mut Tries::default());
+    }
+    assert_eq!(guard.at_passcodes.len(), MOST_CALLERS);
+    assert!(!guard.admits(ms(crowd + 2), dialled(), caller(1)));
+    // What is too old makes room by itself.
+    guess(&mut guard, Time::from_secs(2000), dialled(), caller(0), &mut Tries::default());
+    assert!(guard.at_passcodes.len() < MOST_CALLERS);
+}
+
+#[test]
+fn an_ipv6_caller_is_known_by_his_network() {
+    let of = |address: &str| Caller::of(&offered(Some(address.parse().unwrap())));
+    assert_eq!(of("2001:db8:1:2::7"), of("2001:db8:1:2:9::8"));
+    assert_ne!(of("2001:db8:1:2::7"), of("2001:db8:1:3::7"));
+    assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    assert_eq!(Caller::of(&offered(None)), Some(Caller::Number(7, number(14_165_550_100))));
+}
+
+fn offered(phone: Option<IpAddr>) -> Offered {
+    Offered {
+        dnis: None,
+        dnis_raw: String::new(),
+        ani: Some(number(14_165_550_100)),
+        ani_presentation: partyline_cdr_record::Presentation::Allowed,
+        dialog: crate::event::DialogNames::default(),
+        trunk: 7,
+        phone,
+        expects_media: true,
+    }
+}
+
+#[test]
+fn a_session_under_attack_gives_strangers_no_verdict_and_lets_those_in_who_know() {
+    let mut guard = Guard::new();
+    guard.right(ms(1), ROOM, caller(1), &mut Tries::default());
+    let mut told = 0;
+    let mut alarms = 0;
+    for call in 0..50 {
+        let mut tries = Tries::default();
+        for _ in 0..3 {
+            let tried = guess(&mut guard, Time::from_secs(call), ROOM, None, &mut tries);
+            told += u32::from(tried.told);
+            alarms += tried.alarms.len();
+        }
+    }
+    assert_eq!((told, alarms), (ROOM_WRONG, 1));
+    assert!(!guard.admits(Time::from_secs(50), ROOM, caller(2)));
+    assert!(guard.admits(Time::from_secs(50), ROOM, caller(1)));
+    assert!(guard.admits(Time::from_secs(50), Target::Security(RoomId(2)), None));
+    guard.forget_room(RoomId(1));
+    assert!(guard.admits(Time::from_secs(50), ROOM, None));
+}
+
+#[test]
+fn delays_double_up_to_the_longest() {
+    assert_eq!([0, 8, 9, 16, 17, 32, 33, 1000].map(|n| steps(n, 8)), [0, 0, 1, 1, 2, 2, 3, 7]);
+    assert_eq!([0, 1, 2, 3, 4, 40].map(|n| doubled(n).as_secs()), [2, 4, 8, 16, 32, 32]);
+}

@@ -1,0 +1,126 @@
+//! The answer to a typed secret: at once, after a while, or none ([`crate::guard`]).
+//!
+//! While an answer waits, nobody has looked at the digits, and keys that come meanwhile are typed
+//! ahead of what is asked next.
+
+use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode};
+use partyline_dialplan::Prompt;
+use partyline_model::{CallId, Time};
+use partyline_secret::SecretDigits;
+
+use crate::bridge::Bridge;
+use crate::event::Output;
+use crate::guard::Target;
+use crate::record::{Close, Event};
+use crate::timers::{CallTimer, Timer};
+
+/// A typed secret that has not been judged.
+pub(crate) struct Guess {
+    pub(crate) typed: SecretDigits,
+    pub(crate) secret: Secret,
+    /// When the last key came.
+    pub(crate) at: Time,
+    /// Tries that the question allows, this one among them.
+    pub(crate) tries: u8,
+}
+
+/// What a guess is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secret {
+    /// A conference passcode.
+    Passcode,
+    /// The security passcode of the conference in session.
+    Security,
+}
+
+impl Bridge {
+    /// A secret was typed: it is judged at once, or when the answer may come.
+    pub(crate) fn guessed(&mut self, now: Time, id: CallId, guess: Guess) {
+        let target = self.target(id, guess.secret);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let delay = target.map(|target| self.guard.delay(now, target, call.caller, call.tries));
+        match delay {
+            Some(delay) if !delay.is_zero() => {
+                call.guess = Some(guess);
+                self.timers.set(Timer::Call(id, CallTimer::Verdict), now, delay);
+            }
+            Some(_) | None => self.judge(now, id, guess),
+        }
+    }
+
+    /// The answer of `id` has waited long enough.
+    pub(crate) fn verdict_is_due(&mut self, now: Time, id: CallId) {
+        let ahead = self.take_typed(id);
+        let Some(guess) = self.calls.get_mut(&id).and_then(|call| call.guess.take()) else {
+            return;
+        };
+        let Some(ahead) = ahead else { return self.no_memory(now, id) };
+        self.judge(now, id, guess);
+        self.type_ahead(now, id, ahead);
+    }
+
+    /// Keys that came before they were asked for go through the call flow as if pressed now.
+    pub(crate) fn type_ahead(&mut self, now: Time, id: CallId, mut ahead: SecretDigits) {
+        while let Some(digit) = ahead.shift() {
+            self.digit(now, id, digit);
+        }
+    }
+
+    fn judge(&mut self, now: Time, id: CallId, guess: Guess) {
+        let Guess { typed, secret, at, tries } = guess;
+        let caller = self.calls.get(&id).and_then(|call| call.caller);
+        let target = self.target(id, secret);
+        let admitted = target.is_none_or(|target| self.guard.admits(at, target, caller));
+        match secret {
+            _ if !admitted => {
+                drop(typed);
+                self.give_no_verdict(now, id, secret);
+            }
+            Secret::Passcode => self.passcode_judged(now, id, typed, tries),
+            Secret::Security => self.security_judged(now, id, typed, tries),
+        }
+    }
+
+    /// Lets the call go with what is said after the last try, whatever was typed.
+    fn give_no_verdict(&mut self, now: Time, id: CallId, secret: Secret) {
+        let (code, prompt, reason) = match secret {
+            Secret::Passcode => {
+                (FeatureCode::AuthReject, Prompt::GoodbyeCheckPasscode, CloseReason::AuthReject)
+            }
+            Secret::Security => (
+                FeatureCode::SecurityFail,
+                Prompt::SecurityPasscodeFailed,
+                CloseReason::SecpassFail,
+            ),
+        };
+        self.event(now, id, Event::new(code).denied(DenyReason::Policy));
+        self.dismiss(now, id, vec![prompt], Close::system(reason));
+    }
+
+    /// Notes that `id` was told of a wrong secret.
+    pub(crate) fn guess_was_wrong(&mut self, now: Time, id: CallId, secret: Secret) {
+        let target = self.target(id, secret);
+        let Some((call, target)) = self.calls.get_mut(&id).zip(target) else { return };
+        let alarms = self.guard.wrong(now, target, call.caller, &mut call.tries);
+        self.outputs.extend(alarms.into_iter().map(Output::GuessAlarm));
+    }
+
+    /// Notes that `id` typed the right secret.
+    pub(crate) fn guess_was_right(&mut self, now: Time, id: CallId, secret: Secret) {
+        let target = self.target(id, secret);
+        let Some((call, target)) = self.calls.get_mut(&id).zip(target) else { return };
+        self.guard.right(now, target, call.caller, &mut call.tries);
+    }
+
+    /// By what a secret of `id` is counted; `None` where nothing is asked for any more.
+    fn target(&self, id: CallId, secret: Secret) -> Option<Target> {
+        let call = self.calls.get(&id)?;
+        match secret {
+            Secret::Passcode => call.book.record().dnis.map(Target::Passcode),
+            Secret::Security => {
+                let room = *self.sessions.get(&call.grant?.conference)?;
+                self.rooms.get(&room)?.security.as_ref().map(|_| Target::Security(room))
+            }
+        }
+    }
+}
