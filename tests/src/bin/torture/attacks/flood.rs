@@ -1,5 +1,5 @@
-//! Ten thousand requests a second, from strangers and then from one phone of a trunk, while fifty
-//! calls run and others come and go.
+//! Ten thousand requests a second, and hundreds of 50 KB, from strangers and then from one phone of
+//! a trunk, while fifty calls run and others come and go.
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -20,6 +20,8 @@ use crate::stalls::peak_memory;
 /// Requests in a second, and on a debug build's few seconds.
 const A_SECOND: u32 = 10_000;
 const A_SECOND_QUICK: u32 = 1_000;
+/// INVITEs of 50 KB in a second.
+const LARGE_A_SECOND: u32 = 300;
 /// Strangers' addresses.
 const STRANGERS: usize = 200;
 /// Lawful calls in a second.
@@ -30,42 +32,50 @@ const RUNNING_QUICK: usize = 10;
 /// The most memory, in kilobytes.
 const MOST_KILOBYTES: u64 = 200_000;
 
-/// Plays all three and marks them.
+/// One flood.
+struct Wave {
+    attack: &'static str,
+    sources: Vec<IpAddr>,
+    mix: Mix,
+    a_second: u32,
+    seconds: u64,
+}
+
+/// Plays all and marks them.
 pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result<()> {
-    let strangers = (0..STRANGERS).map(|n| place.addresses.stranger(n)).collect();
-    one(place, options, marks, ("A6, a flood of strangers", strangers))?;
-    let phone = vec![place.addresses.insider(3)];
-    one(place, options, marks, ("A8, a flood of one phone of a trunk", phone))?;
+    let strangers = || (0..STRANGERS).map(|n| place.addresses.stranger(n)).collect();
+    let phone = || vec![place.addresses.insider(3)];
+    let (a_second, seconds) = if options.quick { (A_SECOND_QUICK, 3) } else { (A_SECOND, 30) };
+    let wave = |attack, sources| Wave { attack, sources, mix: Mix::Strange, a_second, seconds };
+    let large = |attack, sources| {
+        let seconds = if options.quick { 2 } else { 15 };
+        Wave { attack, sources, mix: Mix::LargeInvites, a_second: LARGE_A_SECOND, seconds }
+    };
+    for wave in [
+        wave("A6, a flood of strangers", strangers()),
+        large("A6, strangers' INVITEs of 50 KB", strangers()),
+        wave("A8, a flood of one phone of a trunk", phone()),
+        large("A8, INVITEs of 50 KB of one phone", phone()),
+    ] {
+        one(place, options, marks, wave)?;
+    }
     Ok(())
 }
 
-fn one(
-    place: &Place,
-    options: &Options,
-    marks: &mut Marks,
-    (attack, sources): (&str, Vec<IpAddr>),
-) -> Result<()> {
+fn one(place: &Place, options: &Options, marks: &mut Marks, wave: Wave) -> Result<()> {
+    let Wave { attack, sources, mix, a_second, seconds } = wave;
+    let time = Duration::from_secs(seconds);
     let (running, mut stalls) = place.start()?;
     let mut floor = Floor::new(place.bridge())?;
     let people = if options.quick { RUNNING_QUICK } else { RUNNING };
-    let crowd = Crowd::gather(place, &mut floor, people)?;
+    let mut crowd = Crowd::gather(place, &mut floor, people)?;
     let deaf = crowd.deaf(&floor);
     marks.mark(deaf == 0, format_args!("{attack}: the calls are up before it"), deaf);
-    let (time, a_second) = match options.quick {
-        true => (Duration::from_secs(3), A_SECOND_QUICK),
-        false => (Duration::from_secs(30), A_SECOND),
-    };
     let mut lawful = Arrivals::new(place, &mut floor, LAWFUL)?;
     crowd.begin(&mut floor);
     stalls.take();
-    let flood = Flood::start(Plan {
-        sources,
-        bridge: place.bridge(),
-        a_second,
-        time,
-        most: u64::MAX,
-        mix: Mix::Strange,
-    })?;
+    let (bridge, most) = (place.bridge(), u64::MAX);
+    let flood = Flood::start(Plan { sources, bridge, a_second, time, most, mix })?;
     floor.run_with(time + Duration::from_secs(2), |floor| {
         lawful.tick(place, floor)?;
         Ok(if flood.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

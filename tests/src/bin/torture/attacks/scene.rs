@@ -65,11 +65,10 @@ impl fmt::Display for Outcome {
             (self.dialled, "the stranger's *1 reached the trunk"),
             (!self.survived, "the caller was not heard afterwards, or heard nothing"),
         ];
-        if self.listened > 0 {
-            write!(f, "the stranger got {} packets; ", self.listened)?;
-        }
-        let said: Vec<_> =
-            words.iter().filter(|(wrong, _)| *wrong).map(|(_, word)| *word).collect();
+        let said = words.iter().filter(|(wrong, _)| *wrong).map(|(_, word)| (*word).to_owned());
+        let listened =
+            (self.listened > 0).then(|| format!("the stranger got {} packets", self.listened));
+        let said: Vec<String> = listened.into_iter().chain(said).collect();
         f.write_str(&if said.is_empty() { "well".to_owned() } else { said.join("; ") })
     }
 }
@@ -179,7 +178,7 @@ pub(crate) fn check_survival(floor: &mut Floor, scenes: &mut [Scene]) -> Result<
     for scene in scenes.iter() {
         forget(floor, scene);
     }
-    let patience = Duration::from_secs(5);
+    let patience = Duration::from_secs(10);
     let over = |floor: &Floor, scene: &Scene| {
         hear_each_other(floor, scene)
             || !floor.line(scene.victim).is_up()

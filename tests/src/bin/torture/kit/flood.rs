@@ -19,17 +19,19 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 pub(crate) const LARGE: usize = 50_000;
 /// The length of a long header.
 const HEADER: usize = 7_000;
-/// Of so many messages of [`Mix::Strange`], one is large.
-const LARGE_ONE_IN: u64 = 50;
+/// Of so many messages of [`Mix::Strange`], one is large: of each kind, since it is prime to ten.
+const LARGE_ONE_IN: u64 = 49;
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mix {
-    /// INVITE, OPTIONS, REGISTER, an unknown method, stray ACK and BYE, and garbage; one in fifty of
+    /// INVITE, OPTIONS, REGISTER, an unknown method, stray ACK and BYE, and garbage; one in 49 of
     /// 50 KB.
     Strange,
     /// OPTIONS of 50 KB.
     LargeOptions,
+    /// INVITEs of 50 KB.
+    LargeInvites,
 }
 
 /// A flood to come.
@@ -137,10 +139,10 @@ fn drain(sockets: &[UdpSocket], buffer: &mut [u8], sent: &mut Sent) {
 
 fn message(plan: &Plan, names: &mut Names, count: u64, socket: &UdpSocket) -> Vec<u8> {
     let source = socket.local_addr().unwrap_or(plan.bridge);
-    let large = plan.mix == Mix::LargeOptions || count % LARGE_ONE_IN == LARGE_ONE_IN - 1;
+    let large = plan.mix != Mix::Strange || count % LARGE_ONE_IN == LARGE_ONE_IN - 1;
     let method = match (plan.mix, count % 10) {
         (Mix::LargeOptions, _) => "OPTIONS",
-        (Mix::Strange, 0..=4) => "INVITE",
+        (Mix::LargeInvites, _) | (Mix::Strange, 0..=4) => "INVITE",
         (Mix::Strange, 5) => "OPTIONS",
         (Mix::Strange, 6) => "REGISTER",
         (Mix::Strange, 7) => "FROBNICATE",
