@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use iso_currency::Currency;
 use jiff::civil::DateTime;
@@ -12,6 +13,7 @@ use jiff::tz::TimeZone;
 use partyline_cdr_record::AccessKind;
 use partyline_model::{Number, WallTime};
 
+use crate::lines::Lines;
 use crate::money::{Decimals, Money, MoneyError, Rounding};
 
 /// What a charge is for.
@@ -42,9 +44,9 @@ pub struct Rate {
     /// Line of the deck's file, the header being line 1.
     pub line: u64,
     /// Leading digits of the dialled numbers it is for; empty for all.
-    pub prefix: Box<str>,
+    pub prefix: Arc<str>,
     /// Name of the destination or feature, as invoices print it.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// What it charges for.
     pub kind: ChargeKind,
     /// Only legs that came in this way; `None` for all.
@@ -65,12 +67,12 @@ pub struct Rate {
     pub from: WallTime,
     /// Up to, not including, this instant; `None` for ever.
     pub to: Option<WallTime>,
-    /// Tax category, handed on to the invoice.
-    pub tax_code: Box<str>,
+    /// Tax category, handed on to the charges.
+    pub tax_code: Arc<str>,
 }
 
 impl Rate {
-    fn holds_at(&self, at: WallTime) -> bool {
+    pub(crate) fn holds_at(&self, at: WallTime) -> bool {
         self.from <= at && self.to.is_none_or(|to| at < to)
     }
 
@@ -79,7 +81,7 @@ impl Rate {
     }
 }
 
-type Key = (ChargeKind, Option<AccessKind>, Box<str>);
+type Key = (ChargeKind, Option<AccessKind>, Arc<str>);
 
 /// A validated rate deck. Immutable: a changed deck is another deck.
 #[derive(Clone, Debug)]
@@ -136,6 +138,12 @@ pub enum DeckReason {
     Mixed,
     /// Time-of-day windows are not supported.
     Window,
+    /// Features are not charged yet.
+    Feature,
+    /// The column has a meaning in rows of kind `ld` only.
+    OnlyDistance,
+    /// The column has a meaning in rows of kind `bridge` only.
+    OnlyBridge,
     /// An earlier row has the same kind, access kind and prefix at the same time.
     Overlap {
         /// That row's line.
@@ -164,6 +172,11 @@ impl fmt::Display for DeckReason {
             Self::Currency => "unknown currency; use an ISO 4217 code such as USD",
             Self::Mixed => "differs from the first row; one deck has one value here",
             Self::Window => "time-of-day windows are not supported; leave the column empty",
+            Self::Feature => {
+                "features are not charged yet, so this rate would earn nothing; remove the row"
+            }
+            Self::OnlyDistance => "is looked at in rows of kind ld only; leave it empty here",
+            Self::OnlyBridge => "is looked at in rows of kind bridge only; leave it empty here",
             Self::Overlap { with } => {
                 return write!(
                     f,
@@ -193,6 +206,7 @@ impl Deck {
     /// # Errors
     /// Every row's first fault, in the order of the file.
     pub fn parse(text: &str) -> Result<Self, Vec<DeckError>> {
+        let text = text.trim_start_matches('\u{feff}');
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let headers = match reader.headers() {
             Ok(headers) => Columns::new(headers).map_err(|e| vec![e])?,
@@ -200,12 +214,17 @@ impl Deck {
         };
         let mut errors = Vec::new();
         let mut deck: Option<Self> = None;
-        for (row, at) in reader.records().zip(2..) {
-            let Ok(row) = row else {
-                errors.push(whole(at, DeckReason::Csv));
-                continue;
+        let mut lines = Lines::new(text.as_bytes());
+        for row in reader.records() {
+            let row = match row {
+                Ok(row) => row,
+                Err(error) => {
+                    let at = error.position().map_or(0, csv::Position::byte);
+                    errors.push(whole(lines.line(at), DeckReason::Csv));
+                    continue;
+                }
             };
-            let line = row.position().map_or(at, csv::Position::line);
+            let line = lines.line(row.position().map_or(0, csv::Position::byte));
             let row = Row { line, columns: &headers, cells: &row };
             if let Err(error) = row.read().and_then(|(head, rate)| head.add(&mut deck, rate)) {
                 errors.push(error);
@@ -230,8 +249,7 @@ impl Deck {
 
     /// Decimals of the currency (ISO 4217): 2 for USD, 0 for JPY, 3 for KWD.
     pub fn decimals(&self) -> Decimals {
-        let exponent = self.currency.exponent().unwrap_or(2);
-        Decimals::new(u8::try_from(exponent).unwrap_or(2))
+        decimals(self.currency)
     }
 
     /// What happens to ties.
@@ -247,13 +265,23 @@ impl Deck {
     /// The bridge rate for legs that came in by `access`, at `at`: a row for that kind before a
     /// row for all.
     pub fn bridge(&self, access: AccessKind, at: WallTime) -> Option<&Rate> {
-        [Some(access), None].into_iter().find_map(|a| self.find(ChargeKind::Bridge, a, "", at))
+        self.bridge_for(Some(access), at)
+    }
+
+    /// The bridge rate for one access kind, else for all; `None` asks for that of all.
+    pub(crate) fn bridge_for(&self, access: Option<AccessKind>, at: WallTime) -> Option<&Rate> {
+        let own = self.find(ChargeKind::Bridge, access, "", at);
+        own.or_else(|| self.find(ChargeKind::Bridge, None, "", at))
     }
 
     /// The long-distance rate for `dialled` at `at`: the longest prefix among the rows in force
     /// (rating.md R5).
     pub fn long_distance(&self, dialled: Number, at: WallTime) -> Option<&Rate> {
-        let digits = dialled.as_str();
+        self.distance_for(dialled.as_str(), at)
+    }
+
+    /// The long-distance rate for numbers that begin with `digits`.
+    pub(crate) fn distance_for(&self, digits: &str, at: WallTime) -> Option<&Rate> {
         (0..=digits.len())
             .rev()
             .find_map(|len| self.find(ChargeKind::LongDistance, None, &digits[..len], at))
@@ -261,7 +289,25 @@ impl Deck {
 
     /// The rate of the feature named `name`, at `at`.
     pub fn feature(&self, name: &str, at: WallTime) -> Option<&Rate> {
-        self.rates().find(|r| r.kind == ChargeKind::Feature && &*r.name == name && r.holds_at(at))
+        self.find(ChargeKind::Feature, None, name, at)
+    }
+
+    /// A rate for the same as `find` looks for, that is not in force at `at`: the one that ended
+    /// last before, else the one that begins next.
+    pub(crate) fn lapsed(
+        &self,
+        kind: ChargeKind,
+        accesses: &[Option<AccessKind>],
+        prefixes: &[&str],
+        at: WallTime,
+    ) -> Option<&Rate> {
+        let keys =
+            prefixes.iter().flat_map(|p| accesses.iter().map(move |a| (kind, *a, (*p).into())));
+        let rows: Vec<_> = keys.filter_map(|key: Key| self.rates.get(&key)).flatten().collect();
+        let ended = rows.iter().filter(|rate| rate.to.is_some_and(|to| to <= at));
+        let begins = rows.iter().filter(|rate| rate.from > at);
+        let ended = ended.max_by_key(|rate| rate.to);
+        ended.or_else(|| begins.min_by_key(|rate| rate.from)).copied()
     }
 
     fn find(
@@ -273,6 +319,12 @@ impl Deck {
     ) -> Option<&Rate> {
         self.rates.get(&(kind, access, prefix.into()))?.iter().find(|rate| rate.holds_at(at))
     }
+}
+
+/// Decimals of a currency (ISO 4217); two where the standard names none.
+pub(crate) fn decimals(currency: Currency) -> Decimals {
+    let exponent = currency.exponent().unwrap_or(2);
+    Decimals::new(u8::try_from(exponent).unwrap_or(2))
 }
 
 /// The values that all rows share.
@@ -341,9 +393,7 @@ const OPTIONAL: [&str; 12] = [
 
 impl Columns {
     fn new(headers: &csv::StringRecord) -> Result<Self, DeckError> {
-        let at = |name: &'static str| {
-            headers.iter().position(|h| h.trim_start_matches('\u{feff}').trim() == name)
-        };
+        let at = |name: &'static str| headers.iter().position(|h| h.trim() == name);
         let mut columns = BTreeMap::new();
         for name in REQUIRED {
             let reason = DeckReason::MissingColumn;
@@ -455,7 +505,7 @@ impl Row<'_> {
         }
     }
 
-    fn prefix(&self) -> Result<Box<str>, DeckError> {
+    fn prefix(&self) -> Result<Arc<str>, DeckError> {
         let cell = self.cell("prefix");
         let digits = cell.bytes().all(|b| b.is_ascii_digit());
         if digits && cell.len() <= 15 {

@@ -4,16 +4,22 @@
 //! printed lines, taxes, totals by reference number, and each leg behind them. Numbers of people
 //! are masked here, so that no format can print them (privacy.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use iso_currency::Currency;
 use jiff::civil::Date;
 use partyline_cdr_record::{ConferenceRecord, Direction, LegRecord, Presentation};
 use partyline_model::{Number, Role, Uuid, WallTime};
 
-use crate::deck::{ChargeKind, Deck};
+use crate::deck::{ChargeKind, Deck, decimals};
 use crate::money::{Decimals, Money, Ratio, Rounding};
 use crate::period::Period;
-use crate::rate::{Charge, Unrated, rate};
+use crate::plans::{Plans, Version};
+use crate::rate::{Charge, Unrated};
+
+/// An invoice with more legs is printed as a summary; its legs stand in the CSV and the JSON.
+pub const MOST_PRINTED_LEGS: usize = 2_000;
 
 /// Who sends the invoice or receives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +68,7 @@ pub struct Line {
     /// What it is for.
     pub kind: ChargeKind,
     /// Access kind or destination.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Price of 60 seconds, the same for all charges of the line.
     pub per_minute: Money,
     /// Connection or attempt fee of each charge, the same for all charges of the line.
@@ -137,11 +143,29 @@ pub struct InvoicedLeg {
     pub dialled_in: String,
     /// Whether the leg was a moderator's.
     pub moderator: bool,
+    /// What it was rated by.
+    pub rated_by: Arc<RatedBy>,
     /// Its charges at line precision.
     pub charges: Vec<Charge>,
 }
 
+/// A version of a deck.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RatedBy {
+    /// The deck's own name.
+    pub deck: String,
+    /// Its plan.
+    pub plan: u32,
+    /// Counts the decks of the plan from 1; 0 when it is not known.
+    pub version: u32,
+}
+
 impl InvoicedLeg {
+    /// `moderator` or `participant`.
+    pub const fn role(&self) -> &'static str {
+        if self.moderator { "moderator" } else { "participant" }
+    }
+
     /// Exact sum of its charges at line precision.
     pub fn amount(&self) -> Money {
         self.charges.iter().map(|charge| charge.amount).sum()
@@ -157,8 +181,8 @@ pub struct Invoice {
     pub currency: &'static str,
     /// Decimals of the currency.
     pub decimals: Decimals,
-    /// Id of the deck it was rated with.
-    pub deck: Box<str>,
+    /// The decks that it was rated with.
+    pub decks: Vec<Arc<RatedBy>>,
     /// Printed lines, by kind and name.
     pub lines: Vec<Line>,
     /// Exact sum of the printed lines.
@@ -177,6 +201,117 @@ pub struct Invoice {
     pub suspense: Vec<(Uuid, Unrated)>,
 }
 
+/// The charges of a period's legs, taken in one by one, so that the records need not be in memory
+/// together.
+#[derive(Clone, Debug)]
+pub struct Tally<'p> {
+    period: Period,
+    plans: &'p Plans,
+    /// One invoice for each: an account may have had plans in several currencies.
+    groups: BTreeMap<&'static str, Group>,
+    suspense: Vec<(Uuid, Unrated)>,
+}
+
+/// Charges in one currency.
+#[derive(Clone, Debug)]
+struct Group {
+    currency: Currency,
+    /// That of the deck of the last leg.
+    rounding: Rounding,
+    decks: BTreeSet<Arc<RatedBy>>,
+    sessions: BTreeMap<Option<Uuid>, Session>,
+}
+
+impl<'p> Tally<'p> {
+    /// Nothing yet.
+    pub const fn new(period: Period, plans: &'p Plans) -> Self {
+        Self { period, plans, groups: BTreeMap::new(), suspense: Vec::new() }
+    }
+
+    /// Rates a closed leg; one that ended outside of the period is left out. Legs come in the
+    /// order of their end.
+    pub fn add(&mut self, leg: &LegRecord) {
+        if !leg.disconnected_at.is_some_and(|at| self.period.contains(at)) {
+            return;
+        }
+        match self.plans.rate(leg) {
+            Ok((charges, _)) if charges.is_empty() => {}
+            Ok((charges, version)) => {
+                let currency = version.deck.currency();
+                let group =
+                    self.groups.entry(currency.code()).or_insert_with(|| Group::new(currency));
+                group.add(leg, charges, version);
+            }
+            Err(unrated) => self.suspense.push((leg.leg_id, unrated)),
+        }
+    }
+
+    /// Legs that cost something but have no rate: never billed at zero in silence.
+    pub fn suspense(&self) -> &[(Uuid, Unrated)] {
+        &self.suspense
+    }
+
+    /// The conferences that the legs were in.
+    pub fn conferences(&self) -> BTreeSet<Uuid> {
+        self.groups.values().flat_map(|group| group.sessions.keys()).copied().flatten().collect()
+    }
+
+    /// One invoice for each currency that has charges, by its code.
+    pub fn invoices(
+        self,
+        header: &Header,
+        conferences: &BTreeMap<Uuid, ConferenceRecord>,
+    ) -> Vec<Invoice> {
+        let Self { groups, suspense, .. } = self;
+        let invoice =
+            |group: Group| Invoice::total(header.clone(), group, conferences, suspense.clone());
+        groups.into_values().map(invoice).collect()
+    }
+
+    /// The invoice over what there is in `currency`, also when that is nothing.
+    pub fn invoice(
+        mut self,
+        header: Header,
+        currency: Currency,
+        conferences: &BTreeMap<Uuid, ConferenceRecord>,
+    ) -> Invoice {
+        let group = self.groups.remove(currency.code()).unwrap_or_else(|| Group::new(currency));
+        Invoice::total(header, group, conferences, self.suspense)
+    }
+}
+
+impl Group {
+    const fn new(currency: Currency) -> Self {
+        Self {
+            currency,
+            rounding: Rounding::HalfUp,
+            decks: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, leg: &LegRecord, charges: Vec<Charge>, version: &Version) {
+        let Version { plan, version, ref deck, .. } = *version;
+        let by = RatedBy { deck: deck.id().to_owned(), plan, version };
+        let known = self.decks.get(&by).cloned();
+        let by = known.unwrap_or_else(|| {
+            let by = Arc::new(by);
+            self.decks.insert(by.clone());
+            by
+        });
+        self.rounding = deck.rounding();
+        let session = self.sessions.entry(leg.conf_id).or_insert_with(|| Session {
+            conf_id: leg.conf_id,
+            name: String::new(),
+            reference: None,
+            started_at: leg.invited_at,
+            legs: Vec::new(),
+            amount: Money::ZERO,
+        });
+        session.legs.push(invoiced(leg, by, charges));
+    }
+}
+
 impl Invoice {
     /// Rates `legs` with `deck` and groups the charges. Legs outside the header's period are left
     /// out.
@@ -186,47 +321,43 @@ impl Invoice {
         conferences: &[ConferenceRecord],
         deck: &Deck,
     ) -> Self {
-        let mut sessions = BTreeMap::<Option<Uuid>, Session>::new();
-        let mut suspense = Vec::new();
+        let plans = Plans::of(deck.clone());
+        let mut tally = Tally::new(header.period.clone(), &plans);
         for leg in legs {
-            if !leg.disconnected_at.is_some_and(|at| header.period.contains(at)) {
-                continue;
-            }
-            match rate(leg, deck) {
-                Ok(charges) if charges.is_empty() => {}
-                Ok(charges) => {
-                    let session =
-                        sessions.entry(leg.conf_id).or_insert_with(|| session(leg, conferences));
-                    session.legs.push(invoiced(leg, charges));
-                }
-                Err(unrated) => suspense.push((leg.leg_id, unrated)),
-            }
+            tally.add(leg);
         }
-        let mut sessions: Vec<_> = sessions.into_values().collect();
-        for session in &mut sessions {
-            session.legs.sort_by_key(|leg| (leg.answered_at, leg.leg_id));
-            session.amount = session.legs.iter().map(InvoicedLeg::amount).sum();
-        }
-        sessions.sort_by_key(|session| (session.started_at, session.conf_id));
-        Self::total(header, sessions, suspense, deck)
+        let conferences = conferences.iter().map(|c| (c.conf_id, c.clone())).collect();
+        tally.invoice(header, deck.currency(), &conferences)
+    }
+
+    /// How many legs stand on it.
+    pub fn legs(&self) -> usize {
+        self.sessions.iter().map(|session| session.legs.len()).sum()
+    }
+
+    /// Whether it has too many legs to be printed one by one.
+    pub fn is_summary(&self) -> bool {
+        self.legs() > MOST_PRINTED_LEGS
     }
 
     fn total(
         header: Header,
-        sessions: Vec<Session>,
+        group: Group,
+        conferences: &BTreeMap<Uuid, ConferenceRecord>,
         suspense: Vec<(Uuid, Unrated)>,
-        deck: &Deck,
     ) -> Self {
-        let (decimals, rounding) = (deck.decimals(), deck.rounding());
+        let Group { currency, rounding, decks, sessions } = group;
+        let sessions = named(sessions, conferences);
+        let decimals = decimals(currency);
         let lines = lines(&sessions, decimals, rounding);
         let net = lines.iter().map(|line| line.amount).sum();
         let taxes: Vec<_> =
             header.taxes.iter().map(|rate| tax(rate, net, decimals, rounding)).collect();
         let exact: Money = sessions.iter().map(|session| session.amount).sum();
         Self {
-            currency: deck.currency().code(),
+            currency: currency.code(),
             decimals,
-            deck: deck.id().into(),
+            decks: decks.into_iter().collect(),
             total: net + taxes.iter().map(|tax| tax.amount).sum(),
             references: references(&sessions),
             line_rounding: net - exact,
@@ -240,19 +371,26 @@ impl Invoice {
     }
 }
 
-fn session(leg: &LegRecord, conferences: &[ConferenceRecord]) -> Session {
-    let record = leg.conf_id.and_then(|id| conferences.iter().find(|c| c.conf_id == id));
-    Session {
-        conf_id: leg.conf_id,
-        name: record.map_or_else(String::new, |c| c.name.to_string()),
-        reference: record.and_then(|c| c.reference_number.as_ref()).map(ToString::to_string),
-        started_at: record.map_or(leg.invited_at, |c| c.started_at),
-        legs: Vec::new(),
-        amount: Money::ZERO,
+/// The sessions with what their records say of them, by start.
+fn named(
+    sessions: BTreeMap<Option<Uuid>, Session>,
+    conferences: &BTreeMap<Uuid, ConferenceRecord>,
+) -> Vec<Session> {
+    let mut sessions: Vec<_> = sessions.into_values().collect();
+    for session in &mut sessions {
+        if let Some(record) = session.conf_id.and_then(|id| conferences.get(&id)) {
+            session.name = record.name.to_string();
+            session.reference = record.reference_number.as_ref().map(ToString::to_string);
+            session.started_at = record.started_at;
+        }
+        session.legs.sort_by_key(|leg| (leg.answered_at, leg.leg_id));
+        session.amount = session.legs.iter().map(InvoicedLeg::amount).sum();
     }
+    sessions.sort_by_key(|session| (session.started_at, session.conf_id));
+    sessions
 }
 
-fn invoiced(leg: &LegRecord, charges: Vec<Charge>) -> InvoicedLeg {
+fn invoiced(leg: &LegRecord, rated_by: Arc<RatedBy>, charges: Vec<Charge>) -> InvoicedLeg {
     let party = match leg.direction {
         Direction::In => shown_caller(leg),
         Direction::Out => leg.dialed_number.map_or_else(String::new, masked),
@@ -266,6 +404,7 @@ fn invoiced(leg: &LegRecord, charges: Vec<Charge>) -> InvoicedLeg {
         party,
         dialled_in: leg.dnis.map_or_else(String::new, |number| number.to_string()),
         moderator: leg.access_code_role == Some(Role::Moderator),
+        rated_by,
         charges,
     }
 }

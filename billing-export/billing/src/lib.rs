@@ -7,19 +7,26 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::float_arithmetic)]
 
+mod check;
 mod deck;
 pub mod format;
 mod invoice;
+mod lines;
 mod money;
 mod period;
+mod plans;
 mod rate;
 
+pub use check::Jump;
 pub use deck::{ChargeKind, Deck, DeckError, DeckReason, Rate};
 pub use invoice::{
-    Header, Invoice, InvoicedLeg, Line, Party, ReferenceTotal, Session, Tax, TaxRate, masked,
+    Header, Invoice, InvoicedLeg, Line, MOST_PRINTED_LEGS, Party, RatedBy, ReferenceTotal, Session,
+    Tally, Tax, TaxRate, masked,
 };
 pub use iso_currency::Currency;
 pub use jiff::civil::Date;
+pub use lines::Lines;
 pub use money::{Decimals, Money, MoneyError, Rounding};
 pub use period::{Month, MonthError, Period, PeriodError};
-pub use rate::{Charge, Unrated, price, quote, rate};
+pub use plans::{Plans, Version};
+pub use rate::{Charge, Lapsed, Moment, Unrated, price, quote, rate};

@@ -67,6 +67,13 @@ impl Money {
         Ratio { numerator: self.0, denominator: 1 }.rounded(decimals, rounding)
     }
 
+    /// With all its decimals and at least two: `0.10`, `0.00319496`.
+    pub fn to_plain(self) -> String {
+        let text = self.to_fixed(Decimals::new(8));
+        let kept = text.trim_end_matches('0').len().max(text.len() - 6);
+        text[..kept].to_owned()
+    }
+
     /// With exactly `decimals` decimals, a point, no thousands separators. Rounds half up when the
     /// amount has more.
     pub fn to_fixed(self, decimals: Decimals) -> String {
@@ -224,6 +231,10 @@ mod tests {
         assert_eq!(money("-0.005").to_fixed(Decimals::new(2)), "-0.01");
         assert_eq!(money("-0.001").to_fixed(Decimals::new(2)), "0.00");
         assert_eq!(money("45").to_fixed(Decimals::new(0)), "45");
+        assert_eq!(
+            ["0.1", "45", "0.00319496"].map(|text| money(text).to_plain()),
+            ["0.10", "45.00", "0.00319496"]
+        );
     }
 
     #[test]

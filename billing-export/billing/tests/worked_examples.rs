@@ -2,10 +2,10 @@
 //! and 14 with `split`, 15 with `aggregate`, 6 with `grace_ms`.
 
 use partyline_billing::{
-    ChargeKind, Date, Decimals, Deck, Header, Invoice, Money, Party, Period, Rounding, TaxRate,
-    Unrated, price, quote, rate,
+    ChargeKind, Date, Decimals, Deck, Header, Invoice, Moment, Money, Party, Period, Rounding,
+    TaxRate, Unrated, price, quote, rate,
 };
-use partyline_cdr_record::{AccessKind, Direction, LegRecord, LegState, Origin};
+use partyline_cdr_record::{AccessKind, CloseReason, Direction, LegRecord, LegState, Origin};
 use partyline_model::{Number, Uuid, WallTime};
 
 const HEADER: &str = "deck_id,prefix,name,kind,access_kind,currency,per_min,init_s,inc_s,conn_fee,\
@@ -118,6 +118,43 @@ fn attempts_cost_only_the_attempt_fee_example_7() {
     let rows = |fee: &str| format!("d,1,Canada,ld,,USD,0.1185,30,6,0.05,,{fee},,2020-01-01,,,\n");
     assert_eq!(cost(&busy, &deck(&rows("")), 4), "0.0000");
     assert_eq!(cost(&busy, &deck(&rows("0.02")), 4), "0.0200");
+}
+
+#[test]
+fn no_attempt_is_charged_that_was_answered_or_that_we_cut_off() {
+    let deck = deck("d,1,Canada,ld,,USD,0.1185,30,6,0.05,,0.02,,2020-01-01,,,\n");
+    let attempt = unanswered(dialled("14165550100", 0));
+    let crashed = LegRecord { state: LegState::OrphanClosed, ..attempt.clone() };
+    assert_eq!(cost(&crashed, &deck, 4), "0.0000", "recovery closed it");
+    for reason in [CloseReason::Crash, CloseReason::Internal, CloseReason::Drain] {
+        let ours = LegRecord { close_reason: Some(reason), ..attempt.clone() };
+        assert_eq!(cost(&ours, &deck, 4), "0.0000", "{reason}");
+    }
+    assert_eq!(cost(&dialled("14165550100", 0), &deck, 4), "0.0000", "answered for no time");
+    for reason in [CloseReason::Normal, CloseReason::NotFound, CloseReason::Transport] {
+        let theirs = LegRecord { close_reason: Some(reason), ..attempt.clone() };
+        assert_eq!(cost(&theirs, &deck, 4), "0.0200", "{reason}");
+    }
+}
+
+#[test]
+fn a_rate_that_has_ended_is_told_with_the_time_of_the_call() {
+    let deck = deck(
+        "d,,Bridge,bridge,,USD,0.05,60,60,,,,,2020-01-01,,,\n\
+         d,44,UK,ld,,USD,0.02,60,60,,,,,2020-01-01,2026-01-01,,\n\
+         d,4420,London,ld,,USD,0.02,60,60,,,,,2020-01-01,2026-06-01,,\n\
+         d,49,Germany,ld,,USD,0.02,60,60,,,,,2027-01-01,,,\n",
+    );
+    let said = |number| rate(&dialled(number, 60_000), &deck).expect_err("no rate").to_string();
+    assert_eq!(
+        said("442079460000"),
+        "the deck has no rate for the number dialled for a call of 2026-11-21T12:00:00.000000Z; \
+         the one in line 4 ended at 2026-06-01T00:00:00.000000Z"
+    );
+    assert!(
+        said("4930123456").ends_with("; the one in line 5 begins at 2027-01-01T00:00:00.000000Z")
+    );
+    assert!(said("818012345678").ends_with("for a call of 2026-11-21T12:00:00.000000Z"));
 }
 
 #[test]
@@ -303,9 +340,11 @@ fn a_reference_number_costs_nothing() {
 fn a_leg_without_a_rate_is_held_not_given_away() {
     let deck = deck("d,,Toll free,bridge,toll_free,USD,0.05,60,60,,,,,2020-01-01,,,\n");
     let local = call(65_000);
-    assert_eq!(rate(&local, &deck), Err(Unrated::NoBridgeRate(AccessKind::Local)));
+    let moment = Moment { at: at("2026-11-21T12:00:00Z"), lapsed: None };
+    let why = Unrated::NoBridgeRate(AccessKind::Local, moment);
+    assert_eq!(rate(&local, &deck), Err(why.clone()));
     let invoice = invoice(&deck, &[local], "2026-11", "UTC", None);
-    assert_eq!(invoice.suspense, [(Uuid(7), Unrated::NoBridgeRate(AccessKind::Local))]);
+    assert_eq!(invoice.suspense, [(Uuid(7), why)]);
     assert_eq!(invoice.total, Money::ZERO);
 }
 
@@ -318,7 +357,8 @@ fn the_call_path_can_ask_for_a_price() {
     let now = at("2026-11-21T12:00:00Z");
     let number = |text: &str| text.parse::<Number>().expect("a number");
     assert_eq!(quote(&deck, number("14165550100"), now), Ok("0.1205".parse().expect("money")));
-    assert_eq!(quote(&deck, number("4930123456"), now), Err(Unrated::NoDestination));
+    let unknown = quote(&deck, number("4930123456"), now);
+    assert!(matches!(unknown, Err(Unrated::NoDestination(_))), "{unknown:?}");
 }
 
 #[test]
@@ -340,14 +380,19 @@ fn machine_formats_carry_every_charge() {
         .expect("UTF-8");
     let rows: Vec<_> = csv.split("\r\n").collect();
     assert_eq!(rows.len(), 3, "header, one charge, end: {csv}");
-    assert!(rows[1].ends_with(",120,0.04900000,0.0000,0.0980,USD"), "{}", rows[1]);
+    assert!(
+        rows[1].ends_with(",120,0.04900000,0.00000000,0.0980,USD,0.00000000,d,1,"),
+        "{}",
+        rows[1]
+    );
     assert!(rows[1].contains(",1416•••••00,") && !csv.contains("14165550100"));
-    let json = partyline_billing::format::json::invoice(&invoice);
+    let json = partyline_billing::format::json::invoice(&invoice).expect("JSON");
+    let json = String::from_utf8(json).expect("UTF-8");
     assert!(json.contains("\"total\": \"0.10\"") && !json.contains("14165550100"));
 }
 
 mod decks {
-    use super::HEADER;
+    use super::{HEADER, at};
     use partyline_billing::{Deck, DeckReason};
 
     fn first_fault(rows: &str) -> (u64, &'static str, String) {
@@ -390,6 +435,70 @@ mod decks {
             let (line, named, reason) = first_fault(rows);
             assert_eq!((line, named), (2, column), "{reason}");
         }
+    }
+
+    #[test]
+    fn lines_are_those_of_an_editor_whatever_ends_them() {
+        let rows = "d,44,\"UK\nand Man\",ld,,USD,0.01,1,1,,,,,2020-01-01,,,\n\n\
+                    d,45x,DK,ld,,USD,0.01,1,1,,,,,2020-01-01,,,\nd,46\nd,44,UK,ld,,USD,0.01,1,1,,,,,\
+                    2020-01-01,,,\n";
+        let text = format!("\u{feff}{HEADER}{rows}");
+        for end in ["\n", "\r\n", "\r"] {
+            let errors = Deck::parse(&text.replace('\n', end)).expect_err("faults");
+            let lines: Vec<_> = errors.iter().map(|e| (e.line, e.column)).collect();
+            assert_eq!(lines, [(5, "prefix"), (6, ""), (7, "")], "{end:?}: {errors:?}");
+            assert_eq!(errors[2].reason, DeckReason::Overlap { with: 2 });
+        }
+    }
+
+    #[test]
+    fn cells_that_no_charge_would_use_are_named() {
+        let text = "d,,rec,feature,,USD,0.01,60,60,,,,,2020-01-01,,,\n\
+                    d,44,UK,bridge,,USD,0.01,60,60,,,0.02,,2020-01-01,,,\n\
+                    d,45,DK,ld,local,USD,0.01,60,60,,,0.02,,2020-01-01,,,\n\
+                    d,46,SE,ld,,USD,0.01,60,60,,,0.02,,2020-01-01,,,\n\
+                    d,,All,bridge,local,USD,0.01,60,60,,,,,2020-01-01,,,\n";
+        let deck = Deck::parse(&format!("{HEADER}{text}")).expect("a deck that was stored before");
+        let found: Vec<_> = deck.uncharged().into_iter().map(|e| (e.line, e.column)).collect();
+        let expected = [(2, "kind"), (3, "prefix"), (3, "attempt_fee"), (4, "access_kind")];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_price_that_changes_tenfold_is_named() {
+        let deck = |rows: &str| Deck::parse(&format!("{HEADER}{rows}")).expect("a deck");
+        let old = deck(
+            "d,,Bridge,bridge,,USD,0.05,60,60,,,,,2020-01-01,,,\n\
+             d,44,UK,ld,,USD,0.02,60,60,0.05,,,,2020-01-01,,,\n\
+             d,4479,UK mobile,ld,,USD,0.30,60,60,,,,,2020-01-01,,,\n",
+        );
+        let now = at("2026-11-21T12:00:00Z");
+        let jumps = |rows: &str| -> Vec<_> {
+            let jumps = old.jumps(&deck(rows), now).into_iter();
+            jumps.map(|jump| jump.to_string()).collect()
+        };
+        let bridge = "d,,Bridge,bridge,,USD,0.05,60,60,,,,,2020-01-01,,,\n";
+        let uk = "d,44,UK,ld,,USD,0.02,60,60,0.05,,,,2020-01-01,,,\n";
+        let mobile = "d,4479,UK mobile,ld,,USD,0.30,60,60,,,,,2020-01-01,,,\n";
+        assert!(jumps(&[bridge, uk, mobile].concat()).is_empty(), "nothing changed");
+        let up = "d,,Bridge,bridge,local,USD,0.50,60,60,,,,,2020-01-01,,,\n";
+        let said = jumps(&[up, uk, mobile].concat());
+        assert_eq!(said, ["line 2, per_min of \"Bridge\": 0.05 becomes 0.50"]);
+        let less = "d,,Bridge,bridge,,USD,0.499,60,60,0.20,,,,2020-01-01,,,\n";
+        assert!(jumps(&[less, uk, mobile].concat()).is_empty(), "less than tenfold, and a new fee");
+        let free = "d,44,UK,ld,,USD,0,60,60,0.05,,,,2020-01-01,,,\n";
+        assert_eq!(jumps(&[bridge, free, mobile].concat()).len(), 1, "free of a sudden");
+        assert_eq!(
+            jumps(&[bridge, uk].concat()),
+            ["line 3, per_min of \"UK\": 0.30 becomes 0.02"],
+            "a row that went"
+        );
+        let over = "d,,Bridge,bridge,,USD,5,60,60,,,,,2020-01-01,2026-01-01,,\n\
+                    d,,Bridge,bridge,,USD,0.05,60,60,,,,,2026-01-01,,,\n";
+        assert!(jumps(&[over, uk, mobile].concat()).is_empty(), "not in force any more");
+        let planned = "d,,Bridge,bridge,,USD,0.05,60,60,,,,,2020-01-01,2027-01-01,,\n\
+                       d,,Bridge,bridge,,USD,5,60,60,,,,,2027-01-01,,,\n";
+        assert_eq!(jumps(&[planned, uk, mobile].concat()).len(), 1, "from next year on");
     }
 
     #[test]

@@ -55,15 +55,24 @@ const LEGS: [Column; 7] = [
     right("Amount", RIGHT, 46.0),
 ];
 
-/// All pages of `invoice`, without their footers.
+/// Rows that a table of reference numbers, or of charges, has at most in a summary.
+const MOST_SUMMARY_ROWS: usize = 500;
+
+/// All pages of `invoice`, without their footers. One with very many legs is a summary: its legs
+/// stand in the files beside it.
 pub(crate) fn pages(invoice: &Invoice, ruler: Ruler) -> Vec<Vec<Mark>> {
     let mut paper = Paper::new(ruler);
     letterhead(&mut paper, invoice);
     charges(&mut paper, invoice);
     totals(&mut paper, invoice);
     notes(&mut paper, invoice);
-    if !invoice.sessions.is_empty() {
-        references(&mut paper, invoice);
+    if invoice.sessions.is_empty() {
+        return paper.pages;
+    }
+    references(&mut paper, invoice);
+    if invoice.is_summary() {
+        details_elsewhere(&mut paper, invoice);
+    } else {
         paper.new_page();
         heading(&mut paper, "Calls by conference");
         for session in &invoice.sessions {
@@ -195,7 +204,10 @@ fn references(paper: &mut Paper, invoice: &Invoice) {
     heading(paper, "Totals by reference number");
     table_head(paper, &REFERENCES);
     let exact = invoice.decimals.for_lines();
-    for total in &invoice.references {
+    let rows = invoice.references.len();
+    let shown = if invoice.is_summary() { rows.min(MOST_SUMMARY_ROWS) } else { rows };
+    let rest = rest(&invoice.references[shown..]);
+    for total in invoice.references[..shown].iter().chain(&rest) {
         if !paper.has_room(ROW) {
             paper.new_page();
             table_head(paper, &REFERENCES);
@@ -215,6 +227,34 @@ fn references(paper: &mut Paper, invoice: &Invoice) {
         paper.text(LEFT, style, label);
         paper.text(RIGHT, style.right(), amount);
         paper.y += ROW;
+    }
+}
+
+/// What a summary's table leaves out, as its last row, so that the table foots.
+fn rest(left_out: &[ReferenceTotal]) -> Option<ReferenceTotal> {
+    (!left_out.is_empty()).then(|| ReferenceTotal {
+        reference: Some(format!("{} more, in the CSV file", left_out.len())),
+        conferences: left_out.iter().map(|total| total.conferences).sum(),
+        legs: left_out.iter().map(|total| total.legs).sum(),
+        billed_seconds: left_out.iter().map(|total| total.billed_seconds).sum(),
+        amount: left_out.iter().map(|total| total.amount).sum(),
+    })
+}
+
+fn details_elsewhere(paper: &mut Paper, invoice: &Invoice) {
+    let text = format!(
+        "This invoice has {} calls in {} conferences. Each call and each of its charges is a row of \
+         the CSV file that comes with it; the JSON file has them too.",
+        invoice.legs(),
+        invoice.sessions.iter().filter(|session| session.conf_id.is_some()).count()
+    );
+    paper.y += 10.0;
+    for line in paper.ruler.wrap(&text, BODY, RIGHT - LEFT) {
+        if !paper.has_room(13.0) {
+            paper.new_page();
+        }
+        paper.text(LEFT, BODY, line);
+        paper.y += 13.0;
     }
 }
 
@@ -275,7 +315,7 @@ fn leg_cells(invoice: &Invoice, leg: &InvoicedLeg, charge: &Charge, first: bool)
         local.get(..19).unwrap_or(&local).to_owned()
     };
     let (answered, party, lasted) = if first {
-        let role = if leg.moderator { "  (host)" } else { "" };
+        let role = if leg.moderator { "  (moderator)" } else { "" };
         (
             leg.answered_at.map_or_else(|| "not answered".to_owned(), at),
             format!("{}{role}", leg.party),

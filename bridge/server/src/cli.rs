@@ -115,6 +115,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if let Command::Dtmf(dtmf) = command {
         return dtmf.run(out);
     }
+    if let Command::Deck(deck::DeckCommand::Example) = command {
+        return deck::example(out).map(|()| ExitCode::SUCCESS);
+    }
     let mut config = Config::load(global.config.as_deref())?;
     if let Some(dir) = global.data {
         config.data_dir = dir;

@@ -229,11 +229,140 @@ fn an_issued_invoice_is_written_again_and_never_numbered_again() {
     assert!(has_line(&run.out, &["invoice PL-", "-000002, Demo"]), "{run:?}");
     assert!(has_line(&run.out, &["total CAD", "0.06"]), "{run:?}");
 
-    bench.ok(&["account", "set", "Demo", "--name", "Demo Inc."]);
+    // Nothing of what it was made from is as it was; the files are.
+    bench.ok(&["account", "set", "Demo", "--name", "Demo Inc.", "--address", "Elsewhere"]);
+    let tenfold = include_str!("../config/demo-deck.csv").replace(",CAD,0.", ",CAD,1.");
+    let path = bench.file("deck.csv", &tenfold).display().to_string();
+    bench.ok(&["deck", "add", &path, "--yes", "--since", "2020-01-01"]);
+    bench.file("seller.toml", "[seller]\nname = \"Another\"\nseries = \"XX\"\n");
+    append(&bench, &[Record::Leg(Box::new(called(5, 60_000, "818012345678")))]);
     let mut args = OCTOBER;
     args[2] = "Demo Inc.";
-    let said = bench.fails(&args);
-    assert!(said.contains("was issued with other content"), "{said}");
+    std::fs::remove_dir_all(bench.path("invoices")).unwrap();
+    let run = bench.run(&args);
+    assert_eq!(run.code, Some(2), "a call without a rate is still named: {run:?}");
+    assert_eq!(before.iter().map(bytes).collect::<Vec<_>>(), first);
+    assert_eq!(names(&bench).len(), 6, "both invoices");
+    std::fs::remove_dir_all(bench.path("invoices")).unwrap();
+    let number = before[0].trim_end_matches(".csv");
+    let args = ["invoice", "--again", number, "--out", "invoices", "--config", "seller.toml"];
+    let run = bench.run(&args);
+    assert!(run.out.contains(number), "{run:?}");
+    assert_eq!(names(&bench), before);
+    assert_eq!(before.iter().map(bytes).collect::<Vec<_>>(), first);
+}
+
+#[test]
+fn an_invoice_that_found_no_room_for_its_files_is_written_again() {
+    let bench = bench(&conference());
+    // The place of the first part file is taken, as by a disk that is full.
+    let year = jiff::Zoned::now().year();
+    let number = format!("PL-{year}-000001");
+    let in_the_way = bench.path("invoices").join(format!("{number}.pdf.part"));
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    let run = invoice(&bench, &[]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.err.contains(&format!("partyline invoice --again {number} --out DIR")), "{run:?}");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    bench.ok(&["invoice", "--again", &number, "--out", "invoices"]);
+    assert_eq!(names(&bench).len(), 3);
+    let csv = std::fs::read_to_string(bench.path("invoices").join(format!("{number}.csv")));
+    assert_eq!(csv.unwrap().lines().count(), 5);
+    let said = bench.fails(&["invoice", "--again", "PL-2020-000001", "--out", "invoices"]);
+    assert!(said.contains("no invoice \"PL-2020-000001\" was issued"), "{said}");
+    let said = bench.misused(&["invoice", "--out", "invoices"]);
+    assert!(said.contains("--account") && said.contains("--month"), "{said}");
+}
+
+/// The demo's deck with other toll-free and dialled prices.
+fn deck_at(bench: &Bench, name: &str, toll_free: &str) -> String {
+    let deck = include_str!("../config/demo-deck.csv").replace("0.0590", toll_free);
+    let deck = deck.replace("demo,", &format!("{name},"));
+    bench.file("deck.csv", &deck).display().to_string()
+}
+
+#[test]
+fn the_plan_at_the_answer_prices_a_call() {
+    let mut records = conference();
+    let other = Record::Leg(Box::new(LegRecord { rate_context: 2, ..leg(4, 60_000) }));
+    records.push(other);
+    let bench = bench(&records);
+    bench.ok(&["deck", "add", &deck_at(&bench, "dear", "0.5000")]);
+    bench.ok(&["deck", "add", &deck_at(&bench, "demo", "0.4000")]);
+    // Calls of October: the demo's first version was the one in force, plan 2 where they say so.
+    let run = invoice(&bench, &["--draft"]);
+    assert!(has_line(&run.out, &["Toll-free dial-in", "2", "0:12:00", "0.71"]), "{run:?}");
+    assert!(has_line(&run.out, &["Toll-free dial-in", "1", "0:01:00", "0.50"]), "{run:?}");
+    // Another plan from today on does not price the past.
+    let named: Vec<_> = records
+        .iter()
+        .map(|record| match record {
+            Record::Leg(leg) if leg.rate_context == 0 => {
+                Record::Leg(Box::new(LegRecord { rate_context: 1, rev: 3, ..(**leg).clone() }))
+            }
+            Record::Leg(_) | Record::Conference(_) | Record::Feature(_) | Record::Tick(_) => {
+                record.clone()
+            }
+        })
+        .collect();
+    append(&bench, &named);
+    bench.ok(&["deck", "use", "Demo", "dear"]);
+    let run = invoice(&bench, &["--draft"]);
+    assert!(has_line(&run.out, &["Toll-free dial-in", "2", "0:12:00", "0.71"]), "{run:?}");
+    // A correction does, from the moment that it names.
+    let path = deck_at(&bench, "demo", "0.1000");
+    let said = bench.ok(&["deck", "add", &path, "--since", "2026-10-12T15:00:02Z"]);
+    assert!(said.contains("answered from 2026-10-12 15:00:02 UTC on"), "{said}");
+    let run = invoice(&bench, &["--draft"]);
+    assert!(has_line(&run.out, &["Toll-free dial-in", "1", "0:10:00", "0.59"]), "{run:?}");
+    assert!(has_line(&run.out, &["Toll-free dial-in", "1", "0:02:00", "0.20"]), "{run:?}");
+}
+
+#[test]
+fn a_tenfold_price_is_asked_about() {
+    let bench = Bench::with_demo();
+    let path = deck_at(&bench, "demo", "0.5900");
+    let said = bench.fails(&["deck", "add", &path]);
+    assert!(said.contains("per_min of \"Toll-free dial-in\": 0.059 becomes 0.59"), "{said}");
+    assert!(said.contains("nothing was stored") && said.contains("--yes"), "{said}");
+    assert!(bench.ok(&["deck", "add", &path, "--yes"]).contains("version 2 added"));
+    bench.ok(&["deck", "add", &deck_at(&bench, "other", "0.0059")]);
+    for args in [&["deck", "use", "1", "other"][..], &["account", "set", "1", "--deck", "other"]] {
+        let said = bench.fails(args);
+        assert!(said.contains("0.59 becomes 0.0059"), "{args:?}: {said}");
+        bench.ok(&[args, &["--yes"]].concat());
+        bench.ok(&["deck", "use", "1", "demo", "--yes"]);
+    }
+}
+
+#[test]
+fn rates_that_would_never_be_charged_are_refused_with_their_lines() {
+    let bench = Bench::with_demo();
+    let rows = "demo,,recording,feature,,CAD,0.01,60,60,,UTC,2020-01-01\r\n\
+                demo,44,Bridge,bridge,sip,CAD,0.01,60,60,,UTC,2020-01-01\r\n";
+    let deck = include_str!("../config/demo-deck.csv").replace('\n', "\r\n") + rows;
+    let path = bench.file("deck.csv", &deck).display().to_string();
+    let said = bench.fails(&["deck", "add", &path]);
+    assert!(said.contains("line 12, kind: features are not charged yet"), "{said}");
+    assert!(said.contains("line 13, prefix: is looked at in rows of kind ld only"), "{said}");
+}
+
+#[test]
+fn answered_calls_without_an_account_are_reported() {
+    let mut records = conference();
+    for n in 10..17 {
+        let nobody = LegRecord { account_id: None, conf_id: None, ..leg(n, 20_000) };
+        records.push(Record::Leg(Box::new(nobody)));
+    }
+    let unanswered =
+        LegRecord { answered_at: None, duration_ms: 0, account_id: None, ..leg(20, 0) };
+    records.push(Record::Leg(Box::new(unanswered)));
+    let bench = bench(&records);
+    let run = invoice(&bench, &[]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let told = &["7 answered calls of 2026-10, 0:02:20 long together, are billed to no account"];
+    assert!(has_line(&run.out, told), "{run:?}");
+    assert!(run.out.contains("00000000-0000-0000-0000-00000000000a, "), "{run:?}");
 }
 
 #[test]
@@ -256,7 +385,11 @@ fn calls_without_a_rate_are_named_and_come_on_the_next_invoice() {
     let run = invoice(&bench, &[]);
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.out.contains("1 calls have no rate"), "{run:?}");
-    let reason = &["00000000-0000-0000-0000-000000000005", "no rate for the number dialled"];
+    let reason = &[
+        "00000000-0000-0000-0000-000000000005",
+        "no rate for the number dialled for a \
+        call of 2026-10-12T15:00:05",
+    ];
     assert!(has_line(&run.out, reason), "{run:?}");
     assert!(has_line(&run.out, &["total CAD", "0.92"]), "{run:?}");
 

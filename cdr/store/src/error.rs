@@ -158,6 +158,15 @@ pub enum StoreError {
     /// It exists already.
     #[error("{0} exists already")]
     Duplicate(&'static str),
+    /// Another invoice of the series took the number.
+    #[error("another invoice took the number; the next is {next}")]
+    Number {
+        /// The number that is next now.
+        next: u64,
+    },
+    /// A file of an issued invoice does not have the SHA-256 that was kept with it.
+    #[error("the stored file is damaged: it does not have the SHA-256 that was kept with it")]
+    Damaged,
     /// The passcode is in use by another conference.
     #[error("this passcode is in use")]
     PasscodeTaken,

@@ -16,6 +16,7 @@ use partyline_directory::{
 };
 use partyline_model::{AccountId, ConferenceId, Digit, PasscodeId, Role, Uuid};
 use partyline_secret::Vault;
+use sha2::Digest;
 use tempfile::TempDir;
 
 async fn open(dir: &TempDir) -> (Store, Keys) {
@@ -251,34 +252,122 @@ async fn a_charge_is_invoiced_once_and_numbers_have_no_gaps() {
     let (store, _) = open(&dir).await;
     let (account, _) = set_up(&store).await;
     let (leg, other) = (Uuid(1), Uuid(2));
-    let charges = [(leg, "bridge"), (leg, "ld")];
-    let new = |charges| NewInvoice {
+    let charges = [(leg, "bridge".into()), (leg, "ld".into())];
+    // Larger than one part, and not a multiple of it.
+    let long: Vec<u8> = (0..600_001_u32).map(|n| (n % 251) as u8).collect();
+    let files = [("json", b"{}".to_vec()), ("csv", long.clone()), ("pdf", Vec::new())];
+    let new = |number, charges| NewInvoice {
         series: "2026",
+        number,
         account,
         period: "2026-11",
         issued_at: wall(0),
         charges,
+        files: &files,
     };
-    let render = |number| format!("{{\"number\":{number}}}");
 
     let mut change = store.change().await.unwrap();
-    let first = change.issue_invoice(&new(&charges), render).await.unwrap();
+    let first = change.issue_invoice(&new(1, &charges)).await.unwrap();
     change.commit().await.unwrap();
-    assert_eq!((first.number, first.document.as_str()), (1, "{\"number\":1}"));
+    for (name, bytes) in &files {
+        let kept = store.invoice_file("2026", 1, name).await.unwrap();
+        assert!(kept.as_ref() == Some(bytes), "{name}");
+    }
+    assert_eq!(store.invoice_file("2026", 1, "xml").await.unwrap(), None);
 
     let mut change = store.change().await.unwrap();
-    let twice = [(other, "bridge"), (leg, "ld")];
-    let twice = change.issue_invoice(&new(&twice), render).await;
+    let twice = [(other, "bridge".into()), (leg, "ld".into())];
+    let twice = change.issue_invoice(&new(2, &twice)).await;
     assert!(matches!(twice, Err(StoreError::Duplicate(_))));
     drop(change);
 
+    let others = [(other, "bridge".into())];
     let mut change = store.change().await.unwrap();
-    let second = change.issue_invoice(&new(&[(other, "bridge")]), render).await.unwrap();
+    let late = change.issue_invoice(&new(1, &others)).await;
+    assert!(matches!(late, Err(StoreError::Number { next: 2 })), "{late:?}");
+    drop(change);
+    assert_eq!(store.next_invoice_number("2026").await.unwrap(), 2);
+    let mut change = store.change().await.unwrap();
+    let second = change.issue_invoice(&new(2, &others)).await.unwrap();
     change.commit().await.unwrap();
     assert_eq!(second.number, 2, "the refused invoice took no number");
     assert_eq!(store.invoice("2026", 1).await.unwrap().as_ref(), Some(&first));
     assert_eq!(store.invoices(account).await.unwrap(), [first, second]);
-    let on = [(leg, ("2026".to_owned(), 1)), (other, ("2026".to_owned(), 2))];
-    assert_eq!(store.invoiced_legs(account).await.unwrap(), on.into());
-    assert!(store.invoiced_legs(AccountId(99)).await.unwrap().is_empty());
+}
+
+/// The schema of the version that kept an invoice's document in its row.
+const BEFORE_FILES: &str = include_str!("../migrations/sqlite/0003_money.sql");
+
+#[tokio::test]
+async fn documents_of_the_version_before_become_files_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("partyline.db");
+    let document = "{\"number\": \"2026-000001\", \"name\": \"Zürich\"}\n";
+    {
+        let store = Store::open(&path).await.unwrap();
+        set_up(&store).await;
+        store.close().await;
+    }
+    // Back to how the version before left it: its tables, its row, its own list of migrations.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let old = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let drop_new = "DROP TABLE invoice_part; DROP TABLE invoice_file; DROP TABLE invoiced; \
+        DROP TABLE invoice; DROP TABLE rate_deck; DELETE FROM _sqlx_migrations WHERE version = 5;";
+    sqlx::raw_sql(drop_new).execute(&old).await.unwrap();
+    sqlx::raw_sql(BEFORE_FILES).execute(&old).await.unwrap();
+    sqlx::query("INSERT INTO rate_deck VALUES (1, 7, 1, 'd', 'csv', zeroblob(32), 77)")
+        .execute(&old)
+        .await
+        .unwrap();
+    let sha256 = sha2::Sha256::digest(document).to_vec();
+    sqlx::query("INSERT INTO invoice VALUES ('2026', 1, 1, '2026-11', 5, ?, ?)")
+        .bind(document)
+        .bind(sha256)
+        .execute(&old)
+        .await
+        .unwrap();
+    let mark =
+        "INSERT INTO invoiced VALUES (x'00000000000000000000000000000001', 'bridge', '2026', 1)";
+    sqlx::query(mark).execute(&old).await.unwrap();
+    old.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let kept = store.invoice_file("2026", 1, "json").await.unwrap().unwrap();
+    assert_eq!(String::from_utf8(kept).unwrap(), document);
+    assert_eq!(store.invoice_file("2026", 1, "pdf").await.unwrap(), None);
+    let invoice = store.invoice("2026", 1).await.unwrap().unwrap();
+    assert_eq!((invoice.period.as_str(), invoice.account), ("2026-11", AccountId(1)));
+    let deck = store.deck(7).await.unwrap().unwrap();
+    assert_eq!(deck.since, deck.added_at, "a deck of before holds from when it was added");
+}
+
+#[tokio::test]
+async fn a_damaged_file_of_an_invoice_is_not_handed_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(&dir).await;
+    let (account, _) = set_up(&store).await;
+    let files = [("json", b"{\"total\": \"0.10\"}".to_vec())];
+    let new = NewInvoice {
+        series: "2026",
+        number: 1,
+        account,
+        period: "2026-11",
+        issued_at: wall(0),
+        charges: &[(Uuid(1), "bridge".into())],
+        files: &files,
+    };
+    let mut change = store.change().await.unwrap();
+    change.issue_invoice(&new).await.unwrap();
+    change.commit().await.unwrap();
+    let options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(dir.path().join("partyline.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let change = "UPDATE invoice_part SET bytes = x'00'";
+    let refused = sqlx::query(change).execute(&pool).await.unwrap_err().to_string();
+    assert!(refused.contains("never changed"), "{refused}");
+    sqlx::raw_sql("DROP TRIGGER invoice_part_is_kept").execute(&pool).await.unwrap();
+    sqlx::query(change).execute(&pool).await.unwrap();
+    pool.close().await;
+    let read = store.invoice_file("2026", 1, "json").await;
+    assert!(matches!(read, Err(StoreError::Damaged)), "{read:?}");
 }

@@ -41,6 +41,9 @@ pub(super) enum AccountCommand {
         /// A new name
         #[arg(long)]
         name: Option<String>,
+        /// Accept that a price becomes tenfold, or a tenth, by another deck
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         settings: Settings,
     },
@@ -164,7 +167,14 @@ impl AccountCommand {
             Self::Add { name, settings } => add(context, name, settings).await,
             Self::List => list(context).await,
             Self::Show { account } => show(context, &account).await,
-            Self::Set { account, name, settings } => set(context, &account, name, settings).await,
+            Self::Set { account, name, yes, settings } => {
+                if let Some(deck) = &settings.deck {
+                    let deck = lookup::deck(context.store(), deck).await?;
+                    let account = lookup::account(context.store(), &account).await?;
+                    super::deck::check_change(context.store(), &account, &deck, yes).await?;
+                }
+                set(context, &account, name, settings).await
+            }
             Self::Suspend { account } => status(context, &account, AccountStatus::Suspended).await,
             Self::Resume { account } => status(context, &account, AccountStatus::Active).await,
         }

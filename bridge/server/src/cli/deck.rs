@@ -1,29 +1,35 @@
 //! `partyline deck`: rate decks, checked before they are stored and never changed afterwards.
 
+use std::fmt::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use clap::Subcommand;
-use partyline_billing::{Decimals, Deck, DeckError};
+use clap::{Args, Subcommand};
+use partyline_billing::{Decimals, Deck, DeckError, Plans, Version};
 use partyline_cdr_store::Store;
 use partyline_cdr_store::admin::Deck as StoredDeck;
 use partyline_directory::Account;
+use partyline_model::WallTime;
 
 use super::context::Context;
 use super::lookup;
 use super::table::{Align, Table};
 use super::times;
-use crate::clock;
+use crate::{clock, demo};
+
+/// How long before a month a call may have been answered that ended in it.
+const LONGEST_CALL: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 
 /// Rate decks: what a minute costs.
 #[derive(Debug, Subcommand)]
 pub(super) enum DeckCommand {
     /// Add a deck from a CSV file; one whose deck_id is known becomes its next version
     #[command(after_help = COLUMNS)]
-    Add {
-        /// The CSV file
-        file: PathBuf,
-    },
+    Add(Add),
+    /// Print an example of a deck, to begin with
+    Example,
     /// List the decks and their versions
     List,
     /// Show the rates of the newest version of a deck
@@ -37,7 +43,24 @@ pub(super) enum DeckCommand {
         account: String,
         /// The name (deck_id) or plan number of the deck
         deck: String,
+        /// Accept that a price becomes tenfold, or a tenth
+        #[arg(long)]
+        yes: bool,
     },
+}
+
+/// A deck to be added.
+#[derive(Args, Debug)]
+pub(super) struct Add {
+    /// The CSV file
+    file: PathBuf,
+    /// For calls answered from then on [default: now]; an earlier time corrects prices of calls
+    /// that are on no invoice yet
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Accept that a price becomes tenfold, or a tenth
+    #[arg(long)]
+    yes: bool,
 }
 
 const COLUMNS: &str = "\
@@ -54,26 +77,49 @@ Columns, in any order; the first line names them:
   tz           IANA time zone of eff_from and eff_to [UTC]
   eff_from, eff_to  first instant in force, first instant not in force any more
   rounding     half_up or half_even, the same in all rows [half_up]
-  tax_code     handed on to the invoice
+  tax_code     handed on to the invoice's CSV
 
-Example:
-  partyline deck add retail-2026.csv && partyline deck use Demo retail-2026";
+A call is priced by the version of its deck that was in force when it was answered; a later version
+prices it only where that one had no rate for it. Times of --since are in UTC unless they say
+otherwise: 2026-11-01, 2026-11-01T00:00:00-05:00, 7d ago.
+
+Examples:
+  partyline deck example > retail.csv         a deck to be changed: name, rates, zone
+  partyline deck add retail-2026.csv && partyline deck use Demo retail-2026
+  partyline deck add corrected.csv --since 2026-11-01";
 
 impl DeckCommand {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         match self {
-            Self::Add { file } => add(context, &file).await,
+            Self::Add(adding) => add(context, adding).await,
+            Self::Example => example(context.out),
             Self::List => list(context).await,
             Self::Show { deck } => show(context, &deck).await,
-            Self::Use { account, deck } => assign(context, &account, &deck).await,
+            Self::Use { account, deck, yes } => assign(context, &account, &deck, yes).await,
         }
     }
 }
 
-async fn add(context: &mut Context<'_>, file: &Path) -> anyhow::Result<()> {
+/// Prints the deck that the demonstration account has.
+///
+/// # Errors
+/// The system's.
+pub(super) fn example(out: &mut dyn Write) -> anyhow::Result<()> {
+    Ok(out.write_all(demo::DECK.as_bytes())?)
+}
+
+async fn add(context: &mut Context<'_>, adding: Add) -> anyhow::Result<()> {
+    let Add { file, since, yes } = adding;
+    let (file, now) = (file.as_path(), clock::wall());
+    let since = since.map(|since| times::moment(&since, "UTC", now)).transpose();
+    let since = since.context("--since")?.unwrap_or(now);
     let shown = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("{shown}: cannot be read"))?;
     let deck = Deck::parse(&text).map_err(|errors| refused(file, &errors))?;
+    let ignored = deck.uncharged();
+    if !ignored.is_empty() {
+        return Err(refused(file, &ignored));
+    }
     let decks = context.store().decks().await?;
     let plan = match decks.iter().find(|known| known.name == deck.id()) {
         Some(known) => known.plan,
@@ -91,8 +137,11 @@ async fn add(context: &mut Context<'_>, file: &Path) -> anyhow::Result<()> {
             );
         }
     }
+    if let Some(old) = context.store().deck(plan).await? {
+        check_jumps(&parse(&old)?, &deck, since, yes).context("nothing was stored")?;
+    }
     let mut change = context.store().change().await?;
-    let added = change.add_deck(plan, deck.id(), &text, clock::wall()).await?;
+    let added = change.add_deck_since(plan, deck.id(), &text, now, since).await?;
     change.commit().await?;
     let rates = deck.rates().count();
     context.say(format_args!(
@@ -100,7 +149,12 @@ async fn add(context: &mut Context<'_>, file: &Path) -> anyhow::Result<()> {
         added.name,
         added.version,
         deck.currency().code()
-    ))
+    ))?;
+    if since != now {
+        let since = times::local(since, "UTC");
+        context.say(format_args!("It prices the calls answered from {since} on"))?;
+    }
+    Ok(())
 }
 
 fn refused(file: &Path, errors: &[DeckError]) -> anyhow::Error {
@@ -171,15 +225,85 @@ async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
     context.say(table)
 }
 
-async fn assign(context: &mut Context<'_>, account: &str, deck: &str) -> anyhow::Result<()> {
+async fn assign(
+    context: &mut Context<'_>,
+    account: &str,
+    deck: &str,
+    yes: bool,
+) -> anyhow::Result<()> {
     let mut account = lookup::account(context.store(), account).await?;
     let deck = lookup::deck(context.store(), deck).await?;
+    check_change(context.store(), &account, &deck, yes).await?;
     account.rate_plan = deck.plan;
     check_currency(context.store(), &account).await?;
     let mut change = context.store().change().await?;
     change.update_account(&account).await?;
     change.commit_checked().await?;
     context.say(format_args!("account {:?} is billed by deck {:?}", account.name, deck.name))
+}
+
+/// Refuses another deck for an account when a price would become tenfold or a tenth by it, unless
+/// `yes`.
+///
+/// # Errors
+/// The prices, and what to do.
+pub(super) async fn check_change(
+    store: &Store,
+    account: &Account,
+    new: &StoredDeck,
+    yes: bool,
+) -> anyhow::Result<()> {
+    match store.deck(account.rate_plan).await? {
+        Some(old) if old.plan != new.plan => {
+            check_jumps(&parse(&old)?, &parse(new)?, clock::wall(), yes)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_jumps(old: &Deck, new: &Deck, since: WallTime, yes: bool) -> anyhow::Result<()> {
+    const MOST: usize = 10;
+    // Between currencies there is nothing to compare.
+    let jumps =
+        if yes || old.currency() != new.currency() { Vec::new() } else { old.jumps(new, since) };
+    if jumps.is_empty() {
+        return Ok(());
+    }
+    let mut lines = String::new();
+    for jump in jumps.iter().take(MOST) {
+        write!(lines, "\n  {jump}")?;
+    }
+    if jumps.len() > MOST {
+        write!(lines, "\n  and {} more", jumps.len() - MOST)?;
+    }
+    bail!("prices become tenfold, or a tenth; if that is meant, say --yes:{lines}");
+}
+
+/// The decks that may price an account's calls which ended at `from` or later, its plan being
+/// `own` today.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) async fn plans(store: &Store, own: u32, from: WallTime) -> anyhow::Result<Plans> {
+    let answered = from.as_micros().saturating_sub_unsigned(micros(LONGEST_CALL));
+    let mut plans = Plans::new(own);
+    let decks = store.decks().await?;
+    for stored in &decks {
+        // What another version had replaced before any of the calls was answered is not read.
+        let replaced = decks.iter().any(|other| {
+            (other.plan, other.since.as_micros() <= answered) == (stored.plan, true)
+                && other.version > stored.version
+        });
+        if !replaced {
+            let StoredDeck { plan, version, since, .. } = *stored;
+            plans.add(Version { plan, version, since, deck: parse(stored)? });
+        }
+    }
+    Ok(plans)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Reads a stored deck again.

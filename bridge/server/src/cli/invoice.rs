@@ -1,10 +1,15 @@
 //! `partyline invoice`: a month of an account, rated, frozen and written.
 //!
-//! An issued invoice is frozen in the commit that gives it its number; its files come after, and
-//! the same command writes them again. Calls that could not be rated, or that ended later, come on
-//! the account's next invoice of that month.
+//! The files of an issued invoice are kept as bytes in the commit that gives it its number, and
+//! are written from there ever after. Nothing is locked while calls are rated and pages are set.
+//! Calls that could not be rated, or that ended later, come on the account's next invoice of that
+//! month.
 
-use std::collections::BTreeSet;
+mod again;
+mod report;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,23 +18,21 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use jiff::Span;
 use partyline_billing::{
-    ChargeKind, Deck, Header, Invoice as Document, Money, Month, Party, Period, format,
+    ChargeKind, Currency, Header, Invoice as Document, Month, Party, Period, Tally, format,
 };
-use partyline_cdr_record::{ConferenceRecord, LegRecord};
 use partyline_cdr_store::StoreError;
-use partyline_cdr_store::admin::{Invoice as Issued, NewInvoice};
+use partyline_cdr_store::admin::NewInvoice;
 use partyline_cdr_store::ingest::Ingest;
 use partyline_directory::Account;
 use partyline_model::{Uuid, WallTime};
 
 use super::context::Context;
-use super::table::{Align, Table};
 use super::{deck, files, lookup, times};
 use crate::clock;
 use crate::config::Seller;
 
-/// Exit code when calls could not be rated.
-const UNRATED: u8 = 2;
+/// How often the files are made again because other invoices took their number.
+const TRIES: usize = 10;
 /// How long a running bridge may take to fill the database with what it has in the journal.
 const LAG_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,17 +41,21 @@ const LAG_PATIENCE: Duration = Duration::from_secs(10);
 #[command(after_help = "Examples:
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
   partyline invoice --account 'Harbour & Pine LLP' --month 2026-10 --out /srv/invoices
+  partyline invoice --again PL-2026-000042 --out /srv/invoices
 
-A call belongs to the month in which it ended, in the account's time zone. The same command writes
-the files of an issued invoice again. Exit code 2: calls without a rate were left out; they are
-named, and come on the next invoice once the deck has a rate for them.")]
+A call belongs to the month in which it ended, in the account's time zone, and is priced by the plan
+and the version of the deck that were in force when it was answered. An issued invoice is kept as
+the bytes of its files; --again writes them, whatever has changed since, and so does the first
+command once there is nothing new. Over 2,000 calls the PDF is a summary: the calls are in the CSV.
+Exit code 2: calls without a rate were left out; they are named, and come on the next invoice once
+the deck has a rate for them.")]
 pub(super) struct Invoice {
     /// The number or name of the account
-    #[arg(long)]
-    account: String,
+    #[arg(long, required_unless_present = "again")]
+    account: Option<String>,
     /// The month, such as 2026-11
-    #[arg(long)]
-    month: Month,
+    #[arg(long, required_unless_present = "again")]
+    month: Option<Month>,
     /// The folder for the files; made when missing
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -58,165 +65,174 @@ pub(super) struct Invoice {
     /// Issue although the month is not over; what ends later comes on another invoice
     #[arg(long, conflicts_with = "draft")]
     interim: bool,
+    /// Write the files of this issued invoice again, byte for byte
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["account", "month", "draft", "interim"])]
+    again: Option<String>,
 }
 
-/// Everything that an invoice is made from.
-struct Sources {
+/// Who sends the invoice, to whom, and for when.
+struct Parties {
     account: Account,
     address: Vec<String>,
     seller: Seller,
     period: Period,
-    deck: Deck,
-    legs: Vec<LegRecord>,
-    conferences: Vec<ConferenceRecord>,
 }
+
+/// The files of an invoice, by their extension.
+type Files = [(&'static str, Vec<u8>); 3];
 
 impl Invoice {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
+        if let Some(number) = &self.again {
+            make_folder(&self.out)?;
+            again::by_number(context, number, &self.out).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (Some(account), Some(month)) = (self.account.as_deref(), self.month) else {
+            bail!("say which: --account and --month, or --again NUMBER");
+        };
         let now = clock::wall();
         ensure_whole(context).await?;
-        let mut sources = Sources::read(context, &self.account, self.month).await?;
-        let over = sources.period.to() <= now;
+        let parties = Parties::read(context, account, month).await?;
+        let over = parties.period.to() <= now;
         if !over && !self.draft && !self.interim {
             bail!(
-                "{} is not over in {}: look at it with --draft, or issue what there is with \
+                "{month} is not over in {}: look at it with --draft, or issue what there is with \
                  --interim",
-                self.month,
-                sources.account.time_zone
+                parties.account.time_zone
             );
         }
-        std::fs::create_dir_all(&self.out)
-            .with_context(|| format!("{} cannot be made", self.out.display()))?;
-        let invoiced = context.store().invoiced_legs(sources.account.id).await?;
-        let all = std::mem::take(&mut sources.legs);
-        let (before, new): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|leg| invoiced.contains_key(&leg.leg_id));
-        sources.legs = new;
-        let draft = sources.document(None, now);
-        let is_empty = draft.lines.is_empty();
+        make_folder(&self.out)?;
+        let (mut invoices, suspense) = rated(context, &parties, now).await?;
         if self.draft {
-            let name = format!("draft-{}-{}", sources.account.id.0, self.month);
-            write_files(context, &self.out, &name, &draft)?;
-        } else if is_empty && !before.is_empty() {
-            self.write_again(context, &mut sources, before).await?;
-        } else if is_empty {
-            context.say(format_args!(
-                "account {:?} has nothing to be invoiced in {}",
-                sources.account.name, self.month
-            ))?;
-        } else {
-            // A page that cannot be set must not cost a number.
-            partyline_export::invoice(&draft)?;
-            let (issued, document) = self.issue(context, &sources, now).await?;
-            write_files(context, &self.out, &number(&issued.series, issued.number), &document)?;
-        }
-        report_unrated(context, &draft)
-    }
-
-    /// Freezes the invoice under the next number of its series.
-    async fn issue(
-        &self,
-        context: &Context<'_>,
-        sources: &Sources,
-        now: WallTime,
-    ) -> anyhow::Result<(Issued, Document)> {
-        let issued_on = times::date(now, &sources.account.time_zone);
-        let series = format!("{}-{}", sources.seller.series, issued_on.year());
-        let draft = sources.document(None, now);
-        let charges = charges(&draft);
-        let charges: Vec<_> = charges.iter().map(|(leg, name)| (*leg, name.as_str())).collect();
-        let period = self.month.to_string();
-        let new = NewInvoice {
-            series: &series,
-            account: sources.account.id,
-            period: &period,
-            issued_at: now,
-            charges: &charges,
-        };
-        let mut document = draft;
-        let mut change = context.store().change().await?;
-        let issued = change.issue_invoice(&new, |next| {
-            document = sources.document(Some(number(&series, next)), now);
-            format::json::invoice(&document)
-        });
-        let issued = match issued.await {
-            Err(StoreError::Duplicate(_)) => {
-                bail!("another invoice took some of these calls just now; run it again")
+            if invoices.is_empty() {
+                invoices.push(parties.empty(now)?);
             }
-            other => other?,
-        };
-        change.commit().await?;
-        Ok((issued, document))
-    }
-
-    /// Writes the files of the month's issued invoices from the records, which must still say what
-    /// was frozen.
-    async fn write_again(
-        &self,
-        context: &mut Context<'_>,
-        sources: &mut Sources,
-        legs: Vec<LegRecord>,
-    ) -> anyhow::Result<()> {
-        let invoiced = context.store().invoiced_legs(sources.account.id).await?;
-        let on: BTreeSet<_> =
-            legs.iter().filter_map(|leg| invoiced.get(&leg.leg_id).cloned()).collect();
-        for (series, count) in on {
-            let name = number(&series, count);
-            let Some(issued) = context.store().invoice(&series, count).await? else {
-                bail!("invoice {name} is named by its calls and is not there");
-            };
-            let here = (series, count);
-            let its = legs.iter().filter(|leg| invoiced.get(&leg.leg_id) == Some(&here));
-            sources.legs = its.cloned().collect();
-            let document = sources.document(Some(name.clone()), issued.issued_at);
-            if format::json::invoice(&document) != issued.document {
-                bail!(
-                    "invoice {name} was issued with other content: the seller, the account, the \
-                     deck or the records have changed since; its files are not written again"
-                );
+            for invoice in &invoices {
+                let several = if invoices.len() > 1 { invoice.currency } else { "" };
+                let name = format!("draft-{}-{month}{several}", parties.account.id.0);
+                write(context, &self.out, &name, &files_of(invoice)?)?;
+                report::summary(context, invoice)?;
             }
-            context.say(format_args!("{name} was issued before; its files are written again"))?;
-            write_files(context, &self.out, &name, &document)?;
+        } else if invoices.is_empty() {
+            let written = again::of_month(context, &parties.account, month, &self.out).await?;
+            if written == 0 {
+                context.say(format_args!(
+                    "account {:?} has nothing to be invoiced in {month}",
+                    parties.account.name
+                ))?;
+            }
         }
-        Ok(())
+        if !self.draft {
+            for invoice in invoices {
+                let (name, invoice, files) = issue(context, &parties, month, invoice, now).await?;
+                report::summary(context, &invoice)?;
+                write(context, &self.out, &name, &files).with_context(|| {
+                    format!(
+                        "invoice {name} is issued; write its files again: partyline invoice \
+                         --again {name} --out DIR"
+                    )
+                })?;
+            }
+        }
+        report::unbilled(context, &parties.period, month).await?;
+        report::unrated(context, &suspense)
     }
 }
 
-impl Sources {
+fn make_folder(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))
+}
+
+/// What can be invoiced, one invoice for each currency; and what has no rate.
+async fn rated(
+    context: &Context<'_>,
+    parties: &Parties,
+    now: WallTime,
+) -> anyhow::Result<(Vec<Document>, Vec<(Uuid, partyline_billing::Unrated)>)> {
+    let (store, account) = (context.store(), parties.account.id);
+    let (from, to) = (parties.period.from(), parties.period.to());
+    let plans = deck::plans(store, parties.account.rate_plan, from).await?;
+    let mut tally = Tally::new(parties.period.clone(), &plans);
+    store.uninvoiced_legs(account, from, to, |leg| tally.add(leg)).await?;
+    let conferences = if tally.conferences().is_empty() {
+        BTreeMap::new()
+    } else {
+        store.sessions_of_legs(account, from, to).await?
+    };
+    let suspense = tally.suspense().to_vec();
+    Ok((tally.invoices(&parties.header(now), &conferences), suspense))
+}
+
+/// Freezes an invoice under the next number of its series, with its files.
+async fn issue(
+    context: &Context<'_>,
+    parties: &Parties,
+    month: Month,
+    mut invoice: Document,
+    now: WallTime,
+) -> anyhow::Result<(String, Document, Files)> {
+    let store = context.store();
+    let series = format!("{}-{}", parties.seller.series, invoice.header.issued.year());
+    let charges = charges(&invoice);
+    for _ in 0..TRIES {
+        // The files print the number, so they are made for the one that comes next; should
+        // somebody else take it meanwhile, they are made again. Nobody waits for a page.
+        let next = store.next_invoice_number(&series).await?;
+        let name = again::name(&series, next);
+        invoice.header.number = Some(name.clone());
+        let files = files_of(&invoice)?;
+        let new = NewInvoice {
+            series: &series,
+            number: next,
+            account: parties.account.id,
+            period: &month.to_string(),
+            issued_at: now,
+            charges: &charges,
+            files: &files,
+        };
+        let mut change = store.change().await?;
+        match change.issue_invoice(&new).await {
+            Ok(_) => {
+                change.commit().await?;
+                return Ok((name, invoice, files));
+            }
+            Err(StoreError::Number { .. }) => {}
+            Err(StoreError::Duplicate(_)) => {
+                bail!("another invoice took some of these calls just now; run it again")
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bail!("other invoices are being issued all the time; run it again")
+}
+
+impl Parties {
     async fn read(context: &Context<'_>, account: &str, month: Month) -> anyhow::Result<Self> {
         let store = context.store();
         let account = lookup::account(store, account).await?;
-        let Some(stored) = store.deck(account.rate_plan).await? else {
+        if store.deck(account.rate_plan).await?.is_none() {
             bail!(
                 "account {:?} has no rate deck; give it one: partyline deck use {} DECK",
                 account.name,
                 account.id.0
             );
-        };
-        let period = Period::new(month, &account.time_zone)?;
-        let legs = store.closed_legs(account.id, period.from(), period.to()).await?;
-        let mut conferences = Vec::new();
-        for id in legs.iter().filter_map(|leg| leg.conf_id).collect::<BTreeSet<_>>() {
-            conferences.extend(store.session(id).await?);
         }
         let address = store.account_address(account.id).await?;
         Ok(Self {
             address: address.lines().map(str::to_owned).collect(),
             seller: context.config.seller.clone(),
-            period,
-            deck: deck::parse(&stored)?,
-            legs,
-            conferences,
+            period: Period::new(month, &account.time_zone)?,
             account,
         })
     }
 
-    /// The invoice over the legs, dated `now`.
-    fn document(&self, number: Option<String>, now: WallTime) -> Document {
+    /// What stands on an invoice that is issued at `now`, without its number.
+    fn header(&self, now: WallTime) -> Header {
         let issued = times::date(now, &self.account.time_zone);
         let terms = Span::new().days(i64::from(self.seller.terms_days));
-        let header = Header {
-            number,
+        Header {
+            number: None,
             issued,
             due: issued.saturating_add(terms),
             period: self.period.clone(),
@@ -228,8 +244,17 @@ impl Sources {
             },
             taxes: self.seller.taxes.clone(),
             notes: self.seller.notes.clone(),
+        }
+    }
+
+    /// An invoice over nothing.
+    fn empty(&self, now: WallTime) -> anyhow::Result<Document> {
+        let Some(currency) = Currency::from_code(&self.account.currency) else {
+            bail!("account {:?} has no known currency", self.account.name);
         };
-        Document::build(header, &self.legs, &self.conferences, &self.deck)
+        let plans = partyline_billing::Plans::new(0);
+        let tally = Tally::new(self.period.clone(), &plans);
+        Ok(tally.invoice(self.header(now), currency, &BTreeMap::new()))
     }
 }
 
@@ -240,81 +265,39 @@ async fn ensure_whole(context: &Context<'_>) -> anyhow::Result<()> {
     done.context("nothing is invoiced while calls may be missing")
 }
 
-fn number(series: &str, count: u64) -> String {
-    format!("{series}-{count:06}")
-}
-
 /// The charges on an invoice, by leg and name: each can stand on one invoice.
-fn charges(document: &Document) -> Vec<(Uuid, String)> {
+fn charges(document: &Document) -> Vec<(Uuid, Cow<'static, str>)> {
     let legs = document.sessions.iter().flat_map(|session| &session.legs);
     legs.flat_map(|leg| {
         leg.charges.iter().map(|charge| match charge.kind {
             ChargeKind::Bridge | ChargeKind::LongDistance => {
-                (leg.leg_id, charge.kind.as_str().to_owned())
+                (leg.leg_id, Cow::Borrowed(charge.kind.as_str()))
             }
-            ChargeKind::Feature => (leg.leg_id, format!("feature {}", charge.name)),
+            ChargeKind::Feature => (leg.leg_id, Cow::Owned(format!("feature {}", charge.name))),
         })
     })
     .collect()
 }
 
-fn write_files(
+fn files_of(document: &Document) -> anyhow::Result<Files> {
+    Ok([
+        ("pdf", partyline_export::invoice(document)?),
+        ("csv", format::csv::charges(document)?),
+        ("json", format::json::invoice(document)?),
+    ])
+}
+
+fn write(
     context: &mut Context<'_>,
     dir: &Path,
     name: &str,
-    document: &Document,
+    files: &[(&'static str, Vec<u8>)],
 ) -> anyhow::Result<()> {
-    let pdf = partyline_export::invoice(document)?;
-    let csv = format::csv::charges(document)?;
-    let json = format::json::invoice(document);
-    for (extension, bytes) in [("pdf", &pdf[..]), ("csv", &csv), ("json", json.as_bytes())] {
-        files::write_whole(dir, &format!("{name}.{extension}"), bytes)?;
+    let mut written = Vec::new();
+    for (extension, bytes) in files {
+        let file = format!("{name}.{extension}");
+        files::write_whole(dir, &file, bytes)?;
+        written.push(dir.join(file).display().to_string());
     }
-    summary(context, document)?;
-    let dir = dir.display();
-    context.say(format_args!("written: {dir}/{name}.pdf, {dir}/{name}.csv, {dir}/{name}.json"))
-}
-
-fn summary(context: &mut Context<'_>, document: &Document) -> anyhow::Result<()> {
-    let amount = |money: Money| money.to_fixed(document.decimals);
-    let mut table = Table::new(&[
-        ("item", Align::Left),
-        ("legs", Align::Right),
-        ("time", Align::Right),
-        ("amount", Align::Right),
-    ]);
-    for line in &document.lines {
-        table.row(vec![
-            line.name.to_string(),
-            line.legs.to_string(),
-            times::clock_time(line.billed_seconds * 1000),
-            amount(line.amount),
-        ]);
-    }
-    let sum =
-        |label: &str, money| vec![label.to_owned(), String::new(), String::new(), amount(money)];
-    table.row(sum("net", document.net));
-    for tax in &document.taxes {
-        table.row(sum(&tax.label, tax.amount));
-    }
-    table.row(sum(&format!("total {}", document.currency), document.total));
-    let title = document.header.number.as_deref().unwrap_or("draft");
-    context.say(format_args!("invoice {title}, {}", document.header.buyer.name))?;
-    context.say(table)
-}
-
-/// Names what was left out; nothing is billed at zero in silence.
-fn report_unrated(context: &mut Context<'_>, document: &Document) -> anyhow::Result<ExitCode> {
-    if document.suspense.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    context.say(format_args!(
-        "{} calls have no rate and are not on the invoice:",
-        document.suspense.len()
-    ))?;
-    for (leg, reason) in &document.suspense {
-        context.say(format_args!("  {leg}: {reason}"))?;
-    }
-    context.say("Add the rates to the deck (partyline deck add) and run this again.")?;
-    Ok(ExitCode::from(UNRATED))
+    context.say(format_args!("written: {}", written.join(", ")))
 }

@@ -1,6 +1,8 @@
 //! Finding what an administrator names: by its number, or by its name where only one has it.
 
-use anyhow::{anyhow, bail};
+use std::collections::BTreeSet;
+
+use anyhow::bail;
 use partyline_cdr_store::Store;
 use partyline_cdr_store::admin::Deck;
 use partyline_directory::{Account, Conference};
@@ -28,12 +30,25 @@ pub(super) async fn conference(store: &Store, wanted: &str) -> anyhow::Result<Co
 /// # Errors
 /// There is none.
 pub(super) async fn deck(store: &Store, wanted: &str) -> anyhow::Result<Deck> {
-    let decks = store.decks().await?.into_iter().rev();
+    let decks = store.decks().await?;
     let plan = wanted.parse::<u32>().ok();
-    decks
-        .into_iter()
-        .find(|deck| deck.name == wanted || Some(deck.plan) == plan)
-        .ok_or_else(|| anyhow!("there is no rate deck {wanted:?}; see: partyline deck list"))
+    let named = |deck: &&Deck| deck.name == wanted || Some(deck.plan) == plan;
+    if let Some(found) = decks.iter().rev().find(named) {
+        return Ok(found.clone());
+    }
+    let known: BTreeSet<_> = decks.iter().map(|deck| deck.name.as_str()).collect();
+    if known.is_empty() {
+        bail!(
+            "there is no rate deck {wanted:?}, and no other; begin with the example:\n  \
+             partyline deck example > deck.csv\n  partyline deck add deck.csv"
+        );
+    }
+    let known: Vec<_> = known.into_iter().collect();
+    bail!(
+        "there is no rate deck {wanted:?}; there are: {}; add one: partyline deck add FILE \
+         (see: partyline deck list)",
+        known.join(", ")
+    )
 }
 
 /// The item with this id, else the only one with this name; `name` tells both of an item.

@@ -12,5 +12,6 @@ mod money;
 mod passcode;
 
 pub use change::Change;
+pub use invoiced::Unbilled;
 pub use money::{Deck, Invoice, NewInvoice};
 pub use passcode::{PasscodeRow, Strength};
