@@ -111,6 +111,12 @@ load-setup: build ## Make ROOMS=10 conferences with known passcodes for a load g
 load: load-setup ## Start the bridge on those rooms, for a load generator beside it
 	tests/load/serve
 
+.PHONY: invoice-load
+LEGS ?= 100000
+invoice-load: setup-build ## An invoice over LEGS=100000 calls: its time, its memory, how long others wait
+	$(CARGO) $(BINS) --release
+	$(CARGO) run --release --locked -p partyline --example invoice_load target/release/partyline $(LEGS)
+
 .PHONY: bench
 bench: setup-build ## CPU of the media thread, 200 legs in a room
 	$(CARGO) run --release --locked -p partyline-media-io --example floor 200 20

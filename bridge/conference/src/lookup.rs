@@ -49,7 +49,7 @@ impl Bridge {
             .or_else(|| self.directory.dial_in_for(&offered.dnis_raw))
             .ok_or(Refusal::UnknownNumber)?;
         let account = dial_in.account.and_then(|id| self.directory.account(id));
-        if account.is_some_and(|account| account.status == AccountStatus::Suspended) {
+        if account.is_some_and(|account| account.status != AccountStatus::Active) {
             return Err(Refusal::Suspended);
         }
         Ok(Admission { number: dial_in.number, kind: access_kind(dial_in.access_kind) })

@@ -35,11 +35,13 @@ pub enum AccountStatus {
     /// In use.
     #[default]
     Active,
-    /// Unpaid or closed: its callers hear that the conference is not available.
+    /// Unpaid: its callers hear that the conference is not available.
     Suspended,
+    /// Closed for good: it is kept for its records and invoices.
+    Closed,
 }
 
-words!(AccountStatus { Active = "active", Suspended = "suspended", });
+words!(AccountStatus { Active = "active", Suspended = "suspended", Closed = "closed", });
 
 /// What an account has bought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -176,7 +176,7 @@ fn a_dial_in_number_is_added_once_and_removed() {
     bench.ok(&["dial-in", "add", "+1 416 555 0123", "--alias", "5550123", "--account", "Demo"]);
     let said = bench.fails(&["dial-in", "add", "14165550123"]);
     assert!(said.contains("14165550123 exists already"), "{said}");
-    assert!(said.contains("partyline dial-in remove 14165550123"), "{said}");
+    assert!(said.contains("partyline dial-in set 14165550123"), "{said}");
     // An alias that means two numbers would leave a running bridge without a directory.
     let said = bench.fails(&["dial-in", "add", "14165550124", "--alias", "demo"]);
     assert!(said.contains("the number cannot be added"), "{said}");
@@ -307,7 +307,6 @@ fn an_import_names_every_line_that_is_wrong_and_takes_nothing() {
     for expected in [
         "bad.csv:3: there is no account \"Nobody\"",
         "bad.csv:4: moderator passcode: too easy to guess",
-        "bad.csv:5: dial-in number 18005550199 exists already",
         "bad.csv:6: number: a telephone number holds digits only",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
@@ -315,6 +314,218 @@ fn an_import_names_every_line_that_is_wrong_and_takes_nothing() {
     assert!(said.contains("nothing was imported"), "{said}");
     assert_eq!(bench.version(), version);
     assert!(!bench.ok(&["account", "list"]).contains("New"));
+}
+
+#[test]
+fn an_import_again_says_what_changed_and_changes_nothing_else() {
+    let bench = Bench::empty();
+    let example = include_str!("../config/import.example.csv");
+    let path = bench.file("import.csv", example).display().to_string();
+    bench.ok(&["import", &path]);
+    let all = |bench: &Bench| {
+        ["Partners", "All hands"].map(|room| bench.ok(&["passcode", "show", room])).concat()
+            + &bench.ok(&["account", "show", "1"])
+            + &bench.ok(&["dial-in", "list"])
+    };
+    let (before, version) = (all(&bench), bench.version());
+    let said = bench.ok(&["import", &path]);
+    assert_eq!(
+        said,
+        "imported 0 accounts, 0 conferences, 0 passcodes, 0 dial-in numbers\n\
+         11 were there already, as the file has them\n"
+    );
+    assert_eq!((all(&bench), bench.version()), (before, version));
+
+    // What an administrator changed by hand, and the file says nothing of, stays.
+    bench.ok(&["account", "set", "Acme Freight", "--caller-id", "14165550188"]);
+    let changed = example
+        .replace("yes,1416 1902,2,yes,required", "no,1416 1902,2,yes,required")
+        .replace("Accounts payable|", "Receivables|")
+        .replace("60418297", "83610475")
+        .replace(",500,silent", ",400,silent")
+        .replace("18005550145,,toll_free", "18005550145,,local");
+    bench.file("import.csv", &changed);
+    let said = bench.ok(&["import", &path]);
+    for line in [
+        "changed account \"Harbour & Pine LLP\": record, address",
+        "changed conference \"Partners\": moderator",
+        "changed conference \"All hands\": max_legs",
+        "changed dial-in number 18005550145: access_kind",
+        "imported 0 accounts, 0 conferences, 1 passcodes, 0 dial-in numbers",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let shown = bench.ok(&["passcode", "show", "Partners"]);
+    assert!(shown.contains("83610475") && !shown.contains("60418297"), "{shown}");
+    assert!(shown.contains("73905164"), "{shown}");
+    assert!(bench.ok(&["account", "show", "Acme Freight"]).contains("14165550188"));
+}
+
+#[test]
+fn an_import_takes_the_currency_of_a_deck_as_adding_an_account_does() {
+    let bench = Bench::with_demo();
+    bench.ok(&["account", "list"]);
+    let rows = "kind,name,deck,currency\naccount,A,demo,\naccount,B,demo,CAD\n";
+    let path = bench.file("decks.csv", rows).display().to_string();
+    bench.ok(&["import", &path]);
+    for name in ["A", "B"] {
+        let shown = bench.ok(&["account", "show", name]);
+        assert!(has_line(&shown, &["currency", "CAD"]), "{shown}");
+        assert!(has_line(&shown, &["rate deck", "demo version 1"]), "{shown}");
+    }
+    let path = bench.file("usd.csv", "kind,name,deck,currency\naccount,C,demo,USD\n");
+    let said = bench.fails(&["import", &path.display().to_string()]);
+    assert!(said.contains("deck \"demo\" is in CAD and account \"C\" in USD"), "{said}");
+}
+
+#[test]
+fn the_same_fault_on_many_lines_is_told_once() {
+    let bench = Bench::with_demo();
+    let mut csv = "kind,name,account\n".to_owned();
+    for room in 0..100 {
+        writeln!(csv, "conference,Room {room},Nobody").unwrap();
+    }
+    let path = bench.file("rooms.csv", &csv).display().to_string();
+    let said = bench.fails(&["import", &path]);
+    assert_eq!(said.matches("there is no account").count(), 1, "{said}");
+    assert!(said.contains("(also in line 3, 4, 5, 6, 7 and 94 more)"), "{said}");
+    let twice = "kind,name\naccount,A\naccount,A\n";
+    let path = bench.file("twice.csv", twice).display().to_string();
+    let said = bench.fails(&["import", &path]);
+    assert!(said.contains("twice.csv:3: account \"A\" stands in line 2 already"), "{said}");
+}
+
+#[test]
+fn a_second_account_of_the_same_name_is_asked_about() {
+    let bench = Bench::with_demo();
+    let said = bench.fails(&["account", "add", "Demo"]);
+    assert!(said.contains("account 1 is called \"Demo\" already"), "{said}");
+    bench.ok(&["account", "add", "Two"]);
+    assert!(bench.fails(&["account", "set", "Two", "--name", "Demo"]).contains("--same-name"));
+    bench.ok(&["account", "set", "Two", "--name", "Two"]);
+    bench.ok(&["account", "add", "Demo", "--same-name"]);
+    assert!(bench.fails(&["account", "show", "Demo"]).contains("2 accounts are called"));
+}
+
+#[test]
+fn a_conference_is_changed_and_removed() {
+    let bench = Bench::with_demo();
+    bench.ok(&["conference", "add", "Board", "--account", "1", "--moderator", "48151623"]);
+    bench.ok(&["conference", "set", "Board", "--name", "Council", "--max-legs", "7"]);
+    bench.ok(&["conference", "set", "2", "--ends-with-moderator", "yes", "--announce", "silent"]);
+    let shown = bench.ok(&["conference", "show", "Council"]);
+    for (name, value) in [
+        ("name", "Council"),
+        ("max legs", "7"),
+        ("announce", "silent"),
+        ("ends with moderator", "yes"),
+        ("starts with", "moderator"),
+    ] {
+        assert!(has_line(&shown, &[name, value]), "{name}: {shown}");
+    }
+    assert!(
+        bench.fails(&["conference", "set", "2", "--max-legs", "7"]).contains("nothing to change")
+    );
+    assert!(bench.fails(&["conference", "set", "2", "--name", " "]).contains("needs a name"));
+    let said = bench.ok(&["conference", "remove", "Council"]);
+    assert_eq!(said, "conference 2 \"Council\" removed, with 2 passcodes\n");
+    assert!(!bench.ok(&["conference", "list"]).contains("Council"));
+    for args in
+        [["conference", "show", "2"], ["passcode", "show", "2"], ["conference", "enable", "2"]]
+    {
+        assert!(bench.fails(&args).contains("there is no conference \"2\""), "{args:?}");
+    }
+    // The digits are free, the number is not.
+    let said = bench.ok(&["conference", "add", "New", "--account", "1", "--moderator", "48151623"]);
+    assert!(said.contains("conference 3 \"New\" added"), "{said}");
+}
+
+#[test]
+fn a_dial_in_number_is_changed() {
+    let bench = Bench::with_demo();
+    let list = |bench: &Bench| bench.ok(&["dial-in", "list"]);
+    bench.ok(&["dial-in", "add", "14165550123", "--alias", "one", "--account", "1"]);
+    bench.ok(&["dial-in", "set", "14165550123", "--access", "toll_free", "--alias", "two"]);
+    assert!(has_line(&list(&bench), &["14165550123  two  ", "1  toll_free"]), "{}", list(&bench));
+    bench.ok(&["dial-in", "set", "14165550123", "--account", "all", "--alias", ""]);
+    assert!(has_line(&list(&bench), &["14165550123", "all  toll_free"]), "{}", list(&bench));
+    assert!(!list(&bench).contains("two"));
+    let said = bench.fails(&["dial-in", "set", "14165550123", "--alias", "demo"]);
+    assert!(said.contains("the number cannot be changed"), "{said}");
+    assert!(bench.fails(&["dial-in", "set", "14165550124"]).contains("no dial-in number"));
+    assert!(bench.fails(&["dial-in", "set", "14165550123"]).contains("nothing to change"));
+}
+
+#[test]
+fn an_account_is_closed_for_good_and_its_name_and_numbers_are_free() {
+    let bench = Bench::with_demo();
+    bench.ok(&["account", "add", "Acme", "--deck", "demo"]);
+    bench.ok(&["conference", "add", "Room", "--account", "Acme", "--moderator", "48151623"]);
+    bench.ok(&["dial-in", "add", "14165550123", "--account", "Acme"]);
+    let said = bench.fails(&["account", "close", "Acme"]);
+    let went = "1 conferences, 2 passcodes, 1 dial-in numbers of its own";
+    assert!(said.contains(went) && said.contains("--yes"), "{said}");
+    assert!(bench.ok(&["conference", "list"]).contains("Room"), "nothing was closed");
+    assert!(bench.ok(&["account", "close", "Acme", "--yes"]).contains(went));
+    assert!(has_line(&bench.ok(&["account", "list"]), &["2", "Acme", "closed"]));
+    assert!(!bench.ok(&["conference", "list"]).contains("Room"));
+    assert!(!bench.ok(&["dial-in", "list"]).contains("14165550123"));
+    for args in [
+        &["account", "resume", "Acme"][..],
+        &["account", "suspend", "Acme"],
+        &["account", "close", "Acme", "--yes"],
+        &["conference", "add", "X", "--account", "Acme"],
+        &["dial-in", "add", "14165550124", "--account", "Acme"],
+    ] {
+        assert!(bench.fails(args).contains("closed"), "{args:?}");
+    }
+    // Its last month can still be invoiced.
+    let run = bench.run(&["invoice", "--account", "2", "--month", "2026-01", "--out", "x"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    bench.ok(&["account", "add", "Acme"]);
+    assert!(has_line(&bench.ok(&["account", "show", "Acme"]), &["id", "3"]));
+    bench.ok(&["conference", "add", "Room", "--account", "Acme", "--moderator", "48151623"]);
+}
+
+#[test]
+fn moderators_and_participants_need_different_codes_and_are_told_so() {
+    let bench = Bench::with_demo();
+    let both = ["--moderator", "48151623", "--participant", "48151623"];
+    let said = bench.fails(&[&["conference", "add", "Room", "--account", "1"][..], &both].concat());
+    assert!(
+        said.contains("participant passcode: the conference has these digits already"),
+        "{said}"
+    );
+    assert!(said.contains("moderators and participants need different ones"), "{said}");
+    assert!(!said.contains("48151623") && !said.contains("another conference"), "{said}");
+    let said = bench.fails(&[&["passcode", "new", "1"][..], &both].concat());
+    assert!(said.contains("need different ones"), "{said}");
+    let rows = "kind,account,name,moderator,participant\nconference,1,R,48151623,48151623\n";
+    let path = bench.file("same.csv", rows).display().to_string();
+    assert!(bench.fails(&["import", &path]).contains("same.csv:2: participant passcode: the conf"));
+}
+
+#[test]
+fn a_moderator_may_be_called_a_host() {
+    let bench = Bench::with_demo();
+    bench.ok(&["passcode", "new", "1", "--role", "host"]);
+    let rows = "kind,conference,role,passcode\npasscode,1,host,48151623\n";
+    let path = bench.file("host.csv", rows).display().to_string();
+    bench.ok(&["import", &path]);
+    assert!(has_line(&bench.ok(&["passcode", "show", "1"]), &["moderator", "48151623"]));
+}
+
+#[test]
+fn a_deck_that_is_not_there_is_told_with_those_that_are() {
+    let bench = Bench::empty();
+    let said = bench.fails(&["account", "add", "Acme", "--deck", "demo"]);
+    assert!(said.contains("partyline deck example > deck.csv"), "{said}");
+    let example = bench.ok(&["deck", "example"]);
+    let path = bench.file("deck.csv", &example).display().to_string();
+    bench.ok(&["deck", "add", &path]);
+    bench.ok(&["account", "add", "Acme", "--deck", "demo"]);
+    let said = bench.fails(&["deck", "use", "Acme", "dmeo"]);
+    assert!(said.contains("no rate deck \"dmeo\"; there are: demo"), "{said}");
 }
 
 #[test]

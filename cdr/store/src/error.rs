@@ -170,6 +170,9 @@ pub enum StoreError {
     /// The passcode is in use by another conference.
     #[error("this passcode is in use")]
     PasscodeTaken,
+    /// The conference has this passcode already, for the same role or another.
+    #[error("the conference has this passcode already")]
+    PasscodeTwice,
     /// The passcode is too easy to guess.
     #[error("this passcode is too easy to guess")]
     PasscodeWeak,

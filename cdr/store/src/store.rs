@@ -154,6 +154,7 @@ fn migrations() -> Migrator {
         (3, "money", include_str!("../migrations/sqlite/0003_money.sql")),
         (4, "folder", include_str!("../migrations/sqlite/0004_folder.sql")),
         (5, "invoice files", include_str!("../migrations/sqlite/0005_invoice_files.sql")),
+        (6, "removed", include_str!("../migrations/sqlite/0006_removed.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sql.into_sql_str();

@@ -22,6 +22,9 @@ pub(super) enum AccountCommand {
     Add {
         /// The name, as invoices print it
         name: String,
+        /// Add it although another account has the name
+        #[arg(long)]
+        same_name: bool,
         #[command(flatten)]
         settings: Settings,
     },
@@ -41,6 +44,9 @@ pub(super) enum AccountCommand {
         /// A new name
         #[arg(long)]
         name: Option<String>,
+        /// Take the name although another account has it
+        #[arg(long)]
+        same_name: bool,
         /// Accept that a price becomes tenfold, or a tenth, by another deck
         #[arg(long)]
         yes: bool,
@@ -56,6 +62,15 @@ pub(super) enum AccountCommand {
     Resume {
         /// Its number or name
         account: String,
+    },
+    /// Close an account for good: its conferences and passcodes go, its own dial-in numbers are
+    /// free; its records and invoices stay, and its last months can be invoiced
+    Close {
+        /// Its number or name
+        account: String,
+        /// Close it; without, what would go is told
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -164,10 +179,17 @@ pub(super) fn blank(name: String) -> Account {
 impl AccountCommand {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         match self {
-            Self::Add { name, settings } => add(context, name, settings).await,
+            Self::Add { name, same_name, settings } => {
+                check_name(context, &name, None, same_name).await?;
+                add(context, name, settings).await
+            }
             Self::List => list(context).await,
             Self::Show { account } => show(context, &account).await,
-            Self::Set { account, name, yes, settings } => {
+            Self::Set { account, name, same_name, yes, settings } => {
+                if let Some(name) = &name {
+                    let own = lookup::account(context.store(), &account).await?.id;
+                    check_name(context, name, Some(own), same_name).await?;
+                }
                 if let Some(deck) = &settings.deck {
                     let deck = lookup::deck(context.store(), deck).await?;
                     let account = lookup::account(context.store(), &account).await?;
@@ -177,14 +199,53 @@ impl AccountCommand {
             }
             Self::Suspend { account } => status(context, &account, AccountStatus::Suspended).await,
             Self::Resume { account } => status(context, &account, AccountStatus::Active).await,
+            Self::Close { account, yes } => close(context, &account, yes).await,
         }
     }
 }
 
-async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> anyhow::Result<()> {
+/// Refuses no name, and that of another account that is not closed: commands and invoices could
+/// not tell the two apart.
+async fn check_name(
+    context: &Context<'_>,
+    name: &str,
+    own: Option<AccountId>,
+    same_name: bool,
+) -> anyhow::Result<()> {
     if name.trim().is_empty() {
         bail!("an account needs a name");
     }
+    let accounts = context.store().accounts().await?.into_iter();
+    let mut others = accounts.filter(|a| Some(a.id) != own && a.status != AccountStatus::Closed);
+    match others.find(|other| other.name.trim() == name.trim()) {
+        Some(other) if !same_name => bail!(
+            "account {} is called {name:?} already; choose another name, or say --same-name",
+            other.id.0
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn close(context: &mut Context<'_>, wanted: &str, yes: bool) -> anyhow::Result<()> {
+    let account = lookup::account(context.store(), wanted).await?;
+    let (id, name) = (account.id.0, &account.name);
+    if account.status == AccountStatus::Closed {
+        bail!("account {id} {name:?} is closed already");
+    }
+    let mut change = context.store().change().await?;
+    let closed = change.close_account(account.id).await?;
+    let went = format!(
+        "{} conferences, {} passcodes, {} dial-in numbers of its own",
+        closed.conferences, closed.passcodes, closed.dial_ins
+    );
+    if !yes {
+        bail!("closing account {id} {name:?} is for good and removes {went}; say --yes");
+    }
+    change.commit_checked().await?;
+    context.say(format_args!("account {id} {name:?} is closed; removed: {went}"))
+}
+
+async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> anyhow::Result<()> {
     let mut account = blank(name);
     let address = settings.address.join("\n");
     settings.apply(context, &mut account, true).await?;
@@ -259,7 +320,8 @@ impl Settings {
     }
 }
 
-fn take<T>(place: &mut T, given: Option<T>) {
+/// Replaces what is there by what was given.
+pub(super) fn take<T>(place: &mut T, given: Option<T>) {
     if let Some(value) = given {
         *place = value;
     }
@@ -334,6 +396,13 @@ async fn status(
     status: AccountStatus,
 ) -> anyhow::Result<()> {
     let account = lookup::account(context.store(), wanted).await?;
+    if account.status == AccountStatus::Closed {
+        bail!(
+            "account {} {:?} is closed for good; add another: partyline account add",
+            account.id.0,
+            account.name
+        );
+    }
     let mut change = context.store().change().await?;
     change.set_account_status(account.id, status).await?;
     change.commit_checked().await?;

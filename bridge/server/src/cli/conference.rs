@@ -1,13 +1,14 @@
 //! `partyline conference`: the rooms that passcodes open.
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use partyline_directory::{Announce, Conference, StartsWith};
 use partyline_model::ConferenceId;
 
 use super::context::Context;
-use super::lookup;
 use super::passcode::{self, Codes};
 use super::table::{Align, Table};
+use super::{account, lookup};
 
 /// Legs that fit a conference unless it is told otherwise.
 pub(super) const DEFAULT_MAX_LEGS: u16 = 100;
@@ -28,6 +29,15 @@ pub(super) enum ConferenceCommand {
     },
     /// Show one conference
     Show {
+        /// Its number or name
+        conference: String,
+    },
+    /// Change a conference; what is not given stays. One in session goes on as it began
+    #[command(after_help = "Example:
+  partyline conference set 'Weekly review' --max-legs 40 --ends-with-moderator yes")]
+    Set(Set),
+    /// Remove a conference and its passcodes; its records stay, and one in session goes on
+    Remove {
         /// Its number or name
         conference: String,
     },
@@ -68,12 +78,45 @@ pub(super) struct Add {
     codes: Codes,
 }
 
+/// What is to be changed of a conference.
+#[derive(Args, Debug)]
+pub(super) struct Set {
+    /// Its number or name
+    conference: String,
+    /// A new name
+    #[arg(long)]
+    name: Option<String>,
+    /// Who must be there for the callers to hear each other: moderator or first_caller
+    #[arg(long, value_name = "WHO")]
+    starts_with: Option<StartsWith>,
+    /// The most legs at once, calls out included
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    max_legs: Option<u16>,
+    /// What is heard when somebody joins or leaves: tones or silent
+    #[arg(long, value_name = "HOW")]
+    announce: Option<Announce>,
+    /// Whether it ends when the last moderator leaves
+    #[arg(long, value_name = "YES/NO", value_parser = account::yes_no)]
+    ends_with_moderator: Option<bool>,
+}
+
 impl ConferenceCommand {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         match self {
             Self::Add(add) => add.run(context).await,
             Self::List { account } => list(context, account.as_deref()).await,
             Self::Show { conference } => show(context, &conference).await,
+            Self::Set(set) => set.run(context).await,
+            Self::Remove { conference } => {
+                let conference = lookup::conference(context.store(), &conference).await?;
+                let mut change = context.store().change().await?;
+                let passcodes = change.remove_conference(conference.id).await?;
+                change.commit_checked().await?;
+                context.say(format_args!(
+                    "conference {} {:?} removed, with {passcodes} passcodes",
+                    conference.id.0, conference.name
+                ))
+            }
             Self::Enable { conference } => {
                 let conference = lookup::conference(context.store(), &conference).await?;
                 let mut change = context.store().change().await?;
@@ -95,6 +138,11 @@ impl ConferenceCommand {
 impl Add {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let account = lookup::account(context.store(), &self.account).await?;
+        lookup::not_closed(&account)?;
+        check_name(&self.name)?;
+        let conferences = context.store().conferences().await?;
+        let twin = conferences.iter().find(|c| c.account == account.id && c.name == self.name);
+        let twin = twin.map(|twin| twin.id.0);
         let mut conference = Conference {
             id: ConferenceId(0),
             account: account.id,
@@ -111,8 +159,42 @@ impl Add {
         change.commit_checked().await?;
         let Conference { id, name, .. } = conference;
         context.say(format_args!("conference {} {name:?} added", id.0))?;
+        if let Some(twin) = twin {
+            context.say(format_args!(
+                "Conference {twin} has the name too: give commands the number"
+            ))?;
+        }
         passcode::announce(context, &made)
     }
+}
+
+impl Set {
+    async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let before = lookup::conference(context.store(), &self.conference).await?;
+        let mut conference = before.clone();
+        if let Some(name) = self.name {
+            check_name(&name)?;
+            conference.name = name;
+        }
+        account::take(&mut conference.starts_with, self.starts_with);
+        account::take(&mut conference.max_legs, self.max_legs);
+        account::take(&mut conference.announce, self.announce);
+        account::take(&mut conference.ends_with_moderator, self.ends_with_moderator);
+        if conference == before {
+            bail!("nothing to change; see: partyline conference set --help");
+        }
+        let mut change = context.store().change().await?;
+        change.update_conference(&conference).await?;
+        change.commit_checked().await?;
+        context.say(format_args!("conference {} {:?} changed", conference.id.0, conference.name))
+    }
+}
+
+fn check_name(name: &str) -> anyhow::Result<()> {
+    if name.trim().is_empty() {
+        bail!("a conference needs a name");
+    }
+    Ok(())
 }
 
 async fn list(context: &mut Context<'_>, account: Option<&str>) -> anyhow::Result<()> {

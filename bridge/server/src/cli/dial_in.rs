@@ -24,6 +24,11 @@ pub(super) enum DialInCommand {
     Add(Add),
     /// List the numbers
     List,
+    /// Change a number; what is not given stays
+    #[command(after_help = "Examples:
+  partyline dial-in set 14165550123 --access toll_free
+  partyline dial-in set 14165550123 --account all --alias '' --welcome ''")]
+    Set(Set),
     /// Remove a number: calls to it are refused
     Remove {
         /// The number
@@ -50,6 +55,30 @@ pub(super) struct Add {
     welcome: Option<String>,
 }
 
+/// What is to be changed of a dial-in number.
+#[derive(Args, Debug)]
+pub(super) struct Set {
+    /// The number in E.164 form: country code first
+    number: Number,
+    /// Other user parts of a SIP URI that mean this number, in place of those it has; may be given
+    /// several times; '' for none
+    #[arg(long, value_name = "NAME", value_parser = alias_or_none)]
+    alias: Option<Vec<String>>,
+    /// Reach only the conferences of this account; 'all' for those of all
+    #[arg(long)]
+    account: Option<String>,
+    /// How its callers are charged: local, toll_free, intl_toll_free or sip
+    #[arg(long, value_name = "KIND")]
+    access: Option<AccessKind>,
+    /// The brand's own welcome: NAME for brands/NAME.flac in the data folder; '' for none
+    #[arg(long, value_name = "PROMPT")]
+    welcome: Option<String>,
+}
+
+fn alias_or_none(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() { Ok(String::new()) } else { alias(text) }
+}
+
 /// What the user part of a SIP URI may be, short of escapes (RFC 3261 §25.1).
 pub(super) fn alias(text: &str) -> Result<String, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/".contains(c);
@@ -65,6 +94,7 @@ impl DialInCommand {
         match self {
             Self::Add(add) => add.run(context).await,
             Self::List => list(context).await,
+            Self::Set(set) => set.run(context).await,
             Self::Remove { number } => {
                 let mut change = context.store().change().await?;
                 if !change.remove_dial_in(number).await? {
@@ -80,7 +110,11 @@ impl DialInCommand {
 impl Add {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let account = match &self.account {
-            Some(account) => Some(lookup::account(context.store(), account).await?.id),
+            Some(account) => {
+                let account = lookup::account(context.store(), account).await?;
+                lookup::not_closed(&account)?;
+                Some(account.id)
+            }
             None => None,
         };
         let number = self.number;
@@ -99,12 +133,44 @@ impl Add {
     }
 }
 
+impl Set {
+    async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        let before = lookup::dial_in(context.store(), self.number).await?;
+        let mut dial_in = before.clone();
+        if let Some(aliases) = self.alias {
+            dial_in.aliases = aliases.into_iter().filter(|alias| !alias.is_empty()).collect();
+        }
+        match self.account.as_deref() {
+            Some("all") => dial_in.account = None,
+            Some(account) => {
+                let account = lookup::account(context.store(), account).await?;
+                lookup::not_closed(&account)?;
+                dial_in.account = Some(account.id);
+            }
+            None => {}
+        }
+        if let Some(access) = self.access {
+            dial_in.access_kind = access;
+        }
+        if let Some(welcome) = self.welcome {
+            dial_in.welcome = (!welcome.is_empty()).then_some(welcome);
+        }
+        if dial_in == before {
+            bail!("nothing to change; see: partyline dial-in set --help");
+        }
+        let mut change = context.store().change().await?;
+        change.update_dial_in(&dial_in).await?;
+        change.commit_checked().await.context("the number cannot be changed")?;
+        context.say(format_args!("dial-in number {} changed", dial_in.number))
+    }
+}
+
 /// Why the store refuses `number`.
 pub(super) fn refusal(error: StoreError, number: Number) -> anyhow::Error {
     if let StoreError::Duplicate(_) = error {
         anyhow::anyhow!(
-            "dial-in number {number} exists already; to change it, remove it first: \
-             partyline dial-in remove {number}"
+            "dial-in number {number} exists already; to change it: \
+             partyline dial-in set {number}"
         )
     } else {
         error.into()

@@ -1,23 +1,21 @@
 //! `partyline import`: many accounts, conferences, passcodes and dial-in numbers in one
 //! transaction, all of them or none.
 
+mod adder;
 mod row;
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::Args;
-use partyline_cdr_store::admin::{Change, Strength};
-use partyline_directory::{Account, Conference, DialIn};
-use partyline_model::{AccountId, ConferenceId, Number, Role};
+use partyline_cdr_store::admin::Strength;
 use zeroize::Zeroizing;
 
 use super::context::Context;
-use super::passcode::{self, Adding};
+use super::passcode;
 use super::table::{Align, Table};
-use super::{deck, dial_in, lookup};
-use row::{Code, Row};
+use adder::Adder;
 
 /// Add many accounts, conferences, passcodes and dial-in numbers from one CSV file: all, or none.
 #[derive(Args, Debug)]
@@ -28,12 +26,18 @@ pub(super) struct Import {
     /// Take passcodes that are easy to guess
     #[arg(long)]
     weak_ok: bool,
+    /// Accept that a price becomes tenfold, or a tenth, by another deck
+    #[arg(long)]
+    yes: bool,
 }
 
 const COLUMNS: &str = "\
 The first line names the columns, in any order; `kind` says what a row adds, and a row leaves the
 columns of other kinds empty. What is empty has the default of the command with the same name.
 Rows are taken from the top: a row may name, by name or by number, what an earlier one added.
+What is there already is changed to what the row says; columns that it leaves empty stay. An account
+is known by its name, a conference by its account and name, a dial-in number by its digits. An
+account without a currency takes that of its deck.
 
 kind        columns
 account     name, address (lines separated by |), time_zone, currency, country_code, record,
@@ -59,25 +63,6 @@ struct Fault {
     message: String,
 }
 
-/// What a run has added.
-#[derive(Default)]
-struct Tally {
-    accounts: usize,
-    conferences: usize,
-    passcodes: usize,
-    dial_ins: usize,
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "imported {} accounts, {} conferences, {} passcodes, {} dial-in numbers",
-            self.accounts, self.conferences, self.passcodes, self.dial_ins
-        )
-    }
-}
-
 impl Import {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let shown = self.file.display().to_string();
@@ -88,21 +73,29 @@ impl Import {
             bail!("{shown}: there is nothing to import below the header");
         }
         let strength = if self.weak_ok { Strength::WeakOk } else { Strength::Required };
-        let mut adder = Adder::new(context, strength).await?;
+        let mut adder = Adder::new(context, strength, self.yes).await?;
         for (line, row) in rows {
-            if let Err(error) = adder.add(row).await {
+            if let Err(error) = adder.add(line, row).await {
                 faults.push(Fault { line, message: format!("{error:#}") });
             }
         }
-        let Adder { change, tally, random, .. } = adder;
+        let (change, done) = adder.done();
         if !faults.is_empty() {
-            faults.sort_by_key(|fault| fault.line);
-            let lines = faults.iter().map(|f| format!("\n  {shown}:{}: {}", f.line, f.message));
-            bail!("nothing was imported:{}", lines.collect::<String>());
+            bail!("nothing was imported:{}", told(&shown, faults));
         }
         change.commit_checked().await.context("nothing was imported")?;
-        context.say(tally)?;
-        if random.is_empty() {
+        context.say(format_args!(
+            "imported {} accounts, {} conferences, {} passcodes, {} dial-in numbers",
+            done.accounts, done.conferences, done.passcodes, done.dial_ins
+        ))?;
+        for changed in &done.changed {
+            context.say(format_args!("changed {changed}"))?;
+        }
+        if done.unchanged > 0 {
+            context
+                .say(format_args!("{} were there already, as the file has them", done.unchanged))?;
+        }
+        if done.random.is_empty() {
             return Ok(());
         }
         context.say("Random passcodes; see them again with: partyline passcode show CONFERENCE")?;
@@ -112,7 +105,7 @@ impl Import {
             ("role", Align::Left),
             ("passcode", Align::Left),
         ]);
-        for (id, name, role, digits) in &random {
+        for (id, name, role, digits) in &done.random {
             let role = passcode::role_word(*role).to_owned();
             table.row(vec![id.0.to_string(), name.clone(), role, digits.to_string()]);
         }
@@ -120,125 +113,50 @@ impl Import {
     }
 }
 
-/// Adds rows within one change.
-struct Adder<'c, 'a> {
-    context: &'c Context<'a>,
-    change: Change,
-    strength: Strength,
-    accounts: Vec<(u64, String)>,
-    conferences: Vec<(u64, String)>,
-    dial_ins: Vec<Number>,
-    tally: Tally,
-    random: Vec<(ConferenceId, String, Role, Zeroizing<String>)>,
+/// The faults, by line; lines with the same fault together.
+fn told(file: &str, mut faults: Vec<Fault>) -> String {
+    /// Lines that are named beside the first.
+    const MOST: usize = 5;
+    faults.sort_by_key(|fault| fault.line);
+    let mut messages: Vec<(String, Vec<u64>)> = Vec::new();
+    let mut known = BTreeMap::<String, usize>::new();
+    for Fault { line, message } in faults {
+        let at = *known.entry(message.clone()).or_insert_with(|| {
+            messages.push((message, Vec::new()));
+            messages.len() - 1
+        });
+        messages[at].1.push(line);
+    }
+    let mut text = String::new();
+    for (message, lines) in messages {
+        let (first, rest) =
+            lines.split_first().map_or((0, &[][..]), |(first, rest)| (*first, rest));
+        text += &format!("\n  {file}:{first}: {message}");
+        if !rest.is_empty() {
+            let named: Vec<_> = rest.iter().take(MOST).map(ToString::to_string).collect();
+            text += &format!(" (also in line {}", named.join(", "));
+            if rest.len() > MOST {
+                text += &format!(" and {} more", rest.len() - MOST);
+            }
+            text += ")";
+        }
+    }
+    text
 }
 
-impl<'c, 'a> Adder<'c, 'a> {
-    async fn new(context: &'c Context<'a>, strength: Strength) -> anyhow::Result<Self> {
-        let store = context.store();
-        let change = store.change().await?;
-        // Read while no other writer can be under way.
-        let accounts = store.accounts().await?.into_iter();
-        let conferences = store.conferences().await?.into_iter();
-        Ok(Self {
-            change,
-            strength,
-            accounts: accounts.map(|account| (account.id.0, account.name)).collect(),
-            conferences: conferences.map(|c| (c.id.0, c.name)).collect(),
-            dial_ins: passcode::dial_in_numbers(context).await?,
-            tally: Tally::default(),
-            random: Vec::new(),
-            context,
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    async fn add(&mut self, row: Row) -> anyhow::Result<()> {
-        match row {
-            Row::Account { account, address, deck } => self.account(account, &address, deck).await,
-            Row::Conference { account, conference, codes } => {
-                self.conference(&account, conference, codes).await
-            }
-            Row::Passcode { conference, role, code } => {
-                let (id, name) = find("conference", &conference, &self.conferences)?;
-                self.passcode(ConferenceId(id), &name, role, code).await
-            }
-            Row::DialIn { account, dial_in } => self.dial_in(account, dial_in).await,
-        }
+    #[test]
+    fn equal_faults_are_told_once() {
+        let fault = |line, message: &str| Fault { line, message: message.to_owned() };
+        let mut faults: Vec<_> = (2..102).map(|line| fault(line, "in use")).collect();
+        faults.extend([fault(50, "odd"), fault(7, "rare"), fault(9, "rare")]);
+        assert_eq!(
+            told("a.csv", faults),
+            "\n  a.csv:2: in use (also in line 3, 4, 5, 6, 7 and 94 more)\
+             \n  a.csv:7: rare (also in line 9)\n  a.csv:50: odd"
+        );
     }
-
-    async fn account(
-        &mut self,
-        mut account: Account,
-        address: &str,
-        deck: Option<String>,
-    ) -> anyhow::Result<()> {
-        if let Some(deck) = deck {
-            account.rate_plan = lookup::deck(self.context.store(), &deck).await?.plan;
-        }
-        deck::check_currency(self.context.store(), &account).await?;
-        let id = self.change.add_account(&account).await?;
-        self.change.set_account_address(id, address).await?;
-        self.accounts.push((id.0, account.name));
-        self.tally.accounts += 1;
-        Ok(())
-    }
-
-    async fn conference(
-        &mut self,
-        account: &str,
-        mut conference: Conference,
-        codes: [(Role, Code); 2],
-    ) -> anyhow::Result<()> {
-        conference.account = AccountId(find("account", account, &self.accounts)?.0);
-        let id = self.change.add_conference(&conference).await?;
-        self.conferences.push((id.0, conference.name.clone()));
-        self.tally.conferences += 1;
-        for (role, code) in codes {
-            self.passcode(id, &conference.name, role, code).await?;
-        }
-        Ok(())
-    }
-
-    async fn passcode(
-        &mut self,
-        conference: ConferenceId,
-        name: &str,
-        role: Role,
-        code: Code,
-    ) -> anyhow::Result<()> {
-        let keys = self.context.keys();
-        match code {
-            Code::Given(digits) => {
-                let adding = Adding { keys, dial_ins: &self.dial_ins, strength: self.strength };
-                let added = adding.given(&mut self.change, conference, role, &digits).await;
-                added
-                    .map_err(|error| anyhow!("{} passcode: {error}", passcode::role_word(role)))?;
-            }
-            Code::Random => {
-                let added = self.change.add_random_passcode(keys, conference, role, None).await;
-                self.random.push((conference, name.to_owned(), role, added?.1));
-            }
-        }
-        self.tally.passcodes += 1;
-        Ok(())
-    }
-
-    async fn dial_in(
-        &mut self,
-        account: Option<String>,
-        mut dial_in: DialIn,
-    ) -> anyhow::Result<()> {
-        if let Some(account) = account {
-            dial_in.account = Some(AccountId(find("account", &account, &self.accounts)?.0));
-        }
-        let number = dial_in.number;
-        let added = self.change.add_dial_in(&dial_in).await;
-        added.map_err(|error| dial_in::refusal(error, number))?;
-        self.dial_ins.push(number);
-        self.tally.dial_ins += 1;
-        Ok(())
-    }
-}
-
-fn find(kind: &str, wanted: &str, known: &[(u64, String)]) -> anyhow::Result<(u64, String)> {
-    lookup::pick(kind, wanted, known.to_vec(), |item| (item.0, &item.1))
 }

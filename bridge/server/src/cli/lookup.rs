@@ -5,14 +5,20 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 use partyline_cdr_store::Store;
 use partyline_cdr_store::admin::Deck;
-use partyline_directory::{Account, Conference};
+use partyline_directory::{Account, AccountStatus, Conference, DialIn};
+use partyline_model::Number;
 
-/// The account with this id or name.
+/// The account with this id or name; of those with the name, one that is closed only when there is
+/// no other.
 ///
 /// # Errors
 /// There is none, or several have the name.
 pub(super) async fn account(store: &Store, wanted: &str) -> anyhow::Result<Account> {
-    let accounts = store.accounts().await?;
+    let mut accounts = store.accounts().await?;
+    let in_use = |account: &Account| account.status != AccountStatus::Closed;
+    if accounts.iter().any(|account| account.name == wanted && in_use(account)) {
+        accounts.retain(|account| account.name != wanted || in_use(account));
+    }
     pick("account", wanted, accounts, |account| (account.id.0, &account.name))
 }
 
@@ -23,6 +29,28 @@ pub(super) async fn account(store: &Store, wanted: &str) -> anyhow::Result<Accou
 pub(super) async fn conference(store: &Store, wanted: &str) -> anyhow::Result<Conference> {
     let conferences = store.conferences().await?;
     pick("conference", wanted, conferences, |conference| (conference.id.0, &conference.name))
+}
+
+/// The dial-in number.
+///
+/// # Errors
+/// There is none.
+pub(super) async fn dial_in(store: &Store, number: Number) -> anyhow::Result<DialIn> {
+    match store.dial_ins().await?.into_iter().find(|dial_in| dial_in.number == number) {
+        Some(dial_in) => Ok(dial_in),
+        None => bail!("there is no dial-in number {number}; see: partyline dial-in list"),
+    }
+}
+
+/// Refuses a closed account for something new.
+///
+/// # Errors
+/// It is closed.
+pub(super) fn not_closed(account: &Account) -> anyhow::Result<()> {
+    if account.status == AccountStatus::Closed {
+        bail!("account {} {:?} is closed", account.id.0, account.name);
+    }
+    Ok(())
 }
 
 /// The newest version of the deck with this plan number or name.

@@ -8,7 +8,7 @@ use partyline_cdr_store::StoreError;
 use partyline_cdr_store::admin::{Change, PasscodeRow, Strength};
 use partyline_cdr_store::keys::Keys;
 use partyline_directory::{usable_passcode, weak_passcode};
-use partyline_model::{ConferenceId, Number, Role};
+use partyline_model::{ConferenceId, Number, PasscodeId, Role};
 use zeroize::Zeroizing;
 
 use super::context::Context;
@@ -43,6 +43,7 @@ pub(super) enum PasscodeCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum CodeRole {
     /// Who leads the conference.
+    #[value(alias = "host")]
     Moderator,
     /// Everybody else.
     Participant,
@@ -240,10 +241,10 @@ impl Adding<'_> {
         conference: ConferenceId,
         role: Role,
         digits: &str,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<PasscodeId> {
         usable_passcode(digits)?;
         match change.add_passcode(self.keys, conference, role, digits, self.strength).await {
-            Ok(_) => Ok(()),
+            Ok(id) => Ok(id),
             Err(StoreError::PasscodeWeak) => {
                 let why = weak_passcode(digits, self.dial_ins).map_or_else(
                     || "one digit turns it into the other passcode of the conference".to_owned(),
@@ -252,6 +253,12 @@ impl Adding<'_> {
                 bail!(
                     "too easy to guess: {why}; leave it out for a random one, or insist with \
                      --weak-ok"
+                )
+            }
+            Err(StoreError::PasscodeTwice) => {
+                bail!(
+                    "the conference has these digits already; moderators and participants need \
+                     different ones, or all would be the same"
                 )
             }
             Err(StoreError::PasscodeTaken) => {

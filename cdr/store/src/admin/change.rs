@@ -14,6 +14,17 @@ pub struct Change {
     pub(super) tx: Transaction<'static, Sqlite>,
 }
 
+/// What went with an account that was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Conferences that were removed.
+    pub conferences: u64,
+    /// Passcodes that were taken out of use.
+    pub passcodes: u64,
+    /// Dial-in numbers that are free again.
+    pub dial_ins: u64,
+}
+
 impl Store {
     /// Begins a change. Other writers wait until it ends.
     ///
@@ -130,6 +141,64 @@ impl Change {
     pub async fn disable_conference(&mut self, id: ConferenceId) -> Result<(), StoreError> {
         let update = sqlx::query("UPDATE conference SET enabled = 0 WHERE id = ?");
         found(&update.bind(int(id.0)).execute(&mut *self.tx).await?, "conference", id.0)
+    }
+
+    /// Removes a conference and takes its passcodes out of use; how many. Its row stays for the
+    /// records that name it, and its id is never given again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Database`].
+    pub async fn remove_conference(&mut self, id: ConferenceId) -> Result<u64, StoreError> {
+        let update = "UPDATE conference SET removed = 1, enabled = 0 WHERE id = ? AND removed = 0";
+        let done = sqlx::query(update).bind(int(id.0)).execute(&mut *self.tx).await?;
+        found(&done, "conference", id.0)?;
+        let retire = "UPDATE passcode SET retired = 1 WHERE conference_id = ? AND retired = 0";
+        let retired = sqlx::query(retire).bind(int(id.0)).execute(&mut *self.tx).await?;
+        Ok(retired.rows_affected())
+    }
+
+    /// Closes an account for good: its conferences are removed and its own dial-in numbers are
+    /// free again. Its records and invoices stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Database`].
+    pub async fn close_account(&mut self, id: AccountId) -> Result<Closed, StoreError> {
+        self.set_account_status(id, AccountStatus::Closed).await?;
+        let conferences: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM conference WHERE account_id = ? AND removed = 0 ORDER BY id",
+        )
+        .bind(int(id.0))
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let mut closed = Closed { conferences: 0, passcodes: 0, dial_ins: 0 };
+        for conference in conferences {
+            closed.conferences += 1;
+            closed.passcodes +=
+                self.remove_conference(ConferenceId(conference.unsigned_abs())).await?;
+        }
+        let delete = sqlx::query("DELETE FROM dial_in WHERE account_id = ?").bind(int(id.0));
+        closed.dial_ins = delete.execute(&mut *self.tx).await?.rows_affected();
+        Ok(closed)
+    }
+
+    /// Replaces everything of the dial-in number `dial_in.number`; whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for its account, [`StoreError::Database`].
+    pub async fn update_dial_in(&mut self, dial_in: &DialIn) -> Result<bool, StoreError> {
+        let update = "UPDATE dial_in SET aliases = ?, account_id = ?, access_kind = ?, \
+            language = ?, welcome = ? WHERE number = ?";
+        let done = sqlx::query(update)
+            .bind(dial_in.aliases.join(" "))
+            .bind(dial_in.account.map(|id| int(id.0)))
+            .bind(dial_in.access_kind.as_str())
+            .bind(&dial_in.language)
+            .bind(&dial_in.welcome)
+            .bind(dial_in.number.as_str())
+            .execute(&mut *self.tx)
+            .await;
+        let done = done.map_err(|error| no_account(error, dial_in.account))?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// Adds a dial-in number.

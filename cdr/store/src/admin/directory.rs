@@ -76,7 +76,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Database`], [`StoreError::Column`].
     pub async fn conference(&self, id: ConferenceId) -> Result<Conference, StoreError> {
-        let row = sqlx::query("SELECT * FROM conference WHERE id = ?").bind(int(id.0));
+        let row =
+            sqlx::query("SELECT * FROM conference WHERE id = ? AND removed = 0").bind(int(id.0));
         let row = row.fetch_optional(&self.pool).await?;
         conference(&row.ok_or(StoreError::NotFound { kind: "conference", id: id.0 })?)
     }
@@ -122,8 +123,8 @@ async fn all_accounts(connection: &mut SqliteConnection) -> Result<Vec<Account>,
 }
 
 async fn all_conferences(connection: &mut SqliteConnection) -> Result<Vec<Conference>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM conference ORDER BY id").fetch_all(connection).await?;
-    rows.iter().map(conference).collect()
+    let rows = sqlx::query("SELECT * FROM conference WHERE removed = 0 ORDER BY id");
+    rows.fetch_all(connection).await?.iter().map(conference).collect()
 }
 
 async fn all_passcodes(connection: &mut SqliteConnection) -> Result<Vec<Passcode>, StoreError> {

@@ -11,7 +11,7 @@ mod invoiced;
 mod money;
 mod passcode;
 
-pub use change::Change;
+pub use change::{Change, Closed};
 pub use invoiced::Unbilled;
 pub use money::{Deck, Invoice, NewInvoice};
 pub use passcode::{PasscodeRow, Strength};

@@ -43,8 +43,8 @@ impl Change {
     ///
     /// # Errors
     /// [`StoreError::PasscodeShape`], [`StoreError::PasscodeWeak`], also when it is one digit away
-    /// from another of the conference; [`StoreError::PasscodeTaken`], [`StoreError::NotFound`],
-    /// [`StoreError::Database`].
+    /// from another of the conference; [`StoreError::PasscodeTwice`], [`StoreError::PasscodeTaken`],
+    /// [`StoreError::NotFound`], [`StoreError::Database`].
     pub async fn add_passcode(
         &mut self,
         keys: &Keys,
@@ -72,7 +72,16 @@ impl Change {
             .await;
         match done {
             Ok(done) => Ok(PasscodeId(done.last_insert_rowid().unsigned_abs())),
-            Err(error) if is_duplicate(&error) => Err(StoreError::PasscodeTaken),
+            Err(error) if is_duplicate(&error) => {
+                let owner: Option<i64> = sqlx::query_scalar(
+                    "SELECT conference_id FROM passcode WHERE verifier = ? AND retired = 0",
+                )
+                .bind(verifier(&keys.pepper(), digits).0.to_vec())
+                .fetch_optional(&mut *self.tx)
+                .await?;
+                let ours = owner == Some(int(conference.0));
+                Err(if ours { StoreError::PasscodeTwice } else { StoreError::PasscodeTaken })
+            }
             Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
                 Err(StoreError::NotFound { kind: "conference", id: conference.0 })
             }
@@ -99,7 +108,11 @@ impl Change {
             let digits = random_digits(length)?;
             match self.add_passcode(keys, conference, role, &digits, Strength::Required).await {
                 Ok(id) => return Ok((id, digits)),
-                Err(StoreError::PasscodeTaken | StoreError::PasscodeWeak) => {}
+                Err(
+                    StoreError::PasscodeTaken
+                    | StoreError::PasscodeTwice
+                    | StoreError::PasscodeWeak,
+                ) => {}
                 Err(error) => return Err(error),
             }
         }

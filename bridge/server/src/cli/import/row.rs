@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use partyline_billing::Lines;
 use partyline_directory::{AccessKind, Account, Conference, DialIn};
 use partyline_model::{AccountId, ConferenceId, Role};
 use zeroize::Zeroizing;
@@ -16,12 +17,23 @@ use super::Fault;
 use crate::cli::passcode::CodeRole;
 use crate::cli::{account, conference, dial_in};
 
-/// What a row adds. Accounts and conferences are named as the file names them.
+/// What a row says. Accounts and conferences are named as the file names them; where `given` is,
+/// it names the columns that are not empty: only they change what is there already.
 pub(super) enum Row {
-    Account { account: Account, address: String, deck: Option<String> },
-    Conference { account: String, conference: Conference, codes: [(Role, Code); 2] },
+    Account { account: Account, given: Given, address: String, deck: Option<String> },
+    Conference { account: String, conference: Conference, given: Given, codes: [(Role, Code); 2] },
     Passcode { conference: String, role: Role, code: Code },
-    DialIn { account: Option<String>, dial_in: DialIn },
+    DialIn { account: Option<String>, dial_in: DialIn, given: Given },
+}
+
+/// Columns of a row that are not empty.
+pub(super) struct Given(Vec<&'static str>);
+
+impl Given {
+    /// Whether the row says something in `column`.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.0.contains(&column)
+    }
 }
 
 /// The digits of a passcode.
@@ -79,15 +91,19 @@ pub(super) fn read(text: &[u8]) -> (Vec<(u64, Row)>, Vec<Fault>) {
     if !faults.is_empty() {
         return (rows, faults);
     }
+    let mut lines = Lines::new(text);
     for record in reader.records() {
         match record {
             Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
+                let line = lines.line(record.position().map_or(0, csv::Position::byte));
                 let mut cells = Cells::new(line, &columns, &record);
                 rows.extend(cells.row().map(|row| (line, row)));
                 faults.append(&mut cells.faults);
             }
-            Err(error) => faults.push(unreadable(&error)),
+            Err(error) => {
+                let at = error.position().map_or(0, csv::Position::byte);
+                faults.push(unreadable(lines.line(at), &error));
+            }
         }
     }
     (rows, faults)
@@ -115,8 +131,7 @@ fn columns(header: &csv::StringRecord, faults: &mut Vec<Fault>) -> Vec<&'static 
 }
 
 /// Says what is wrong without the row, which may hold passcodes.
-fn unreadable(error: &csv::Error) -> Fault {
-    let line = error.position().map_or(0, csv::Position::line);
+fn unreadable(line: u64, error: &csv::Error) -> Fault {
     let message = if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
         format!("{len} fields, but the header has {expected_len}")
     } else {
@@ -181,7 +196,8 @@ impl<'a> Cells<'a> {
         let address = self.text("address").unwrap_or_default().split('|');
         let address: Vec<_> = address.map(str::trim).collect();
         let deck = self.text("deck").map(str::to_owned);
-        Some(Row::Account { account, address: address.join("\n"), deck })
+        let address = address.join("\n");
+        Some(Row::Account { account, given: self.given(), address, deck })
     }
 
     fn conference(&mut self) -> Option<Row> {
@@ -208,7 +224,7 @@ impl<'a> Cells<'a> {
             (Role::Moderator, self.code("moderator")),
             (Role::Participant, self.code("participant")),
         ];
-        Some(Row::Conference { account: account?, conference, codes })
+        Some(Row::Conference { account: account?, conference, given: self.given(), codes })
     }
 
     fn passcode(&mut self) -> Option<Row> {
@@ -243,7 +259,12 @@ impl<'a> Cells<'a> {
             language: dial_in::LANGUAGE.to_owned(),
             welcome: self.text("welcome").map(str::to_owned),
         };
-        Some(Row::DialIn { account: self.text("account").map(str::to_owned), dial_in })
+        let account = self.text("account").map(str::to_owned);
+        Some(Row::DialIn { account, dial_in, given: self.given() })
+    }
+
+    fn given(&self) -> Given {
+        Given(self.cells.keys().copied().collect())
     }
 
     fn text(&self, column: &'static str) -> Option<&'a str> {
@@ -318,6 +339,16 @@ mod tests {
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.starts_with(expected), "{found} / {expected}");
+        }
+    }
+
+    #[test]
+    fn lines_are_those_of_an_editor_whatever_ends_them() {
+        let text = "kind,name\naccount,A\n\nroom,B\naccount\n\"account\",\"C\nD\"\nroom,E\n";
+        for end in ["\n", "\r\n", "\r"] {
+            let found = faults(&text.replace('\n', end));
+            let lines: Vec<_> = found.iter().map(|fault| &fault[..2]).collect();
+            assert_eq!(lines, ["4:", "5:", "8:"], "{end:?}: {found:?}");
         }
     }
 
