@@ -167,3 +167,28 @@ fn what_is_left_to_do_names_its_issue() {
         }
     }
 }
+
+/// What a log line may print as Rust code does: lists.
+const PRINTED_AS_CODE: [&str; 2] = ["config.sip.listen", "recovered.cuts"];
+
+#[test]
+fn logs_are_for_people_and_print_no_some() {
+    let mut lines_seen = 0;
+    for (path, text) in files(&["rs"]) {
+        for log in text.split("tracing::").skip(1) {
+            let level = log.split(['!', ' ', ':', ';']).next().unwrap_or_default();
+            if !["trace", "debug", "info", "warn", "error"].contains(&level) {
+                continue;
+            }
+            lines_seen += 1;
+            let end = log.find(");").unwrap_or(log.len());
+            for printed in log[..end].split(['(', ',', '=']).map(str::trim) {
+                let Some(value) = printed.strip_prefix('?') else { continue };
+                let value = value.split(|c: char| c.is_whitespace() || c == ')').next();
+                let listed = PRINTED_AS_CODE.contains(&value.unwrap_or_default());
+                assert!(listed, "{path} logs {printed:?} as code: an Option would print Some(...)");
+            }
+        }
+    }
+    assert!(lines_seen > 20, "log lines are found: {lines_seen}");
+}

@@ -1,6 +1,8 @@
 //! What is written of an invoice: the frozen document reads back whole, and each row of the CSV
 //! recomputes from itself.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
+
 use partyline_billing::{
     Date, Decimals, Deck, Header, Invoice, Money, Party, Period, Rounding, TaxRate, format,
 };

@@ -10,3 +10,14 @@ pub enum Role {
     /// Only listens. `listen_only` in records.
     Listener,
 }
+
+impl Role {
+    /// The word in everything that is printed, logged or exported.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Moderator => "moderator",
+            Self::Participant => "participant",
+            Self::Listener => "listener",
+        }
+    }
+}

@@ -10,7 +10,7 @@ use common::{Bench, has_line};
 use partyline_cdr_record::{
     AccessKind, CloseReason, ConferenceRecord, ConferenceState, Direction, FeatureCode,
     FeatureDetail, FeatureRecord, LegRecord, LegState, Origin, Outcome, Pattern, Presentation,
-    Record,
+    Record, ReleaseBy,
 };
 use partyline_cdr_store::journal::{FileDisk, Journal, JournalConfig};
 use partyline_model::{AccountId, ConferenceId, Role, Time, Uuid, WallTime};
@@ -145,6 +145,25 @@ fn json_lines_are_whole_and_masked() {
     assert_eq!(value["duration_ms"], 600_000);
     assert_eq!(value["reference_number"], "4471");
     assert_eq!(value["answered_at"], "2026-10-12T15:00:01.000000Z");
+    assert_eq!(value["role"], "moderator");
+}
+
+#[test]
+fn a_callee_who_hangs_up_is_not_called_the_caller() {
+    let by = |leg: LegRecord, by| LegRecord { release_by: Some(by), ..leg };
+    let uk = "442079460000";
+    let legs = [
+        by(called(1, 5_000, uk), ReleaseBy::Caller),
+        by(called(2, 5_000, uk), ReleaseBy::Moderator),
+        by(leg(3, 5_000), ReleaseBy::Caller),
+    ];
+    let bench = bench(&legs.map(|leg| Record::Leg(Box::new(leg))));
+    for (n, word) in [(1, "callee"), (2, "moderator"), (3, "caller")] {
+        let id = format!("00000000-0000-0000-0000-00000000000{n}");
+        assert!(has_line(&bench.ok(&["cdr", "show", &id]), &["ended by", word]), "{n}");
+        let json = bench.ok(&["cdr", "show", &id, "--json"]);
+        assert!(json.contains(&format!("\"release_by\":\"{word}\"")), "{json}");
+    }
 }
 
 #[test]

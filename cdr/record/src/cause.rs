@@ -3,6 +3,7 @@
 //! The map between SIP and Q.850 loses information both ways (cdr.md A.6), so a record keeps both
 //! raw values. Nothing here says whether a leg is charged: that depends on answer and duration.
 
+use crate::Direction;
 use crate::names::named;
 
 named! {
@@ -60,6 +61,18 @@ named! {
         Carrier = 3 "carrier",
         /// Recovery after a crash.
         Recovery = 4 "recovery",
+    }
+}
+
+impl ReleaseBy {
+    /// The word for people and programs: the far end of a leg that we dialled is the callee.
+    pub const fn of(self, direction: Direction) -> &'static str {
+        match (self, direction) {
+            (Self::Caller, Direction::Out) => "callee",
+            (Self::Caller | Self::Moderator | Self::System | Self::Carrier | Self::Recovery, _) => {
+                self.as_str()
+            }
+        }
     }
 }
 

@@ -5,12 +5,12 @@
 
 use partyline_billing::masked;
 use partyline_cdr_record::{
-    Direction, FeatureDetail, FeatureRecord, LegRecord, LegState, Presentation, Quality, role_name,
+    Direction, FeatureDetail, FeatureRecord, LegRecord, LegState, Presentation, Quality,
 };
-use partyline_model::{Number, WallTime};
+use partyline_model::{Number, Role, WallTime};
 use serde_json::{Value, json};
 
-use super::{passcode, times};
+use super::times;
 
 /// Whether telephone numbers are shown in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Leg<'_> {
     }
 
     pub(super) fn role(&self) -> &'static str {
-        self.record.access_code_role.map_or("", passcode::role_word)
+        self.record.access_code_role.map_or("", Role::as_str)
     }
 
     pub(super) fn duration(&self) -> String {
@@ -118,7 +118,7 @@ impl Leg<'_> {
             ("in conference", times::clock_time(record.conf_ms)),
             ("on hold", times::clock_time(record.hold_ms)),
             ("cause", self.cause()),
-            ("ended by", record.release_by.map_or(String::new(), |by| by.to_string())),
+            ("ended by", record.release_by.map_or("", |by| by.of(record.direction)).to_owned()),
             ("Q.850", record.q850.map_or(String::new(), |cause| cause.to_string())),
             ("reference", self.reference.clone()),
             ("placed by leg", record.dialout_by_leg.map_or(String::new(), |id| id.to_string())),
@@ -149,7 +149,7 @@ impl Leg<'_> {
             "dnis": record.dnis.map(|n| n.to_string()),
             "dialed_number": number(record.dialed_number),
             "dialout_by_leg": record.dialout_by_leg.map(|id| id.to_string()),
-            "role": record.access_code_role.map(role_name),
+            "role": record.access_code_role.map(Role::as_str),
             "passcodes": record.access_codes.iter().map(|c| c.passcode.0).collect::<Vec<_>>(),
             "auth_failures": record.auth_failures,
             "invited_at": at(Some(record.invited_at)),
@@ -163,7 +163,7 @@ impl Leg<'_> {
             "hold_ms": record.hold_ms,
             "reference_number": (!self.reference.is_empty()).then_some(&self.reference),
             "close_reason": record.close_reason.map(|reason| reason.as_str()),
-            "release_by": record.release_by.map(|by| by.as_str()),
+            "release_by": record.release_by.map(|by| by.of(record.direction)),
             "q850": record.q850,
             "sip_status": record.sip_status,
             "sip_call_id": record.sip_call_id.as_str(),

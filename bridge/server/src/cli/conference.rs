@@ -241,7 +241,7 @@ async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
         context.say(format_args!("{name:<24}{value}"))?;
     }
     for row in context.store().passcodes(conference.id).await? {
-        let role = passcode::role_word(row.role);
+        let role = row.role.as_str();
         context.say(format_args!("{:<24}{}", format!("{role} passcode"), row.mask))?;
     }
     Ok(())

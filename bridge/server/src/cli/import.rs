@@ -13,7 +13,6 @@ use partyline_cdr_store::admin::Strength;
 use zeroize::Zeroizing;
 
 use super::context::Context;
-use super::passcode;
 use super::table::{Align, Table};
 use adder::Adder;
 
@@ -106,7 +105,7 @@ impl Import {
             ("passcode", Align::Left),
         ]);
         for (id, name, role, digits) in &done.random {
-            let role = passcode::role_word(*role).to_owned();
+            let role = role.as_str().to_owned();
             table.row(vec![id.0.to_string(), name.clone(), role, digits.to_string()]);
         }
         context.say(table)

@@ -60,15 +60,6 @@ impl CodeRole {
     }
 }
 
-/// The role as the command line names it.
-pub(super) const fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Moderator => "moderator",
-        Role::Participant => "participant",
-        Role::Listener => "listener",
-    }
-}
-
 /// The digits of new passcodes.
 #[derive(Args)]
 pub(super) struct Codes {
@@ -137,7 +128,7 @@ async fn show(context: &mut Context<'_>, conference: &str) -> anyhow::Result<()>
     let mut table = Table::new(&[("role", Align::Left), ("passcode", Align::Left)]);
     for row in context.store().passcodes(conference.id).await? {
         let digits = context.store().reveal_passcode(context.keys(), row.id).await?;
-        table.row(vec![role_word(row.role).to_owned(), digits.to_string()]);
+        table.row(vec![row.role.as_str().to_owned(), digits.to_string()]);
     }
     context.say(table)
 }
@@ -145,7 +136,7 @@ async fn show(context: &mut Context<'_>, conference: &str) -> anyhow::Result<()>
 /// Prints new passcodes.
 pub(super) fn announce(context: &mut Context<'_>, made: &[Made]) -> anyhow::Result<()> {
     for Made { role, digits } in made {
-        context.say(format_args!("{:<12}{}", role_word(*role), **digits))?;
+        context.say(format_args!("{:<12}{}", role.as_str(), **digits))?;
     }
     Ok(())
 }
@@ -159,7 +150,7 @@ impl Codes {
             Some(only) if given.iter().any(|&role| role != only) => {
                 bail!(
                     "--role {} leaves the other passcode alone; give no digits for it",
-                    role_word(only.role())
+                    only.role().as_str()
                 )
             }
             Some(only) => Ok(vec![only]),
@@ -204,7 +195,7 @@ impl Codes {
             let digits = match self.given(role) {
                 Some(digits) => {
                     let added = adding.given(change, conference, role_of, digits).await;
-                    added.map_err(|error| anyhow!("{} passcode: {error}", role_word(role_of)))?;
+                    added.map_err(|error| anyhow!("{} passcode: {error}", role_of.as_str()))?;
                     Zeroizing::new(digits.to_owned())
                 }
                 None => {

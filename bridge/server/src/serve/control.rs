@@ -10,7 +10,7 @@ use partyline_control::{GuessAlarm, Node, Output};
 use partyline_directory::Snapshot;
 use partyline_media::{Command, Event};
 use partyline_media_io::{Clock, Commands, Outlet, Running};
-use partyline_model::{RecordingId, Time};
+use partyline_model::{RecordingId, Role, Time};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -154,11 +154,11 @@ impl Control {
                     tracing::info!(
                         leg = %summary.leg_id,
                         direction = summary.direction.as_str(),
-                        conference = ?summary.conf_id,
-                        role = ?summary.role,
+                        conference = summary.conf_id.map(tracing::field::display),
+                        role = summary.role.map(Role::as_str),
                         seconds = summary.duration.map_or(0, |duration| duration.as_secs()),
                         reason = summary.close_reason.as_str(),
-                        by = summary.release_by.as_str(),
+                        by = summary.release_by.of(summary.direction),
                         status = summary.sip_status,
                         "call ended"
                     );

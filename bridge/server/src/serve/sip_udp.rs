@@ -68,10 +68,14 @@ impl Sockets {
         let sent =
             socket.map(|(_, socket)| socket.try_send_to(&transmit.payload, transmit.destination));
         match sent {
-            Some(Ok(_)) => tracing::debug!(?transmit, "sent"),
+            Some(Ok(_)) => {
+                let octets = transmit.payload.len();
+                tracing::debug!(to = %transmit.destination, octets, "sent");
+            }
             Some(Err(error)) => {
                 self.unsent += 1;
-                tracing::debug!(?transmit, %error, "not sent");
+                let octets = transmit.payload.len();
+                tracing::debug!(to = %transmit.destination, octets, %error, "not sent");
             }
             None => self.unsent += 1,
         }

@@ -130,7 +130,7 @@ impl Change {
     /// [`StoreError::Duplicate`] when one of its charges stands on another invoice already;
     /// [`StoreError::NotFound`] for its account, [`StoreError::Database`].
     pub async fn issue_invoice(&mut self, new: &NewInvoice<'_>) -> Result<Invoice, StoreError> {
-        let next = next_number(&mut *self.tx, new.series).await?;
+        let next = next_number(&mut self.tx, new.series).await?;
         if next != new.number {
             return Err(StoreError::Number { next });
         }

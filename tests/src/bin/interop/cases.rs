@@ -141,7 +141,7 @@ pub(crate) const CASES: &[Case] = &[
         shared(
             "info-passcode",
             "the moderator's passcode by INFO",
-            records(1, &[("close_reason", &["normal"]), ("role", &["host"])]),
+            records(1, &[("close_reason", &["normal"]), ("role", &["moderator"])]),
         ),
         Scenario { options: &["-inf", "digits.csv"], ..Scenario::ours("info-passcode") },
     ),

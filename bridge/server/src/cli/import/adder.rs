@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::row::{Code, Given, Row};
 use crate::cli::context::Context;
-use crate::cli::passcode::{self, Adding};
+use crate::cli::passcode::Adding;
 use crate::cli::{deck, dial_in, lookup};
 
 /// What a run has done.
@@ -252,7 +252,7 @@ impl<'c, 'a> Adder<'c, 'a> {
                 for passcode in gone {
                     self.change.retire_passcode(passcode.id).await?;
                 }
-                self.changed(&format!("conference {name:?}"), &[passcode::role_word(role)]);
+                self.changed(&format!("conference {name:?}"), &[role.as_str()]);
             }
             Code::Random | Code::Given(_) => {}
         }
@@ -291,8 +291,7 @@ impl<'c, 'a> Adder<'c, 'a> {
                 let dial_ins: Vec<Number> = self.dial_ins.iter().map(|d| d.number).collect();
                 let adding = Adding { keys, dial_ins: &dial_ins, strength: self.strength };
                 let added = adding.given(&mut self.change, conference, role, &digits).await;
-                let id = added
-                    .map_err(|error| anyhow!("{} passcode: {error}", passcode::role_word(role)))?;
+                let id = added.map_err(|error| anyhow!("{} passcode: {error}", role.as_str()))?;
                 (id, digits)
             }
             Code::Random => {
