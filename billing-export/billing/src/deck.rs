@@ -414,7 +414,7 @@ impl Row<'_> {
     fn read(&self) -> Result<(Head, Rate), DeckError> {
         let head = Head {
             id: self.cell("deck_id").into(),
-            currency: Currency::from_code(self.cell("currency"))
+            currency: crate::money::currency(self.cell("currency"))
                 .ok_or_else(|| self.fault("currency", DeckReason::Currency))?,
             rounding: self.word(
                 "rounding",

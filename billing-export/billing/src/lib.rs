@@ -26,7 +26,7 @@ pub use invoice::{
 pub use iso_currency::Currency;
 pub use jiff::civil::Date;
 pub use lines::Lines;
-pub use money::{Decimals, Money, MoneyError, Rounding};
+pub use money::{Decimals, Money, MoneyError, Rounding, currency};
 pub use period::{Month, MonthError, Period, PeriodError};
 pub use plans::{Plans, Version};
 pub use rate::{Charge, Lapsed, Moment, Unrated, price, quote, rate};

@@ -88,6 +88,13 @@ impl Money {
     }
 }
 
+/// The currency of an ISO 4217 code, if somebody can pay in it: metals, funds and tests (XAU,
+/// CHE, XTS) have codes too, and so has "no currency".
+pub fn currency(code: &str) -> Option<iso_currency::Currency> {
+    let known = iso_currency::Currency::from_code(code);
+    known.filter(|currency| !currency.is_special() && !currency.is_fund())
+}
+
 /// An exact fraction of [`Money`] steps, rounded once at its end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ratio {
@@ -208,6 +215,17 @@ mod tests {
 
     fn money(text: &str) -> Money {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_nobody_can_pay_in_is_no_currency() {
+        let none = ["XX", "X"].concat();
+        for code in [none.as_str(), "XTS", "XAU", "XDR", "XBA", "CHE", "BOV", "usd", "US", ""] {
+            assert_eq!(currency(code), None, "{code}");
+        }
+        for code in ["CAD", "USD", "XAF", "XPF", "CHF", "JPY"] {
+            assert_eq!(currency(code).map(|known| known.code()), Some(code));
+        }
     }
 
     #[test]

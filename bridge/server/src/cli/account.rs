@@ -134,7 +134,7 @@ pub(super) fn time_zone(text: &str) -> Result<String, &'static str> {
 }
 
 pub(super) fn currency(text: &str) -> Result<String, &'static str> {
-    match partyline_billing::Currency::from_code(text) {
+    match partyline_billing::currency(text) {
         Some(currency) => Ok(currency.code().to_owned()),
         None => Err("unknown currency; use an ISO 4217 code such as USD"),
     }
