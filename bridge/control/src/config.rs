@@ -116,7 +116,8 @@ impl PortRange {
         if first < 1024 || last < first { Err(PortRangeError) } else { Ok(Self { first, last }) }
     }
 
-    pub(crate) fn even_ports(self) -> impl Iterator<Item = u16> {
+    /// The even ports; each has the odd one above it beside it.
+    pub fn even_ports(self) -> impl Iterator<Item = u16> {
         (self.first..=self.last).step_by(2)
     }
 }

@@ -16,6 +16,7 @@ mod dtmf;
 mod dtmf_text;
 mod files;
 mod import;
+mod init;
 mod invoice;
 mod lookup;
 mod passcode;
@@ -48,6 +49,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   partyline serve                             start a bridge on this machine, with a demo account
+  partyline init                              make the data folder only
   partyline passcode show 1                   see the passcodes of conference 1
   partyline account add 'Harbour & Pine LLP' --deck demo
   partyline conference add 'Weekly review' --account 'Harbour & Pine LLP'
@@ -56,13 +58,14 @@ Examples:
   partyline dtmf call.pcap                    the keys that a caller pressed
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
 
-Without --config the bridge runs on loopback addresses and keeps its data in ./partyline-data.";
+Without --config the bridge runs on loopback addresses and keeps its data in ./partyline-data.
+Only serve and init make a data folder; the other commands want one.";
 
 const GLOBAL: &str = "Options of every command";
 
 #[derive(Args, Debug)]
 struct Global {
-    /// The configuration file; config/bridge.example.toml explains every key
+    /// The configuration file; `partyline check-config --example` prints one that explains every key
     #[arg(long, global = true, env = "PARTYLINE_CONFIG", value_name = "FILE",
           help_heading = GLOBAL)]
     config: Option<PathBuf>,
@@ -73,8 +76,10 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the bridge until SIGTERM or Ctrl-C
+    /// Run the bridge until SIGTERM or Ctrl-C; makes the data folder when it is missing
     Serve,
+    /// Make the data folder without starting a bridge, to prepare accounts and numbers
+    Init,
     /// Say what is wrong with a configuration file, or print the settings in effect
     CheckConfig(check_config::CheckConfig),
     /// Customers: who pays, and what they may do
@@ -132,6 +137,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         .build()
         .context("the system gives no event loop")?;
     runtime.block_on(async {
+        if let Command::Init = command {
+            return init::run(&config, out).await;
+        }
         if let Command::Cdr(cdr) = &command
             && let Some(code) = cdr.before_all(&config, out).await?
         {
@@ -146,7 +154,7 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 
 async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve | Command::CheckConfig(_) | Command::Dtmf(_) => {}
+        Command::Serve | Command::Init | Command::CheckConfig(_) | Command::Dtmf(_) => {}
         Command::Account(command) => command.run(context).await?,
         Command::Conference(command) => command.run(context).await?,
         Command::Passcode(command) => command.run(context).await?,

@@ -5,8 +5,10 @@
 //! changes of the directory, not of this.
 
 mod document;
+mod filter;
 mod raw;
 mod setting;
+mod together;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +20,7 @@ use partyline_control::{SourceKind, Trunk};
 
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
-use raw::{RawConfig, RawTrunk};
+use raw::RawConfig;
 pub(crate) use setting::LogFormat;
 
 /// Everything that a node is told at its start.
@@ -36,7 +38,7 @@ pub(crate) struct Config {
     pub(crate) media_bind: IpAddr,
     /// Trunks, and where media is.
     pub(crate) control: partyline_control::Config,
-    /// Where `/metrics` and `/health` are served; on loopback.
+    /// Where `/metrics` and `/health` are served; on loopback unless the file says otherwise.
     pub(crate) http_listen: SocketAddr,
     /// What is logged.
     pub(crate) log: Log,
@@ -44,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) conference: partyline_conference::Config,
     /// Who sends the invoices.
     pub(crate) seller: Seller,
+    /// What works but is rarely meant; with its place where a file says it.
+    pub(crate) warnings: Vec<Problem>,
     effective: String,
 }
 
@@ -144,41 +148,16 @@ impl Config {
         let findings = Findings::new(text);
         let mut raw = RawConfig::default();
         document::read(&findings, |reader| raw.walk(reader));
-        check(&raw, &findings);
-        match findings.into_problems() {
-            problems if problems.is_empty() => Ok(raw.into()),
-            problems => Err(problems),
+        together::check(&raw, &findings);
+        match findings.into_parts() {
+            (problems, warnings) if problems.is_empty() => Ok(Self { warnings, ..raw.into() }),
+            (problems, _) => Err(problems),
         }
     }
 
     /// Every setting in effect as TOML, which [`Self::parse`] reads back to the same.
     pub(crate) fn effective(&self) -> &str {
         &self.effective
-    }
-}
-
-/// What must hold between keys.
-fn check(raw: &RawConfig, findings: &Findings<'_>) {
-    if raw.sip_advertised.is_none() && raw.sip_listen.iter().any(|a| a.ip().is_unspecified()) {
-        let message = "sip.listen: with 0.0.0.0 or ::, sip.advertised must say which address \
-                       others reach; add it";
-        findings.add_at("sip.listen", message.to_owned());
-    }
-    if raw.trunks.is_empty() {
-        let message = "trunk: without one no call can come in; add a [[trunk]]";
-        findings.add_at("trunk", message.to_owned());
-    }
-    for (index, trunk) in raw.trunks.iter().enumerate() {
-        let same = |other: &RawTrunk| !trunk.name.is_empty() && other.name == trunk.name;
-        if raw.trunks[..index].iter().any(same) {
-            let path = format!("trunk[{index}].name");
-            let message = format!("{path}: another trunk is called {:?}; rename one", trunk.name);
-            findings.add_at(&path, message);
-        }
-    }
-    if raw.conference.speak_at_latest < raw.conference.speak_after {
-        let message = "conference.speak_at_latest: must not be less than speak_after";
-        findings.add_at("conference.speak_at_latest", message.to_owned());
     }
 }
 
@@ -230,6 +209,7 @@ impl From<RawConfig> for Config {
                 series: raw.seller.series,
                 terms_days: raw.seller.terms_days,
             },
+            warnings: Vec::new(),
             effective: writer.into_text(),
         }
     }
@@ -246,6 +226,13 @@ mod tests {
         let used = |line| marks.iter().find_map(|&mark| str::strip_prefix(line, mark));
         let lines = EXAMPLE.lines().map(|line| used(line).unwrap_or(line));
         lines.fold(String::new(), |text, line| text + line + "\n")
+    }
+
+    /// The example with every key in use, on addresses of one network.
+    fn full_example() -> String {
+        let text = example(&["#|", "#? "]);
+        let text = text.replace("[\"127.0.0.1:5060\"]", "[\"10.0.0.5:5060\"]");
+        text.replace("address = \"127.0.0.1\"", "address = \"203.0.113.5\"")
     }
 
     fn problems(text: &str) -> Vec<String> {
@@ -268,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_examples_of_unset_keys_can_be_used() {
-        let text = example(&["#|", "#? "]);
+        let text = full_example();
         assert_eq!(problems(&text), Vec::<String>::new());
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.control.trunks.len(), 2);
@@ -298,7 +285,7 @@ mod tests {
 
     #[test]
     fn effective_settings_read_back_to_the_same() {
-        let config = Config::parse(&example(&["#|", "#? "])).unwrap();
+        let config = Config::parse(&full_example()).unwrap();
         assert_eq!(Config::parse(config.effective()).unwrap().effective(), config.effective());
     }
 
@@ -343,10 +330,21 @@ mod tests {
     #[test]
     fn addresses_that_nobody_reaches_are_refused() {
         let found = problems("[sip]\nlisten = [\"0.0.0.0:5060\"]\n");
-        assert!(found[0].starts_with("2:10: sip.listen: with 0.0.0.0"), "{found:?}");
+        assert!(found[0].starts_with("2:10: media.address: callers of 0.0.0.0"), "{found:?}");
+        assert!(found[1].starts_with("2:10: sip.listen: with 0.0.0.0"), "{found:?}");
         let found = problems("[http]\nlisten = \"192.0.2.1:80\"\n[node]\nid = 0\n");
-        assert!(found[0].contains("give an address of loopback"), "{found:?}");
+        assert!(found[0].contains("http.allow_remote = true"), "{found:?}");
         assert!(found[1].contains("numbered from 1"), "{found:?}");
+    }
+
+    #[test]
+    fn the_pages_leave_the_machine_only_when_told_so() {
+        let text = "[http]\nlisten = \"192.0.2.1:9060\"\nallow_remote = true\n";
+        let config = Config::parse(text).unwrap();
+        assert_eq!(config.http_listen.to_string(), "192.0.2.1:9060");
+        let said: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+        assert!(said[0].starts_with("2:10: http.listen: whoever reaches 192.0.2.1"), "{said:?}");
+        assert_eq!(Config::parse("").unwrap().warnings, []);
     }
 
     #[test]
@@ -362,7 +360,8 @@ mod tests {
     #[test]
     fn a_trunk_with_a_destination_is_a_carrier_unless_told_otherwise() {
         let kind = |keys: &str| {
-            let trunk = "[[trunk]]\nname = \"a\"\nsources = [\"192.0.2.0/24\"]\n";
+            let trunk = "[sip]\nlisten = [\"192.0.2.9:5060\"]\n[media]\naddress = \"192.0.2.9\"\n\
+                         [[trunk]]\nname = \"a\"\nsources = [\"192.0.2.0/24\"]\n";
             let config = Config::parse(&format!("{trunk}{keys}\n")).unwrap();
             assert!(config.effective().contains("kind = "), "{keys}");
             config.control.trunks[0].kind

@@ -19,12 +19,24 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// Opens the data folder of `config`, and makes it, for its owner only, when it is missing.
+    /// Opens the data folder of `config`.
+    ///
+    /// # Errors
+    /// There is none: nothing is made. Or the database or a key file cannot be read or trusted.
+    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
+        Self::within(config, Folders::find(&config.data_dir)?).await
+    }
+
+    /// As [`Self::open`], and makes the folder, for its owner only, when it is missing. For `serve`
+    /// and `init` alone: any other command in the wrong folder is a slip.
     ///
     /// # Errors
     /// A folder, the database or a key file cannot be made, read or trusted.
-    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
-        let folders = Folders::make(&config.data_dir)?;
+    pub(crate) async fn make(config: &Config) -> anyhow::Result<Self> {
+        Self::within(config, Folders::make(&config.data_dir)?).await
+    }
+
+    async fn within(config: &Config, folders: Folders) -> anyhow::Result<Self> {
         let keys = Keys::open(&folders.keys)?;
         let store = FolderParts::of(&config.data_dir).open().await.with_context(|| {
             format!("the data folder {} cannot be used", config.data_dir.display())

@@ -1,13 +1,15 @@
 //! `partyline serve`: sockets, threads, clocks and files around the node.
 //!
-//! Decides nothing about calls. Order of the start: store and journal first, so that no call comes
-//! before its record can be kept; the sockets last.
+//! Decides nothing about calls. Order of the start: the ports first, so that a taken one stops it
+//! before anything is made or announced; then store and journal, so that no call is answered before
+//! its record can be kept. Datagrams that come meanwhile wait for the control task.
 
 mod control;
 mod directory;
 mod folders;
 mod http;
 mod metrics;
+mod ports;
 mod random;
 mod recorder;
 mod sip_udp;
@@ -70,14 +72,10 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(mut config: Config) -> anyhow::Result<()> {
     let clock = Clock::start();
     let started = clock.wall();
-    let data = Data::open(&config).await?;
-    // A bridge that somebody configured begins empty.
-    if config.file.is_none()
-        && let Some(demo) = demo::ensure(&data.store, &data.keys).await?
-    {
-        std::io::stdout().write_all(demo.greeting().as_bytes())?;
-    }
-    let Data { store, keys, folders } = data;
+    let (sockets, datagrams) = Sockets::bind(&config.sip.listen).await?;
+    let pages = http::bind(config.http_listen).await?;
+    ports::probe(config.media_bind, config.control.ports)?;
+    let Data { store, keys, folders } = Data::make(&config).await?;
     let keys = Arc::new(keys);
     let mut random = Random::from_system()?;
     let boot_id = Uuid::v7(started, random.next_u128());
@@ -98,7 +96,11 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let recorder = Recorder::start(folders.recordings, media.recordings, recording_failed)
         .context("the system gives no thread for recordings")?;
 
-    let (sockets, datagrams) = Sockets::bind(&config.sip.listen).await?;
+    // A bridge that somebody configured begins empty.
+    let demo = match config.file {
+        None => demo::ensure(&store, &keys).await?,
+        Some(_) => None,
+    };
     let snapshot = Arc::new(store.load_snapshot(keys.pepper()).await?);
     let version = snapshot.version();
     let node = node(&config, &sockets, origin, started, snapshot)?;
@@ -113,8 +115,14 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         ingested,
         media: media.stats,
     };
-    http::start(config.http_listen, sources).await?;
+    http::start(pages, sources);
     let stop = stop_signals()?;
+    if let Some(demo) = demo {
+        std::io::stdout().write_all(demo.greeting().as_bytes())?;
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     tracing::info!(
         sip = ?config.sip.listen, http = %config.http_listen, data = %config.data_dir.display(),
         "partyline is taking calls"

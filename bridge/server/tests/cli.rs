@@ -18,12 +18,37 @@ fn digits(text: &str, role: &str) -> String {
 }
 
 #[test]
-fn a_first_command_makes_the_demo_and_shows_its_codes_once() {
-    let bench = Bench::with_demo();
-    let first = bench.run(&["account", "list"]);
-    assert!(has_line(&first.out, &["1", "Demo", "active", "America/Toronto", "CAD"]), "{first:?}");
-    let (moderator, participant) =
-        (digits(&first.err, "moderator"), digits(&first.err, "participant"));
+fn a_command_in_the_wrong_folder_makes_nothing_and_says_where_it_looked() {
+    for bench in [Bench::bare(), Bench::unprepared("")] {
+        for args in [
+            &["account", "list"][..],
+            &["account", "add", "X"],
+            &["conference", "list"],
+            &["passcode", "show", "1"],
+            &["dial-in", "list"],
+            &["deck", "list"],
+            &["cdr", "list"],
+            &["cdr", "rebuild"],
+            &["cdr", "rebuild", "--new-database"],
+            &["invoice", "--account", "Demo", "--month", "2026-11", "--out", "."],
+        ] {
+            let said = bench.fails(args);
+            let where_and_what = format!("there is no data in {}", bench.data().display());
+            assert!(said.contains(&where_and_what), "{args:?}: {said}");
+            assert!(said.contains("--data") && said.contains("partyline init"), "{args:?}: {said}");
+            assert!(!bench.data().exists(), "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn init_makes_the_demo_and_shows_its_codes_once() {
+    let bench = Bench::bare();
+    let first = bench.ok(&["init"]);
+    let list = bench.ok(&["account", "list"]);
+    assert!(has_line(&list, &["1", "Demo", "active", "America/Toronto", "CAD"]), "{list}");
+    let (moderator, participant) = (digits(&first, "moderator"), digits(&first, "participant"));
+    assert!(!bench.ok(&["init"]).contains("moderator"), "again: nothing is changed");
     assert_eq!((moderator.len(), participant.len()), (8, 8));
     let second = bench.run(&["passcode", "show", "1"]);
     assert_eq!(second.err, "");
@@ -36,7 +61,8 @@ fn a_first_command_makes_the_demo_and_shows_its_codes_once() {
 
 #[test]
 fn a_configured_bridge_begins_empty_and_private() {
-    let bench = Bench::empty();
+    let bench = Bench::unprepared("");
+    assert!(bench.ok(&["init"]).contains("Next: partyline account add"));
     let run = bench.run(&["account", "list"]);
     assert_eq!((run.out.lines().count(), run.err.as_str()), (1, ""));
     let mode = |name: &str| {
@@ -95,6 +121,8 @@ fn an_account_says_what_is_wrong() {
     let said = bench.misused(&["account", "add", "X", "--time-zone", "Mars/X"]);
     assert!(said.contains("use an IANA name such as America/Toronto"), "{said}");
     let said = bench.misused(&["account", "add", "X", "--currency", "dollars"]);
+    assert!(said.contains("ISO 4217"), "{said}");
+    let said = bench.misused(&["account", "add", "X", "--currency", "XTS"]);
     assert!(said.contains("ISO 4217"), "{said}");
     let said = bench.misused(&["account", "add", "X", "--dial-out", "14a"]);
     assert!(said.contains("beginnings of numbers"), "{said}");
@@ -244,10 +272,7 @@ fn a_deck_with_faults_is_refused_with_every_line() {
 #[test]
 fn a_hundred_conferences_with_given_passcodes_stand_by_one_command() {
     let bench = Bench::with_demo();
-    let before = {
-        bench.ok(&["account", "list"]);
-        bench.version()
-    };
+    let before = bench.version();
     let mut csv = "kind,name,account,moderator,participant\n".to_owned();
     for room in 0..100 {
         writeln!(csv, "conference,Room {room},Demo,1{room:03},2{room:03}").unwrap();
@@ -292,7 +317,6 @@ fn the_example_of_an_import_can_be_imported() {
 #[test]
 fn an_import_names_every_line_that_is_wrong_and_takes_nothing() {
     let bench = Bench::with_demo();
-    bench.ok(&["account", "list"]);
     let version = bench.version();
     let path = bench.file(
         "bad.csv",
@@ -542,7 +566,6 @@ fn an_import_that_would_break_the_directory_is_refused_as_a_whole() {
 #[test]
 fn every_kind_of_change_moves_the_version_that_a_running_bridge_watches() {
     let bench = Bench::with_demo();
-    bench.ok(&["account", "list"]);
     let mut version = bench.version();
     for args in [
         &["account", "add", "Two"][..],
@@ -582,8 +605,10 @@ fn check_config_tells_every_fault_with_its_place() {
     let said = bench.fails(&["check-config", "none.toml"]);
     assert!(said.contains("none.toml: cannot be read"), "{said}");
 
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/bridge.example.toml");
-    let shown = bench.ok(&["check-config", example]);
+    // The example that the help names can be had from the program alone, and used.
+    assert!(bench.ok(&["--help"]).contains("check-config --example"));
+    let example = bench.file("example.toml", &bench.ok(&["check-config", "--example"]));
+    let shown = bench.ok(&["check-config", &example.display().to_string()]);
     assert!(has_line(&shown, &["ports = \"20000-29999\""]), "{shown}");
     let again = bench.file("again.toml", &shown).display().to_string();
     let same = bench.ok(&["check-config", &again]);
@@ -592,10 +617,50 @@ fn check_config_tells_every_fault_with_its_place() {
 
 #[test]
 fn a_wrong_configuration_stops_every_command_with_its_place() {
-    let bench = Bench::configured("[http]\nlisten = \"0.0.0.0:80\"\n");
-    let said = bench.fails(&["account", "list"]);
-    assert!(said.contains("bridge.toml:2:10: http.listen: has no access control"), "{said}");
-    assert!(!bench.data().exists());
+    let bench = Bench::unprepared("[http]\nlisten = \"0.0.0.0:80\"\n");
+    for command in [&["account", "list"][..], &["init"], &["serve"]] {
+        let said = bench.fails(command);
+        assert!(said.contains("bridge.toml:2:10: http.listen: 0.0.0.0 can be reached"), "{said}");
+        assert!(!bench.data().exists());
+    }
+}
+
+#[test]
+fn check_config_tells_what_is_rarely_meant_and_its_output_can_be_used() {
+    let bench = Bench::bare();
+    let text = "[[trunk]]\nname = \"all\"\nsources = [\"0.0.0.0/0\"]\n";
+    let path = bench.file("wide.toml", text).display().to_string();
+    let shown = bench.ok(&["check-config", &path]);
+    assert!(has_line(&shown, &["# warning: ", "wide.toml:3:11: trunk[0].sources"]), "{shown}");
+    let again = bench.file("again.toml", &shown).display().to_string();
+    assert!(has_line(&bench.ok(&["check-config", &again]), &["# warning: ", "0.0.0.0/0"]));
+}
+
+#[test]
+fn a_taken_port_stops_the_start_before_anything_is_made_or_announced() {
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (sip, http) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
+    for (config, expected) in [
+        (format!("[sip]\nlisten = [\"{sip}\"]\n"), format!("cannot listen for SIP on {sip}")),
+        (
+            format!("[sip]\nlisten = [\"127.0.0.1:0\"]\n[http]\nlisten = \"{http}\"\n"),
+            format!("cannot listen for HTTP on {http}"),
+        ),
+        (
+            "[sip]\nlisten = [\"127.0.0.1:0\"]\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [media]\nbind = \"192.0.2.7\"\n"
+                .to_owned(),
+            "cannot bind media ports on 192.0.2.7".to_owned(),
+        ),
+    ] {
+        let bench = Bench::unprepared(&config);
+        let run = bench.run(&["serve"]);
+        assert_eq!((run.code, run.out.as_str()), (Some(1), ""), "{run:?}");
+        assert!(run.err.contains(&expected), "{expected}: {run:?}");
+        assert!(!run.err.contains("taking calls"), "{run:?}");
+        assert!(!bench.data().exists());
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn call() -> Wire {
 
 #[test]
 fn a_sound_file_is_listed_and_no_data_folder_is_made() {
-    let bench = Bench::with_demo();
+    let bench = Bench::bare();
     sound(&bench, "a call.wav", 300, 5);
     let listed = bench.run(&["dtmf", "a call.wav"]);
     assert_eq!((listed.code, listed.err.as_str()), (Some(0), ""));
@@ -54,7 +54,7 @@ fn a_sound_file_is_listed_and_no_data_folder_is_made() {
 
 #[test]
 fn a_capture_is_listed_with_what_explains_a_complaint() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     fs::write(bench.path("call.pcap"), call().file(Link::Cooked, PCAP)).unwrap();
     let out = bench.ok(&["dtmf", "call.pcap", "--time-zone", "America/Toronto"]);
     let ends = "192.0.2.1:4000 -> 198.51.100.7:20000";
@@ -71,7 +71,7 @@ fn a_capture_is_listed_with_what_explains_a_complaint() {
 
 #[test]
 fn a_masked_listing_has_no_digit() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     fs::write(bench.path("call.pcap"), call().file(Link::Cooked, PCAP)).unwrap();
     let out = bench.ok(&["dtmf", "--mask", "call.pcap"]);
     let keys: Vec<&str> = out.lines().filter(|line| line.starts_with("  •  ")).collect();
@@ -85,7 +85,7 @@ fn a_masked_listing_has_no_digit() {
 
 #[test]
 fn a_masked_listing_of_what_other_programs_captured_has_no_digit() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/captures");
     let keyed = fs::read_to_string(folder.join("keyed.tsv")).unwrap();
     let mut names: Vec<&str> = keyed.lines().map(|row| row.split('\t').next().unwrap()).collect();
@@ -108,7 +108,7 @@ fn a_masked_listing_of_what_other_programs_captured_has_no_digit() {
 
 #[test]
 fn what_was_not_read_of_a_capture_is_told_with_what_to_do() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     let mut wire = Wire::default();
     let mut segment = ip(phone(), bridge(), &[&[0; 12][..], b"ACK sip:b@x SIP/2.0\r\n"].concat());
     (segment[9], segment[32]) = (6, 0x50);
@@ -133,7 +133,7 @@ fn what_was_not_read_of_a_capture_is_told_with_what_to_do() {
 
 #[test]
 fn a_capture_in_which_nothing_was_found_says_what_its_frames_are_not() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     let call = call().file(Link::Ethernet, PCAP);
     fs::write(bench.path("call.pcap"), &call).unwrap();
     assert!(!bench.ok(&["dtmf", "call.pcap"]).contains("without IP"));
@@ -151,7 +151,7 @@ fn a_capture_in_which_nothing_was_found_says_what_its_frames_are_not() {
 
 #[test]
 fn a_bad_file_is_told_and_the_others_are_listed() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     sound(&bench, "good.wav", 300, 5);
     let whole = wav(PLAIN, &pcm(&key_after(300, 6)));
     fs::write(bench.path("cut.wav"), &whole[..whole.len() - 100]).unwrap();
@@ -198,7 +198,7 @@ fn a_bad_file_is_told_and_the_others_are_listed() {
 
 #[test]
 fn a_list_gives_programs_one_line_a_press_and_nothing_else() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     sound(&bench, "a b.wav", 300, 11);
     sound(&bench, "silent.wav", 300, 1);
     let silence = wav(PLAIN, &pcm(&[0; 8_000]));
@@ -224,7 +224,7 @@ fn a_list_gives_programs_one_line_a_press_and_nothing_else() {
 
 #[test]
 fn a_list_with_a_bad_name_says_so_and_goes_on() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     sound(&bench, "good.wav", 300, 2);
     fs::write(bench.path("call.pcap"), call().file(Link::Raw, PCAP)).unwrap();
     let list = bench.file("list", "none.wav\ncall.pcap\ngood.wav\n");
@@ -238,7 +238,7 @@ fn a_list_with_a_bad_name_says_so_and_goes_on() {
 
 #[test]
 fn what_cannot_be_meant_is_refused() {
-    let bench = Bench::empty();
+    let bench = Bench::bare();
     bench.misused(&["dtmf"]);
     bench.misused(&["dtmf", "--list", "a", "b.wav"]);
     let said = bench.misused(&["dtmf", "--time-zone", "Mars/X", "b.wav"]);

@@ -42,7 +42,7 @@ fn golden(path: &str) -> PathBuf {
 
 /// A copy of the old folder, its files private as they were.
 fn old_folder() -> Bench {
-    let bench = Bench::empty();
+    let bench = Bench::unprepared("");
     copy(&golden("data"), &bench.data());
     bench
 }

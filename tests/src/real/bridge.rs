@@ -101,9 +101,9 @@ impl Setup {
             http: (ip, free_tcp(ip, 9060)?).into(),
             folder,
         };
-        // Without a configuration an empty data folder gets the demonstration account.
+        // Without a configuration a new data folder gets the demonstration account.
         let data = setup.data().display().to_string();
-        finish(setup.command().args(["--data", &data, "account", "list"]))?;
+        finish(setup.command().args(["--data", &data, "init"]))?;
         fs::write(setup.config(), toml(&setup))?;
         Ok(setup)
     }

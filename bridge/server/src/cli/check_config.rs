@@ -9,15 +9,21 @@ use clap::Args;
 use crate::config::{Config, ConfigError};
 
 /// Reads a configuration file. Prints FILE:LINE:COLUMN and what to do for each fault (exit code 1),
-/// or every setting in effect, as a file that could be used.
+/// or every setting in effect, as a file that could be used, below what is rarely meant in it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   partyline check-config /etc/partyline.toml
-  partyline check-config                       the file of --config, or the defaults")]
+  partyline check-config                       the file of --config, or the defaults
+  partyline check-config --example > bridge.toml")]
 pub(super) struct CheckConfig {
     /// The file [default: that of --config, or the embedded defaults]
     file: Option<PathBuf>,
+    /// Print a file to begin with, which explains every key
+    #[arg(long, conflicts_with = "file")]
+    example: bool,
 }
+
+const EXAMPLE: &str = include_str!("../../config/bridge.example.toml");
 
 impl CheckConfig {
     pub(super) fn run(
@@ -25,13 +31,20 @@ impl CheckConfig {
         config: Option<&Path>,
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
+        if self.example {
+            out.write_all(EXAMPLE.as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let file = self.file.as_deref().or(config);
         match Config::load(file) {
             Ok(config) => {
                 let from = file.map_or("embedded defaults".into(), Path::to_string_lossy);
                 write!(
                     out,
-                    "# {from}: no fault. The settings in effect:\n\n{}",
+                    "# {from}: no fault.{} The settings in effect:\n\n{}",
+                    config.warnings.iter().fold(String::new(), |text, warning| {
+                        format!("{text}\n# warning: {from}:{warning}\n#")
+                    }),
                     config.effective()
                 )?;
                 Ok(ExitCode::SUCCESS)

@@ -8,7 +8,6 @@ use partyline_cdr_store::keys::Keys;
 
 use crate::config::Config;
 use crate::data::Data;
-use crate::demo;
 
 /// The configuration, the open data folder and where results go.
 pub(super) struct Context<'a> {
@@ -18,19 +17,9 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Opens the data folder; without a configuration file an empty one gets the demonstration
-    /// account, whose passcodes are printed.
+    /// Opens the data folder, which must be there: a command makes none.
     pub(super) async fn open(config: &'a Config, out: &'a mut dyn Write) -> anyhow::Result<Self> {
-        let data = Data::open(config).await?;
-        let context = Self { config, data, out };
-        if config.file.is_none()
-            && let Some(demo) = demo::ensure(&context.data.store, &context.data.keys).await?
-        {
-            // Results go to standard output, where a program may read them.
-            write!(std::io::stderr(), "{}", demo.greeting())?;
-        }
-        context.out.flush()?;
-        Ok(context)
+        Ok(Self { config, data: Data::open(config).await?, out })
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {

@@ -69,12 +69,18 @@ impl fmt::Display for Problem {
 pub(super) struct Findings<'a> {
     text: &'a str,
     found: RefCell<Vec<(usize, String)>>,
+    warned: RefCell<Vec<(usize, String)>>,
     places: RefCell<BTreeMap<String, usize>>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, found: RefCell::default(), places: RefCell::default() }
+        Self {
+            text,
+            found: RefCell::default(),
+            warned: RefCell::default(),
+            places: RefCell::default(),
+        }
     }
 
     fn add(&self, offset: usize, message: String) {
@@ -83,15 +89,31 @@ impl<'a> Findings<'a> {
 
     /// Adds a fault of the key at `path` (`sip.listen`), or of the whole file where it is not set.
     pub(super) fn add_at(&self, path: &str, message: String) {
-        let offset = self.places.borrow().get(path).copied().unwrap_or(0);
-        self.add(offset, message);
+        self.add(self.offset(path), message);
     }
 
-    /// All faults, in the order of the file.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut found = self.found.into_inner();
-        found.sort();
-        found.into_iter().map(|(offset, message)| place(self.text, offset, message)).collect()
+    /// Adds a doubt about the key at `path`, which keeps nobody from using the file.
+    pub(super) fn warn_at(&self, path: &str, message: String) {
+        self.warned.borrow_mut().push((self.offset(path), message));
+    }
+
+    /// The first of two keys that the file sets; the second where it sets neither.
+    pub(super) fn first_set<'k>(&self, [first, second]: [&'k str; 2]) -> &'k str {
+        if self.places.borrow().contains_key(first) { first } else { second }
+    }
+
+    fn offset(&self, path: &str) -> usize {
+        self.places.borrow().get(path).copied().unwrap_or(0)
+    }
+
+    /// All faults and all doubts, each in the order of the file.
+    pub(super) fn into_parts(self) -> (Vec<Problem>, Vec<Problem>) {
+        let places = |mut found: Vec<(usize, String)>| {
+            found.sort();
+            let each = found.into_iter();
+            each.map(|(offset, message)| place(self.text, offset, message)).collect()
+        };
+        (places(self.found.into_inner()), places(self.warned.into_inner()))
     }
 }
 

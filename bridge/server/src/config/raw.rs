@@ -5,14 +5,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_conference::EntryTiming;
 use partyline_control::{NumberFormat, SourceKind};
 use partyline_model::Number;
-use tracing_subscriber::EnvFilter;
 
 use super::document::Walk;
+use super::filter;
 use super::setting::{LogFormat, Percent, Ports};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -27,6 +28,7 @@ pub(super) struct RawConfig {
     pub(super) media_bind: Option<IpAddr>,
     pub(super) ports: Ports,
     pub(super) http_listen: SocketAddr,
+    pub(super) http_allow_remote: bool,
     pub(super) log_filter: String,
     pub(super) log_format: LogFormat,
     pub(super) trunks: Vec<RawTrunk>,
@@ -84,6 +86,7 @@ impl Default for RawConfig {
             media_bind: None,
             ports: Ports::new(20_000, 29_999).expect("a range with pairs"),
             http_listen: SocketAddr::new(LOOPBACK, 9060),
+            http_allow_remote: false,
             log_filter: "info".to_owned(),
             log_format: LogFormat::default(),
             trunks: vec![RawTrunk {
@@ -135,16 +138,11 @@ impl RawConfig {
             media.setting("ports", &mut self.ports);
         });
         walk.table("http", |http| {
-            http.checked("listen", &mut self.http_listen, |address| {
-                let rule = "has no access control: give an address of loopback";
-                if address.ip().is_loopback() { Ok(()) } else { Err(rule) }
-            });
+            http.setting("listen", &mut self.http_listen);
+            http.setting("allow_remote", &mut self.http_allow_remote);
         });
         walk.table("log", |log| {
-            log.checked("filter", &mut self.log_filter, |filter| {
-                let rule = "expected levels such as \"info\" or \"info,partyline=debug\"";
-                EnvFilter::try_new(filter).map(|_| ()).map_err(|_| rule)
-            });
+            log.checked("filter", &mut self.log_filter, |filter| filter::check(filter));
             log.setting("format", &mut self.log_format);
         });
         walk.tables("trunk", &mut self.trunks, |walk, trunk| trunk.walk(walk));
@@ -172,7 +170,9 @@ impl RawTrunk {
 
 impl RawSeller {
     fn walk(&mut self, walk: &mut impl Walk) {
-        walk.setting("name", &mut self.name);
+        walk.checked("name", &mut self.name, |name| {
+            if name.trim().is_empty() { Err("expected who sends the invoices") } else { Ok(()) }
+        });
         walk.setting("address", &mut self.address);
         walk.setting("tax_id", &mut self.tax_id);
         walk.setting("notes", &mut self.notes);
@@ -195,20 +195,22 @@ impl RawSeller {
 }
 
 fn conference(config: &mut partyline_conference::Config, walk: &mut impl Walk) {
-    walk.setting("max_calls", &mut config.max_calls);
+    walk.checked("max_calls", &mut config.max_calls, |&calls| {
+        if calls > 0 { Ok(()) } else { Err("expected at least 1: with 0 no call could come in") }
+    });
     walk.setting("speak_after", &mut config.speak_after);
     walk.setting("speak_at_latest", &mut config.speak_at_latest);
-    walk.setting("no_media", &mut config.no_media);
-    walk.setting("confirm", &mut config.confirm);
-    walk.setting("hold_thanks", &mut config.hold_thanks);
-    walk.setting("hold_limit", &mut config.hold_limit);
+    walk.checked("no_media", &mut config.no_media, lasting);
+    walk.checked("confirm", &mut config.confirm, lasting);
+    walk.checked("hold_thanks", &mut config.hold_thanks, lasting);
+    walk.checked("hold_limit", &mut config.hold_limit, lasting);
     walk.setting("alone_music", &mut config.alone_music);
-    walk.setting("alone_limit", &mut config.alone_limit);
-    walk.setting("max_duration", &mut config.max_duration);
+    walk.checked("alone_limit", &mut config.alone_limit, lasting);
+    walk.checked("max_duration", &mut config.max_duration, lasting);
     walk.setting("ending", &mut config.ending);
     walk.setting("lost_moderator", &mut config.lost_moderator);
-    walk.setting("ring", &mut config.ring);
-    walk.setting("private_reminder", &mut config.private_reminder);
+    walk.checked("ring", &mut config.ring, lasting);
+    walk.checked("private_reminder", &mut config.private_reminder, lasting);
     walk.setting("retry_after", &mut config.retry_after);
     walk.setting("silent_above", &mut config.silent_above);
     walk.checked(
@@ -223,9 +225,14 @@ fn conference(config: &mut partyline_conference::Config, walk: &mut impl Walk) {
 }
 
 fn entry(entry: &mut EntryTiming, walk: &mut impl Walk) {
-    walk.setting("first_digit", &mut entry.first_digit);
-    walk.setting("inter_digit", &mut entry.inter_digit);
+    walk.checked("first_digit", &mut entry.first_digit, lasting);
+    walk.checked("inter_digit", &mut entry.inter_digit, lasting);
     walk.checked("tries", &mut entry.tries, at_least_one_try);
+}
+
+/// Nobody hears, answers or keys anything in less than a second.
+fn lasting(time: &Duration) -> Result<(), &'static str> {
+    if *time >= Duration::from_secs(1) { Ok(()) } else { Err("expected at least \"1s\"") }
 }
 
 fn at_least_one_try(tries: &u8) -> Result<(), &'static str> {

@@ -21,6 +21,23 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
+    /// The folders of `data`, which has been made before.
+    ///
+    /// # Errors
+    /// `data` holds neither a database nor a journal nor keys: it is not a data folder.
+    pub(crate) fn find(data: &Path) -> anyhow::Result<Self> {
+        let known = ["partyline.db", "journal", "keys"];
+        if known.iter().any(|name| data.join(name).exists()) {
+            return Self::make(data);
+        }
+        let whole = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+        anyhow::bail!(
+            "there is no data in {}: name the right folder with --data or --config, or make \
+             this one with `partyline init`",
+            whole.display()
+        )
+    }
+
     /// Makes what is missing below `data`, readable by nobody else.
     ///
     /// # Errors

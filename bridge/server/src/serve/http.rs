@@ -1,8 +1,12 @@
 //! `/metrics` and `/health`, on loopback by default. Read only.
+//!
+//! One request a connection, which ends within [`LONGEST`] whatever the far end does: a request that
+//! is begun and never ended holds no descriptor for long.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,13 +15,26 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use partyline_cdr_store::ingest::{IngestHealth, IngestWatch};
 use partyline_cdr_store::journal::Health;
 use partyline_media_io::Stats;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
 
-use super::metrics::{Sample, render};
+use super::metrics::{Sample, render, render_more};
+
+/// From a connection to its end. The pages are made in a moment.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Connections at one time; more are closed at once.
+const MOST: usize = 64;
+/// The longest head of a request, in octets.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// Until the next try, where the system has no descriptor for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A store that takes longer for what is in the journal is in trouble.
 const LAG_ALARM: Duration = Duration::from_secs(10);
@@ -31,36 +48,92 @@ pub(super) struct Sources {
     pub(super) media: Arc<Stats>,
 }
 
-/// Binds `listen` and serves until the runtime ends.
-pub(super) async fn start(listen: SocketAddr, sources: Sources) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(listen).await.with_context(|| {
+/// Connections that came to no answer.
+#[derive(Debug, Default)]
+struct Counts {
+    timed_out: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Pages {
+    sources: Sources,
+    counts: Arc<Counts>,
+}
+
+/// Takes the port.
+pub(super) async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen).await.with_context(|| {
         format!(
             "cannot listen for HTTP on {listen}: is another program using the port? \
              Stop it, or choose another address with http.listen"
         )
-    })?;
+    })
+}
+
+/// Serves until the runtime ends.
+pub(super) fn start(listener: TcpListener, sources: Sources) {
+    tokio::spawn(accept(listener, sources, LONGEST));
+}
+
+async fn accept(listener: TcpListener, sources: Sources, longest: Duration) {
+    let counts = Arc::new(Counts::default());
     let pages = Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
-        .with_state(sources);
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, pages).await {
-            tracing::error!(%error, "the metrics page has ended");
-        }
-    });
-    Ok(())
+        .with_state(Pages { sources, counts: counts.clone() });
+    let room = Arc::new(Semaphore::new(MOST));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            sleep(PAUSE).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            counts.refused.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        let (pages, counts) = (pages.clone(), Arc::clone(&counts));
+        tokio::spawn(async move {
+            match timeout(longest, converse(stream, pages)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => {
+                    counts.failed.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(_) => {
+                    counts.timed_out.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            drop(place);
+        });
+    }
 }
 
-async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
-    let page = {
+async fn converse(stream: TcpStream, pages: Router) -> hyper::Result<()> {
+    http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages))
+        .await
+}
+
+async fn metrics(State(Pages { sources, counts }): State<Pages>) -> impl IntoResponse {
+    let mut page = {
         let (sample, journal) = (sources.sample.borrow(), sources.journal.borrow());
         render(&sample, &sources.media, &journal, &sources.ingested.health())
     };
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    page.push_str(&render_more(&[
+        ("http_timed_out", "HTTP connections ended unanswered", read(&counts.timed_out)),
+        ("http_refused", "HTTP connections above the most at one time", read(&counts.refused)),
+        ("http_failed", "HTTP connections that broke", read(&counts.failed)),
+    ]));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
 
 /// 200 while calls are taken and their records reach the store; 503 with the reason otherwise.
-async fn health(State(sources): State<Sources>) -> (StatusCode, Cow<'static, str>) {
+async fn health(State(Pages { sources, .. }): State<Pages>) -> (StatusCode, Cow<'static, str>) {
     let draining = sources.sample.borrow().draining;
     let (status, text) = verdict(draining, *sources.journal.borrow(), sources.ingested.health());
     (status, text)
@@ -90,7 +163,37 @@ fn verdict(
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_ended_and_others_are_answered() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (_sample, sample) = watch::channel(Sample::default());
+        let (_journal, journal) = watch::channel(Health::default());
+        let sources =
+            Sources { sample, journal, ingested: IngestWatch::default(), media: Arc::default() };
+        tokio::spawn(accept(listener, sources, Duration::from_millis(300)));
+        let mut halves = Vec::new();
+        for _ in 0..MOST {
+            let mut half = TcpStream::connect(at).await.unwrap();
+            half.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+            halves.push(half);
+        }
+        for mut half in halves {
+            let mut answer = Vec::new();
+            // Closed, with an answer or without one.
+            timeout(LONGEST, half.read_to_end(&mut answer)).await.unwrap().unwrap_or_default();
+        }
+        let mut whole = TcpStream::connect(at).await.unwrap();
+        whole.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut page = String::new();
+        whole.read_to_string(&mut page).await.unwrap();
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        assert!(page.contains(&format!("partyline_http_timed_out_total {MOST}\n")), "{page}");
+    }
 
     #[test]
     fn a_store_that_lags_is_not_healthy() {

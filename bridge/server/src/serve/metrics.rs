@@ -88,6 +88,15 @@ pub(super) fn render(
     page.0
 }
 
+/// Counters of what stands beside the node, each with its name and help.
+pub(super) fn render_more(counters: &[(&str, &str, u64)]) -> String {
+    let mut page = Page(String::new());
+    for (name, help, value) in counters {
+        page.counter(&format!("partyline_{name}_total"), help, *value);
+    }
+    page.0
+}
+
 struct Page(String);
 
 impl Page {

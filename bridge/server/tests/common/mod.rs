@@ -23,18 +23,33 @@ pub(crate) struct Run {
 }
 
 impl Bench {
-    /// Without a configuration file: the demonstration account is made.
-    pub(crate) fn with_demo() -> Self {
+    /// Without a configuration file and without data.
+    pub(crate) fn bare() -> Self {
         Self { dir: TempDir::new().unwrap(), config: None }
     }
 
-    /// With an empty configuration file: nothing is made.
+    /// Without a configuration file: with the demonstration account.
+    pub(crate) fn with_demo() -> Self {
+        let bench = Self::bare();
+        bench.ok(&["init"]);
+        bench
+    }
+
+    /// With an empty configuration file: there is an empty data folder.
     pub(crate) fn empty() -> Self {
         Self::configured("")
     }
 
+    /// With a configuration file and an empty data folder.
     pub(crate) fn configured(config: &str) -> Self {
-        let mut bench = Self::with_demo();
+        let bench = Self::unprepared(config);
+        bench.ok(&["init"]);
+        bench
+    }
+
+    /// With a configuration file and without data.
+    pub(crate) fn unprepared(config: &str) -> Self {
+        let mut bench = Self::bare();
         bench.config = Some(bench.file("bridge.toml", config));
         bench
     }

@@ -34,7 +34,7 @@ pub struct IngestHealth {
 }
 
 /// Shows how the store follows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct IngestWatch(pub(super) Arc<Watched>);
 
 impl IngestWatch {

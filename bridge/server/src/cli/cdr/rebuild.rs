@@ -14,6 +14,7 @@ use partyline_cdr_store::rebuild::{Loss, Rebuilt, rebuild};
 use super::super::context::Context;
 use super::Rebuild;
 use crate::config::Config;
+use crate::serve::Folders;
 
 /// Exit code when the journal is damaged.
 const DAMAGED: u8 = 2;
@@ -31,6 +32,7 @@ pub(super) async fn run(context: &mut Context<'_>, how: Rebuild) -> anyhow::Resu
 /// Makes a database that was lost, before anything else opens the folder: no account may be made
 /// in it until its numbers are behind those of the records.
 pub(super) async fn lost(config: &Config, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    Folders::find(&config.data_dir)?;
     let parts = FolderParts::of(&config.data_dir);
     if !parts.replace_lost_database().await? {
         bail!("the database is there: --new-database is for one that is lost");

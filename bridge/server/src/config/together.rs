@@ -1,0 +1,310 @@
+//! What must hold between keys, and what is rarely meant.
+//!
+//! A setting that is accepted and cannot work is found out by a caller; these rules find it before.
+//! Only the file is looked at: whether an address is this machine's is known when the bridge starts.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::document::Findings;
+use super::raw::{RawConfig, RawTrunk};
+
+/// A network of callers wider than this is most of the Internet: bits of the prefix.
+const WIDE_V4: u8 = 7;
+const WIDE_V6: u8 = 15;
+
+/// Notes what cannot work together, and what works but is rarely meant.
+pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
+    sip(raw, findings);
+    media(raw, findings);
+    http(raw, findings);
+    trunks(raw, findings);
+    conference(raw, findings);
+}
+
+fn sip(raw: &RawConfig, findings: &Findings<'_>) {
+    let listen = &raw.sip_listen;
+    if raw.sip_advertised.is_none() && listen.iter().any(|a| a.ip().is_unspecified()) {
+        let message = "sip.listen: with 0.0.0.0 or ::, sip.advertised must say which address \
+                       others reach; add it";
+        findings.add_at("sip.listen", message.to_owned());
+    }
+    for (index, address) in listen.iter().enumerate() {
+        let overlaps = |other: &SocketAddr| {
+            let wide = other.ip().is_unspecified() || address.ip().is_unspecified();
+            address.port() != 0
+                && other.port() == address.port()
+                && other.is_ipv4() == address.is_ipv4()
+                && (wide || other.ip() == address.ip())
+        };
+        if let Some(other) = listen[..index].iter().find(|other| overlaps(other)) {
+            let message = format!("sip.listen: {other} and {address} are one port; remove one");
+            findings.add_at("sip.listen", message);
+        }
+    }
+    if let Some(advertised) = raw.sip_advertised {
+        let nowhere = advertised.port() == 0;
+        let here_only = advertised.ip().is_loopback() && !listens_on_loopback_only(raw);
+        let unheard = !advertised.ip().is_loopback() && listens_on_loopback_only(raw);
+        if nowhere || here_only || unheard {
+            let message = format!(
+                "sip.advertised: nobody who is told {advertised} reaches {}; give an address that \
+                 leads to one of sip.listen",
+                list(listen)
+            );
+            findings.add_at("sip.advertised", message);
+        }
+    }
+}
+
+fn media(raw: &RawConfig, findings: &Findings<'_>) {
+    let (address, bind) = (raw.media_address, raw.media_bind.unwrap_or(raw.media_address));
+    if address.is_loopback() && !listens_on_loopback_only(raw) {
+        let message = format!(
+            "media.address: callers of {} are told to send sound to {address}, which only this \
+             machine reaches; give the address that they reach",
+            list(&raw.sip_listen)
+        );
+        findings.add_at(findings.first_set(["media.address", "sip.listen"]), message);
+    }
+    if !address.is_loopback() && listens_on_loopback_only(raw) {
+        let message = format!(
+            "media.address: sound is taken at {address}, but SIP only from this machine; is \
+             sip.listen forgotten?"
+        );
+        findings.warn_at("media.address", message);
+    }
+    if address.is_ipv4() != bind.is_ipv4() {
+        let message = format!("media.bind: {bind} takes no sound that is sent to {address}");
+        findings.add_at("media.bind", message);
+    }
+    if bind.is_loopback() && !address.is_loopback() && address.is_ipv4() == bind.is_ipv4() {
+        let message = format!(
+            "media.bind: sound that others send to {address} never comes to {bind}; give an \
+             address of a network"
+        );
+        findings.add_at("media.bind", message);
+    }
+    let (low, high) = (raw.ports.low, raw.ports.high);
+    let meets = |at: &&SocketAddr| {
+        let same = at.ip() == bind || at.ip().is_unspecified() || bind.is_unspecified();
+        same && at.is_ipv4() == bind.is_ipv4() && (low..=high).contains(&at.port())
+    };
+    if let Some(at) = raw.sip_listen.iter().find(meets) {
+        let message = format!("media.ports: {low}-{high} holds the SIP port of {at}; move one");
+        findings.add_at("media.ports", message);
+    }
+    let room = raw.ports.range.even_ports().count();
+    if room < raw.conference.max_calls {
+        let message = format!(
+            "media.ports: {low}-{high} is enough for {room} calls at one time, fewer than \
+             conference.max_calls"
+        );
+        findings.warn_at("media.ports", message);
+    }
+}
+
+fn http(raw: &RawConfig, findings: &Findings<'_>) {
+    let ip = raw.http_listen.ip();
+    if ip.is_loopback() {
+        return;
+    }
+    if raw.http_allow_remote {
+        let who = if ip.is_unspecified() { "this machine".to_owned() } else { ip.to_string() };
+        let message = format!(
+            "http.listen: whoever reaches {who} reads how many calls there are; let a firewall \
+             admit only your probes"
+        );
+        findings.warn_at("http.listen", message);
+    } else {
+        let message = format!(
+            "http.listen: {ip} can be reached from outside and the pages have no access control; \
+             give an address of loopback, or say http.allow_remote = true"
+        );
+        findings.add_at("http.listen", message);
+    }
+}
+
+fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
+    if raw.trunks.is_empty() {
+        let message = "trunk: without one no call can come in; add a [[trunk]]";
+        findings.add_at("trunk", message.to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    for (index, trunk) in raw.trunks.iter().enumerate() {
+        let path = |key: &str| format!("trunk[{index}].{key}");
+        let same = |other: &RawTrunk| !trunk.name.is_empty() && other.name == trunk.name;
+        if raw.trunks[..index].iter().any(same) {
+            let path = path("name");
+            let message = format!("{path}: another trunk is called {:?}; rename one", trunk.name);
+            findings.add_at(&path, message);
+        }
+        for source in &trunk.sources {
+            if let Some(message) = doubtful(raw, trunk, *source) {
+                let path = path("sources");
+                findings.warn_at(&path, format!("{path}: {message}"));
+            }
+            if !seen.insert(source.trunc()) {
+                let path = path("sources");
+                let message = format!(
+                    "{path}: {source} stands twice; calls from it belong to the first trunk"
+                );
+                findings.warn_at(&path, message);
+            }
+        }
+        if let Some(message) = trunk.destination.and_then(|to| unreachable(raw, to)) {
+            let path = path("destination");
+            findings.add_at(&path, format!("{path}: {message}"));
+        }
+    }
+}
+
+/// Why callers from `source` are hardly whom somebody wants to let in.
+fn doubtful(raw: &RawConfig, trunk: &RawTrunk, source: IpNet) -> Option<String> {
+    let wide = match source {
+        IpNet::V4(net) => net.prefix_len() <= WIDE_V4,
+        IpNet::V6(net) => net.prefix_len() <= WIDE_V6,
+    };
+    if wide {
+        let believed = if trunk.trusted {
+            ", and the calling numbers that they claim are believed (trusted)"
+        } else {
+            ""
+        };
+        return Some(format!(
+            "{source}: anybody on the Internet may call and try passcodes{believed}; name the \
+             networks of the carrier or of the phones"
+        ));
+    }
+    let heard = raw.sip_listen.iter().any(|at| {
+        let same_family = at.is_ipv4() == matches!(source, IpNet::V4(_));
+        let loopback = source.addr().is_loopback();
+        same_family && (at.ip().is_unspecified() || at.ip().is_loopback() == loopback)
+    });
+    // The default names both families of loopback, and hears one.
+    (!heard && !source.addr().is_loopback())
+        .then(|| format!("{source}: nobody there reaches {}", list(&raw.sip_listen)))
+}
+
+/// Why no call out comes to `to`.
+fn unreachable(raw: &RawConfig, to: SocketAddr) -> Option<String> {
+    if to.port() == 0 {
+        return Some(format!("{to} has no port; SIP's is 5060"));
+    }
+    if raw.sip_listen.contains(&to) || raw.sip_advertised == Some(to) {
+        return Some(format!("{to} is this bridge itself; give the carrier's address"));
+    }
+    let from: Vec<IpAddr> = raw
+        .sip_listen
+        .iter()
+        .map(SocketAddr::ip)
+        .filter(|ip| ip.is_ipv4() == to.is_ipv4())
+        .collect();
+    if from.is_empty() {
+        let family = if to.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Some(format!("nothing goes to {to}: sip.listen has no address of {family}"));
+    }
+    let leaves = |ip: &IpAddr| ip.is_unspecified() || ip.is_loopback() == to.ip().is_loopback();
+    (!from.iter().any(leaves))
+        .then(|| format!("nothing goes to {to} from {}", list(&raw.sip_listen)))
+}
+
+fn conference(raw: &RawConfig, findings: &Findings<'_>) {
+    let times = &raw.conference;
+    if times.speak_at_latest < times.speak_after {
+        let message = "conference.speak_at_latest: must not be less than speak_after";
+        findings.add_at("conference.speak_at_latest", message.to_owned());
+    }
+    if times.alone_limit <= times.alone_music {
+        let message = "conference.alone_music: somebody alone is hung up before music begins";
+        findings.warn_at("conference.alone_music", message.to_owned());
+    }
+}
+
+fn listens_on_loopback_only(raw: &RawConfig) -> bool {
+    raw.sip_listen.iter().all(|at| at.ip().is_loopback())
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+
+    const WIDE: &str = "[sip]\nlisten = [\"192.0.2.7:5060\"]\n[media]\naddress = \"192.0.2.7\"\n";
+    const TRUNK: &str = "[[trunk]]\nname = \"t\"\nsources = [\"192.0.2.0/24\"]\n";
+
+    fn faults(text: &str) -> Vec<String> {
+        let problems = Config::parse(text).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    fn warnings(text: &str) -> Vec<String> {
+        Config::parse(text).unwrap().warnings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn settings_that_cannot_work_together_are_refused_with_what_to_do() {
+        let trunk_to = |to: &str| format!("{WIDE}{TRUNK}destination = \"{to}\"\n");
+        for (text, expected) in [
+            ("[sip]\nlisten = [\"192.0.2.7:5060\"]\n".to_owned(), "media.address: callers of 192"),
+            (
+                "[sip]\nlisten = [\"0.0.0.0:5060\"]\nadvertised = \"192.0.2.7:5060\"\n".to_owned(),
+                "media.address: callers of 0.0.0.0:5060",
+            ),
+            (
+                "[sip]\nlisten = [\"127.0.0.1:5060\", \"127.0.0.1:5060\"]\n".to_owned(),
+                "127.0.0.1:5060 and 127.0.0.1:5060 are one port",
+            ),
+            (
+                "[sip]\nadvertised = \"192.0.2.7:5060\"\n".to_owned(),
+                "nobody who is told 192.0.2.7:5060 reaches 127.0.0.1:5060",
+            ),
+            (format!("{WIDE}bind = \"127.0.0.1\"\n"), "never comes to 127.0.0.1"),
+            (format!("{WIDE}bind = \"::1\"\n"), "takes no sound that is sent to 192.0.2.7"),
+            (format!("{WIDE}ports = \"5000-6000\"\n"), "holds the SIP port of 192.0.2.7:5060"),
+            (trunk_to("127.0.0.1:5060"), "nothing goes to 127.0.0.1:5060 from 192.0.2.7"),
+            (trunk_to("[2001:db8::1]:5060"), "sip.listen has no address of IPv6"),
+            (trunk_to("192.0.2.7:5060"), "is this bridge itself"),
+            (trunk_to("192.0.2.9:0"), "has no port"),
+            ("[log]\nfilter = \"verbose\"\n".to_owned(), "log.filter: expected a level of"),
+            ("[conference]\nring = \"0s\"\n".to_owned(), "conference.ring: expected at least"),
+            ("[conference]\nmax_calls = 0\n".to_owned(), "with 0 no call could come in"),
+            (
+                "[conference.passcode]\nfirst_digit = \"10ms\"\n".to_owned(),
+                "passcode.first_digit: expected at least",
+            ),
+            ("[seller]\nname = \" \"\n".to_owned(), "expected who sends the invoices"),
+        ] {
+            let found = faults(&text);
+            assert!(found.iter().any(|fault| fault.contains(expected)), "{text}: {found:?}");
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+        }
+        assert_eq!(faults(&trunk_to("192.0.2.9:5060")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_rarely_meant_is_told_and_taken() {
+        let from = |net: &str| format!("{WIDE}[[trunk]]\nname = \"t\"\nsources = [\"{net}\"]\n");
+        for (text, expected) in [
+            (from("0.0.0.0/0"), "7:11: trunk[0].sources: 0.0.0.0/0: anybody on the Internet may"),
+            (from("::/0"), "anybody on the Internet"),
+            (from("128.0.0.0/1"), "anybody on the Internet"),
+            (format!("{}trusted = true\n", from("0.0.0.0/0")), "are believed (trusted)"),
+            (from("127.0.0.0/8").replace("127", "2001:db8::/32\", \"127"), "nobody there reaches"),
+            (format!("{WIDE}{TRUNK}{}", TRUNK.replace("\"t\"", "\"u\"")), "stands twice"),
+            (format!("{WIDE}ports = \"20000-20099\"\n{TRUNK}"), "is enough for 50 calls"),
+            ("[media]\naddress = \"192.0.2.7\"\n".to_owned(), "is sip.listen forgotten?"),
+            ("[conference]\nalone_limit = \"4s\"\n".to_owned(), "hung up before music begins"),
+        ] {
+            let found = warnings(&text);
+            assert!(found.iter().any(|doubt| doubt.contains(expected)), "{text}: {found:?}");
+        }
+        assert_eq!(warnings(&from("192.0.2.0/24")), Vec::<String>::new());
+        assert_eq!(warnings(""), Vec::<String>::new());
+    }
+}
