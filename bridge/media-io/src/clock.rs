@@ -32,13 +32,15 @@ impl Clock {
         WallTime::from_micros(0) + since_epoch.unwrap_or(Duration::ZERO)
     }
 
-    /// Sleeps until `deadline`; returns at once when it has passed.
+    /// Sleeps until `deadline`; returns false, at once, when it has passed.
     #[expect(clippy::disallowed_methods, reason = "the media loop's only wait")]
-    pub(crate) fn wait_until(&self, deadline: Time) {
+    pub(crate) fn wait_until(&self, deadline: Time) -> bool {
         let left = deadline - self.now();
-        if !left.is_zero() {
+        let early = !left.is_zero();
+        if early {
             thread::sleep(left);
         }
+        early
     }
 }
 
@@ -50,9 +52,9 @@ mod tests {
     fn waiting_ends_at_the_deadline_or_after() {
         let clock = Clock::start();
         let deadline = clock.now() + Duration::from_millis(3);
-        clock.wait_until(deadline);
+        assert!(clock.wait_until(deadline));
         assert!(clock.now() >= deadline);
-        clock.wait_until(Time::ZERO);
+        assert!(!clock.wait_until(Time::ZERO));
     }
 
     #[test]

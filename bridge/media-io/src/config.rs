@@ -19,10 +19,13 @@ pub struct Config {
     pub recording_frames: usize,
     /// The core to run on, counted from 0; any core when `None`.
     pub core: Option<usize>,
+    /// Real-time priority (`SCHED_FIFO`, sched(7)), 1 to 99; the system's usual one when `None`.
+    pub realtime: Option<u8>,
 }
 
 impl Default for Config {
-    /// Bound to 127.0.0.1, expedited forwarding, room for a second of a thousand legs, any core.
+    /// Bound to 127.0.0.1, expedited forwarding, room for a second of a thousand legs, any core,
+    /// no real-time priority.
     fn default() -> Self {
         Self {
             number: 0,
@@ -32,6 +35,7 @@ impl Default for Config {
             events: 4_096,
             recording_frames: 4_096,
             core: None,
+            realtime: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Single counters are exact; two of them read together may be a packet apart.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -58,7 +59,12 @@ pub struct Stats {
     pub ports_refused: Counter,
     /// Cores asked for that the thread cannot run on.
     pub cores_refused: Counter,
+    /// Slots given up because the thread had not waited for half a second: others want to run too.
+    pub rests: Counter,
     lateness: [Counter; LATENESS_MICROS.len() + 1],
+    worst: AtomicU64,
+    thread: OnceLock<i32>,
+    realtime: OnceLock<Result<(), String>>,
 }
 
 impl Stats {
@@ -74,10 +80,35 @@ impl Stats {
         self.lateness[classes..].iter().map(Counter::get).sum()
     }
 
+    /// How late the latest tick began since this was last asked.
+    pub fn take_worst(&self) -> Duration {
+        Duration::from_micros(self.worst.swap(0, Ordering::Relaxed))
+    }
+
+    /// The thread's number in the system, gettid(2); `None` before it runs.
+    pub fn thread(&self) -> Option<i32> {
+        self.thread.get().copied()
+    }
+
+    /// Whether the real-time priority that was asked for is held, or why not; `None` before the
+    /// thread runs, or when none was asked for.
+    pub fn realtime(&self) -> Option<Result<(), &str>> {
+        self.realtime.get().map(|held| held.as_ref().map(|&()| ()).map_err(String::as_str))
+    }
+
+    /// Called by the thread, once.
+    pub(crate) fn began(&self, thread: i32, realtime: Option<Result<(), String>>) {
+        self.thread.get_or_init(|| thread);
+        if let Some(realtime) = realtime {
+            self.realtime.get_or_init(|| realtime);
+        }
+    }
+
     pub(crate) fn tick_began(&self, late: Duration) {
         let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
         let class = LATENESS_MICROS.iter().filter(|&&end| end <= micros).count();
         self.lateness[class].one_more();
+        self.worst.fetch_max(micros, Ordering::Relaxed);
         self.ticks.one_more();
     }
 }
@@ -94,5 +125,7 @@ mod tests {
         }
         assert_eq!(stats.lateness(), [2, 1, 0, 0, 0, 1, 1, 1]);
         assert_eq!((stats.ticks.get(), stats.late_ticks()), (6, 2));
+        assert_eq!(stats.take_worst(), Duration::from_secs(5));
+        assert_eq!(stats.take_worst(), Duration::ZERO);
     }
 }

@@ -16,6 +16,10 @@ use partyline_media::{Channel, Command, Event, Frame, Sink, Worker};
 use partyline_model::{LegKey, RecordingId, Time};
 use rtrb::{Consumer, Producer};
 use rustix::thread::CpuSet;
+use thread_priority::{
+    Error, RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -29,6 +33,9 @@ const SLOT: Duration = Duration::from_millis(5);
 const SLOTS_PER_TICK: u32 = 4;
 /// 20 ms, a packet of each leg.
 const TICK: Duration = Duration::from_millis(20);
+/// Work without any waiting for longer than this is broken off for a slot: a thread of real-time
+/// priority must leave the core to others, whatever there is to do.
+const LONGEST_WORK: Duration = Duration::from_millis(500);
 /// A thread that is further behind than this leaves ticks out.
 const MOST_BEHIND: Duration = Duration::from_millis(100);
 
@@ -160,13 +167,15 @@ impl MediaThread {
             answers: VecDeque::new(),
             closing: Vec::new(),
         };
-        let core = config.core;
+        let (core, realtime) = (config.core, config.realtime);
         let thread = Builder::new()
             .name(format!("media-{}", config.number))
             .spawn(move || {
                 if core.is_some_and(|core| !pin_to(core)) {
                     thread.stats.cores_refused.one_more();
                 }
+                let number = rustix::thread::gettid().as_raw_nonzero().get();
+                thread.stats.began(number, realtime.map(take_priority));
                 thread.run();
             })
             .map_err(SpawnError::Thread)?;
@@ -177,9 +186,13 @@ impl MediaThread {
     fn run(mut self) {
         let mut deadline = self.clock.now();
         let mut slot = 0;
+        let mut rested = deadline;
         while !self.stop.load(Ordering::Relaxed) {
             deadline += SLOT;
-            self.clock.wait_until(deadline);
+            let waited = self.clock.wait_until(deadline);
+            if waited || self.must_rest(rested) {
+                rested = self.clock.now();
+            }
             let skipped = ticks_to_skip(self.clock.now() - deadline);
             self.stats.ticks_skipped.add(u64::from(skipped));
             deadline += TICK * skipped;
@@ -191,6 +204,17 @@ impl MediaThread {
             }
             self.give_out_events();
         }
+    }
+
+    /// Leaves the core to others for a slot when the thread has worked since `rested` for too long.
+    fn must_rest(&self, rested: Time) -> bool {
+        let now = self.clock.now();
+        let too_long = now - rested > LONGEST_WORK;
+        if too_long {
+            self.stats.rests.one_more();
+            self.clock.wait_until(now + SLOT);
+        }
+        too_long
     }
 
     fn handle_commands(&mut self) {
@@ -346,6 +370,21 @@ fn pin_to(core: usize) -> bool {
     let mut cores = CpuSet::new();
     cores.set(core);
     rustix::thread::sched_setaffinity(None, &cores).is_ok()
+}
+
+/// Gives the calling thread a real-time priority.
+fn take_priority(priority: u8) -> Result<(), String> {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    let value = ThreadPriorityValue::try_from(priority).map_err(|error| error.to_string())?;
+    let wanted = ThreadPriority::Crossplatform(value);
+    set_thread_priority_and_policy(thread_native_id(), wanted, policy).map_err(
+        |error| match error {
+            Error::OS(number) => io::Error::from_raw_os_error(number).to_string(),
+            other @ (Error::Priority(_) | Error::PriorityNotInRange(_) | Error::Ffi(_)) => {
+                format!("{other:?}")
+            }
+        },
+    )
 }
 
 /// How many ticks a thread that is `behind` its deadline leaves out, so that it does not do all

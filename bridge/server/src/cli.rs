@@ -128,7 +128,8 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         config.data_dir = dir;
     }
     if let Command::Serve = command {
-        logging::start(&config.log)?;
+        // Dropped last: what is logged at the end is written.
+        let _logging = logging::start(&config.log)?;
         serve::run(config)?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -8,6 +8,7 @@ mod control;
 mod directory;
 mod folders;
 mod http;
+mod machine;
 mod metrics;
 mod ports;
 mod random;
@@ -44,6 +45,7 @@ use crate::data::Data;
 use crate::demo;
 use control::{Control, Inbox};
 pub(crate) use folders::Folders;
+use machine::Granted;
 use random::Random;
 use recorder::Recorder;
 use sip_udp::Sockets;
@@ -61,15 +63,16 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) fn run(config: Config) -> anyhow::Result<()> {
     harden_process().context("cannot switch core dumps off")?;
     raise_open_files();
+    let granted = Granted::ask();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("the system gives no threads")?
-        .block_on(serve(config))
+        .block_on(serve(config, granted))
 }
 
-async fn serve(mut config: Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let clock = Clock::start();
     let started = clock.wall();
     let (sockets, datagrams) = Sockets::bind(&config.sip.listen).await?;
@@ -113,9 +116,10 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
         sample: sample_reader,
         journal: health_reader,
         ingested,
-        media: media.stats,
+        media: media.stats.clone(),
     };
-    http::start(pages, sources);
+    http::start(pages, sources, granted.is_locked());
+    tokio::spawn(machine::watch(granted, media.stats));
     let stop = stop_signals()?;
     if let Some(demo) = demo {
         std::io::stdout().write_all(demo.greeting().as_bytes())?;
@@ -239,6 +243,7 @@ fn start_media(
     let worker = Worker::new(partyline_media::Config::default(), Arc::new(library));
     let media = partyline_media_io::Config {
         address: config.media_bind,
+        realtime: Some(machine::REALTIME),
         ..partyline_media_io::Config::default()
     };
     let news = Arc::clone(news);

@@ -205,6 +205,12 @@ impl Phone {
         self.runner.outcomes()
     }
 
+    /// What failed and was tried again, in the order of time.
+    #[must_use]
+    pub fn repeats(&self) -> &[Outcome] {
+        self.runner.repeats()
+    }
+
     /// Whether the story is over and no message waits for an answer.
     #[must_use]
     pub fn is_done(&self) -> bool {

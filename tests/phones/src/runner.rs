@@ -11,6 +11,8 @@ use crate::script::{Outcome, Presence, Script, Sound, Step, Window};
 
 /// How often ears are asked.
 const LISTEN_EVERY: Duration = Duration::from_millis(100);
+/// How many of those times back a sound is listened for again, for packets that came late.
+const LISTEN_AGAIN: u32 = 10;
 /// How long a sound must last to be waited for successfully.
 const SOUND_LASTS: Duration = Duration::from_millis(300);
 /// How long silence must last.
@@ -30,6 +32,9 @@ pub(crate) struct Runner {
     listen_from: Duration,
     marks: BTreeSet<String>,
     outcomes: Vec<Outcome>,
+    /// The steps that may be tried again: the first, the one after the last, and tries left.
+    attempt: Option<(usize, usize, u32)>,
+    repeats: Vec<Outcome>,
 }
 
 /// What a step says to being asked.
@@ -46,6 +51,7 @@ impl Runner {
     pub(crate) fn start(&mut self, script: Script) {
         self.script = script;
         self.place = 0;
+        self.attempt = None;
         self.entered = None;
         // Due at once; `advance` asks it in the same call.
         self.check_at = None;
@@ -61,6 +67,26 @@ impl Runner {
 
     pub(crate) fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
+    }
+
+    /// What failed and was tried again.
+    pub(crate) fn repeats(&self) -> &[Outcome] {
+        &self.repeats
+    }
+
+    /// Goes back to the first of the steps that may be tried again; false when there is none.
+    fn again(&mut self, now: Duration, step: &Step, detail: &str) -> bool {
+        let Some((first, end, left @ 1..)) = self.attempt else { return false };
+        if !(first..end).contains(&self.place) {
+            return false;
+        }
+        let (place, what, detail) = (self.place, step.to_string(), detail.to_owned());
+        self.repeats.push(Outcome { step: place, at: now, what, met: false, detail });
+        self.attempt = Some((first, end, left - 1));
+        self.place = first;
+        self.entered = None;
+        self.check_at = None;
+        true
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -112,6 +138,7 @@ impl Phone {
             match self.ask(now, since, &step) {
                 Verdict::Done => self.runner.next(now, &step, None),
                 Verdict::Met(detail) => self.runner.next(now, &step, Some((true, detail))),
+                Verdict::Failed(detail) if self.runner.again(now, &step, &detail) => {}
                 Verdict::Failed(detail) => self.runner.next(now, &step, Some((false, detail))),
                 Verdict::At(time) => {
                     self.runner.check_at = Some(time);
@@ -134,6 +161,11 @@ impl Phone {
             Step::Mark(name) => {
                 self.runner.see_mark(name.clone());
                 self.marks.push_back(name.clone());
+                return;
+            }
+            Step::Attempt { steps, tries } => {
+                let first = self.runner.place + 1;
+                self.runner.attempt = Some((first, first + steps, tries.saturating_sub(1)));
                 return;
             }
             Step::Press(_)
@@ -165,7 +197,8 @@ impl Phone {
             | Step::Resume
             | Step::HangUp
             | Step::Vanish
-            | Step::Mark(_) => Verdict::Done,
+            | Step::Mark(_)
+            | Step::Attempt { .. } => Verdict::Done,
             Step::Wait(time) => wait_until(now, since + *time),
             Step::WaitUntil(time) => wait_until(now, *time),
             Step::Press(_) => self.ask_keys(now),
@@ -251,14 +284,19 @@ impl Phone {
     }
 
     fn lasting(&self, now: Duration, since: Duration, sound: Sound) -> Option<String> {
-        // Up to `now` the last packets are still on their way.
-        let to = now.checked_sub(JUDGE_AFTER)?;
-        let from = to.checked_sub(SOUND_LASTS).filter(|from| *from >= since)?;
-        let heard = match sound {
-            Sound::Tone(hz) => self.hears_tone(hz, from, to),
-            Sound::Any => !self.heard(from, to).is_empty() && loud_throughout(self, from, to),
+        let heard = |&from: &Duration| {
+            let to = from + SOUND_LASTS;
+            match sound {
+                Sound::Tone(hz) => self.hears_tone(hz, from, to),
+                Sound::Any => !self.heard(from, to).is_empty() && loud_throughout(self, from, to),
+            }
         };
-        heard.then(|| format!("at {}", seconds(from)))
+        // Up to `now` the last packets are still on their way. Those that came later than that are
+        // at their place by now: the last second is listened to again.
+        let last = now.checked_sub(JUDGE_AFTER + SOUND_LASTS)?;
+        let starts = (0..=LISTEN_AGAIN).filter_map(|back| last.checked_sub(LISTEN_EVERY * back));
+        let found = starts.take_while(|from| *from >= since).find(heard);
+        found.map(|from| format!("at {}", seconds(from)))
     }
 
     fn ask_prompt(&mut self, now: Duration, prompt: &Prompt) -> Option<String> {

@@ -96,6 +96,14 @@ pub enum Step {
     ExpectEnding(Ending),
     /// Judges that the call is still up.
     ExpectUp,
+    /// The next `steps` steps are gone through again from the first when one of them fails, until
+    /// they were tried `tries` times.
+    Attempt {
+        /// How many steps.
+        steps: usize,
+        /// How often at most.
+        tries: u32,
+    },
 }
 
 impl fmt::Display for Step {
@@ -127,6 +135,7 @@ impl fmt::Display for Step {
             Self::ExpectStatus(status) => write!(f, "final status {status}"),
             Self::ExpectEnding(ending) => write!(f, "call ended {ending:?}"),
             Self::ExpectUp => write!(f, "call is up"),
+            Self::Attempt { steps, tries } => write!(f, "{steps} steps, {tries} tries"),
         }
     }
 }
@@ -183,6 +192,16 @@ impl Script {
     pub fn then(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
+    }
+
+    /// Adds steps that are gone through again, up to `tries` times, while one of them fails.
+    #[must_use]
+    pub fn attempt(self, tries: u32, steps: impl FnOnce(Self) -> Self) -> Self {
+        let place = self.steps.len();
+        let mut script = steps(self.then(Step::Attempt { steps: 0, tries }));
+        let steps = script.steps.len() - place - 1;
+        script.steps[place] = Step::Attempt { steps, tries };
+        script
     }
 
     /// Places the call.

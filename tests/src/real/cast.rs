@@ -15,6 +15,9 @@ use crate::real::checks::say;
 /// How often it is looked at what happened.
 const GLANCE: Duration = Duration::from_millis(200);
 
+/// From here on the machine had no time for the phones when it should have had.
+const LATE: Duration = Duration::from_millis(20);
+
 /// A story in which steps that wait or judge may have words for when they come out well.
 #[derive(Default)]
 pub struct Tale {
@@ -36,6 +39,20 @@ impl Tale {
         self
     }
 
+    /// Goes on with steps that are gone through again, up to `tries` times, while one of them fails:
+    /// a machine that was busy for a moment spoils a moment, not the story.
+    #[must_use]
+    pub fn again(mut self, tries: u32, more: impl FnOnce(Self) -> Self) -> Self {
+        let mut words = std::mem::take(&mut self.words);
+        let script = std::mem::take(&mut self.script);
+        let script = script.attempt(tries, |script| {
+            let tale = more(Self { script, words: BTreeMap::new() });
+            words.extend(tale.words);
+            tale.script
+        });
+        Self { script, words }
+    }
+
     /// Goes on with a step that waits or judges, and is told by `words` when it comes out well.
     #[must_use]
     pub fn tell(mut self, words: &str, step: Step) -> Self {
@@ -50,8 +67,10 @@ pub struct Cast {
     driver: UdpDriver,
     names: Vec<String>,
     words: Vec<BTreeMap<usize, String>>,
-    /// Entries and outcomes of each phone that were told.
-    told: Vec<(usize, usize)>,
+    /// Entries, outcomes and repeats of each phone that were told.
+    told: Vec<(usize, usize, usize)>,
+    /// How late the phones were at most.
+    late: Duration,
 }
 
 impl Cast {
@@ -61,7 +80,13 @@ impl Cast {
     /// The system gives no readiness queue.
     pub fn new() -> Result<Self> {
         let driver = UdpDriver::new()?;
-        Ok(Self { driver, names: Vec::new(), words: Vec::new(), told: Vec::new() })
+        Ok(Self {
+            driver,
+            names: Vec::new(),
+            words: Vec::new(),
+            told: Vec::new(),
+            late: Duration::ZERO,
+        })
     }
 
     /// A phone on `line` that calls `bridge`; `change` sets what is special about it.
@@ -81,7 +106,7 @@ impl Cast {
         let id = self.driver.add(line, Phone::new(config))?;
         self.names.push(name.to_owned());
         self.words.push(BTreeMap::new());
-        self.told.push((0, 0));
+        self.told.push((0, 0, 0));
         Ok(id)
     }
 
@@ -115,6 +140,17 @@ impl Cast {
             let failed = phone.outcomes().iter().filter(|outcome| !outcome.met);
             failed.map(move |outcome| (name.as_str(), outcome))
         })
+    }
+
+    /// What was tried again, by phone.
+    pub fn repeats(&self) -> usize {
+        self.driver.board().phones().map(|phone| phone.repeats().len()).sum()
+    }
+
+    /// How late the phones did what was due, at worst.
+    #[must_use]
+    pub fn late(&self) -> Duration {
+        self.late
     }
 
     /// How many steps waited or judged.
@@ -157,6 +193,13 @@ impl Cast {
     }
 
     fn tell_news(&mut self) {
+        let late = self.driver.take_late();
+        self.late = self.late.max(late);
+        let machine = if late >= LATE {
+            format!("this machine was {} ms late", late.as_millis())
+        } else {
+            "this machine was in time".to_owned()
+        };
         let mut news = Vec::new();
         let phones = self.driver.board().phones();
         for (((phone, name), words), told) in
@@ -169,11 +212,17 @@ impl Cast {
                 let what = match (outcome.met, words.get(&outcome.step)) {
                     (true, Some(words)) => words.clone(),
                     (true, None) => continue,
-                    (false, _) => format!("MISSES: {} ({})", outcome.what, outcome.detail),
+                    (false, _) => {
+                        format!("MISSES: {} ({}; {machine})", outcome.what, outcome.detail)
+                    }
                 };
                 news.push((outcome.at, name, what));
             }
-            *told = (phone.log().len(), phone.outcomes().len());
+            for repeat in &phone.repeats()[told.2..] {
+                let what = format!("once more: did not {} ({machine})", repeat.what);
+                news.push((repeat.at, name, what));
+            }
+            *told = (phone.log().len(), phone.outcomes().len(), phone.repeats().len());
         }
         news.sort_by_key(|(at, ..)| *at);
         for (at, name, what) in news {

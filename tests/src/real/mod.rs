@@ -10,4 +10,5 @@ pub mod checks;
 pub mod leak;
 pub mod records;
 pub mod speech;
+pub mod steady;
 pub mod wave;

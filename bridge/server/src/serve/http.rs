@@ -25,7 +25,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+use super::machine::ThreadTimes;
 use super::metrics::{Sample, render, render_more};
+use crate::logging;
 
 /// From a connection to its end. The pages are made in a moment.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -60,6 +62,8 @@ struct Counts {
 struct Pages {
     sources: Sources,
     counts: Arc<Counts>,
+    /// Whether the working set is in locked memory.
+    locked: bool,
 }
 
 /// Takes the port.
@@ -73,16 +77,17 @@ pub(super) async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until the runtime ends.
-pub(super) fn start(listener: TcpListener, sources: Sources) {
-    tokio::spawn(accept(listener, sources, LONGEST));
+pub(super) fn start(listener: TcpListener, sources: Sources, locked: bool) {
+    let pages = Pages { sources, counts: Arc::default(), locked };
+    tokio::spawn(accept(listener, pages, LONGEST));
 }
 
-async fn accept(listener: TcpListener, sources: Sources, longest: Duration) {
-    let counts = Arc::new(Counts::default());
+async fn accept(listener: TcpListener, pages: Pages, longest: Duration) {
+    let counts = Arc::clone(&pages.counts);
     let pages = Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
-        .with_state(Pages { sources, counts: counts.clone() });
+        .with_state(pages);
     let room = Arc::new(Semaphore::new(MOST));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -118,17 +123,34 @@ async fn converse(stream: TcpStream, pages: Router) -> hyper::Result<()> {
         .await
 }
 
-async fn metrics(State(Pages { sources, counts }): State<Pages>) -> impl IntoResponse {
+async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
+    let Pages { sources, counts, locked } = pages;
     let mut page = {
         let (sample, journal) = (sources.sample.borrow(), sources.journal.borrow());
         render(&sample, &sources.media, &journal, &sources.ingested.health())
     };
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    page.push_str(&render_more(&[
+    let counters = [
         ("http_timed_out", "HTTP connections ended unanswered", read(&counts.timed_out)),
         ("http_refused", "HTTP connections above the most at one time", read(&counts.refused)),
         ("http_failed", "HTTP connections that broke", read(&counts.failed)),
-    ]));
+        ("log_lines_dropped", "Log lines that nobody took in time", logging::dropped()),
+    ];
+    let realtime = sources.media.realtime().is_some_and(|held| held.is_ok());
+    let gauges = [
+        ("memory_locked", "1 while the working set is locked in memory", u64::from(locked)),
+        ("media_realtime", "1 while the media thread has real-time priority", u64::from(realtime)),
+    ];
+    page.push_str(&render_more(&counters, &gauges));
+    if let Some(times) = ThreadTimes::of(&sources.media) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let counters = [
+            ("media_page_faults", "Pages the media thread waited for a disk for", times.faults),
+            ("media_core_wait_ms", "Time the media thread waited for a core", millis(times.waited)),
+            ("media_core_ms", "Time the media thread was on a core", millis(times.ran)),
+        ];
+        page.push_str(&render_more(&counters, &[]));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
 
@@ -175,7 +197,8 @@ mod tests {
         let (_journal, journal) = watch::channel(Health::default());
         let sources =
             Sources { sample, journal, ingested: IngestWatch::default(), media: Arc::default() };
-        tokio::spawn(accept(listener, sources, Duration::from_millis(300)));
+        let pages = Pages { sources, counts: Arc::default(), locked: true };
+        tokio::spawn(accept(listener, pages, Duration::from_millis(300)));
         let mut halves = Vec::new();
         for _ in 0..MOST {
             let mut half = TcpStream::connect(at).await.unwrap();
@@ -193,6 +216,7 @@ mod tests {
         whole.read_to_string(&mut page).await.unwrap();
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
         assert!(page.contains(&format!("partyline_http_timed_out_total {MOST}\n")), "{page}");
+        assert!(page.contains("partyline_memory_locked 1\n"), "{page}");
     }
 
     #[test]

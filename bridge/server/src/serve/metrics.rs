@@ -64,6 +64,7 @@ pub(super) fn render(
         ("media_ticks", "20 ms ticks of the media thread", media.ticks.get()),
         ("media_ticks_late", "Ticks that began 20 ms late or more", media.late_ticks()),
         ("media_ticks_skipped", "Ticks left out", media.ticks_skipped.get()),
+        ("media_rests", "Slots the media thread gave up to others", media.rests.get()),
         ("media_events_delayed", "Media events that waited", media.events_delayed.get()),
         ("media_ports_refused", "RTP ports that were occupied", media.ports_refused.get()),
         (
@@ -88,11 +89,14 @@ pub(super) fn render(
     page.0
 }
 
-/// Counters of what stands beside the node, each with its name and help.
-pub(super) fn render_more(counters: &[(&str, &str, u64)]) -> String {
+/// Counters and gauges of what stands beside the node, each with its name and help.
+pub(super) fn render_more(counters: &[(&str, &str, u64)], gauges: &[(&str, &str, u64)]) -> String {
     let mut page = Page(String::new());
     for (name, help, value) in counters {
         page.counter(&format!("partyline_{name}_total"), help, *value);
+    }
+    for (name, help, value) in gauges {
+        page.gauge(&format!("partyline_{name}"), help, value);
     }
     page.0
 }

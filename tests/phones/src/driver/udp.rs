@@ -107,6 +107,8 @@ pub struct UdpDriver {
     buffer: Vec<u8>,
     clock: Clock,
     dropped: Dropped,
+    /// How late the phones were at most since this was last asked.
+    late: Duration,
 }
 
 impl UdpDriver {
@@ -122,6 +124,7 @@ impl UdpDriver {
             buffer: vec![0; MAX_DATAGRAM],
             clock: Clock::start(),
             dropped: Dropped::default(),
+            late: Duration::ZERO,
         })
     }
 
@@ -165,6 +168,12 @@ impl UdpDriver {
         self.dropped
     }
 
+    /// How late this driver did what was due, at worst since this was last asked: the machine had
+    /// no time for it.
+    pub fn take_late(&mut self) -> Duration {
+        std::mem::take(&mut self.late)
+    }
+
     /// Gives one phone an order.
     pub fn command(&mut self, id: PhoneId, command: Command) {
         self.board.command(self.clock.now(), id, command);
@@ -203,6 +212,7 @@ impl UdpDriver {
             }
             let next = self.board.poll_timeout().unwrap_or(until).min(until);
             self.wait(&mut events, next.saturating_sub(self.clock.now()))?;
+            self.late = self.late.max(self.clock.now().saturating_sub(next));
         }
     }
 

@@ -15,6 +15,7 @@ use bridge_tests::real::bridge::{Network, Options, Passcodes, Setup};
 use bridge_tests::real::cast::{Cast, line};
 use bridge_tests::real::checks::{Checks, conclude, say};
 use bridge_tests::real::speech::Speech;
+use bridge_tests::real::steady::steadily;
 use story::{Callers, Number};
 
 /// Everything that is written, below the folder that `make demo` runs in.
@@ -47,7 +48,8 @@ fn run() -> Result<ExitCode> {
     let mut cast = Cast::new()?;
     let callers = Callers::seat(&mut cast, lines, setup.sip())?;
     callers.rehearse(&mut cast, &speech, &codes);
-    cast.tell(LIMIT)?;
+    steadily(|| cast.tell(LIMIT))?;
+    let lateness = lateness(&setup.metrics()?, &cast);
 
     let legs = setup.closed_legs(callers.all().len())?;
     say("\nTheir call records (partyline cdr list):\n");
@@ -61,6 +63,7 @@ fn run() -> Result<ExitCode> {
 
     say("\nWhat the bridge says, set beside what the phones saw:\n");
     let mut checks = Checks::default();
+    say(lateness);
     verdict::story(&mut checks, &cast);
     verdict::records(&mut checks, &cast, &callers, &legs);
     verdict::goodbyes(&mut checks, &cast, &callers);
@@ -72,6 +75,26 @@ fn run() -> Result<ExitCode> {
     let code = checks.finish("demo");
     how_to_call(&setup, &codes, setup.sip());
     Ok(code)
+}
+
+/// Whether the machine kept up, in the bridge's words and the phones'.
+fn lateness(metrics: &str, cast: &Cast) -> String {
+    let of = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or("?").to_owned()
+    };
+    format!(
+        "The machine: {} of the bridge's {} ticks of 20 ms began 20 ms late or more, {} were left \
+         out; the phones\nwere up to {} ms late, {} steps were repeated. Locked memory {}, real-time \
+         priority {}.\n",
+        of("partyline_media_ticks_late_total"),
+        of("partyline_media_ticks_total"),
+        of("partyline_media_ticks_skipped_total"),
+        cast.late().as_millis(),
+        cast.repeats(),
+        of("partyline_memory_locked"),
+        of("partyline_media_realtime"),
+    )
 }
 
 /// The month of the newest call in its account's time zone: the table begins with the time.

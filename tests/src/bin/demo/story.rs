@@ -19,6 +19,11 @@ const SOON: Duration = Duration::from_secs(15);
 /// For what others must do first.
 const LATER: Duration = Duration::from_secs(90);
 const SECOND: Duration = Duration::from_secs(1);
+/// For an answer to a key, where the key is pressed again without one: longer than a question that
+/// one key answers stays open.
+const PROMPTLY: Duration = Duration::from_secs(7);
+/// Of what a busy machine may spoil. Three: `*6` pressed twice is where it was before.
+const TRIES: u32 = 3;
 
 /// The reference number that Ann gives.
 pub(crate) const REFERENCE: &str = "4471";
@@ -176,20 +181,33 @@ fn talk(script: Script, audio: Audio) -> Script {
     script.say(audio).wait(TALK + SECOND / 2).say(Audio::Silence)
 }
 
+/// Talks after `begun`, and again until somebody has seen to `heard`.
+fn talk_until(tale: Tale, audio: &Audio, begun: &str, heard: &str) -> Tale {
+    tale.again(TRIES, |tale| {
+        tale.then(|script| {
+            talk(script.then(mark(begun)), audio.clone())
+                .then(Step::AwaitMark(heard.to_owned(), 2 * SECOND))
+        })
+    })
+}
+
+/// Presses keys until a question or an answer is heard.
+fn press_until(tale: Tale, keys: &str, words: &str, heard: Step) -> Tale {
+    tale.again(TRIES, |tale| tale.then(|script| script.then(press(keys))).tell(words, heard))
+}
+
 fn bo(speech: &Speech, codes: &Passcodes) -> Tale {
     let tale = come_and_wait(speech, &codes.participant, Duration::ZERO)
         .then(|script| script.then(mark("bo waits")));
     let tale = hear_the_start(tale, speech)
         .then(|script| script.then(see("ann talks")))
         .tell("hears Ann's voice", tone(Tones::ANN))
-        .then(|script| {
-            let script = script.then(see("ann is done")).then(mark("bo talks"));
-            talk(script, speech.then_tone(Prompt::DrainNotice, Tones::BO))
-                .then(mark("bo is done"))
-                .then(see("cy talks"))
-        })
+        .then(|script| script.then(mark("bo hears ann")).then(see("ann is done")));
+    let words = speech.then_tone(Prompt::DrainNotice, Tones::BO);
+    let tale = talk_until(tale, &words, "bo talks", "cy hears bo")
+        .then(|script| script.then(mark("bo is done")).then(see("cy talks")))
         .tell("hears Cy's voice", tone(Tones::CY))
-        .then(|script| script.then(see("cy is muted")))
+        .then(|script| script.then(mark("bo hears cy")).then(see("cy is muted")))
         .tell("does not hear Cy, who talks", lacks(Tones::CY_MUTED, TALK + SECOND / 2))
         .tell(
             "hears nothing at all meanwhile",
@@ -199,11 +217,9 @@ fn bo(speech: &Speech, codes: &Passcodes) -> Tale {
         .tell("does not hear Dan, who talks with Ann in private", lacks(Tones::DAN, SECOND))
         .then(|script| script.then(see("dan comes in")))
         .tell("hears Dan's voice in the conference", tone(Tones::DAN))
-        .then(|script| {
-            let script = script.wait(SECOND).then(mark("bo answers"));
-            talk(script, speech.then_tone(Prompt::DialAgain, Tones::BO))
-        });
-    hear_the_end(tale, speech)
+        .then(|script| script.wait(SECOND));
+    let words = speech.then_tone(Prompt::DialAgain, Tones::BO);
+    hear_the_end(talk_until(tale, &words, "bo answers", "dan hears bo"), speech)
 }
 
 fn cy(speech: &Speech, codes: &Passcodes) -> Tale {
@@ -212,15 +228,16 @@ fn cy(speech: &Speech, codes: &Passcodes) -> Tale {
     let tale = hear_the_start(tale, speech)
         .then(|script| script.then(see("bo talks")))
         .tell("hears Bo's voice", tone(Tones::BO))
-        .then(|script| {
-            let script = script.then(see("bo is done")).then(mark("cy talks"));
-            talk(script, speech.then_tone(Prompt::ThankYouForWaiting, Tones::CY)).then(press("*6"))
-        })
-        .tell("pressed *6 and hears \"Your line is muted.\"", speech.heard(Prompt::Muted, SOON))
-        .then(|script| {
+        .then(|script| script.then(mark("cy hears bo")).then(see("bo is done")));
+    let words = speech.then_tone(Prompt::ThankYouForWaiting, Tones::CY);
+    let tale = talk_until(tale, &words, "cy talks", "bo hears cy");
+    let muted = speech.heard(Prompt::Muted, PROMPTLY);
+    let tale = press_until(tale, "*6", "pressed *6 and hears \"Your line is muted.\"", muted).then(
+        |script| {
             let script = script.wait(speech.length(Prompt::Muted)).then(mark("cy is muted"));
             talk(script, speech.then_tone(Prompt::HelpParticipant, Tones::CY_MUTED))
-        });
+        },
+    );
     hear_the_end(tale, speech)
 }
 
@@ -234,23 +251,19 @@ fn ann(speech: &Speech, codes: &Passcodes) -> Tale {
             "hears \"Enter your reference number, then pound.\" and skips it",
             speech.heard(Prompt::EnterReference, SOON),
         )
-        .then(|script| script.then(press("#")).wait(4 * SECOND).then(press("*4")))
-        .tell(
-            "pressed *4 and hears \"To start recording press 1.\"",
-            speech.heard(Prompt::RecordConfirm, SOON),
-        )
+        .then(|script| script.then(press("#")).wait(4 * SECOND));
+    let confirm = speech.heard(Prompt::RecordConfirm, PROMPTLY);
+    let words = "pressed *4 and hears \"To start recording press 1.\"";
+    let tale = press_until(tale, "*4", words, confirm)
         .then(|script| script.then(press("1")))
         .tell(
             "hears \"This conference is now being recorded.\"",
             speech.heard(Prompt::RecordingStarted, SOON),
         )
-        .then(|script| {
-            let script =
-                script.wait(speech.length(Prompt::RecordingStarted)).then(mark("ann talks"));
-            talk(script, speech.then_tone(Prompt::HelpModerator, Tones::ANN))
-                .then(mark("ann is done"))
-                .then(see("cy is muted"))
-        })
+        .then(|script| script.wait(speech.length(Prompt::RecordingStarted)));
+    let words = speech.then_tone(Prompt::HelpModerator, Tones::ANN);
+    let tale = talk_until(tale, &words, "ann talks", "bo hears ann")
+        .then(|script| script.then(mark("ann is done")).then(see("cy is muted")))
         .tell("does not hear Cy, who talks", lacks(Tones::CY_MUTED, TALK + SECOND / 2));
     hear_the_end(end_it(give_reference(dial_out(tale, speech), speech), speech), speech)
 }
@@ -298,11 +311,9 @@ fn give_reference(tale: Tale, speech: &Speech) -> Tale {
 
 /// `*99`.
 fn end_it(tale: Tale, speech: &Speech) -> Tale {
-    tale.then(|script| script.wait(SECOND).then(press("*99")))
-        .tell(
-            "pressed *99 and hears \"To end the conference for everyone press 1.\"",
-            speech.heard(Prompt::EndConfirm, SOON),
-        )
+    let confirm = speech.heard(Prompt::EndConfirm, PROMPTLY);
+    let words = "pressed *99 and hears \"To end the conference for everyone press 1.\"";
+    press_until(tale.then(|script| script.wait(SECOND)), "*99", words, confirm)
         .then(|script| script.then(press("1")))
 }
 
@@ -320,6 +331,6 @@ fn dan(speech: &Speech) -> Tale {
         )
         .then(|script| script.then(see("bo answers")).say(Audio::Silence))
         .tell("hears Bo's voice in the conference", tone(Tones::BO))
-        .then(|script| script.wait(SECOND).then(mark("dan is done")));
+        .then(|script| script.then(mark("dan hears bo")).wait(SECOND).then(mark("dan is done")));
     hear_the_end(tale, speech)
 }
