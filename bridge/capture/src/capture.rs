@@ -19,6 +19,9 @@ const PROBATION: usize = 3;
 /// Packets that may be missing between two of these.
 const PROBATION_GAP: u16 = 20;
 
+/// A datagram put together from pieces may hold a piece, which completes another; so often.
+const MOST_PIECES: u8 = 4;
+
 /// A frame this much older than one before it is at another place than it belongs: 1 s.
 const OUT_OF_ORDER: i64 = 1_000_000;
 
@@ -34,6 +37,8 @@ pub struct Spoilt {
     pub fragments: u64,
     /// Frames of a link type that is not known.
     pub unknown_links: u64,
+    /// Frames of tunnels that are encrypted or not known, or too deep in others.
+    pub tunnels: u64,
     /// Frames that hold neither IPv4 nor IPv6 nor ARP.
     pub not_ip: u64,
     /// Frames of which the file has no time: times and onsets mean nothing.
@@ -106,15 +111,24 @@ impl Capture {
         let late = newest.as_micros().saturating_sub(frame.at.as_micros());
         self.spoilt.out_of_order += u64::from(late > OUT_OF_ORDER);
         self.spoilt.untimed += u64::from(frame.untimed);
-        match link::read(frame.link, frame.data) {
-            Frame::Udp(datagram) => self.handle_datagram(frame.at, started, &datagram),
+        self.handle_frame((frame.at, started), link::read(frame.link, frame.data), MOST_PIECES);
+    }
+
+    /// Takes what a frame holds; pieces of pieces, as tunnels make them, `depth` levels down.
+    fn handle_frame(&mut self, time: (WallTime, WallTime), frame: Frame<'_>, depth: u8) {
+        let (at, started) = time;
+        match frame {
+            Frame::Udp(datagram) => self.handle_datagram(at, started, &datagram),
             Frame::Piece(piece) => {
-                let Some(octets) = self.fragments.handle(frame.at, &piece) else { return };
+                let Some(octets) = self.fragments.handle(at, &piece) else { return };
                 let (source, destination, _) = piece.of;
-                if let Some(datagram) = link::whole(source, destination, &octets) {
-                    self.handle_datagram(frame.at, started, &datagram);
+                match (link::whole(source, destination, &octets), depth.checked_sub(1)) {
+                    (Some(inside), Some(depth)) => self.handle_frame(time, inside, depth),
+                    (Some(_), None) => self.spoilt.tunnels += 1,
+                    (None, _) => {}
                 }
             }
+            Frame::Tunnel => self.spoilt.tunnels += 1,
             Frame::CutPiece => self.spoilt.cut += 1,
             Frame::Tcp(payload) => self.spoilt.sip_over_tcp += u64::from(is_sip(payload, false)),
             Frame::UnknownLink => self.spoilt.unknown_links += 1,

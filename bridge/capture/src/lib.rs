@@ -23,6 +23,7 @@ mod press;
 mod resample;
 mod signalling;
 mod stream;
+mod tunnel;
 pub mod wav;
 
 pub use capture::{Capture, Report, Spoilt};

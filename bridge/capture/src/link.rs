@@ -10,6 +10,7 @@ use etherparse::{
 };
 
 use crate::fragment::Piece;
+use crate::tunnel::{self, Inside};
 
 /// The link types of the pcap registry that telephony is captured on.
 mod kind {
@@ -44,6 +45,8 @@ pub(crate) enum Frame<'a> {
     CutPiece,
     /// What a TCP segment carries.
     Tcp(&'a [u8]),
+    /// A packet of a tunnel that is not looked into, or too deep in others.
+    Tunnel,
     /// Neither IP nor what serves IP.
     NotIp,
     /// Anything else.
@@ -64,7 +67,7 @@ pub(crate) fn read(link: i32, data: &[u8]) -> Frame<'_> {
         link if kind::RAW_SYSTEM.contains(&link) => ip(data),
         _ => return Frame::UnknownLink,
     };
-    packet.map_or(Frame::Other, |packet| datagram(&packet))
+    packet.map_or(Frame::Other, |packet| datagram(&packet, tunnel::DEEPEST))
 }
 
 fn ip(data: &[u8]) -> Option<LaxSlicedPacket<'_>> {
@@ -78,7 +81,8 @@ fn cooked(data: &[u8], protocol: usize, header: usize) -> Option<LaxSlicedPacket
     Some(LaxSlicedPacket::from_ether_type(kind, data.get(header..)?))
 }
 
-fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Frame<'a> {
+/// What is in a packet, at most `depth` tunnels down.
+fn datagram<'a>(packet: &LaxSlicedPacket<'a>, depth: u8) -> Frame<'a> {
     let (source, destination, payload): (IpAddr, IpAddr, _) = match &packet.net {
         Some(LaxNetSlice::Ipv4(ip)) => {
             let header = ip.header();
@@ -95,14 +99,31 @@ fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Frame<'a> {
         return piece(packet, (source, destination), payload);
     }
     match &packet.transport {
-        Some(TransportSlice::Udp(udp)) => Frame::Udp(Datagram {
-            source: (source, udp.source_port()).into(),
-            destination: (destination, udp.destination_port()).into(),
-            payload: udp.payload(),
-            cut: usize::from(udp.length()) > udp.slice().len(),
-        }),
+        Some(TransportSlice::Udp(udp)) => {
+            let whole = Datagram {
+                source: (source, udp.source_port()).into(),
+                destination: (destination, udp.destination_port()).into(),
+                payload: udp.payload(),
+                cut: usize::from(udp.length()) > udp.slice().len(),
+            };
+            inside_of(whole, depth)
+        }
         Some(TransportSlice::Tcp(tcp)) => Frame::Tcp(tcp.payload()),
-        _ => Frame::Other,
+        _ => deeper(tunnel::in_ip(payload.ip_number, payload.payload), depth, Frame::Other),
+    }
+}
+
+/// A datagram, or what is in it when it is a tunnel's.
+fn inside_of(datagram: Datagram<'_>, depth: u8) -> Frame<'_> {
+    let inside = tunnel::in_udp(datagram.destination.port(), datagram.payload);
+    deeper(inside, depth, Frame::Udp(datagram))
+}
+
+fn deeper<'a>(inside: Inside<'a>, depth: u8, plain: Frame<'a>) -> Frame<'a> {
+    match (inside, depth.checked_sub(1)) {
+        (Inside::Plain, _) => plain,
+        (Inside::Packet(packet), Some(depth)) => datagram(&packet, depth),
+        (Inside::Packet(_), None) | (Inside::Unread, _) => Frame::Tunnel,
     }
 }
 
@@ -136,19 +157,26 @@ fn piece<'a>(
                 payload: payload.payload,
             })
         }
+        // Without the other pieces nothing can be said of a tunnel's payload.
+        Some(_) if is_tunnel(payload.ip_number) => Frame::Tunnel,
         _ => Frame::Other,
     }
 }
 
+fn is_tunnel(number: IpNumber) -> bool {
+    !matches!(tunnel::in_ip(number, &[]), Inside::Plain)
+}
+
 /// Reads a datagram that was put together.
-pub(crate) fn whole(source: IpAddr, destination: IpAddr, octets: &[u8]) -> Option<Datagram<'_>> {
+pub(crate) fn whole(source: IpAddr, destination: IpAddr, octets: &[u8]) -> Option<Frame<'_>> {
     let (header, rest) = octets.split_first_chunk::<8>()?;
     let [from, to, length] = [0, 2, 4].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let payload = usize::from(length).checked_sub(header.len())?;
-    Some(Datagram {
+    let datagram = Datagram {
         source: (source, from).into(),
         destination: (destination, to).into(),
         payload: rest.get(..payload)?,
         cut: false,
-    })
+    };
+    Some(inside_of(datagram, tunnel::DEEPEST))
 }

@@ -90,7 +90,12 @@ fn spoilt(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             "frame",
             "of an unknown link type: capture Ethernet, or tcpdump -i any",
         ),
-        (not_ip, "frame", "without IP in it: PPPoE, MPLS and tunnels are not looked into"),
+        (
+            spoilt.tunnels,
+            "frame",
+            "of tunnels that are encrypted or not known (ESP, GTP, L2TP, PPTP): capture inside of them",
+        ),
+        (not_ip, "frame", "without IP in it: PPPoE and MPLS are not looked into"),
         (spoilt.untimed, "frame", "without a time: times and onsets below mean nothing"),
         (spoilt.sip_over_tcp, "SIP message", "over TCP left out: INFO is read over UDP only"),
         (spoilt.infos_without_key, "INFO", "without a key that can be read"),
