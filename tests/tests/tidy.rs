@@ -107,6 +107,111 @@ fn every_path_in_the_architecture_document_exists() {
     }
 }
 
+/// The names of documents in a line: what ends in `.md`.
+fn documents(line: &str) -> impl Iterator<Item = &str> {
+    let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || "/_-.".contains(c)));
+    words.map(|word| word.trim_end_matches('.')).filter(|word| {
+        word.strip_suffix(".md").is_some_and(|name| name.ends_with(char::is_alphanumeric))
+    })
+}
+
+#[test]
+fn a_document_that_is_referred_to_is_there() {
+    let all: Vec<String> = files(&["md"]).into_iter().map(|(path, _)| path).collect();
+    for (path, text) in files(&TEXTS) {
+        if path.ends_with("tests/tidy.rs") {
+            continue;
+        }
+        for (line, number) in text.lines().zip(1..) {
+            for name in documents(line) {
+                let name = name.trim_start_matches("./").trim_start_matches("../");
+                let end = format!("/{name}");
+                let there = all.iter().any(|file| file == name || file.ends_with(&end));
+                assert!(there, "{path}:{number}: there is no {name}: say the reason in place");
+            }
+            // Numbers of a list that the tree does not have.
+            let numbered = line.split_once("failure case E").or(line.split_once("(decision "));
+            let numbered = numbered.is_some_and(|(_, rest)| rest.starts_with(char::is_numeric));
+            assert!(!numbered, "{path}:{number}: say the reason in place: {line}");
+        }
+    }
+    let named: Vec<_> = documents("as (rating.md R5) and ../a/b.md. say; .md x.mdx").collect();
+    assert_eq!(named, ["rating.md", "../a/b.md"]);
+}
+
+/// Crates whose documentation is held to name its subjects.
+const NAMED: [&str; 6] = [
+    "bridge/server/src/",
+    "bridge/media-io/src/",
+    "bridge/capture/src/",
+    "bridge/media/src/",
+    "bridge/sip/src/",
+    "cdr/store/src/",
+];
+
+#[test]
+fn a_doc_comment_names_its_subject() {
+    const RIDDLES: [&str; 8] =
+        ["It ", "It,", "Its ", "They ", "Their ", "Whoever ", "So many ", "Both "];
+    for (path, text) in files(&["rs"]) {
+        if !NAMED.iter().any(|folder| path.starts_with(folder)) {
+            continue;
+        }
+        let mut before = "";
+        for (line, number) in text.lines().zip(1..) {
+            let begins = line.trim_start().strip_prefix("/// ");
+            let riddle = begins.filter(|_| !before.trim_start().starts_with("///"));
+            let riddle = riddle.is_some_and(|text| RIDDLES.iter().any(|r| text.starts_with(r)));
+            assert!(!riddle, "{path}:{number}: what is meant? {line}");
+            before = line;
+        }
+    }
+}
+
+/// Ways to let an error go.
+const LET_GO: [&str; 5] =
+    [".ok();", "let _ =", "| Err(_)) = ", "drop(write", ".unwrap_or_default();"];
+/// How often that is done outside of tests; each time with a reason.
+const MOST_LET_GO: usize = 8;
+
+/// Lines that let an error go, with the lines before each: those outside of tests.
+fn let_go(text: &str) -> Vec<(usize, String)> {
+    let program = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let lines: Vec<&str> = program.lines().collect();
+    let mut found = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let code = line.split("//").next().unwrap_or_default().trim_start();
+        // A value that is used takes its default for a reason of its own.
+        let is_statement = !code.starts_with("let ") && !code.contains(" = ");
+        let lets_go = LET_GO.iter().any(|way| {
+            code.contains(way)
+                && (is_statement || code.starts_with("let _ =") || code.contains("| Err(_)) = "))
+        });
+        if lets_go {
+            let from = number.saturating_sub(4);
+            found.push((number + 1, lines[from..=number].join("\n")));
+        }
+    }
+    found
+}
+
+#[test]
+fn an_error_that_is_let_go_has_a_reason() {
+    let mut all = 0;
+    for (path, text) in files(&["rs"]) {
+        let program = path.contains("/src/") && !path.starts_with("tests/");
+        for (number, around) in if program { let_go(&text) } else { Vec::new() } {
+            all += 1;
+            assert!(around.contains("//"), "{path}:{number}: why, or which counter?\n{around}");
+        }
+    }
+    assert!(all <= MOST_LET_GO, "{all} errors are let go");
+    let text = "fn f() {\n    send().ok();\n    let x = y().ok();\n    let _ = z();\n}\n\
+                #[cfg(test)]\nmod tests {\n    a().ok();\n}\n";
+    let lines: Vec<usize> = let_go(text).into_iter().map(|(number, _)| number).collect();
+    assert_eq!(lines, [2, 4]);
+}
+
 #[test]
 fn paths_are_found_in_back_ticks() {
     let text =

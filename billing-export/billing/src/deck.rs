@@ -1,6 +1,6 @@
 //! A rate deck: what a second costs, by kind of charge, destination and time.
 //!
-//! Reads the CSV of rating.md C.2 and refuses a deck in which two rows could claim the same leg.
+//! Reads the CSV and refuses a deck in which two rows could claim the same leg.
 //! Time-of-day windows (`window`) are not understood: a deck that uses one is refused.
 
 use std::collections::BTreeMap;
@@ -274,8 +274,7 @@ impl Deck {
         own.or_else(|| self.find(ChargeKind::Bridge, None, "", at))
     }
 
-    /// The long-distance rate for `dialled` at `at`: the longest prefix among the rows in force
-    /// (rating.md R5).
+    /// The long-distance rate for `dialled` at `at`: the longest prefix among the rows in force.
     pub fn long_distance(&self, dialled: Number, at: WallTime) -> Option<&Rate> {
         self.distance_for(dialled.as_str(), at)
     }
@@ -515,7 +514,7 @@ impl Row<'_> {
         }
     }
 
-    /// `eff_from` and `eff_to`, local times of the row's zone, as instants (rating.md example 13).
+    /// `eff_from` and `eff_to`, local times of the row's zone, as instants.
     fn span(&self) -> Result<(WallTime, Option<WallTime>), DeckError> {
         let zone = match self.cell("tz") {
             "" => TimeZone::UTC,

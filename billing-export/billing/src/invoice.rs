@@ -2,7 +2,7 @@
 //!
 //! Rated legs go in, an [`Invoice`] comes out: lines rounded once, a net that is the sum of the
 //! printed lines, taxes, totals by reference number, and each leg behind them. Numbers of people
-//! are masked here, so that no format can print them (privacy.md).
+//! are masked here, so that no format can print them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -409,7 +409,7 @@ fn invoiced(leg: &LegRecord, rated_by: Arc<RatedBy>, charges: Vec<Charge>) -> In
     }
 }
 
-/// A withheld number is billed but not shown to the host (cdr.md A.2 row 13).
+/// A withheld number is billed but not shown to the host.
 fn shown_caller(leg: &LegRecord) -> String {
     match (leg.ani_presentation, leg.ani) {
         (Presentation::Allowed, Some(number)) => masked(number),

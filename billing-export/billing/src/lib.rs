@@ -1,7 +1,7 @@
 //! Rating and invoices: from closed leg records and a rate deck to documents that foot.
 //!
 //! A pure function of versioned inputs: the same records and deck give the same bytes. Integers
-//! only, in 1e-8 of a currency unit; each amount is rounded once, where rating.md says. No file,
+//! only, in 1e-8 of a currency unit; each amount is rounded once, where its type says. No file,
 //! no database, no clock, so that the call path can ask for a price too ([`quote`]).
 
 #![forbid(unsafe_code)]

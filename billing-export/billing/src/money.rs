@@ -7,11 +7,11 @@ use std::str::FromStr;
 /// How many [`Money`] steps make one currency unit.
 const PER_UNIT: i128 = 100_000_000;
 
-/// An amount in 1e-8 of a currency unit (rating.md R1); the currency is known from where it stands.
+/// An amount in 1e-8 of a currency unit; the currency is known from where it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i128);
 
-/// What happens to a value exactly between two printable ones (rating.md R12).
+/// What happens to a value exactly between two printable ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rounding {
     /// Away from zero, so that a full credit mirrors its invoice to the cent.
@@ -31,7 +31,7 @@ impl Decimals {
         Self(if count > 8 { 8 } else { count })
     }
 
-    /// Two more, the precision of a rated call before lines are summed (rating.md R4).
+    /// Two more, the precision of a rated call before lines are summed.
     #[must_use]
     pub const fn for_lines(self) -> Self {
         Self::new(self.0 + 2)

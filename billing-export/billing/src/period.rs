@@ -10,7 +10,7 @@ use partyline_model::WallTime;
 
 /// A calendar month in the account's billing zone.
 ///
-/// A leg belongs to the month that holds its disconnect (rating.md R8), so that a month can be
+/// A leg belongs to the month that holds its disconnect, so that a month can be
 /// closed while calls are up.
 #[derive(Clone, Debug)]
 pub struct Period {
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_month_is_the_accounts_own() {
         let period = Period::new("2026-02".parse().unwrap(), "America/Toronto").unwrap();
-        // rating.md example 13: ends Feb 1 00:06:30 in Toronto.
+        // Ends Feb 1 00:06:30 in Toronto.
         let ends: Timestamp = "2026-02-01T05:06:30Z".parse().unwrap();
         let ends = WallTime::from_micros(ends.as_microsecond());
         assert!(period.contains(ends));

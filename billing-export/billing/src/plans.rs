@@ -1,4 +1,4 @@
-//! Which deck prices a call: that of the account's plan at the answer (rating.md R5), in the
+//! Which deck prices a call: that of the account's plan at the answer, in the
 //! version that was in force then.
 //!
 //! A later plan or version never prices a call that has a rate already. A later version does price

@@ -1,4 +1,4 @@
-//! What a leg costs: a pure function of its record and a deck (rating.md C.1).
+//! What a leg costs: a pure function of its record and a deck.
 
 use std::sync::Arc;
 
@@ -123,8 +123,8 @@ impl std::error::Error for Unrated {}
 /// The charges of a closed leg, none of them zero by accident: an answered leg either has a rate
 /// for each part or is [`Unrated`].
 ///
-/// The reference number takes no part (decisions.md 12); nor does the cause of the end: what was
-/// answered for some time is billable (cdr.md A.6).
+/// The reference number takes no part; nor does the cause of the end: what was
+/// answered for some time is billable.
 ///
 /// # Errors
 /// [`Unrated`] when the deck lacks a rate the leg needs.

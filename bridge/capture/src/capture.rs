@@ -14,7 +14,7 @@ use crate::link::{self, Datagram, Frame};
 use crate::signalling::{Described, Dialog, Format, Signalling, is_sip};
 use crate::stream::{Listener, Packet, Stream};
 
-/// So many packets in a row make a stream (RFC 3550 §A.1 is content with two, but knows the port).
+/// Packets in a row that make a stream (RFC 3550 §A.1 is content with two, but knows the port).
 const PROBATION: usize = 3;
 /// Packets that may be missing between two of these.
 const PROBATION_GAP: u16 = 20;

@@ -19,9 +19,9 @@ const MICROS: i128 = 1_000_000;
 /// Why a capture was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptureError {
-    /// It does not begin as pcap or pcapng does.
+    /// The file does not begin as pcap or pcapng does.
     NotACapture,
-    /// It ends within a packet, after so many.
+    /// The file ends within a packet, after so many.
     Cut(u64),
     /// What comes after so many packets makes no sense.
     Damaged(u64),
@@ -55,7 +55,7 @@ pub(crate) struct Captured<'a> {
     pub(crate) at: WallTime,
     /// The file has no time of it: `at` means nothing.
     pub(crate) untimed: bool,
-    /// Its link type in the pcap registry.
+    /// The frame's link type in the pcap registry.
     pub(crate) link: i32,
     pub(crate) data: &'a [u8],
 }

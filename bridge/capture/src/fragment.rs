@@ -39,7 +39,7 @@ struct Held {
     pieces: BTreeMap<usize, Vec<u8>>,
     /// How long the datagram is, once its last piece came.
     length: Option<usize>,
-    /// It was given; what comes of it again is a copy from another interface.
+    /// The datagram was given; what comes of it again is a copy from another interface.
     given: bool,
 }
 

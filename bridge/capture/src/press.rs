@@ -18,7 +18,7 @@ pub enum Source {
 /// How loud a press is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
-    /// Both tones together, in dBm0.
+    /// The two tones together, in dBm0.
     pub dbm0: f64,
     /// The high tone over the low one, in dB; telephone events have none.
     pub twist_db: Option<f64>,
@@ -27,13 +27,13 @@ pub struct Level {
 /// What may explain that a press did not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// So many packets are missing within it or beside it.
+    /// Packets, so many, are missing within the press or beside it.
     Lost(u64),
     /// Packets are missing right before the first that was captured of an event.
     StartLost,
     /// No packet says that the event ended.
     NoEnd,
-    /// It goes on where the recording ends.
+    /// The press goes on where the recording ends.
     StillHeld,
     /// Shorter than the 40 ms that a receiver must recognise (ITU-T Q.24).
     Short,

@@ -18,7 +18,7 @@ const FRAMES: u64 = 50;
 /// Why a file's sound cannot be heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WavError {
-    /// It does not begin as a WAV file does.
+    /// The file does not begin as a WAV file does.
     NotWav,
     /// The file ends before it says how its sound is written.
     NoFormat,
@@ -31,7 +31,7 @@ pub enum WavError {
         /// Bits in a sample.
         bits: u16,
     },
-    /// So many samples a second.
+    /// A rate that is not read, in samples a second.
     Rate(u32),
 }
 
@@ -260,7 +260,7 @@ fn press(tone: &Tone, reported: Duration) -> Press {
     press
 }
 
-/// So many samples, as time.
+/// The time that `samples` take.
 pub(crate) fn time(samples: u64, rate: u32) -> Duration {
     let micros = u128::from(samples) * 1_000_000 / u128::from(rate.max(1));
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! From the INVITE to the first prompt (call-flow.md D1).
+//! From the INVITE to the first prompt.
 //!
 //! The open and the answered revision are on disk before the 200 OK leaves; without them the call
 //! is refused.

@@ -106,7 +106,7 @@ pub(crate) enum Phase {
     Callee(Callee),
 }
 
-/// Waiting to be heard (call-flow.md D1.4).
+/// Waiting to be heard.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Greeting {
     /// When the far end was known to have our answer: by its ACK or its first media.
@@ -149,7 +149,7 @@ impl Member {
     }
 }
 
-/// A moderator aside with a call of its own (call-flow.md D8).
+/// A moderator aside with a call of its own.
 pub(crate) struct Apart {
     /// What it comes back to.
     pub(crate) member: Member,

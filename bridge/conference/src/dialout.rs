@@ -1,5 +1,4 @@
-//! `*1`: a moderator calls somebody, talks in private, and brings both in or comes back alone
-//! (call-flow.md D8).
+//! `*1`: a moderator calls somebody, talks in private, and brings both in or comes back alone.
 //!
 //! The callee's leg has a record of its own, before its INVITE goes out; nobody hears the callee
 //! before the record says that it answered.

@@ -1,4 +1,4 @@
-//! How things end: a leg, a conference, the node's service (call-flow.md D7).
+//! How things end: a leg, a conference, the node's service.
 //!
 //! Every way out of a call leads through [`Bridge::release`], once.
 

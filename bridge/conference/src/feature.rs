@@ -1,4 +1,4 @@
-//! Star codes: from keys in the conference to what they do (star-codes.md C2 to C4).
+//! Star codes: from keys in the conference to what they do.
 //!
 //! A new code is a row in the dial plan's table, an arm in [`Bridge::obey`] and a test. What a code
 //! begins that takes more than one step is in `dialogue`, `recording` and `dialout`.
@@ -146,7 +146,7 @@ impl Bridge {
     }
 }
 
-/// Whether this is the last command once more, too soon to be meant (failure case E12).
+/// Whether this is the last command once more, too soon to be meant.
 fn is_duplicate(call: &mut Call, command: Command, now: Time, within: std::time::Duration) -> bool {
     let last = call.last_command.replace((command, now));
     last.is_some_and(|(before, at)| before == command && now.since(at) < within)

@@ -1,5 +1,4 @@
-//! The way in: passcode, reference number, capacity, security passcode, notice of a recording
-//! (call-flow.md D2 to D4).
+//! The way in: passcode, reference number, capacity, security passcode, notice of a recording.
 
 use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode, Reference, ReferenceSource};
 use partyline_dialplan::{Prompt, say};

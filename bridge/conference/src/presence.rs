@@ -2,7 +2,7 @@
 //!
 //! No module tells the media plane to start or stop music or to move a leg. They change state and
 //! mark the leg as touched; what follows from the state is compared with what the media plane was
-//! told last. So music cannot go on by accident, and no leg is in two mixes (failure case E9).
+//! told last. So music cannot go on by accident, and no leg is in two mixes.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //!
 //! Durations are differences of [`Time`]. The wall clock stamps a leg's INVITE, and every later
 //! stamp of that leg is the INVITE's plus monotonic time, so that a row agrees with itself even
-//! when the wall clock was set during the call (cdr.md A.5). Writing them is the caller's.
+//! when the wall clock was set during the call. Writing them is the caller's.
 
 mod leg;
 mod session;

@@ -1,4 +1,4 @@
-//! A conference in session: legs arrive, wait, begin to talk, stay alone (call-flow.md D5, D6).
+//! A conference in session: legs arrive, wait, begin to talk, stay alone.
 
 use partyline_cdr_record::{CloseReason, ConferenceRecord, FeatureCode, ReferenceSource};
 use partyline_dialplan::Prompt;

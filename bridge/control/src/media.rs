@@ -112,7 +112,7 @@ impl Node {
 
     /// Silence alone ends no call: phones send nothing while muted or on hold. After a while the
     /// far end is asked, by an offer of what runs already; a dead one does not answer, and its call
-    /// ends within 90 s of its last packet, charged up to that (failure case E22).
+    /// ends within 90 s of its last packet, charged up to that.
     fn leg_silent(&mut self, now: Time, id: CallId, since: Time) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.silent_since = Some(since);
@@ -200,7 +200,7 @@ fn telephone_event(agreed: sdp::TelephoneEvent) -> Option<TelephoneEvent> {
 }
 
 /// A far end that holds us (`sendonly`: we may only receive) plays its hold music: that must not
-/// reach the room, so nothing is received from it until it comes back (failure case E10).
+/// reach the room, so nothing is received from it until it comes back.
 const fn direction(negotiated: sdp::Direction) -> Direction {
     match negotiated {
         sdp::Direction::SendRecv => Direction::SendRecv,

@@ -68,7 +68,7 @@ pub enum Output {
     Drained,
 }
 
-/// Why a call was turned away before it had a record (decisions.md 14): counted only.
+/// Why a call was turned away before it had a record: counted only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refused {
     /// No trunk has the source address.

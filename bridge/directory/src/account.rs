@@ -59,7 +59,7 @@ pub struct Entitlements {
 /// Dial-outs that may go on at once in one conference, unless an account says otherwise.
 pub const DEFAULT_MAX_CONCURRENT: u8 = 3;
 
-/// Where moderators of an account may dial out to; nowhere by default (decisions.md 18).
+/// Where moderators of an account may dial out to; nowhere by default.
 ///
 /// It opens, and never closes: emergency and premium numbers are refused by the dial plan
 /// whatever is listed here.

@@ -1,4 +1,4 @@
-//! Which passcodes may be given out (call-flow.md D2).
+//! Which passcodes may be given out.
 //!
 //! For the tools that create passcodes. Looking one up never asks: a weak passcode that an
 //! administrator insisted on works like any other.

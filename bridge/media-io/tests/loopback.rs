@@ -56,7 +56,7 @@ fn a_closed_leg_says_goodbye_and_gives_its_ports_back() {
     node.pace(10, |_| phone.send_tone());
     node.send(Command::Close { leg: LegKey(1) });
     let stats = node.wait_for(final_stats);
-    // The first packet only makes its source a candidate (decisions.md 16).
+    // The first packet only makes its source a candidate.
     assert_eq!((stats.received_packets, stats.dropped.unlatched), (9, 1));
     assert!(phone.receive_rtcp().iter().any(|packet| has_bye(packet)), "no RTCP BYE");
     let near = phone.near.port();

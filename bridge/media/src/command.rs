@@ -119,7 +119,7 @@ pub enum Command {
 /// What of a leg reaches its room and the recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Talk {
-    /// Its sound.
+    /// The leg's sound.
     Open,
     /// Nothing.
     Muted,

@@ -25,7 +25,7 @@ impl Default for Config {
 /// Which way media flows, from our side (RFC 3264 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Both ways.
+    /// We send and receive.
     SendRecv,
     /// We send only.
     SendOnly,

@@ -115,7 +115,7 @@ pub struct LegStats {
 pub struct Dropped {
     /// No RTP or RTCP.
     pub malformed: u64,
-    /// From an address other than the latched one (decisions.md 16).
+    /// From an address other than the latched one.
     pub source: u64,
     /// Received while waiting for a second packet in sequence before latching.
     pub unlatched: u64,

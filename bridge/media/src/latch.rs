@@ -1,4 +1,4 @@
-//! Symmetric RTP: where a leg's packets really come from (RFC 4961, decisions.md 16).
+//! Symmetric RTP: where a leg's packets really come from (RFC 4961).
 //!
 //! The SDP's address is where we send until two packets in sequence have come from one place;
 //! from then on that place it is. Another one takes over only after a re-INVITE or two seconds of

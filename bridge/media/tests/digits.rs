@@ -109,7 +109,7 @@ fn tones_are_searched_for_again_when_events_are_no_longer_what_comes() {
         bench.say(&[(1, 0)], 60);
     });
     assert_eq!(by_info, "67895");
-    // A re-INVITE that drops them, or leads elsewhere (failure case E13).
+    // A re-INVITE that drops them, or leads elsewhere.
     let update = |bench: &mut Bench, config: LegConfig| {
         bench.command(Command::Update { leg: leg(1), config: Box::new(config) });
     };

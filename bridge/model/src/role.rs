@@ -1,6 +1,6 @@
 //! What a leg may do in a conference.
 
-/// What a leg may do in a conference; decided by the passcode it entered (decisions.md 13).
+/// What a leg may do in a conference; decided by the passcode it entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Hosts the conference: every star code. `host` in records.

@@ -67,7 +67,7 @@ impl Sub for Time {
     }
 }
 
-/// A wall-clock instant: microseconds since the Unix epoch, UTC (cdr.md A.5 rule 1).
+/// A wall-clock instant: microseconds since the Unix epoch, UTC.
 ///
 /// It stamps records. Durations never come from it: they are differences of [`Time`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -138,7 +138,7 @@ pub(crate) enum State {
     /// Outgoing, hung up by us: CANCEL waits for a provisional response (§9.1) or, once sent, the
     /// final response for so long.
     Cancelling { client: TransactionId, give_up: Option<Time> },
-    /// Both sides are up.
+    /// The call is up on either side.
     Confirmed(Renegotiation),
     /// Our BYE is on its way.
     Leaving,

@@ -190,7 +190,7 @@ impl fmt::Debug for Incoming {
 /// Whether a caller lets its number be shown to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presentation {
-    /// It may be shown.
+    /// The number may be shown.
     Allowed,
     /// The caller asked for privacy (RFC 3323), or calls as anonymous.
     Restricted,

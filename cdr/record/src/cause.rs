@@ -1,13 +1,13 @@
 //! Why a leg ended, in the three languages that need it: ours, SIP's and the telephone network's.
 //!
-//! The map between SIP and Q.850 loses information both ways (cdr.md A.6), so a record keeps both
+//! The map between SIP and Q.850 loses information both ways, so a record keeps both
 //! raw values. Nothing here says whether a leg is charged: that depends on answer and duration.
 
 use crate::Direction;
 use crate::names::named;
 
 named! {
-    /// Why a leg or a session ended (decisions.md 13).
+    /// Why a leg or a session ended.
     CloseReason {
         /// Somebody hung up.
         Normal = 0 "normal",
@@ -170,7 +170,7 @@ impl CloseReason {
 mod tests {
     use super::*;
 
-    /// cdr.md A.6; where the table offers two statuses, the one RFC 3398 gives first.
+    /// The status of RFC 3398; of two, the one that it gives first.
     const TABLE: [(u8, u16); 22] = [
         (1, 404),
         (3, 404),

@@ -1,6 +1,6 @@
 //! The record of one leg: one SIP dialog or telephone call, in or out, answered or not.
 //!
-//! Fields and their order follow cdr.md A.2. Stamps are wall-clock UTC; durations are differences
+//! Fields keep their order: it is that of the bytes. Stamps are wall-clock UTC; durations are differences
 //! of the monotonic clock and are never computed from the stamps.
 
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId, Role, Uuid, WallTime};
@@ -144,7 +144,7 @@ pub struct AccessCode {
     /// What it made the leg.
     pub role: Role,
     /// What an invoice may print of it; the last two digits at most, and none of a code under
-    /// 8 digits (call-flow.md D2).
+    /// 8 digits.
     pub mask: Text<12>,
     /// When it was accepted.
     pub at: WallTime,
@@ -186,7 +186,7 @@ impl Flags {
     pub const LEGAL_HOLD: Self = Self(1 << 4);
     /// Sold to a reseller.
     pub const WHOLESALE: Self = Self(1 << 5);
-    /// The wall clock was off by more than a second (cdr.md A.5 rule 5).
+    /// The wall clock was off by more than a second.
     pub const CLOCK_SUSPECT: Self = Self(1 << 6);
 
     /// Whether every mark of `other` is set.
@@ -405,8 +405,7 @@ impl LegRecord {
         }
     }
 
-    /// Whether the leg may be charged: decided by the answer and the duration, never by the cause
-    /// (cdr.md A.6).
+    /// Whether the leg may be charged: decided by the answer and the duration, never by the cause.
     pub const fn is_billable(&self) -> bool {
         self.answered_at.is_some() && self.duration_ms > 0
     }

@@ -30,7 +30,7 @@ pub use text::{Reference, ReferenceError, Text};
 
 use partyline_model::{Time, Uuid, WallTime};
 
-/// A sign of life of a node: what was open, and that it was still running (cdr.md A.3.2).
+/// A sign of life of a node: what was open, and that it was still running.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {
     /// The run of the node.

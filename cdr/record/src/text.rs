@@ -55,7 +55,7 @@ impl<const N: usize> fmt::Debug for Text<N> {
     }
 }
 
-/// A reference number (cdr.md A.2 field 41): 1 to 32 of `0-9 A-Z a-z . _ / -` and inner spaces.
+/// A reference number: 1 to 32 of `0-9 A-Z a-z . _ / -` and inner spaces.
 ///
 /// It groups calls on an invoice and never changes a price.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -152,10 +152,10 @@ pub enum StoreError {
     NotFound {
         /// What was looked for.
         kind: &'static str,
-        /// Its number.
+        /// The number that was looked for.
         id: u64,
     },
-    /// It exists already.
+    /// What was to be added exists already.
     #[error("{0} exists already")]
     Duplicate(&'static str),
     /// Another invoice of the series took the number.

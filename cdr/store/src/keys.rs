@@ -18,7 +18,7 @@ use crate::store::refuse_exposed;
 
 const NONCE: usize = 24;
 
-/// Both keys. No `Debug`: there is nothing of them to show.
+/// The keys of passcodes. No `Debug`: there is nothing of them to show.
 pub struct Keys {
     pepper: Arc<Pepper>,
     seal: XChaCha20Poly1305,

@@ -29,9 +29,9 @@ pub struct LegFilter {
 /// A leg's whole story.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeline {
-    /// Its revisions, the first first.
+    /// The leg's revisions, the first first.
     pub revisions: Vec<LegRecord>,
-    /// Its events, in order.
+    /// The leg's events, in order.
     pub features: Vec<FeatureRecord>,
 }
 

@@ -55,7 +55,7 @@ pub struct Rebuilt {
 pub enum Loss {
     /// The old records stay when any of them is not in the journal as it is.
     Refused,
-    /// They go.
+    /// The old records go, whatever becomes of them.
     Accepted,
 }
 

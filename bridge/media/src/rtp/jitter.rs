@@ -55,17 +55,17 @@ const fn samples(millis: i64) -> i64 {
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inserted {
-    /// It waits to be played.
+    /// The packet waits to be played.
     Stored,
-    /// It waits, and what was there before was given up: the stream began anew.
+    /// The packet waits, and what was there before was given up: the stream began anew.
     Restarted,
-    /// It was here before.
+    /// The packet was here before.
     Duplicate,
-    /// Its time is over.
+    /// The packet's time is over.
     Late,
-    /// Its number is far off; when the next one follows it, the stream begins anew there.
+    /// The packet's number is far off; when the next one follows it, the stream begins anew there.
     Jumped,
-    /// It is longer than any packet may be.
+    /// The packet is longer than any may be.
     Oversized,
 }
 
@@ -74,9 +74,9 @@ pub(crate) enum Inserted {
 pub(crate) enum Run<'a> {
     /// Received octets, one a sample.
     Audio(&'a [u8]),
-    /// So many samples are missing and should be concealed.
+    /// Samples, so many, that are missing and should be concealed.
     Lost(usize),
-    /// So many samples were not sent: silence, or a telephone event.
+    /// Samples, so many, that were not sent: silence, or a telephone event.
     Silence(usize),
 }
 

@@ -131,7 +131,7 @@ pub(crate) struct Report {
     pub(crate) sender_time: Option<u32>,
     /// What it has received of our stream.
     pub(crate) about_us: Option<AboutUs>,
-    /// It has left.
+    /// The far end has left.
     pub(crate) goodbye: bool,
 }
 

@@ -31,11 +31,11 @@ const RENEWED_MISSING: i16 = 8;
 /// What became known of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// It went down.
+    /// The key went down.
     Down(Digit),
     /// The press that was thought to be over goes on.
     Again(Digit),
-    /// It came up.
+    /// The key came up.
     Up(Digit),
 }
 

@@ -32,14 +32,14 @@ pub(super) enum AccountCommand {
     List,
     /// Show one account
     Show {
-        /// Its number or name
+        /// The account's number or name
         account: String,
     },
     /// Change an account; what is not given stays
     #[command(after_help = "Example:
   partyline account set Demo --record no --dial-out ''")]
     Set {
-        /// Its number or name
+        /// The account's number or name
         account: String,
         /// A new name
         #[arg(long)]
@@ -55,18 +55,18 @@ pub(super) enum AccountCommand {
     },
     /// Close the conferences of an account to callers
     Suspend {
-        /// Its number or name
+        /// The account's number or name
         account: String,
     },
     /// Open them again
     Resume {
-        /// Its number or name
+        /// The account's number or name
         account: String,
     },
     /// Close an account for good: its conferences and passcodes go, its own dial-in numbers are
     /// free; its records and invoices stay, and its last months can be invoiced
     Close {
-        /// Its number or name
+        /// The account's number or name
         account: String,
         /// Close it; without, what would go is told
         #[arg(long)]

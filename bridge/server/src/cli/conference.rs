@@ -29,7 +29,7 @@ pub(super) enum ConferenceCommand {
     },
     /// Show one conference
     Show {
-        /// Its number or name
+        /// The conference's number or name
         conference: String,
     },
     /// Change a conference; what is not given stays. One in session goes on as it began
@@ -38,17 +38,17 @@ pub(super) enum ConferenceCommand {
     Set(Set),
     /// Remove a conference and its passcodes; its records stay, and one in session goes on
     Remove {
-        /// Its number or name
+        /// The conference's number or name
         conference: String,
     },
     /// Let callers in again
     Enable {
-        /// Its number or name
+        /// The conference's number or name
         conference: String,
     },
     /// Tell callers that the conference is not available; one in session goes on
     Disable {
-        /// Its number or name
+        /// The conference's number or name
         conference: String,
     },
 }
@@ -81,7 +81,7 @@ pub(super) struct Add {
 /// What is to be changed of a conference.
 #[derive(Args, Debug)]
 pub(super) struct Set {
-    /// Its number or name
+    /// The conference's number or name
     conference: String,
     /// A new name
     #[arg(long)]

@@ -34,7 +34,7 @@ pub(super) enum DeckCommand {
     List,
     /// Show the rates of the newest version of a deck
     Show {
-        /// Its name (deck_id) or plan number
+        /// The deck's name (deck_id) or plan number
         deck: String,
     },
     /// Let an account be billed by a deck

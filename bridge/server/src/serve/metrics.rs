@@ -101,16 +101,18 @@ pub(super) fn render_more(counters: &[(&str, &str, u64)], gauges: &[(&str, &str,
     page.0
 }
 
+/// Why writing to a page does not fail.
+const TAKEN: &str = "a String takes every text";
+
 struct Page(String);
 
 impl Page {
     fn head(&mut self, name: &str, help: &str, kind: &str) {
-        // Writing to a string does not fail.
-        write!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}\n").unwrap_or_default();
+        write!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}\n").expect(TAKEN);
     }
 
     fn line(&mut self, series: &str, value: impl std::fmt::Display) {
-        writeln!(self.0, "{series} {value}").unwrap_or_default();
+        writeln!(self.0, "{series} {value}").expect(TAKEN);
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {

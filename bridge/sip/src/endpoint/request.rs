@@ -61,7 +61,7 @@ pub(super) enum Errand {
     None,
     /// The dialog is over when it is.
     LastOf(DialogId),
-    /// It carries a key, and the next one waits for its answer.
+    /// The request carries a key, and the next one waits for its answer.
     Digit(DialogId),
 }
 

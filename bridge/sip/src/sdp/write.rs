@@ -55,7 +55,7 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
 struct Audio<'a> {
     proto: &'a str,
     codecs: &'a [(u8, Codec)],
-    /// Its payload type and clock rate.
+    /// Payload type and clock rate of telephone events.
     telephone_event: Option<(u8, u32)>,
     rtcp_mux: bool,
     direction: Direction,

@@ -27,7 +27,7 @@ pub struct Deck {
     pub name: String,
     /// The file.
     pub csv: String,
-    /// Its SHA-256.
+    /// The file's SHA-256.
     pub sha256: [u8; 32],
     /// When it was added.
     pub added_at: WallTime,
@@ -50,7 +50,7 @@ pub struct NewInvoice<'a> {
     pub issued_at: WallTime,
     /// The charges on it: leg and kind of charge.
     pub charges: &'a [(Uuid, Cow<'static, str>)],
-    /// Its files by their extension; `json` is the document itself.
+    /// The invoice's files by their extension; `json` is the document itself.
     pub files: &'a [(&'static str, Vec<u8>)],
 }
 
@@ -59,7 +59,7 @@ pub struct NewInvoice<'a> {
 pub struct Invoice {
     /// Which numbers it is counted in.
     pub series: String,
-    /// Its number; a series has no gaps.
+    /// The invoice's number; a series has no gaps.
     pub number: u64,
     /// Who pays.
     pub account: AccountId,

@@ -26,7 +26,7 @@ const GROUP: usize = 512;
 
 /// The clocks, read by the thread. Monotonic time must be that which the records were made with.
 pub trait Clock: Send + 'static {
-    /// Both clocks, read together.
+    /// The monotonic and the wall clock, read together.
     fn now(&self) -> (Time, WallTime);
 }
 
