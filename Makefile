@@ -125,7 +125,7 @@ bench: setup-build ## CPU of the media thread, 200 legs in a room
 
 .PHONY: prompts
 prompts: ## Speak prompts whose text changed (installs a voice, about 200 MB, once)
-	dialplans/speak-prompts.py dialplans/prompts/catalogue.json dialplans/prompts
+	dialplans/speak-prompts.py
 
 .PHONY: fuzz
 fuzz: ## Feed every parser with inputs that grow, for SECONDS_EACH=60 each

@@ -81,6 +81,9 @@ prompts! {
         PasscodeInvalid = "passcode-invalid",
         /// The last try failed; the call ends after it. Keys do not cut it short.
         GoodbyeCheckPasscode = "goodbye-check-passcode",
+        /// Too many wrong passcodes came from the caller; what was typed is not judged, and the call
+        /// ends after it.
+        TooManyTries = "too-many-tries",
         /// The passcode is right, but its conference is disabled, unpaid or out of schedule.
         ConferenceUnavailable = "conference-unavailable",
         /// The conference holds as many callers as it may.
@@ -89,6 +92,8 @@ prompts! {
         // Reference number.
         /// Asks for the reference number after `*91`.
         EnterReference = "enter-reference",
+        /// Asks a moderator who is in the conference for a reference number that is not required.
+        EnterReferenceOrSkip = "enter-reference-or-skip",
         /// Before the typed digits are read back.
         YouEntered = "you-entered",
         /// After the digits are read back.

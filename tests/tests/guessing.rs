@@ -185,7 +185,7 @@ fn twenty_phones_get_three_verdicts_each_whatever_number_they_show() {
     world.play(anna, script).run_for(secs(8));
     assert!(world.room_of(anna).is_some() && world.room_of(guessers[0]).is_none());
     world.run_for(secs(40));
-    assert_eq!(world.times_played(guessers[0], Prompt::GoodbyeCheckPasscode), 1);
+    assert_eq!(world.times_played(guessers[0], Prompt::TooManyTries), 1);
     let all: Vec<Vec<String>> = guessers
         .iter()
         .map(|&id| world.phone(id).calls().iter().map(|call| call.call_id.clone()).collect())

@@ -1,6 +1,6 @@
 //! The reference number, on entry and by `*91`.
 
-use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, secs};
+use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, secs, tone};
 use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail, ReferenceSource};
 use partyline_dialplan::Prompt;
 use partyline_directory::ReferenceNumber;
@@ -11,9 +11,8 @@ fn reference_number_is_read_back_and_in_the_record() {
         World::build().entitlements(|e| e.reference_number = ReferenceNumber::Optional).start();
     let [anna] = world.phones(["anna"]);
     world.dial(anna).run_for(secs(3)).press(anna, MODERATOR).run_for(secs(4));
-    assert_eq!(world.times_played(anna, Prompt::EnterReference), 1, "asked on entry");
+    assert_eq!(world.times_played(anna, Prompt::EnterReferenceOrSkip), 1, "asked on entry");
     world.press(anna, "#").run_for(secs(4));
-    assert!(world.room_of(anna).is_some(), "and may be skipped");
     world.press(anna, "*91").run_for(secs(4)).press(anna, "4471#").run_for(secs(6));
     let prompts = world.prompts(anna);
     let read = [Prompt::YouEntered, Prompt::Four, Prompt::Four, Prompt::Seven, Prompt::One];
@@ -59,5 +58,30 @@ fn participant_may_not_set_it() {
     let records = world.finish();
     let event = records.of_kind(FeatureCode::ReferenceSet);
     assert_eq!(event.last().unwrap().denied, Some(DenyReason::Role));
+    assert_eq!(records.conference().reference_number, None);
+}
+
+#[test]
+fn an_optional_reference_keeps_nobody_waiting() {
+    let mut world =
+        World::build().entitlements(|e| e.reference_number = ReferenceNumber::Optional).start();
+    let [anna, ben] = world.phones(["anna", "ben"]);
+    world.join(ben, PARTICIPANT).run_for(secs(3));
+    world.dial(anna).run_for(secs(3)).press(anna, MODERATOR);
+    world.wait_for("anna is in", secs(5), |world| world.room_of(anna).is_some());
+    world.run_for(secs(2));
+    assert_eq!(world.room_of(anna), world.room_of(ben));
+    assert_eq!(world.times_played(ben, Prompt::ConferenceStarting), 1);
+    assert_eq!(world.times_played(anna, Prompt::EnterReferenceOrSkip), 1);
+    // They talk while the question is open, and it goes away by itself.
+    world.talk(anna).talk(ben).run_for(secs(4));
+    assert!(world.hears(ben, tone(anna)));
+    world.run_for(secs(15));
+    assert!(world.hears(anna, tone(ben)));
+    assert_eq!(world.times_played(anna, Prompt::EnterReferenceOrSkip), 1);
+    let records = world.finish();
+    let passed = records.leg(world.call_id(anna)).access_codes[0].at.as_micros();
+    let begun = records.of_kind(FeatureCode::ConferenceStart)[0].at.as_micros();
+    assert!(begun - passed < 2_000_000, "{passed} {begun}");
     assert_eq!(records.conference().reference_number, None);
 }

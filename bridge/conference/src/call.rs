@@ -3,6 +3,7 @@
 //! Data only; what an input does to it is in the module of the phase.
 
 use partyline_cdr_record::{Direction, Reference};
+use partyline_dialplan::Prompt;
 use partyline_dialplan::star::{Command, Matcher, Menu};
 use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, Role, RoomId, Time};
 use partyline_secret::SecretDigits;
@@ -247,10 +248,22 @@ impl Topic {
 /// On what occasion a reference number is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// On joining.
+    /// Before joining: the account requires one.
     OnEntry,
+    /// In the conference, right after joining it, and left alone by whoever does not care.
+    AfterEntry,
     /// By `*91`.
     ByStar,
+}
+
+impl Asked {
+    /// What asks for the number.
+    pub(crate) const fn prompt(self) -> Prompt {
+        match self {
+            Self::OnEntry | Self::ByStar => Prompt::EnterReference,
+            Self::AfterEntry => Prompt::EnterReferenceOrSkip,
+        }
+    }
 }
 
 /// What the media plane is to do with a leg: a pure function of the leg's and its room's state

@@ -81,17 +81,15 @@ impl Bridge {
         }
     }
 
-    /// Lets the call go with what is said after the last try, whatever was typed.
+    /// Lets the call go, whatever was typed.
     fn give_no_verdict(&mut self, now: Time, id: CallId, secret: Secret) {
         let (code, prompt, reason) = match secret {
             Secret::Passcode => {
-                (FeatureCode::AuthReject, Prompt::GoodbyeCheckPasscode, CloseReason::AuthReject)
+                (FeatureCode::AuthReject, Prompt::TooManyTries, CloseReason::AuthReject)
             }
-            Secret::Security => (
-                FeatureCode::SecurityFail,
-                Prompt::SecurityPasscodeFailed,
-                CloseReason::SecpassFail,
-            ),
+            Secret::Security => {
+                (FeatureCode::SecurityFail, Prompt::TooManyTries, CloseReason::SecpassFail)
+            }
         };
         self.event(now, id, Event::new(code).denied(DenyReason::Policy));
         self.dismiss(now, id, vec![prompt], Close::system(reason));

@@ -90,8 +90,8 @@ impl Bridge {
         let is_full = room.is_some_and(|room| room.is_full());
         let is_secured = room.is_some_and(|room| room.security.is_some());
         let is_recorded = room.is_some_and(|room| room.recording.is_some());
-        if moderates && !referred && !has_reference && self.asks_for_reference(grant.account) {
-            let tries = self.reference_tries(id);
+        if moderates && !referred && !has_reference && self.reference_is_required(id) {
+            let tries = self.config.required_reference_tries;
             let prompts = vec![Prompt::EnterReference];
             return self.ask(now, id, Topic::Reference(Asked::OnEntry), tries, prompts);
         }
@@ -174,7 +174,7 @@ impl Bridge {
         // What is typed at this prompt is a reference number and no secret.
         let text = if typed.within(1, 20) { typed.reveal() } else { String::new() };
         let Ok(value) = text.parse::<Reference>() else {
-            return self.reference_silent(now, id, asked, tries);
+            return self.reference_again(now, id, asked, tries);
         };
         let mut prompts = vec![Prompt::YouEntered];
         prompts.extend(say::digits(value.as_str()));
@@ -186,33 +186,33 @@ impl Bridge {
     fn reference_skipped(&mut self, now: Time, id: CallId, asked: Asked, tries: u8) {
         match asked {
             Asked::ByStar => self.reference_cleared(now, id),
-            Asked::OnEntry if self.reference_is_required(id) => {
-                self.reference_silent(now, id, asked, tries)
-            }
-            Asked::OnEntry => {
-                self.with_entry(id, |entry| entry.referred = true);
-                self.advance(now, id);
-            }
+            Asked::OnEntry => self.reference_again(now, id, asked, tries),
+            Asked::AfterEntry => {}
         }
     }
 
-    /// No reference number was typed, or none that can be one.
+    /// No reference number was typed.
     pub(crate) fn reference_silent(&mut self, now: Time, id: CallId, asked: Asked, tries: u8) {
+        match asked {
+            Asked::OnEntry | Asked::ByStar => self.reference_again(now, id, asked, tries),
+            // An optional question is asked once.
+            Asked::AfterEntry => {}
+        }
+    }
+
+    /// What was typed is no reference number, or nothing was where one is needed.
+    fn reference_again(&mut self, now: Time, id: CallId, asked: Asked, tries: u8) {
         let left = tries.saturating_sub(1);
         if left > 0 {
-            return self.ask(now, id, Topic::Reference(asked), left, vec![Prompt::EnterReference]);
+            return self.ask(now, id, Topic::Reference(asked), left, vec![asked.prompt()]);
         }
         match asked {
-            Asked::ByStar => self.reference_unchanged(now, id),
+            Asked::ByStar | Asked::AfterEntry => self.reference_unchanged(now, id),
             // Without an operator to ask for it, a required reference number is a condition.
-            Asked::OnEntry if self.reference_is_required(id) => {
+            Asked::OnEntry => {
                 self.event(now, id, Event::new(FeatureCode::AuthReject).failed());
                 let close = Close::system(CloseReason::AuthReject);
                 self.dismiss(now, id, vec![Prompt::Goodbye], close);
-            }
-            Asked::OnEntry => {
-                self.with_entry(id, |entry| entry.referred = true);
-                self.advance(now, id);
             }
         }
     }
@@ -227,6 +227,10 @@ impl Bridge {
     ) {
         match asked {
             Asked::ByStar => self.set_reference(now, id, ReferenceSource::StarCode, Some(value)),
+            Asked::AfterEntry => {
+                self.set_reference(now, id, ReferenceSource::Join, Some(value));
+                self.speak(now, id, vec![Prompt::ReferenceSaved]);
+            }
             Asked::OnEntry => {
                 self.with_entry(id, |entry| {
                     entry.referred = true;
@@ -234,14 +238,6 @@ impl Bridge {
                 });
                 self.advance(now, id);
             }
-        }
-    }
-
-    fn reference_tries(&self, id: CallId) -> u8 {
-        if self.reference_is_required(id) {
-            self.config.required_reference_tries
-        } else {
-            self.config.reference.tries
         }
     }
 

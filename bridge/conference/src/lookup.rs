@@ -7,7 +7,7 @@ use partyline_cdr_record::{AccessCode, AccessKind, LegRecord, Text};
 use partyline_directory::{
     self as directory, AccountStatus, Announce, DialIn, Entitlements, ReferenceNumber, StartsWith,
 };
-use partyline_model::{AccountId, CallId, Number, WallTime};
+use partyline_model::{AccountId, CallId, Number, Role, WallTime};
 use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
@@ -96,12 +96,16 @@ impl Bridge {
         self.directory.account(account).map(|account| &account.entitlements)
     }
 
-    /// Whether moderators of the account are asked for a reference number on entry.
-    pub(crate) fn asks_for_reference(&self, account: AccountId) -> bool {
-        match self.reference_setting(account) {
-            ReferenceNumber::Off => false,
-            ReferenceNumber::Optional | ReferenceNumber::Required => true,
-        }
+    /// Whether `id` is asked, once it is in its conference, for a reference number that it need not
+    /// give: as a moderator, and while the conference has none.
+    pub(crate) fn may_add_reference(&self, id: CallId) -> bool {
+        let Some(call) = self.calls.get(&id) else { return false };
+        let Some(grant) = call.grant.filter(|grant| grant.role == Role::Moderator) else {
+            return false;
+        };
+        let room = call.room().and_then(|room| self.rooms.get(&room));
+        let has_none = room.is_some_and(|room| room.book.record().reference_number.is_none());
+        has_none && self.reference_setting(grant.account) == ReferenceNumber::Optional
     }
 
     /// Whether `id` may not enter without a reference number.

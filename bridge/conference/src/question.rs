@@ -165,6 +165,11 @@ impl Bridge {
                 self.take_question(id);
                 self.reference_unchanged(now, id);
             }
+            // Whoever would rather use a star code does not care for the question.
+            Topic::Reference(Asked::AfterEntry) => {
+                self.take_question(id);
+                self.star_key(now, id, Digit::STAR);
+            }
             Topic::NewSecurity => {
                 self.take_question(id);
                 self.security_off(now, id);
@@ -188,7 +193,7 @@ impl Bridge {
         match topic {
             Topic::ReadBack(asked, value) if yes => self.reference_accepted(now, id, asked, value),
             Topic::ReadBack(asked, _) => {
-                self.ask(now, id, Topic::Reference(asked), tries, vec![Prompt::EnterReference]);
+                self.ask(now, id, Topic::Reference(asked), tries, vec![asked.prompt()]);
             }
             Topic::ConfirmRecord if yes => self.start_recording(now, id),
             Topic::ConfirmRecord => self.recording_cancelled(now, id),

@@ -5,7 +5,7 @@ use partyline_dialplan::Prompt;
 use partyline_model::{CallId, Role, RoomId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Entry, Grant, Member, Phase};
+use crate::call::{Asked, Entry, Grant, Member, Phase, Topic};
 use crate::record::{Close, Event, Place, SessionBook};
 use crate::room::{Room, State};
 use crate::roster::Roster;
@@ -14,6 +14,13 @@ use crate::timers::{CallTimer, RoomTimer, Timer};
 /// How long before the longest duration a conference is warned.
 const WARNINGS: [(RoomTimer, u64); 2] =
     [(RoomTimer::TenMinutesLeft, 600), (RoomTimer::OneMinuteLeft, 60)];
+
+/// What a leg has given on its way in and its conference does not have yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Given {
+    Nothing,
+    Reference,
+}
 
 impl Bridge {
     /// `id` has passed every gate: it is of the conference from here on.
@@ -46,18 +53,19 @@ impl Bridge {
         if grant.role == Role::Moderator && room.book.record().host_leg.is_none() {
             room.book.record_mut().host_leg = Some(call.book.leg_id());
         }
+        let given = if entry.reference.is_some() { Given::Reference } else { Given::Nothing };
         let recorded = room.recording.is_some();
         let (state, holds) = (room.state, room.holds(grant.role));
         self.touch(id);
         match (state, holds) {
             (State::Waiting, true) => self.hold(now, id),
-            (State::Waiting, false) => self.start(now, room_id, id),
-            (State::Live | State::Closing { .. }, _) => self.enter(now, room_id, id),
+            (State::Waiting, false) => self.start(now, room_id, id, given),
+            (State::Live | State::Closing { .. }, _) => self.enter(now, room_id, id, given),
             (State::Ending, _) => {
                 if grant.role == Role::Moderator {
                     self.moderator_is_back(room_id);
                 }
-                self.enter(now, room_id, id);
+                self.enter(now, room_id, id, given);
             }
         }
         if recorded {
@@ -99,6 +107,7 @@ impl Bridge {
             security: None,
             recording: None,
             alone_music: false,
+            alone_told: false,
             had_company: false,
         };
         self.rooms.insert(room, session);
@@ -119,7 +128,7 @@ impl Bridge {
     }
 
     /// `by` begins the conference; whoever waits is in it within the same step.
-    fn start(&mut self, now: Time, room_id: RoomId, by: CallId) {
+    fn start(&mut self, now: Time, room_id: RoomId, by: CallId, given: Given) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         room.state = State::Live;
         let waiting: Vec<CallId> = room.roster.calls().filter(|&id| id != by).collect();
@@ -130,17 +139,27 @@ impl Bridge {
             self.speak(now, id, vec![Prompt::ToneChime, Prompt::ConferenceStarting]);
             self.mix(now, id);
         }
-        self.enter(now, room_id, by);
+        self.enter(now, room_id, by, given);
     }
 
     /// `id` comes into a mix that runs.
-    fn enter(&mut self, now: Time, room_id: RoomId, id: CallId) {
+    fn enter(&mut self, now: Time, room_id: RoomId, id: CallId, given: Given) {
         self.mix(now, id);
         let Some(room) = self.rooms.get(&room_id) else { return };
-        if room.roster.len() == 1 {
-            self.speak(now, id, vec![Prompt::FirstPerson]);
+        let (first, open) = (room.roster.len() == 1, room.state.is_open());
+        let mut prompts = Vec::new();
+        if first {
+            prompts.push(Prompt::FirstPerson);
         } else {
             self.tone(room_id, Prompt::ToneJoin);
+        }
+        if open && given == Given::Nothing && self.may_add_reference(id) {
+            // The conference has begun: an optional question keeps nobody waiting.
+            prompts.push(Asked::AfterEntry.prompt());
+            let tries = self.config.reference.tries;
+            self.ask(now, id, Topic::Reference(Asked::AfterEntry), tries, prompts);
+        } else if first {
+            self.speak(now, id, prompts);
         }
         self.watch_alone(now, room_id);
     }
@@ -189,11 +208,13 @@ impl Bridge {
         let music = Timer::Room(room_id, RoomTimer::AloneMusic);
         let limit = Timer::Room(room_id, RoomTimer::AloneLimit);
         if in_mix == 1 && room.state.is_open() {
-            if !room.alone_music && !self.timers.is_set(music) {
+            let untold = room.roster.len() == 1 && !room.alone_told;
+            if (!room.alone_music || untold) && !self.timers.is_set(music) {
                 self.timers.set(music, now, self.config.alone_music);
             }
         } else {
             self.timers.cancel(music);
+            room.alone_told = false;
             if std::mem::take(&mut room.alone_music) {
                 self.touched.extend(room.roster.calls());
             }
@@ -211,7 +232,10 @@ impl Bridge {
     pub(crate) fn alone_music(&mut self, now: Time, room_id: RoomId) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         room.alone_music = true;
-        let had_company = room.had_company;
+        // While a moderator is aside with a call, whoever is left in the mix is not alone for long.
+        let only = room.roster.len() == 1;
+        room.alone_told |= only;
+        let tell = only && room.had_company;
         let alone = room.roster.calls().find(|id| {
             self.calls.get(id).is_some_and(|call| matches!(call.phase, Phase::Member(_)))
         });
@@ -219,7 +243,7 @@ impl Bridge {
         self.touch(id);
         let Some(call) = self.calls.get(&id) else { return };
         // A question that is open is worth more than the remark.
-        if had_company && call.question.is_none() {
+        if tell && call.question.is_none() {
             self.speak(now, id, vec![Prompt::OnlyPerson]);
         }
     }

@@ -257,13 +257,15 @@ fn star_91_reads_back_and_sets_the_reference() {
 fn silence_accepts_the_reference_after_five_seconds() {
     let mut world = World::with(|setup| setup.reference(ReferenceNumber::Optional));
     let moderator = world.join(MODERATOR);
-    assert_eq!(world.heard(moderator).last(), Some(&Prompt::EnterReference));
+    let asked = [Prompt::FirstPerson, Prompt::EnterReferenceOrSkip];
+    assert_eq!(world.heard(moderator)[2..], asked);
+    assert!(world.mix(moderator).is_some(), "nobody waits for an optional answer");
     world.press(moderator, "4471#");
     // The read-back has six prompts.
     world.run(ms(3_000 + 4_999));
-    assert_eq!(world.mix(moderator), None);
+    assert!(!world.codes().contains(&FeatureCode::ReferenceSet));
     world.run(ms(1));
-    assert!(world.mix(moderator).is_some());
+    assert_eq!(world.heard(moderator).last(), Some(&Prompt::ReferenceSaved));
     let event = world.event(FeatureCode::ReferenceSet);
     let FeatureDetail::Reference { value: Some(value), previous: None } = &event.detail else {
         panic!("a first reference")
@@ -284,16 +286,40 @@ fn a_second_moderator_is_not_asked_for_the_reference_again() {
 }
 
 #[test]
-fn an_optional_reference_may_be_skipped_by_pound_or_by_silence() {
-    for wait in [ms(0), secs(20)] {
+fn an_optional_reference_may_be_skipped_by_pound_by_silence_or_by_a_star_code() {
+    for (keys, heard) in [("#", None), ("", None), ("*6", Some(Prompt::Muted))] {
         let mut world = World::with(|setup| setup.reference(ReferenceNumber::Optional));
+        let guest = world.join(PARTICIPANT);
+        world.forget_heard();
         let moderator = world.join(MODERATOR);
-        world.run(wait);
-        if wait.is_zero() {
-            world.press(moderator, "#");
-        }
-        assert!(world.mix(moderator).is_some());
+        // The conference has begun with the moderator's passcode.
+        assert!(world.mix(moderator).is_some() && world.mix(guest) == world.mix(moderator));
+        assert_eq!(world.heard(guest)[..2], [Prompt::ToneChime, Prompt::ConferenceStarting]);
+        assert_eq!(world.heard(moderator).last(), Some(&Prompt::EnterReferenceOrSkip));
+        world.forget_heard();
+        world.press(moderator, keys);
+        world.run(secs(30));
+        assert_eq!(world.heard(moderator), heard.into_iter().collect::<Vec<_>>(), "{keys:?}");
+        assert!(world.heard(guest).is_empty(), "the question is private");
+        // Asked once: what is pressed later is a star code again.
+        world.press(moderator, "*#");
+        assert_eq!(world.heard(moderator)[0], Prompt::CountThereAre, "{keys:?}");
+        world.bye(moderator);
+        world.bye(guest);
+        assert!(!world.codes().contains(&FeatureCode::ReferenceSet));
     }
+}
+
+#[test]
+fn an_optional_reference_that_cannot_be_one_is_asked_for_again() {
+    let mut world = World::with(|setup| setup.reference(ReferenceNumber::Optional));
+    let moderator = world.join(MODERATOR);
+    world.press(moderator, "123456789012345678901#");
+    assert_eq!(world.heard(moderator).last(), Some(&Prompt::EnterReferenceOrSkip));
+    world.press(moderator, "12#1");
+    assert_eq!(world.heard(moderator).last(), Some(&Prompt::ReferenceSaved));
+    let second = world.join(MODERATOR);
+    assert!(!world.heard(second).contains(&Prompt::EnterReferenceOrSkip), "there is one already");
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(crate) fn moderator(room: &str, speech: &Speech, codes: &Passcodes, typed: &
             .call()
             .until_answered(SOON)
             .then(press(&format!("{}#", codes.moderator)))
-            .then(heard(Prompt::EnterReference))
+            .then(heard(Prompt::EnterReferenceOrSkip))
             .then(press("#"))
             .wait(2 * SECOND)
             .then(press("*4"))

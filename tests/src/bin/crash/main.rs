@@ -109,7 +109,7 @@ fn tale(place: usize, start: Duration, codes: &Passcodes, speech: &Speech) -> Ta
         if place == 0 {
             return script
                 .then(press(&format!("{}#", codes.moderator)))
-                .then(speech.heard(Prompt::EnterReference, SOON))
+                .then(speech.heard(Prompt::EnterReferenceOrSkip, SOON))
                 .then(press("#"))
                 .wait(Duration::from_secs(2))
                 .then(press("*4"))

@@ -248,8 +248,8 @@ fn ann(speech: &Speech, codes: &Passcodes) -> Tale {
             script.call().until_answered(SOON).then(press(&format!("{}#", codes.moderator)))
         })
         .tell(
-            "hears \"Enter your reference number, then pound.\" and skips it",
-            speech.heard(Prompt::EnterReference, SOON),
+            "hears \"To add a reference number, enter it, then pound. ...\" and skips it",
+            speech.heard(Prompt::EnterReferenceOrSkip, SOON),
         )
         .then(|script| script.then(press("#")).wait(4 * SECOND));
     let confirm = speech.heard(Prompt::RecordConfirm, PROMPTLY);
