@@ -1,9 +1,14 @@
 //! `*1`: the moderator calls somebody, and brings both in or comes back alone.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use bridge_tests::sim::builder::{CARRIER, carrier};
 use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, ms, secs, tone};
 use partyline_cdr_record::{DialoutKind, Direction, FeatureCode, Outcome};
+use partyline_control::{Refused, Trunk};
 use partyline_dialplan::Prompt;
 use partyline_phones::{Answering, Ending, Event, PhoneId};
 
@@ -151,4 +156,124 @@ fn a_range_apart_and_a_number_of_our_own_are_refused_aloud() {
         assert_eq!(records.of_kind(FeatureCode::DialoutBarred).len(), 1, "{keys}");
         assert_eq!(records.legs().len(), 2, "{keys}: no leg was made");
     }
+}
+
+/// Another trunk before the carrier: where it is, and what becomes of what it is sent.
+fn trunk_before(destination: SocketAddr) -> impl FnOnce(&mut Vec<Trunk>) {
+    move |trunks| {
+        let destination = Some(destination);
+        trunks.insert(0, Trunk { id: 3, name: "first".to_owned(), destination, ..carrier() });
+    }
+}
+
+/// The first phone of a world.
+fn first_phone() -> SocketAddr {
+    "10.0.0.1:5060".parse().unwrap()
+}
+
+fn anna_dials_by_two(destination: SocketAddr, first: Answering, second: Answering) -> Scene {
+    let mut world = World::build().trunks(trunk_before(destination)).start();
+    let ben = world.phone_with("the first trunk", |phone| phone.answering = first);
+    let callee = world.callee("dora", NUMBER, |phone| phone.answering = second);
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR);
+    world.run_for(secs(4)).press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#");
+    Scene { world, anna, ben, callee }
+}
+
+#[test]
+fn a_trunk_that_fails_or_is_silent_is_followed_by_the_next() {
+    let dead = "198.51.100.9:5060".parse().unwrap();
+    let answers = Answering::After(secs(20));
+    let refuses = |status| Answering::Reject { after: Duration::ZERO, status };
+    for (destination, first, within) in [
+        (first_phone(), refuses(503), secs(25)),
+        (first_phone(), refuses(500), secs(25)),
+        // Timer B is 32 s (RFC 3261 §17.1.1.2); then the callee has its time to ring.
+        (dead, Answering::Ignore, secs(58)),
+    ] {
+        let Scene { mut world, anna, callee, .. } = anna_dials_by_two(destination, first, answers);
+        world.wait_for("dora answers", within, |world| world.is_up(callee));
+        world.run_for(secs(6));
+        assert_eq!(world.room_of(anna), world.room_of(callee));
+        assert_eq!(world.times_played(anna, Prompt::DialFailed), 0);
+        let records = world.finish();
+        let leg = records.dialled(NUMBER);
+        assert_eq!((leg.trunk_out, leg.trunk_in), (Some(7), None), "{destination} {first:?}");
+        assert_eq!(&*leg.sip_call_id, world.call_id(callee));
+        assert_eq!(records.leg(world.call_id(anna)).trunk_in, Some(3), "the first that has it");
+    }
+}
+
+#[test]
+fn what_comes_from_behind_a_trunk_is_no_reason_to_try_another() {
+    let rings_then_fails = Answering::Reject { after: secs(3), status: 503 };
+    for (first, status) in [
+        (Answering::Reject { after: Duration::ZERO, status: 486 }, 486),
+        (Answering::Reject { after: Duration::ZERO, status: 603 }, 603),
+        (Answering::Reject { after: Duration::ZERO, status: 404 }, 404),
+        (rings_then_fails, 503),
+    ] {
+        let Scene { mut world, anna, callee, .. } =
+            anna_dials_by_two(first_phone(), first, Answering::After(ms(1)));
+        world.run_for(secs(12));
+        assert!(world.phone(callee).calls().is_empty(), "{status}");
+        assert!(world.room_of(anna).is_some());
+        let records = world.finish();
+        let leg = records.dialled(NUMBER);
+        assert_eq!((leg.trunk_out, leg.sip_status), (Some(3), Some(status)));
+    }
+}
+
+#[test]
+fn when_every_trunk_fails_it_is_said_once() {
+    let fails = Answering::Reject { after: Duration::ZERO, status: 503 };
+    let Scene { mut world, anna, .. } = anna_dials_by_two(first_phone(), fails, fails);
+    world.run_for(secs(10));
+    assert_eq!(world.times_played(anna, Prompt::DialFailed), 1);
+    let records = world.finish();
+    let leg = records.dialled(NUMBER);
+    assert_eq!((leg.trunk_out, leg.answered_at), (Some(7), None));
+}
+
+#[test]
+fn a_call_of_ours_that_comes_back_is_refused_as_a_loop() {
+    let mut world = World::build().keep_log().start();
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR).run_for(secs(4)).press(anna, "*1").run_for(secs(3));
+    world.press(anna, "4165550199#").run_for(secs(3));
+    // What left for the carrier, sent on by a proxy to a number that leads to us.
+    let log = world.log().to_vec();
+    let start = log.windows(7).rposition(|bytes| bytes == b"INVITE ").unwrap();
+    let text = String::from_utf8_lossy(&log[start..]).into_owned();
+    // The log's next line begins after the line end of the description.
+    let end = text.find("\n\n").map_or(text.len(), |at| at + 1);
+    let invite = &text[..end];
+    let (line, rest) = invite.split_once("\r\n").unwrap();
+    assert!(line.starts_with("INVITE sip:+14165550199@"), "{line}");
+    let proxy = "Via: SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKproxy";
+    let back = format!("INVITE sip:+18005550142@192.0.2.1 SIP/2.0\r\n{proxy}\r\n{rest}");
+    world.throw_at_sip(CARRIER, back.as_bytes()).run_for(secs(1));
+    assert_eq!(world.node().refused(Refused::Loop), 1);
+    let told = b"SIP/2.0 482 ";
+    assert!(world.log().windows(told.len()).any(|bytes| bytes == told));
+    world.finish();
+}
+
+#[test]
+fn who_is_left_while_the_moderator_dials_is_not_told_that_he_is_alone() {
+    let mut world = World::build().start();
+    let [anna, ben] = world.phones(["anna", "ben"]);
+    let callee = world.callee("dora", NUMBER, |phone| phone.answering = Answering::RingForever);
+    world.join(anna, MODERATOR).join(ben, PARTICIPANT).run_for(secs(4));
+    world.press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#").run_for(secs(30));
+    assert_eq!(world.ending(callee), None, "it rings");
+    assert_eq!(world.times_played(ben, Prompt::OnlyPerson), 0);
+    assert!(world.hears_music(ben), "but he is not left in silence");
+    world.press(anna, "*3").run_for(secs(4));
+    assert!(!world.hears_music(ben));
+    // When she leaves, he is alone, and told.
+    world.hang_up(anna).run_for(secs(10));
+    assert_eq!(world.times_played(ben, Prompt::OnlyPerson), 1);
+    world.finish();
 }

@@ -172,7 +172,9 @@ impl Bridge {
             Input::PlaybackDone { call, playback } => self.playback_done(now, call, playback),
             Input::RoomPlaybackDone { room, playback } => self.farewell_played(now, room, playback),
             Input::Ended { call, ended } => self.ended(now, call, ended),
-            Input::Dialled { call, dialog } => self.callee_dialled(call, &dialog),
+            Input::Dialled { call, dialog, trunk } => {
+                self.callee_dialled(now, call, &dialog, trunk)
+            }
             Input::Ringing { call } => self.callee_rings(now, call),
             Input::Answered { call, dialog } => self.callee_answered(now, call, &dialog),
             Input::DialFailed { call, status, q850 } => self.callee_failed(now, call, status, q850),

@@ -149,12 +149,21 @@ impl Bridge {
         self.outputs.push_back(Output::Dial { call: id, by, number, caller_id });
     }
 
-    /// The INVITE went out: its dialog's names stand in the record even when nobody answers, so
-    /// that an attempt can be found in the carrier's records.
-    pub(crate) fn callee_dialled(&mut self, id: CallId, dialog: &DialogNames) {
+    /// The INVITE went out: its dialog's names and trunk stand in the record even when nobody
+    /// answers, so that an attempt can be found in the carrier's records. The callee has the whole
+    /// time to ring, by whichever trunk.
+    pub(crate) fn callee_dialled(
+        &mut self,
+        now: Time,
+        id: CallId,
+        dialog: &DialogNames,
+        trunk: u32,
+    ) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if matches!(call.phase, Phase::Callee(Callee { stage: CalleeStage::Dialled, .. })) {
             call.book.name(dialog);
+            call.book.record_mut().trunk_out = Some(trunk);
+            self.timers.set(Timer::Call(id, CallTimer::Ring), now, self.config.ring);
         }
     }
 

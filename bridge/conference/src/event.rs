@@ -85,12 +85,14 @@ pub enum Input {
         /// How.
         ended: Ended,
     },
-    /// The INVITE of a dialled leg was sent.
+    /// The INVITE of a dialled leg was sent; again by another trunk, when one fails.
     Dialled {
         /// The leg.
         call: CallId,
         /// What its dialog is called, for a record that may see no answer.
         dialog: Box<DialogNames>,
+        /// The trunk that it was sent by.
+        trunk: u32,
     },
     /// A dialled leg rings (180 or 183).
     Ringing {

@@ -42,7 +42,7 @@ pub(crate) enum Stage {
     /// A call out, whose ports are being bound.
     Reserving(Box<Dialling>, Attempts),
     /// A call out that has not answered.
-    Dialling,
+    Dialling(Dialling),
     /// Answered; our description in the 200 or in our INVITE awaits an answer.
     AwaitingAnswer,
     /// Answered and described.
@@ -53,11 +53,15 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempts(pub(crate) u8);
 
-/// A call out that waits for its ports.
+/// A call out on its way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dialling {
     pub(crate) number: Number,
     pub(crate) caller_id: Option<Number>,
+    /// The place of the trunk among all trunks, or of the first that may take the call.
+    pub(crate) trunk: usize,
+    /// Whether the far end has been heard to ring: then no other trunk rings it again.
+    pub(crate) rang: bool,
 }
 
 impl Call {
@@ -107,7 +111,9 @@ impl CallMap {
 
     pub(crate) fn set_dialog(&mut self, id: CallId, dialog: DialogId) {
         if let Some(call) = self.calls.get_mut(&id) {
-            call.dialog = Some(dialog);
+            if let Some(before) = call.dialog.replace(dialog) {
+                self.by_dialog.remove(&before);
+            }
             self.by_dialog.insert(dialog, id);
         }
     }

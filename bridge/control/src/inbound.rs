@@ -23,9 +23,7 @@ impl Node {
     pub(crate) fn sip_event(&mut self, now: Time, event: Event) {
         match event {
             Event::Invite(incoming) => self.invited(now, incoming),
-            Event::Ringing { dialog, .. } => {
-                self.tell_of(now, dialog, |call| Input::Ringing { call });
-            }
+            Event::Ringing { dialog, .. } => self.callee_rings(now, dialog),
             Event::Answered { dialog, sdp } => self.answered(now, dialog, sdp.as_deref()),
             Event::Confirmed { dialog, sdp } => self.confirmed(now, dialog, sdp.as_deref()),
             Event::Reinvite { dialog, offer } => self.reinvited(now, dialog, offer.as_deref()),
@@ -45,15 +43,12 @@ impl Node {
         }
     }
 
-    fn tell_of(&mut self, now: Time, dialog: DialogId, input: impl FnOnce(CallId) -> Input) {
-        if let Some(call) = self.calls.by_dialog(dialog) {
-            self.bridge.handle(now, input(call));
-        }
-    }
-
     fn invited(&mut self, now: Time, incoming: Box<Incoming>) {
         if self.trunk_of(&incoming).is_none() {
             return self.turn_away(now, incoming.dialog, Refused::UnknownSource, Status::FORBIDDEN);
+        }
+        if self.is_our_own(&incoming.sip_call_id) {
+            return self.turn_away(now, incoming.dialog, Refused::Loop, Status::LOOP_DETECTED);
         }
         if let Some(offer) = &incoming.offer {
             // Only whether it can be answered: the port is not known yet.
@@ -104,7 +99,8 @@ impl Node {
                 }
             }
             Stage::Reserving(dialling, _) => self.invite(now, id, *dialling),
-            stage @ (Stage::Offered(_) | Stage::Dialling | Stage::AwaitingAnswer | Stage::Up) => {
+            stage
+            @ (Stage::Offered(_) | Stage::Dialling(_) | Stage::AwaitingAnswer | Stage::Up) => {
                 call.stage = stage;
             }
         }
@@ -170,7 +166,7 @@ impl Node {
                 attempts.0 = attempts.0.saturating_sub(1);
                 attempts.0
             }
-            Stage::Offered(_) | Stage::Dialling | Stage::AwaitingAnswer | Stage::Up => return,
+            Stage::Offered(_) | Stage::Dialling(_) | Stage::AwaitingAnswer | Stage::Up => return,
         };
         if left == 0 { self.no_port(now, id) } else { self.open_ports(now, id) }
     }
@@ -307,7 +303,10 @@ impl Node {
 
     fn ended(&mut self, now: Time, dialog: DialogId, ended: SipEnded) {
         let Some(id) = self.calls.by_dialog(dialog) else { return };
-        let stage = self.calls.get(id).map(|call| matches!(call.stage, Stage::Dialling));
+        if let Some(next) = self.next_route(id, ended) {
+            return self.invite(now, id, next);
+        }
+        let stage = self.calls.get(id).map(|call| matches!(call.stage, Stage::Dialling(_)));
         let known = !self
             .calls
             .get(id)

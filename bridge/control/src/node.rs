@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use partyline_cdr_record::Record;
-use partyline_conference::{Bridge, GuessAlarm, GuessCounts, Input, Summary};
+use partyline_conference::{Bridge, FIRST_OUTBOUND, GuessAlarm, GuessCounts, Input, Summary};
 use partyline_directory::Snapshot;
 use partyline_media::{Codec, Command, Event as MediaEvent};
 use partyline_model::{
@@ -77,11 +77,13 @@ pub enum Refused {
     Description,
     /// Every RTP port is in use, or occupied by other programs.
     NoPort,
+    /// A call of ours that came back to us (RFC 3261 §16.3): answered 482.
+    Loop,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::UnknownSource, Self::Description, Self::NoPort];
+    pub const ALL: [Self; 4] = [Self::UnknownSource, Self::Description, Self::NoPort, Self::Loop];
 
     /// As metrics name it.
     pub const fn name(self) -> &'static str {
@@ -89,6 +91,7 @@ impl Refused {
             Self::UnknownSource => "unknown_source",
             Self::Description => "session_description",
             Self::NoPort => "no_port",
+            Self::Loop => "loop",
         }
     }
 }
@@ -112,6 +115,8 @@ pub struct Node {
     pub(crate) closing: BTreeMap<CallId, (Codec, u16)>,
     pub(crate) refused: BTreeMap<Refused, u64>,
     pub(crate) keyings: Keyings,
+    /// The Call-IDs of calls out, to know them when they come back.
+    pub(crate) own_call_ids: BTreeMap<String, CallId>,
 }
 
 impl Node {
@@ -130,6 +135,7 @@ impl Node {
             closing: BTreeMap::new(),
             refused: BTreeMap::new(),
             keyings: Keyings::default(),
+            own_call_ids: BTreeMap::new(),
         }
     }
 
@@ -263,6 +269,9 @@ impl Node {
     pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(id) else { return };
         self.keyings.forget(id);
+        if id >= FIRST_OUTBOUND {
+            self.own_call_ids.retain(|_, call| *call != id);
+        }
         self.media(Command::Close { leg: LegKey(id.0) });
         if call.started {
             self.closing.insert(id, (call.codec, call.ptime_ms));

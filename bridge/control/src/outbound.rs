@@ -4,7 +4,7 @@ use partyline_conference::{DialogNames, Input};
 use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::Status;
-use partyline_sip::{Dial, DialogId, Hangup, sdp};
+use partyline_sip::{Dial, DialogId, Ended, Ender, Hangup, sdp};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::inbound::INCOMPATIBLE;
@@ -23,7 +23,7 @@ impl Node {
         caller_id: Option<Number>,
     ) {
         let session_id = u64::from(self.random_u32());
-        let dialling = Box::new(Dialling { number, caller_id });
+        let dialling = Box::new(Dialling { number, caller_id, trunk: 0, rang: false });
         let stage = Stage::Reserving(dialling, PORT_ATTEMPTS);
         self.calls.insert(id, Call::new(None, stage, session_id));
         self.open_ports(now, id);
@@ -39,20 +39,22 @@ impl Node {
 
     /// Sends the INVITE of a call out whose ports are bound.
     pub(crate) fn invite(&mut self, now: Time, id: CallId, dialling: Dialling) {
-        let Some((local, dial)) = self.local(id).zip(self.route(dialling)) else {
+        let Some((local, (trunk, dial))) = self.local(id).zip(self.route(dialling)) else {
             self.forget(id);
             return self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
         };
         let offer = sdp::offer(&local);
         if let Some(call) = self.calls.get_mut(id) {
             call.described.clone_from(&offer);
-            call.stage = Stage::Dialling;
+            call.stage = Stage::Dialling(Dialling { trunk, ..dialling });
         }
         match self.endpoint.dial(now, Dial { offer, ..dial }) {
             Ok(dialog) => {
                 self.calls.set_dialog(id, dialog);
                 let names = Box::new(self.names(dialog));
-                self.bridge.handle(now, Input::Dialled { call: id, dialog: names });
+                self.own_call_ids.insert(names.sip_call_id.clone(), id);
+                let trunk = self.config.trunks.get(trunk).map_or(0, |trunk| trunk.id);
+                self.bridge.handle(now, Input::Dialled { call: id, dialog: names, trunk });
             }
             Err(_) => {
                 self.forget(id);
@@ -61,14 +63,43 @@ impl Node {
         }
     }
 
-    /// The INVITE for `dialling`, by the first trunk that takes calls; its offer is still empty.
-    fn route(&self, dialling: Dialling) -> Option<Dial> {
-        let mut trunks = self.config.trunks.iter();
-        let (trunk, destination) = trunks.find_map(|t| Some((t, t.destination?)))?;
+    /// A callee rings, or makes other progress.
+    pub(crate) fn callee_rings(&mut self, now: Time, dialog: DialogId) {
+        let Some(id) = self.calls.by_dialog(dialog) else { return };
+        if let Some(Call { stage: Stage::Dialling(dialling), .. }) = self.calls.get_mut(id) {
+            dialling.rang = true;
+        }
+        self.bridge.handle(now, Input::Ringing { call: id });
+    }
+
+    /// By which trunk a call out goes on, whose INVITE came to nothing at the trunk before: silence
+    /// or 5xx says that the trunk is at fault, any other answer comes from behind it.
+    pub(crate) fn next_route(&self, id: CallId, ended: Ended) -> Option<Dialling> {
+        let Stage::Dialling(dialling) = self.calls.get(id)?.stage else { return None };
+        let status = ended.status.map_or(Status::REQUEST_TIMEOUT.code(), Status::code);
+        let trunk_failed = match ended.by {
+            Ender::Remote | Ender::Timeout => status == 408 || (500..600).contains(&status),
+            Ender::Local => false,
+        };
+        let next = Dialling { trunk: dialling.trunk + 1, ..dialling };
+        (trunk_failed && !dialling.rang && self.route(next).is_some()).then_some(next)
+    }
+
+    /// Whether a call with this Call-ID is one that we placed: a proxy sent it back to us.
+    pub(crate) fn is_our_own(&self, sip_call_id: &str) -> bool {
+        self.own_call_ids.contains_key(sip_call_id)
+    }
+
+    /// The INVITE for `dialling`, by the first trunk from its place on that takes calls, and the
+    /// place of that; the offer is still empty.
+    fn route(&self, dialling: Dialling) -> Option<(usize, Dial)> {
+        let mut trunks = self.config.trunks.iter().enumerate().skip(dialling.trunk);
+        let (place, trunk, destination) =
+            trunks.find_map(|(place, trunk)| Some((place, trunk, trunk.destination?)))?;
         let write = |number| trunk.number_format.write(number);
         let uri = |user: String| format!("sip:{user}@{destination}");
         let caller = dialling.caller_id.or(trunk.caller_id).map(write);
-        Some(Dial {
+        let dial = Dial {
             destination,
             request_uri: uri(write(dialling.number)),
             from_user: caller.clone().unwrap_or_else(|| "anonymous".to_owned()),
@@ -77,7 +108,8 @@ impl Node {
             p_asserted_identity: caller.filter(|_| trunk.trusted).map(uri),
             offer: Vec::new(),
             headers: Vec::new(),
-        })
+        };
+        Some((place, dial))
     }
 
     /// A call out was answered.

@@ -151,7 +151,7 @@ fn of_call(world: &mut World, tape: &mut Tape<'_>) {
         3 => Input::Ringing { call },
         4 => Input::DialFailed { call, status: 300 + tape.u16() % 400, q850: None },
         5 => Input::PlaybackDone { call, playback: PlaybackId(tape.byte().into()) },
-        6 => Input::Dialled { call, dialog: Box::default() },
+        6 => Input::Dialled { call, dialog: Box::default(), trunk: 7 },
         _ => Input::Stats { call, quality: Box::new(Quality::default()) },
     });
 }

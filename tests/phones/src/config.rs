@@ -22,7 +22,7 @@ pub enum Answering {
     After(Duration),
     /// Rings and then refuses with a status of 300 to 699.
     Reject {
-        /// Time of ringing.
+        /// Time of ringing; zero refuses without.
         after: Duration,
         /// The final response.
         status: u16,

@@ -98,9 +98,13 @@ impl Agent {
         }
         let caller = invite.header("From").map(user_of).unwrap_or_default().to_owned();
         self.log(Event::InviteReceived { call_id: dialog.call_id.clone(), caller });
-        let response = Message::response(invite, 180, Some(&tag)).with("Contact", dialog.contact());
-        self.respond(reply_to, invite, &response);
-        self.log(Event::RingingSent);
+        let at_once =
+            matches!(self.config.answering, Answering::Reject { after: Duration::ZERO, .. });
+        if !at_once {
+            let ringing = Message::response(invite, 180, Some(&tag));
+            self.respond(reply_to, invite, &ringing.with("Contact", dialog.contact()));
+            self.log(Event::RingingSent);
+        }
         let due = match self.config.answering {
             Answering::After(after) | Answering::Reject { after, .. } => Some(now + after),
             Answering::RingForever | Answering::Ignore => None,
