@@ -36,6 +36,8 @@ const AGAIN: Duration = Duration::from_secs(4);
 /// A lawful caller who is not in by then has noticed, and an attacker waits no longer.
 const PATIENCE: Duration = Duration::from_secs(15);
 const ATTACKER_WAITS: Duration = Duration::from_secs(25);
+/// For one code to be keyed and its answer to be heard.
+const ONE_CODE: Duration = Duration::from_millis(2500);
 /// Lawful calls before the attack, that say what is usual.
 const USUAL: usize = 6;
 
@@ -46,10 +48,13 @@ enum Kind {
     FixedNumbers,
     Withheld,
     NewNumbers,
+    /// Withheld, and one code in each call: the first answer of a call cannot be delayed.
+    OnceACall,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Phones, Self::FixedNumbers, Self::Withheld, Self::NewNumbers];
+    const ALL: [Self; 5] =
+        [Self::Phones, Self::FixedNumbers, Self::Withheld, Self::NewNumbers, Self::OnceACall];
 
     fn name(self) -> &'static str {
         match self {
@@ -57,7 +62,18 @@ impl Kind {
             Self::FixedNumbers => "A5 (ii), 20 numbers behind a carrier",
             Self::Withheld => "A5 (iii), withheld numbers behind a carrier",
             Self::NewNumbers => "A5 (iv), a new number each call behind a carrier",
+            Self::OnceACall => "A5 (v), one code a call, withheld numbers behind a carrier",
         }
+    }
+
+    /// Codes keyed in one call.
+    fn codes(self) -> usize {
+        if self == Self::OnceACall { 1 } else { CODES }
+    }
+
+    /// How long an attacker waits, from the answer.
+    fn patience(self) -> Duration {
+        if self == Self::OnceACall { ONE_CODE } else { ATTACKER_WAITS }
     }
 
     /// Whether one attacker is known again.
@@ -167,7 +183,7 @@ impl<'p> Case<'p> {
         for number in 0..ATTACKERS {
             let seat = match kind {
                 Kind::Phones => floor.seat(place.addresses.insider(number))?,
-                Kind::FixedNumbers | Kind::Withheld | Kind::NewNumbers => carrier,
+                Kind::FixedNumbers | Kind::Withheld | Kind::NewNumbers | Kind::OnceACall => carrier,
             };
             let calls = Vec::new();
             guessers.push(Guesser { seat, number, line: None, keyed: false, calls, guesses: 0 });
@@ -216,7 +232,7 @@ impl<'p> Case<'p> {
     fn codes(&mut self, guesses: usize) -> String {
         let vault = &self.place.rooms[ROOMS - 1].participant;
         let mut keys = String::new();
-        for guess in guesses..guesses + CODES {
+        for guess in guesses..guesses + self.kind.codes() {
             if self.kind.is_known() && guess >= VERDICTS {
                 keys += &format!("{vault}#");
             } else {
@@ -248,8 +264,8 @@ impl<'p> Case<'p> {
                 let keys = self.codes(guesses);
                 floor.with(id, |line, _| line.press(&keys));
                 self.guessers[place].keyed = true;
-                self.guessers[place].guesses += CODES;
-            } else if stage == Stage::Up && since > ATTACKER_WAITS {
+                self.guessers[place].guesses += self.kind.codes();
+            } else if stage == Stage::Up && since > self.kind.patience() {
                 floor.with(id, Line::hang_up);
             }
         }
@@ -259,12 +275,12 @@ impl<'p> Case<'p> {
     fn attacker(&mut self, place: usize) -> Person {
         let number = match self.kind {
             Kind::Phones | Kind::FixedNumbers => self.guessers[place].number,
-            Kind::Withheld | Kind::NewNumbers => {
+            Kind::Withheld | Kind::NewNumbers | Kind::OnceACall => {
                 usize::try_from(self.names.next() % 10_000_000).unwrap_or_default()
             }
         };
         let mut person = Person::new(&format!("1905{number:07}"), DIAL_IN);
-        if self.kind == Kind::Withheld {
+        if matches!(self.kind, Kind::Withheld | Kind::OnceACall) {
             person.number = None;
         }
         // Silence would be hung up on; a packet now and then is not worth their while.
@@ -287,7 +303,9 @@ impl<'p> Case<'p> {
         let number = usize::try_from(self.names.next() % 10_000_000)?;
         let seat = match self.kind {
             Kind::Phones => floor.seat(self.place.addresses.lawful(self.guests.len()))?,
-            Kind::FixedNumbers | Kind::Withheld | Kind::NewNumbers => self.carrier,
+            Kind::FixedNumbers | Kind::Withheld | Kind::NewNumbers | Kind::OnceACall => {
+                self.carrier
+            }
         };
         let line = floor.call(seat, Person::new(&format!("1416{number:07}"), DIAL_IN))?;
         self.guests.push(Guest { line, typo, stage: Keyed::Nothing, took: None });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bridge_tests::real::checks::say;
 
-use super::{Case, VERDICTS};
+use super::{Case, Kind, VERDICTS};
 use crate::kit::floor::Floor;
 use crate::marks::{Marks, Outcome, ms, permille};
 use crate::place::Place;
@@ -136,7 +136,7 @@ pub(super) fn attackers(
             format_args!("{name}: three verdicts each, {ALL_VERDICTS} in all"),
             format_args!("{most} at most, {all} in all of {guesses}, {entered} entered"),
         );
-    } else {
+    } else if case.kind != Kind::OnceACall {
         let (first, late) = (permille(&mut first, 500), permille(&mut late, 500));
         marks.mark(
             late >= first * SLOWER || late.is_zero() && all > 0,
