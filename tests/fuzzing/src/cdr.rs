@@ -75,10 +75,14 @@ fn frames(bytes: &[u8]) {
     let mut end = 0;
     for piece in Pieces::new(bytes) {
         let (from, to) = match piece {
-            Piece::Frame(frame) => (end.max(Header::LEN), frame.end),
-            Piece::Damage(place) => (place.start, place.end),
+            // A frame does not say where it began.
+            Piece::Frame(frame) => (end, frame.end),
+            Piece::Damage(place) => {
+                let is_next = place.start == end || end == 0 && place.start == Header::LEN;
+                assert!(is_next, "a gap before {place:?}");
+                (place.start, place.end)
+            }
         };
-        assert!(from == end || (end == 0 && from == Header::LEN), "a gap between pieces");
         assert!(to > from && to <= bytes.len());
         end = to;
     }
