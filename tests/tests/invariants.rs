@@ -107,7 +107,11 @@ fn closed_record_that_changes_is_noticed() {
     let mut journal = journal();
     let closed = journal.iter().find_map(|record| match record {
         Record::Leg(leg) if leg.state == LegState::Closed => Some(leg.clone()),
-        Record::Leg(_) | Record::Conference(_) | Record::Feature(_) | Record::Tick(_) => None,
+        Record::Leg(_)
+        | Record::Conference(_)
+        | Record::Feature(_)
+        | Record::Dialog(_)
+        | Record::Tick(_) => None,
     });
     let mut changed = closed.expect("a leg ended");
     let last = journal

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
 use partyline_model::{AudioId, CallId, Number, Time};
-use partyline_sip::{DialogId, Incoming};
+use partyline_sip::{DialogId, DialogState, Incoming};
 
 /// What the node knows of a call.
 pub(crate) struct Call {
@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) codec: Codec,
     /// Milliseconds of sound in a packet, for its record.
     pub(crate) ptime_ms: u16,
+    /// The dialog as the journal has it.
+    pub(crate) recorded: Option<DialogState>,
 }
 
 /// Where a call is on its way.
@@ -78,6 +80,7 @@ impl Call {
             started: false,
             codec: Codec::Pcmu,
             ptime_ms: 20,
+            recorded: None,
         }
     }
 }

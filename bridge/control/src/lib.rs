@@ -11,6 +11,7 @@ mod call_map;
 mod config;
 mod inbound;
 mod keying;
+mod lost;
 mod media;
 mod node;
 mod outbound;

@@ -21,6 +21,7 @@ impl Node {
     pub(crate) fn conference_output(&mut self, now: Time, output: ConferenceOutput) {
         match output {
             ConferenceOutput::Persist { token, records } => {
+                let records = self.with_dialogs(records);
                 self.outputs.push_back(Output::Persist { token, records });
             }
             ConferenceOutput::Answer { call } => self.answer(now, call),

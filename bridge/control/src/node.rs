@@ -17,6 +17,7 @@ use partyline_sip::{CommandError, Endpoint, Output as SipOutput, Transmit};
 use crate::call_map::CallMap;
 use crate::config::Config;
 use crate::keying::Keyings;
+use crate::lost::LostCalls;
 use crate::ports::Ports;
 
 /// What a node is made of, beside its configuration.
@@ -117,6 +118,7 @@ pub struct Node {
     pub(crate) keyings: Keyings,
     /// The Call-IDs of calls out, to know them when they come back.
     pub(crate) own_call_ids: BTreeMap<String, CallId>,
+    pub(crate) lost: LostCalls,
 }
 
 impl Node {
@@ -136,6 +138,7 @@ impl Node {
             refused: BTreeMap::new(),
             keyings: Keyings::default(),
             own_call_ids: BTreeMap::new(),
+            lost: LostCalls::default(),
         }
     }
 
@@ -188,6 +191,7 @@ impl Node {
     pub fn handle_timeout(&mut self, now: Time) {
         self.endpoint.handle_timeout(now);
         self.press_due_keys(now);
+        self.tell_lost(now);
         self.tell(now, Input::Timeout);
     }
 
@@ -198,8 +202,8 @@ impl Node {
 
     /// When to call [`Node::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Time> {
-        let timers =
-            [self.endpoint.poll_timeout(), self.bridge.poll_timeout(), self.keyings.next()];
+        let (endpoint, bridge) = (self.endpoint.poll_timeout(), self.bridge.poll_timeout());
+        let timers = [endpoint, bridge, self.keyings.next(), self.lost.next()];
         timers.into_iter().flatten().min()
     }
 

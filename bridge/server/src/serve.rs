@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use partyline_cdr_record::Origin;
+use partyline_cdr_record::{DialogRecord, Origin};
 use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::journal::{
     self, Health, Journal, JournalConfig, JournalHandle, JournalThread, Recovered, SetAside,
@@ -86,7 +86,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
 
     let (durable, durable_inbox) = mpsc::unbounded_channel();
     let written = JournalConfig::new(origin).of(store.folder());
-    let journal = start_journal(&folders, clock, written, durable)?;
+    let (journal, lost) = start_journal(&folders, clock, written, durable)?;
     let ingest = Ingest::new(store.clone(), &folders.journal);
     let ingested = ingest.watch();
     let following = tokio::spawn(ingest.follow(journal.durable()));
@@ -106,7 +106,12 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     };
     let snapshot = Arc::new(store.load_snapshot(keys.pepper()).await?);
     let version = snapshot.version();
-    let node = node(&config, &sockets, origin, started, snapshot)?;
+    let mut node = node(&config, &sockets, origin, started, snapshot)?;
+    if !lost.is_empty() {
+        let calls = lost.len();
+        tracing::warn!(calls, "far ends of the last run may still be up: each is sent BYE");
+        node.hang_up_lost(clock.now(), lost);
+    }
     let (changed, directory_inbox) = mpsc::channel(1);
     tokio::spawn(directory::watch(store, keys, version, changed));
 
@@ -194,7 +199,7 @@ fn start_journal(
     clock: Clock,
     config: JournalConfig,
     durable: mpsc::UnboundedSender<(u64, bool)>,
-) -> anyhow::Result<JournalHandle> {
+) -> anyhow::Result<(JournalHandle, Vec<DialogRecord>)> {
     let disk = journal::FileDisk::open(&folders.journal)?;
     let (journal, recovered) = Journal::open(Box::new(disk), config, clock.now(), clock.wall())?;
     say_recovered(&recovered);
@@ -204,8 +209,9 @@ fn start_journal(
             durable.send((token, result.is_ok())).unwrap_or_default();
         }
     });
-    JournalThread::spawn(journal, JournalClock(clock), JOURNAL_QUEUE, answer)
-        .context("the system gives no thread for the journal")
+    let handle = JournalThread::spawn(journal, JournalClock(clock), JOURNAL_QUEUE, answer)
+        .context("the system gives no thread for the journal")?;
+    Ok((handle, recovered.dialogs))
 }
 
 /// What the start found in the journal, for the log.

@@ -318,9 +318,11 @@ fn the_plan_at_the_answer_prices_a_call() {
             Record::Leg(leg) if leg.rate_context == 0 => {
                 Record::Leg(Box::new(LegRecord { rate_context: 1, rev: 3, ..(**leg).clone() }))
             }
-            Record::Leg(_) | Record::Conference(_) | Record::Feature(_) | Record::Tick(_) => {
-                record.clone()
-            }
+            Record::Leg(_)
+            | Record::Conference(_)
+            | Record::Feature(_)
+            | Record::Dialog(_)
+            | Record::Tick(_) => record.clone(),
         })
         .collect();
     append(&bench, &named);

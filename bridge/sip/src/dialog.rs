@@ -52,6 +52,17 @@ impl Route {
         }
         Some(routes)
     }
+
+    /// One that was kept as text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let uri = NameAddr::parse(text).ok()?.uri;
+        uri.host()?;
+        Some(Self { text: text.into(), uri })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
 }
 
 /// The Contact of a message: what later requests of the dialog are sent to.

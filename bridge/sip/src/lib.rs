@@ -21,7 +21,7 @@ pub mod transaction;
 
 pub use command::{CommandError, Config, Dial, Hangup, Rejection};
 pub use counters::{Counters, Dropped};
-pub use endpoint::Endpoint;
+pub use endpoint::{DialogState, Endpoint};
 pub use event::{
     DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, Transmit,
 };

@@ -9,7 +9,8 @@ use std::fmt;
 
 use crate::bytes::{Field, Reader, put_block};
 use crate::{
-    AccessCode, ConferenceRecord, FeatureDetail, FeatureRecord, LegRecord, Quality, Record, Tick,
+    AccessCode, ConferenceRecord, DialogRecord, FeatureDetail, FeatureRecord, LegRecord, Quality,
+    Record, Tick,
 };
 
 /// The schema this program writes.
@@ -45,6 +46,7 @@ const LEG: u8 = 1;
 const CONFERENCE: u8 = 2;
 const FEATURE: u8 = 3;
 const TICK: u8 = 4;
+const DIALOG: u8 = 5;
 
 /// Appends `record` in the form of [`SCHEMA`]; a leg takes about 300 bytes.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -70,6 +72,10 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) {
             out.push(TICK);
             tick.put(out);
         }
+        Record::Dialog(dialog) => {
+            out.push(DIALOG);
+            dialog.put(out);
+        }
     }
 }
 
@@ -90,6 +96,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         CONFERENCE => ConferenceRecord::take(from).map(|c| Record::Conference(Box::new(c))),
         FEATURE => FeatureRecord::take(from).map(|f| Record::Feature(Box::new(f))),
         TICK => Tick::take(from).map(Record::Tick),
+        DIALOG => DialogRecord::take(from).map(|d| Record::Dialog(Box::new(d))),
         unknown => Err(DecodeError::Kind(unknown)),
     }
 }
@@ -148,6 +155,9 @@ layout! {
         target_leg, detail, billable,
     }
     Tick { boot_id, mono, wall, open_legs, open_xor, max_leg_seq, }
+    DialogRecord {
+        leg_id, told, call_id, local, remote, cseq, target, routes, peer, interface,
+    }
 }
 
 block_layout! {

@@ -9,6 +9,7 @@
 mod bytes;
 mod cause;
 mod conference;
+mod dialog;
 mod encoding;
 mod feature;
 mod leg;
@@ -19,6 +20,7 @@ pub use cause::{
     CloseReason, NORMAL_CLEARING, ReleaseBy, TEMPORARY_FAILURE, q850_from_sip, sip_from_q850,
 };
 pub use conference::{ConferenceRecord, ConferenceState};
+pub use dialog::DialogRecord;
 pub use encoding::{DecodeError, SCHEMA, decode, encode};
 pub use feature::{DenyReason, FeatureCode, FeatureDetail, FeatureRecord, Outcome, Pattern};
 pub use leg::{
@@ -56,6 +58,8 @@ pub enum Record {
     Conference(Box<ConferenceRecord>),
     /// One event.
     Feature(Box<FeatureRecord>),
+    /// The signalling of an answered leg; for the journal only.
+    Dialog(Box<DialogRecord>),
     /// A sign of life.
     Tick(Tick),
 }

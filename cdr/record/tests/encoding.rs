@@ -2,9 +2,9 @@
 
 use partyline_cdr_record::{
     AccessCode, AccessKind, AuthMethod, CloseReason, ConferenceRecord, ConferenceState, DenyReason,
-    DialoutKind, Direction, FeatureCode, FeatureDetail, FeatureRecord, Flags, LegRecord, LegState,
-    Origin, Outcome, Pattern, Presentation, Quality, Record, Reference, ReferenceSource, Region,
-    ReleaseBy, Text, Tick, decode, encode, role_from_name, role_name,
+    DialogRecord, DialoutKind, Direction, FeatureCode, FeatureDetail, FeatureRecord, Flags,
+    LegRecord, LegState, Origin, Outcome, Pattern, Presentation, Quality, Record, Reference,
+    ReferenceSource, Region, ReleaseBy, Text, Tick, decode, encode, role_from_name, role_name,
 };
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId, Role, Time, Uuid, WallTime};
 use proptest::prelude::*;
@@ -197,6 +197,22 @@ prop_compose! {
     }
 }
 
+fn dialog() -> impl Strategy<Value = DialogRecord> {
+    let texts = ("[ -~]{0,40}", "[ -~]{0,40}", "[ -~]{0,40}", "[ -~]{0,40}");
+    (uuid(), texts, any::<u32>(), proptest::collection::vec("[ -~]{0,40}", 0..3)).prop_map(
+        |(leg_id, texts, cseq, routes)| DialogRecord {
+            call_id: Text::new(&texts.0),
+            local: Text::new(&texts.1),
+            remote: Text::new(&texts.2),
+            target: Text::new(&texts.3),
+            cseq,
+            interface: routes.first().map(|text| Text::new(text)),
+            routes: routes.iter().map(|text| Text::new(text)).collect(),
+            ..DialogRecord::told(leg_id)
+        },
+    )
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let tick = (uuid(), any::<(u64, i64, u32, u128, u64)>()).prop_map(|(boot_id, n)| Tick {
         boot_id,
@@ -211,6 +227,7 @@ fn record() -> impl Strategy<Value = Record> {
         conference().prop_map(|conference| Record::Conference(Box::new(conference))),
         feature().prop_map(|feature| Record::Feature(Box::new(feature))),
         tick.prop_map(Record::Tick),
+        dialog().prop_map(|dialog| Record::Dialog(Box::new(dialog))),
     ]
 }
 

@@ -176,7 +176,7 @@ impl Store {
 fn leg(body: &[u8]) -> Result<LegRecord, StoreError> {
     match decode(body)? {
         Record::Leg(leg) => Ok(*leg),
-        Record::Conference(_) | Record::Feature(_) | Record::Tick(_) => {
+        Record::Conference(_) | Record::Feature(_) | Record::Tick(_) | Record::Dialog(_) => {
             Err(StoreError::Column("body"))
         }
     }
@@ -185,13 +185,17 @@ fn leg(body: &[u8]) -> Result<LegRecord, StoreError> {
 fn session(body: &[u8]) -> Result<ConferenceRecord, StoreError> {
     match decode(body)? {
         Record::Conference(conference) => Ok(*conference),
-        Record::Leg(_) | Record::Feature(_) | Record::Tick(_) => Err(StoreError::Column("body")),
+        Record::Leg(_) | Record::Feature(_) | Record::Tick(_) | Record::Dialog(_) => {
+            Err(StoreError::Column("body"))
+        }
     }
 }
 
 fn feature(body: &[u8]) -> Result<FeatureRecord, StoreError> {
     match decode(body)? {
         Record::Feature(feature) => Ok(*feature),
-        Record::Leg(_) | Record::Conference(_) | Record::Tick(_) => Err(StoreError::Column("body")),
+        Record::Leg(_) | Record::Conference(_) | Record::Tick(_) | Record::Dialog(_) => {
+            Err(StoreError::Column("body"))
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{Fault, SimDisk, answered, closed, invited, of, origin, session, wall};
-use partyline_cdr_record::{CloseReason, LegRecord, LegState, Record, ReleaseBy};
+use partyline_cdr_record::{
+    CloseReason, DialogRecord, LegRecord, LegState, Record, ReleaseBy, Text,
+};
 use partyline_cdr_store::journal::{
     Damage, Disk, Frames, Header, Journal, JournalConfig, Payload, Piece, Pieces, Position,
     Recovered,
@@ -332,6 +334,40 @@ fn run_calls(disk: &SimDisk) -> BTreeMap<Uuid, LegRecord> {
     step(22, &[d]);
     step(32, &[closed(&b, 30), closed(&c, 20)]);
     durable
+}
+
+fn dialog(leg: &LegRecord) -> Record {
+    let told = DialogRecord::told(leg.leg_id);
+    let call_id = Text::new(&leg.sip_call_id);
+    Record::Dialog(Box::new(DialogRecord { told: false, call_id, cseq: 7, ..told }))
+}
+
+#[test]
+fn far_ends_that_are_up_after_a_crash_are_named_until_they_were_told() {
+    let disk = SimDisk::new();
+    let config = |boot| JournalConfig { segment_bytes: 500, ..JournalConfig::new(origin(boot)) };
+    let start = |disk: &SimDisk, boot| {
+        Journal::open(disk.boxed(), config(boot), Time::ZERO, wall(0)).expect("the disk works")
+    };
+    let (mut journal, found) = start(&disk, 1);
+    assert!(found.dialogs.is_empty());
+    let [a, b, c] = [1, 2, 3].map(|n| answered(&invited(n, 1), 2));
+    for leg in [&a, &b, &c] {
+        assert!(append(&mut journal, 2, &[of(leg), dialog(leg)]));
+    }
+    assert!(append(&mut journal, 3, &[of(&closed(&b, 1))]));
+    assert!(journal.end().segment > 2, "they are carried into new segments");
+    let names = |found: &Recovered| found.dialogs.iter().map(|d| d.leg_id).collect::<Vec<_>>();
+    // It is killed before it has told them, twice.
+    for boot in 2..4 {
+        let (_, found) = start(&disk, boot);
+        assert_eq!(names(&found), [a.leg_id, c.leg_id], "run {boot}");
+        assert_eq!(found.dialogs[0].cseq, 7);
+    }
+    let (mut journal, _) = start(&disk, 4);
+    assert!(append(&mut journal, 9, &[Record::Dialog(Box::new(DialogRecord::told(a.leg_id)))]));
+    let (_, found) = start(&disk.after_power_cut(0), 5);
+    assert_eq!(names(&found), [c.leg_id]);
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use partyline_cdr_record::{FeatureCode, LegRecord, LegState, Record};
+use partyline_cdr_record::{DialogRecord, FeatureCode, LegRecord, LegState, Record};
 use partyline_dialplan::Prompt;
 use partyline_media::{AudioQueue, Command, Event, Talk};
 use partyline_model::{LegKey, PlaybackId, RecordingId, RoomId, Uuid};
@@ -271,6 +271,31 @@ pub fn check_records(records: &Records) {
     }
     for record in records.all() {
         assert!(!matches!(record, Record::Tick(_)), "signs of life are the journal's");
+    }
+    check_dialogs(records);
+}
+
+/// Whoever answered can be told of a crash: the dialog stands behind the answer, and again only
+/// where it has changed.
+fn check_dialogs(records: &Records) {
+    let mut dialogs = BTreeMap::<Uuid, Vec<&DialogRecord>>::new();
+    let mut answered = BTreeSet::new();
+    for record in records.all() {
+        match record {
+            Record::Leg(leg) if leg.state == LegState::Answered => {
+                answered.insert(leg.leg_id);
+            }
+            Record::Dialog(dialog) => {
+                let known = dialogs.entry(dialog.leg_id).or_default();
+                assert!(answered.contains(&dialog.leg_id), "a dialog before its answer");
+                assert!(known.last() != Some(&&**dialog), "a dialog twice: {}", dialog.leg_id);
+                known.push(dialog);
+            }
+            Record::Leg(_) | Record::Conference(_) | Record::Feature(_) | Record::Tick(_) => {}
+        }
+    }
+    for leg in answered {
+        assert!(dialogs.contains_key(&leg), "leg {leg} was answered and has no dialog");
     }
 }
 

@@ -56,7 +56,11 @@ impl Records {
     pub fn leg(&self, call_id: &str) -> &LegRecord {
         let legs = self.0.iter().filter_map(|record| match record {
             Record::Leg(leg) if &*leg.sip_call_id == call_id => Some(&**leg),
-            Record::Leg(_) | Record::Conference(_) | Record::Feature(_) | Record::Tick(_) => None,
+            Record::Leg(_)
+            | Record::Conference(_)
+            | Record::Feature(_)
+            | Record::Dialog(_)
+            | Record::Tick(_) => None,
         });
         let revisions: Vec<&LegRecord> = legs.collect();
         let last = revisions.iter().max_by_key(|leg| leg.rev);
@@ -98,7 +102,7 @@ impl Records {
     pub fn features(&self) -> Vec<&FeatureRecord> {
         let features = self.0.iter().filter_map(|record| match record {
             Record::Feature(feature) => Some(&**feature),
-            Record::Leg(_) | Record::Conference(_) | Record::Tick(_) => None,
+            Record::Leg(_) | Record::Conference(_) | Record::Dialog(_) | Record::Tick(_) => None,
         });
         features.collect()
     }

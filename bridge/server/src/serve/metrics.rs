@@ -18,6 +18,7 @@ pub(super) struct Sample {
     pub(super) datagrams_dropped: u64,
     pub(super) datagrams_unsent: u64,
     pub(super) calls_ended: u64,
+    pub(super) lost_told: u64,
     pub(super) commands_waiting: usize,
     pub(super) draining: bool,
 }
@@ -28,6 +29,7 @@ impl Sample {
         Self {
             calls: node.calls(),
             conferences: node.conferences(),
+            lost_told: node.lost_calls_told(),
             refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
             guesses: node.guess_counts().clone(),
             sip_dropped: counters.iter().map(|(reason, count)| (reason.name(), count)).collect(),
@@ -54,6 +56,7 @@ pub(super) fn render(
     page.family("partyline_sip_dropped_total", help, "reason", &sample.sip_dropped);
     page.guesses(&sample.guesses);
     for (name, help, value) in [
+        ("lost_calls_told", "Calls of a run before that were sent BYE", sample.lost_told),
         ("sip_queue_dropped", "SIP datagrams that came too fast", sample.datagrams_dropped),
         ("sip_unsent", "SIP datagrams the kernel refused", sample.datagrams_unsent),
         ("rtp_received", "Datagrams received on RTP and RTCP ports", media.received.get()),

@@ -6,6 +6,7 @@
 
 mod in_dialog;
 mod incoming;
+mod lost;
 mod receive;
 mod request;
 mod respond;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 
 use partyline_model::{IdSource, Time};
 
+pub use self::lost::DialogState;
 use self::request::{ClientEntry, InviteClientEntry};
 use self::respond::Template;
 use crate::command::{CommandError, Config};

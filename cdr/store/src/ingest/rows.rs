@@ -28,9 +28,9 @@ pub(super) async fn take(
             take_conference(tx, conference, body).await?
         }
         Payload::Record(Record::Feature(feature), body) => take_feature(tx, feature, body).await?,
-        Payload::Record(Record::Tick(_), _) | Payload::Checkpoint | Payload::Identity(_) => {
-            return Ok(());
-        }
+        Payload::Record(Record::Tick(_) | Record::Dialog(_), _)
+        | Payload::Checkpoint
+        | Payload::Identity(_) => return Ok(()),
         Payload::Unknown(_) => {
             round.unknown += 1;
             return Ok(());

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use partyline_cdr_record::{ConferenceRecord, LegRecord, Record, Tick};
+use partyline_cdr_record::{ConferenceRecord, DialogRecord, LegRecord, LegState, Record, Tick};
 use partyline_model::{Time, Uuid, WallTime};
 
 /// One open record.
@@ -22,6 +22,8 @@ pub(crate) struct Open<R> {
 pub(crate) struct OpenSet {
     pub(crate) legs: BTreeMap<Uuid, Open<LegRecord>>,
     pub(crate) conferences: BTreeMap<Uuid, Open<ConferenceRecord>>,
+    /// Dialogs of answered legs, and those of orphans whose far ends have not been told.
+    pub(crate) dialogs: BTreeMap<Uuid, Open<DialogRecord>>,
     max_leg_seq: u64,
 }
 
@@ -31,6 +33,7 @@ impl OpenSet {
         match record {
             Record::Leg(leg) => self.note_leg(leg, bytes, mono),
             Record::Conference(conference) => self.note_conference(conference, bytes, mono),
+            Record::Dialog(dialog) => self.note_dialog(dialog, bytes, mono),
             Record::Feature(_) | Record::Tick(_) => {}
         }
     }
@@ -39,6 +42,9 @@ impl OpenSet {
         self.max_leg_seq = self.max_leg_seq.max(leg.leg_seq);
         if leg.is_closed() {
             self.legs.remove(&leg.leg_id);
+            if leg.state != LegState::OrphanClosed {
+                self.dialogs.remove(&leg.leg_id);
+            }
             return;
         }
         let before = self.legs.get(&leg.leg_id);
@@ -49,6 +55,15 @@ impl OpenSet {
             .filter(|before| before.record.answered_at.is_some() == leg.answered_at.is_some());
         let since = same_stage.map_or(mono, |before| before.since);
         self.legs.insert(leg.leg_id, Open { record: leg.clone(), bytes: bytes.into(), since });
+    }
+
+    fn note_dialog(&mut self, dialog: &DialogRecord, bytes: &[u8], since: Time) {
+        if dialog.told {
+            self.dialogs.remove(&dialog.leg_id);
+            return;
+        }
+        let open = Open { record: dialog.clone(), bytes: bytes.into(), since };
+        self.dialogs.insert(dialog.leg_id, open);
     }
 
     fn note_conference(&mut self, conference: &ConferenceRecord, bytes: &[u8], mono: Time) {
@@ -81,6 +96,9 @@ impl OpenSet {
     /// The bytes of everything open, each with the time it was first written.
     pub(crate) fn carried(&self) -> impl Iterator<Item = (Time, &[u8])> {
         let legs = self.legs.values().map(|open| (open.since, &*open.bytes));
-        legs.chain(self.conferences.values().map(|open| (open.since, &*open.bytes)))
+        let conferences = self.conferences.values().map(|open| (open.since, &*open.bytes));
+        // Behind the legs: a leg that ends takes its dialog along.
+        let dialogs = self.dialogs.values().map(|open| (open.since, &*open.bytes));
+        legs.chain(conferences).chain(dialogs)
     }
 }

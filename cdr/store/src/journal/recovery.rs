@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    CloseReason, ConferenceRecord, ConferenceState, LegRecord, LegState, Record, ReleaseBy,
-    TEMPORARY_FAILURE, Tick,
+    CloseReason, ConferenceRecord, ConferenceState, DialogRecord, LegRecord, LegState, Record,
+    ReleaseBy, TEMPORARY_FAILURE, Tick,
 };
 use partyline_model::{Uuid, WallTime};
 
@@ -47,6 +47,9 @@ pub struct Recovered {
     pub legs: Vec<LegRecord>,
     /// Sessions closed as orphans, in their closed form.
     pub conferences: Vec<ConferenceRecord>,
+    /// Dialogs whose far ends may still be up and were not told. They come again at each start
+    /// until [`DialogRecord::told`] of the leg is written.
+    pub dialogs: Vec<DialogRecord>,
 }
 
 /// What the segments say.
@@ -148,7 +151,8 @@ impl Scan {
         disk.sync(segment).map_err(JournalError::io("synced"))
     }
 
-    /// Closes what is open, in the report, and returns the closing revisions.
+    /// Closes what is open, in the report, and returns the closing revisions and the dialogs that
+    /// are left.
     pub(crate) fn close_orphans(&mut self) -> Vec<Record> {
         let mut records = Vec::new();
         for open in self.open.legs.values() {
@@ -160,6 +164,10 @@ impl Scan {
             let conference = close_conference(open, self.ticks.get(&open.record.boot_id));
             self.report.conferences.push(conference.clone());
             records.push(Record::Conference(Box::new(conference)));
+        }
+        for open in self.open.dialogs.values() {
+            self.report.dialogs.push(open.record.clone());
+            records.push(Record::Dialog(Box::new(open.record.clone())));
         }
         records
     }

@@ -88,7 +88,11 @@ impl Journal {
         let mut journal = Self { disk, config, identity, end, repair: Repair::None, open };
         let mut bytes = Vec::new();
         for record in &closed {
-            journal.put(&mut bytes, mono, record)?;
+            let encoded = journal.put(&mut bytes, mono, record)?;
+            // Orphans are no legs of this run; their dialogs go on until their far ends are told.
+            if let Record::Dialog(_) = record {
+                journal.open.note(record, &encoded, mono);
+            }
         }
         journal.begin(segment, &bytes, mono, wall)?;
         Ok((journal, scan.report))

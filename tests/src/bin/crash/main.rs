@@ -29,6 +29,8 @@ const EARLY_END: Duration = Duration::from_secs(14);
 const KILL: Duration = Duration::from_millis(23_300);
 /// Between the last moment's calls, that end with the kill.
 const LATE_APART: Duration = Duration::from_millis(12);
+/// The second run has sent its BYEs by then.
+const GOODBYES: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(15);
 /// The recorded talker's tone in Hz.
 const TONE: f64 = 1105.0;
@@ -71,6 +73,8 @@ fn run() -> Result<ExitCode> {
     verdict::legs(&mut checks, &cast, &legs, killed);
     let recorder = cast.phone(*phones.first().context("nobody called")?);
     verdict::recording(&mut checks, &setup.recordings()?, recorder, killed)?;
+    cast.carry(cast.now() + GOODBYES)?;
+    verdict::goodbyes(&mut checks, &cast, killed);
     drop(cast);
     take_a_call(&mut checks, &setup, network, &rooms[1])?;
     let status = again.terminate()?;

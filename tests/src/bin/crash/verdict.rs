@@ -10,7 +10,7 @@ use bridge_tests::real::cast::Cast;
 use bridge_tests::real::checks::Checks;
 use bridge_tests::real::records::Leg;
 use bridge_tests::real::wave::Wave;
-use partyline_phones::{CallSummary, Event, Phone};
+use partyline_phones::{CallSummary, Ending, Event, Phone};
 
 /// The journal's tick: no more than this may be lost of a leg, and not a moment charged too much.
 const TICK_MS: u64 = 5000;
@@ -100,6 +100,17 @@ fn times(
     let what = "no leg loses more than a tick of 5 s";
     let detail = format!("at most {most_lost} ms, (billed ms, true ms) {too_short:?}");
     checks.check(too_short.is_empty(), what, detail);
+}
+
+/// Whoever was up when the bridge was killed heard the end of it from the second run.
+pub(crate) fn goodbyes(checks: &mut Checks, cast: &Cast, killed: Duration) {
+    let up: Vec<_> = cast
+        .calls()
+        .filter(|call| call.answered_at.is_some() && call.ended_at.is_none_or(|at| at > killed))
+        .collect();
+    let told = up.iter().filter(|call| call.ending == Some(Ending::ByThem)).count();
+    let what = "each phone that was up gets a BYE after the restart";
+    checks.check(told == up.len() && told >= 40, what, format_args!("{told} of {}", up.len()));
 }
 
 /// The recording opens, and plays to the kill.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use partyline_cdr_record::DialogRecord;
 use partyline_control::KeyWay;
 use partyline_media::KeyQueue;
 use partyline_model::CallId;
@@ -189,6 +190,13 @@ impl World {
     pub fn set_link(&mut self, id: PhoneId, link: Link) -> &mut Self {
         let far = self.phone(id).config().sip_address.ip();
         self.net.set_link(far, link);
+        self
+    }
+
+    /// The bridge is given dialogs as if a run before had lost them.
+    pub fn hang_up_lost(&mut self, dialogs: Vec<DialogRecord>) -> &mut Self {
+        self.node.hang_up_lost(time(self.now), dialogs);
+        self.carry();
         self
     }
 
