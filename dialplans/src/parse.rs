@@ -33,7 +33,7 @@ pub enum PlanErrorKind {
     NotDigits,
     /// No emergency numbers: a plan that would call one is refused.
     NoEmergency,
-    /// The same country twice.
+    /// A country that is described twice.
     CountryTwice,
     /// More digits to strip than the pattern has.
     StripsAll,

@@ -261,6 +261,35 @@ fn visible_type(line: &str) -> Option<&str> {
 }
 
 #[test]
+fn doc_comments_name_their_subject() {
+    const CRATES: [&str; 6] = [
+        "bridge/conference/",
+        "bridge/control/",
+        "bridge/model/",
+        "bridge/directory/",
+        "dialplans/",
+        "cdr/record/",
+    ];
+    const RIDDLES: [&str; 9] =
+        ["It ", "They ", "He ", "She ", "Whoever ", "The same ", "The one ", "What it ", "Why it "];
+    let mut docs = 0;
+    for (path, text) in files(&["rs"]) {
+        if !CRATES.iter().any(|folder| path.starts_with(&format!("{folder}src/"))) {
+            continue;
+        }
+        let mut before = "";
+        for (line, number) in text.lines().map(str::trim).zip(1..) {
+            let doc = line.strip_prefix("/// ").filter(|_| !before.starts_with("///"));
+            let riddle = doc.and_then(|doc| RIDDLES.iter().find(|word| doc.starts_with(**word)));
+            assert_eq!(riddle, None, "{path}:{number}: what is that? {line}");
+            docs += usize::from(doc.is_some());
+            before = line;
+        }
+    }
+    assert!(docs > 1000, "doc comments are found: {docs}");
+}
+
+#[test]
 fn what_is_left_to_do_names_its_issue() {
     let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];
     for (path, text) in files(&["rs", "sh", "py", "toml", "sql"]) {

@@ -74,11 +74,11 @@ pub struct Bridge {
 /// Whether the bridge is going down for service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drain {
-    /// It is not.
+    /// The bridge takes calls.
     Open,
-    /// It is, and calls are up or records on their way.
+    /// The bridge takes no calls; some are up, or records are on their way.
     Draining,
-    /// It is, and has said that it is empty.
+    /// The bridge takes no calls, has none and has said so.
     Drained,
 }
 

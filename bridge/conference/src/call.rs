@@ -17,19 +17,19 @@ use crate::record::{Close, LegBook};
 pub(crate) struct Call {
     pub(crate) phase: Phase,
     pub(crate) book: LegBook,
-    /// What its passcode, or the moderator who dialled it, lets it into.
+    /// What the leg may enter, by its passcode or by the moderator who dialled it.
     pub(crate) grant: Option<Grant>,
-    /// What it is asked; its keys answer that before anything else.
+    /// What the leg is asked; its keys answer that before anything else.
     pub(crate) question: Option<Question>,
-    /// What it has typed in answer, or ahead of the first question. Wiped when it is classified.
+    /// What the leg has typed in answer, or ahead of the first question. Wiped when it is classified.
     pub(crate) typed: SecretDigits,
-    /// What it has typed and waits for the answer to.
+    /// The secret that the leg has typed and waits for the answer to.
     pub(crate) guess: Option<Guess>,
-    /// By what its guesses are counted, beside the number that it dialled.
+    /// By what guesses of the leg are counted, beside the number that was dialled.
     pub(crate) caller: Option<Caller>,
-    /// Its wrong guesses at the secret that it is asked for.
+    /// Wrong guesses of the leg at the secret that it is asked for.
     pub(crate) tries: Tries,
-    /// The prompt that plays to it.
+    /// The prompt that plays to the leg.
     pub(crate) speaking: Option<PlaybackId>,
     /// What the media plane was told last.
     pub(crate) told: Presence,
@@ -72,12 +72,12 @@ impl Call {
         }
     }
 
-    /// Whether the bridge called it.
+    /// Whether the bridge called the leg.
     pub(crate) fn is_outbound(&self) -> bool {
         self.book.record().direction == Direction::Out
     }
 
-    /// Whether its keys may be a secret before they are classified.
+    /// Whether keys of the leg may be a secret before they are classified.
     pub(crate) fn types_a_secret(&self) -> bool {
         matches!(
             self.question,
@@ -91,19 +91,19 @@ impl Call {
 
 /// Where a leg is in the call flow.
 pub(crate) enum Phase {
-    /// It came in; its first revisions are on their way to disk.
+    /// The leg came in; its first revisions are on their way to disk.
     Opening,
     /// The 200 OK went out; the first prompt waits until the far end can hear it.
     Greeting(Greeting),
-    /// It answers the questions that lead to a conference.
+    /// The leg answers the questions that lead to a conference.
     Entry(Entry),
-    /// It is of a conference: waiting or in the mix, as the room's state says.
+    /// The leg is of a conference: waiting or in the mix, as the room's state says.
     Member(Member),
-    /// It is of a conference, and aside to call somebody.
+    /// The leg is of a conference, and aside to call somebody.
     Apart(Apart),
-    /// It hears its last prompt and is hung up after it.
+    /// The leg hears its last prompt and is hung up after it.
     Leaving(Close),
-    /// The bridge dialled it for a moderator, who has not brought it into the conference.
+    /// The bridge dialled the leg for a moderator, who has not brought it into the conference.
     Callee(Callee),
 }
 
@@ -121,7 +121,7 @@ pub(crate) struct Greeting {
 pub(crate) struct Entry {
     /// The reference number was asked for, whatever came of it.
     pub(crate) referred: bool,
-    /// The one that was given.
+    /// The reference number that was given.
     pub(crate) reference: Option<Reference>,
     /// The security passcode was given.
     pub(crate) verified: bool,
@@ -152,7 +152,7 @@ impl Member {
 
 /// A moderator aside with a call of its own.
 pub(crate) struct Apart {
-    /// What it comes back to.
+    /// The place in the conference that the moderator comes back to.
     pub(crate) member: Member,
     pub(crate) stage: ApartStage,
     pub(crate) keys: Matcher,
@@ -189,22 +189,22 @@ pub(crate) struct Callee {
 /// How far the callee has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CalleeStage {
-    /// Its open record is on its way to disk; no INVITE before it is there.
+    /// The open record of the callee is on its way to disk; no INVITE before it is there.
     Opening,
     /// The INVITE went out.
     Dialled,
-    /// It answered; nobody hears it before that is on disk.
+    /// The callee answered; nobody hears it before that is on disk.
     Recording,
-    /// It hears why it was called.
+    /// The callee hears why it was called.
     Greeted,
-    /// It talks to the moderator in this mix.
+    /// The callee talks to the moderator in this mix.
     Talking(RoomId),
 }
 
 /// Something a leg is asked.
 pub(crate) struct Question {
     pub(crate) topic: Topic,
-    /// Tries left, this one among them.
+    /// Tries that are left, the running one among them.
     pub(crate) tries: u8,
 }
 
@@ -220,7 +220,7 @@ pub(crate) enum Topic {
     Security,
     /// A security passcode for the conference (`*92`).
     NewSecurity,
-    /// The same once more; holds the first.
+    /// The new security passcode once more; holds the first.
     NewSecurityAgain(SecretDigits),
     /// Whether to record.
     ConfirmRecord,
@@ -250,7 +250,7 @@ impl Topic {
 pub(crate) enum Asked {
     /// Before joining: the account requires one.
     OnEntry,
-    /// In the conference, right after joining it, and left alone by whoever does not care.
+    /// In the conference, right after joining it; no answer is an answer.
     AfterEntry,
     /// By `*91`.
     ByStar,

@@ -25,7 +25,7 @@ pub struct Config {
     pub dial: EntryTiming,
     /// How long a question that one key answers stays open.
     pub confirm: Duration,
-    /// The same command by the same leg within this time is one key press seen twice.
+    /// A command that a leg repeats within this time is one key press seen twice.
     pub duplicate: Duration,
     /// Pause between two thanks for waiting.
     pub hold_thanks: Duration,
@@ -39,7 +39,7 @@ pub struct Config {
     pub max_duration: Duration,
     /// From the last moderator's leaving to the end, where the conference does not go on alone.
     pub ending: Duration,
-    /// The same when the network lost the moderator.
+    /// From the network's losing the last moderator to the end of such a conference.
     pub lost_moderator: Duration,
     /// Longest wait for the end of the farewell to a room.
     pub farewell: Duration,

@@ -96,7 +96,7 @@ impl Bridge {
         self.ask(now, id, Topic::NewSecurity, tries, vec![Prompt::EnterNewSecurityPasscode]);
     }
 
-    /// It was typed for the first time.
+    /// The new security passcode was typed for the first time.
     pub(crate) fn security_typed(&mut self, now: Time, id: CallId, tries: u8) {
         let Some(first) = self.take_typed(id) else { return self.security_unchanged(now, id) };
         if first.is_empty() {
@@ -109,7 +109,7 @@ impl Bridge {
         self.ask(now, id, topic, tries, vec![Prompt::EnterSecurityPasscodeAgain]);
     }
 
-    /// It was typed for the second time.
+    /// The new security passcode was typed for the second time.
     pub(crate) fn security_repeated(
         &mut self,
         now: Time,
@@ -138,7 +138,7 @@ impl Bridge {
         self.ask(now, id, Topic::NewSecurity, left, prompts);
     }
 
-    /// Whoever joins from here on is not asked.
+    /// The security passcode is taken back: callers who join from here on are not asked for one.
     pub(crate) fn security_off(&mut self, now: Time, id: CallId) {
         let Some(room) = self.room_of_mut(id) else { return };
         room.security = None;

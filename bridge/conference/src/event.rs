@@ -148,7 +148,7 @@ pub struct Offered {
     pub dnis_raw: String,
     /// The caller's number.
     pub ani: Option<Number>,
-    /// Whether it may be shown.
+    /// Whether the caller's number may be shown.
     pub ani_presentation: Presentation,
     /// What the dialog is called.
     pub dialog: DialogNames,
@@ -215,7 +215,7 @@ impl EndKind {
         }
     }
 
-    /// Who ended it.
+    /// Who ended the leg.
     pub(crate) const fn released_by(self) -> ReleaseBy {
         match self {
             Self::Bye | Self::Cancelled => ReleaseBy::Caller,
@@ -284,7 +284,7 @@ pub enum Output {
     Music {
         /// The leg.
         call: CallId,
-        /// Whether it plays from here on.
+        /// Whether the music plays from here on.
         on: bool,
     },
     /// Put the leg into a mix; it is in none.
@@ -499,13 +499,13 @@ pub struct Summary {
     pub direction: Direction,
     /// The session it was in.
     pub conf_id: Option<Uuid>,
-    /// What it was in it.
+    /// The role of the leg in the session.
     pub role: Option<Role>,
     /// From answer to end; `None` when unanswered.
     pub duration: Option<Duration>,
-    /// Why it ended.
+    /// Why the leg ended.
     pub close_reason: CloseReason,
-    /// Who ended it.
+    /// Who ended the leg.
     pub release_by: ReleaseBy,
     /// The final SIP status.
     pub sip_status: Option<u16>,

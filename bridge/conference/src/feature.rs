@@ -1,7 +1,8 @@
 //! Star codes: from keys in the conference to what they do.
 //!
-//! A new code is a row in the dial plan's table, an arm in [`Bridge::obey`] and a test. What a code
-//! begins that takes more than one step is in `dialogue`, `recording` and `dialout`.
+//! A new code has its rows in the dial plan's table, an arm in `code_of` and in [`Bridge::obey`], and
+//! a test. What a code begins that takes more than one step is in `dialogue`, `recording` and
+//! `dialout`.
 
 use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail};
 use partyline_dialplan::star::{Command, Match};

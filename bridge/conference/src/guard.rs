@@ -58,13 +58,13 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(600);
 pub(crate) const MOST_WRONG: u32 = 3;
 /// What a wrong verdict counts in a caller's account, in quarters.
 const WRONG: u32 = 4;
-/// The same when the call put it right.
+/// What a wrong verdict counts when its call put it right.
 const PUT_RIGHT: u32 = 1;
 /// Callers that are remembered for their failures, and as many for having got in.
 const MOST_CALLERS: usize = 16_384;
 /// Failures above the usual that a dialled number has without being under attack.
 const USUAL_AT_NUMBER: u32 = 8;
-/// The same for all numbers together.
+/// Failures that all numbers together have without being under attack.
 const USUAL_EVERYWHERE: u32 = 50;
 /// Failures in a session from which later tries are delayed.
 const USUAL_IN_ROOM: u32 = 3;

@@ -14,7 +14,7 @@ pub(crate) enum Gate {
     Answer(CallId),
     /// The INVITE to this leg.
     Dial(CallId),
-    /// That anybody hears this leg.
+    /// The first sound from or to this leg.
     Bridge(CallId),
 }
 

@@ -165,7 +165,7 @@ impl Bridge {
                 self.take_question(id);
                 self.reference_unchanged(now, id);
             }
-            // Whoever would rather use a star code does not care for the question.
+            // A moderator who begins a star code does not care for the question.
             Topic::Reference(Asked::AfterEntry) => {
                 self.take_question(id);
                 self.star_key(now, id, Digit::STAR);

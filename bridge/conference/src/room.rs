@@ -18,7 +18,7 @@ pub(crate) struct Room {
     pub(crate) state: State,
     pub(crate) roster: Roster,
     pub(crate) book: SessionBook,
-    /// Asked of whoever joins after it was set. Wiped with the room.
+    /// The security passcode, asked of legs that join after it was set. Wiped with the room.
     pub(crate) security: Option<SecretDigits>,
     pub(crate) recording: Option<Recording>,
     /// Whether the one leg in the mix has been alone for long enough to get music.
@@ -38,7 +38,7 @@ pub(crate) struct Rules {
     pub(crate) max_legs: usize,
     /// Joins and leaves are heard.
     pub(crate) tones: bool,
-    /// It ends after the last moderator.
+    /// The conference ends after the last moderator.
     pub(crate) ends_with_moderator: bool,
 }
 
@@ -47,9 +47,9 @@ pub(crate) struct Rules {
 pub(crate) enum State {
     /// Legs wait for the moderator and do not hear each other.
     Waiting,
-    /// They talk.
+    /// The legs talk.
     Live,
-    /// They talk; the last moderator left, and it ends unless one returns.
+    /// The legs talk; the last moderator left, and the conference ends unless one returns.
     Ending,
     /// The farewell plays or played; legs are hung up in groups.
     Closing {

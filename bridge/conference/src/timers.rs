@@ -10,9 +10,9 @@ use partyline_model::{CallId, RoomId, Time};
 /// What a deadline is for. Setting a timer that is set moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// Of one call.
+    /// A deadline of one call.
     Call(CallId, CallTimer),
-    /// Of one conference in session.
+    /// A deadline of one conference in session.
     Room(RoomId, RoomTimer),
     /// Records that could not be written are offered again.
     Persist,
@@ -46,9 +46,9 @@ pub(crate) enum CallTimer {
 /// Deadlines of a conference in session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RoomTimer {
-    /// The one who stayed gets music.
+    /// The last leg in the mix gets music.
     AloneMusic,
-    /// The one who stayed has been alone too long.
+    /// The last leg of the conference has been alone too long.
     AloneLimit,
     /// The network lost the last moderator, and the grace is used up.
     LostModerator,
@@ -56,7 +56,7 @@ pub(crate) enum RoomTimer {
     Ending,
     /// Ten minutes before the longest duration.
     TenMinutesLeft,
-    /// One minute before it.
+    /// One minute before the longest duration.
     OneMinuteLeft,
     /// The longest duration.
     MaxDuration,

@@ -9,9 +9,9 @@ use partyline_sip::{DialogId, DialogState, Incoming};
 
 /// What the node knows of a call.
 pub(crate) struct Call {
-    /// `None` until a call out has its INVITE.
+    /// The call's dialog; `None` until a call out has its INVITE.
     pub(crate) dialog: Option<DialogId>,
-    /// Where it is on its way.
+    /// How far the call has come.
     pub(crate) stage: Stage,
     /// `sess-id` of our session descriptions.
     pub(crate) session_id: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Call {
     pub(crate) recorded: Option<DialogState>,
 }
 
-/// Where a call is on its way.
+/// How far a call has come.
 pub(crate) enum Stage {
     /// A call in, whose ports are being bound.
     Opening(Box<Incoming>, Attempts),

@@ -23,21 +23,21 @@ pub struct Config {
 /// A carrier, an SBC or a PBX that exchanges calls with us.
 #[derive(Clone, Debug)]
 pub struct Trunk {
-    /// As records name it.
+    /// The trunk's number in records.
     pub id: u32,
-    /// As people name it.
+    /// The trunk's name for people.
     pub name: String,
-    /// Calls from these addresses belong to it.
+    /// The addresses whose calls belong to the trunk.
     pub sources: Vec<IpNet>,
     /// Whose the source addresses are: decides whether limits count by address.
     pub kind: SourceKind,
     /// Whether a conference passcode in the dialled URI (`;pin=`) is taken as typed.
     pub uri_passcode: bool,
-    /// Whether its P-Asserted-Identity is believed (RFC 3325 §6: it is in our trust domain).
+    /// Whether the trunk's P-Asserted-Identity is believed (RFC 3325 §6: it is in our trust domain).
     pub trusted: bool,
-    /// Where calls out through it go; `None` when it only brings calls in.
+    /// Where calls out through the trunk go; `None` when it only brings calls in.
     pub destination: Option<SocketAddr>,
-    /// How it wants numbers written.
+    /// How the trunk wants numbers written.
     pub number_format: NumberFormat,
     /// The number that calls out show when the account has none.
     pub caller_id: Option<Number>,

@@ -91,7 +91,7 @@ impl Node {
             Event::Stats { leg, stats } => return self.leg_closed(now, CallId(leg.0), &stats),
             Event::FirstPacket { leg } => Input::MediaStarted { call: CallId(leg.0) },
             Event::Digit { leg, digit, at: _ } => Input::Digit { call: CallId(leg.0), digit },
-            // Whoever wants keys pressed has nothing to do after them.
+            // The last key of `send_keys` was sent: nothing waits for that.
             Event::KeysSent { leg: _ } => return,
             Event::PlaybackDone { leg, playback } => {
                 Input::PlaybackDone { call: CallId(leg.0), playback }

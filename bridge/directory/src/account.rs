@@ -13,11 +13,11 @@ pub struct Account {
     pub name: String,
     /// The reseller or brand that the account belongs to.
     pub tenant_id: u64,
-    /// Whether its conferences may be used.
+    /// Whether the account's conferences may be used.
     pub status: AccountStatus,
-    /// What it has bought.
+    /// What the account has bought.
     pub entitlements: Entitlements,
-    /// What its dial-outs present as the calling number.
+    /// What the account's dial-outs present as the calling number.
     pub caller_id: Option<Number>,
     /// An IANA time zone name, by which its days and months are cut: `America/Toronto`.
     pub time_zone: String,
@@ -61,7 +61,7 @@ pub const DEFAULT_MAX_CONCURRENT: u8 = 3;
 
 /// Where moderators of an account may dial out to; nowhere by default.
 ///
-/// It opens, and never closes: emergency and premium numbers are refused by the dial plan
+/// A prefix opens, and never closes: emergency and premium numbers are refused by the dial plan
 /// whatever is listed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialOutPolicy {

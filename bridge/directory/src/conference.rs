@@ -9,9 +9,9 @@ use crate::words::words;
 pub struct Conference {
     /// The row of the store.
     pub id: ConferenceId,
-    /// Who pays for it.
+    /// The account that pays for the conference.
     pub account: AccountId,
-    /// Its name in reports.
+    /// The conference's name in reports.
     pub name: String,
     /// Who must be there for the callers to hear each other.
     pub starts_with: StartsWith,
@@ -19,9 +19,9 @@ pub struct Conference {
     pub max_legs: u16,
     /// What is heard when somebody joins or leaves.
     pub announce: Announce,
-    /// Whether it may be used; when not, its callers hear that it is not available.
+    /// Whether the conference may be used; when not, its callers hear that it is not available.
     pub enabled: bool,
-    /// Whether it ends when the last moderator leaves. When not, it goes on without (auto-continue).
+    /// Whether the conference ends when the last moderator leaves. When not, it goes on without (auto-continue).
     pub ends_with_moderator: bool,
 }
 
@@ -31,7 +31,7 @@ pub enum StartsWith {
     /// A moderator; until then the others hear music.
     #[default]
     Moderator,
-    /// Whoever comes first.
+    /// The first caller, of any role.
     FirstCaller,
 }
 

@@ -13,11 +13,11 @@ use zeroize::Zeroizing;
 pub struct Passcode {
     /// The row of the store; a changed passcode is a new one. Records name it.
     pub id: PasscodeId,
-    /// What it opens.
+    /// The conference that the passcode opens.
     pub conference: ConferenceId,
     /// What its callers may do.
     pub role: Role,
-    /// What it is found by.
+    /// The keyed hash that the passcode is found by.
     pub verifier: Verifier,
     /// What may be shown of it; see [`passcode_mask`].
     pub mask: String,

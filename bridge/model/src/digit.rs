@@ -2,7 +2,7 @@
 
 /// One of the sixteen DTMF keys (ITU-T Q.23).
 ///
-/// It has neither `Debug` nor `Display`: a digit may be part of a secret, and what cannot be
+/// The type has neither `Debug` nor `Display`: a digit may be part of a secret, and what cannot be
 /// formatted cannot be logged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Digit(u8);

@@ -69,7 +69,7 @@ impl Sub for Time {
 
 /// A wall-clock instant: microseconds since the Unix epoch, UTC.
 ///
-/// It stamps records. Durations never come from it: they are differences of [`Time`].
+/// Wall-clock instants stamp records. Durations never come from them: they are differences of [`Time`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(i64);
 

@@ -27,9 +27,9 @@ named! {
         AuthReject = 7 "auth_reject",
         /// The moderator did not come.
         HoldTimeout = 8 "hold_timeout",
-        /// It was alone too long.
+        /// The leg was alone too long.
         AloneTimeout = 9 "alone_timeout",
-        /// It lasted too long.
+        /// The conference lasted too long.
         MaxDuration = 10 "max_duration",
         /// A fraud cap was hit.
         FraudCap = 11 "fraud_cap",

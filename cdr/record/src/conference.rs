@@ -60,7 +60,7 @@ pub struct ConferenceRecord {
     pub reference_number: Option<Reference>,
     /// Where that came from.
     pub reference_source: ReferenceSource,
-    /// When it was set.
+    /// When the reference number was set.
     pub reference_set_at: Option<WallTime>,
     /// The leg that set it.
     pub reference_set_by: Option<Uuid>,
@@ -68,7 +68,7 @@ pub struct ConferenceRecord {
     pub security_used: bool,
     /// Who ended it.
     pub ended_by: Option<ReleaseBy>,
-    /// Why it ended.
+    /// Why the session ended.
     pub close_reason: Option<CloseReason>,
 }
 

@@ -19,7 +19,7 @@ pub const SCHEMA: u16 = 1;
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// They end too early.
+    /// The bytes end too early.
     Truncated,
     /// There is no such schema: it is zero.
     Schema,

@@ -37,13 +37,13 @@ named! {
         Unlock = 21 "unlock",
         /// A leg asked to be let into a locked conference.
         LockKnock = 22 "lock_knock",
-        /// It was turned away.
+        /// A caller who asked to be let in was turned away.
         LockReject = 23 "lock_reject",
         /// A number was dialled (`*1`).
         DialoutStart = 30 "dialout_start",
-        /// It rings.
+        /// The callee rings.
         DialoutRinging = 31 "dialout_ringing",
-        /// It answered.
+        /// The callee answered.
         DialoutAnswered = 32 "dialout_answered",
         /// The callee was brought into the conference.
         DialoutJoined = 33 "dialout_join",
@@ -75,11 +75,11 @@ named! {
         HandLower = 55 "hand_lower",
         /// A raised hand got the word (`*2`).
         QaOpen = 56 "qa_open",
-        /// It gave the word back.
+        /// A leg gave the word back.
         QaClose = 57 "qa_close",
         /// A security passcode is asked for from here on (`*92`).
         SecurityOn = 60 "security_set",
-        /// It is not asked for any more.
+        /// A security passcode is asked for no longer.
         SecurityOff = 61 "security_clear",
         /// The leg entered the right security passcode.
         SecurityOk = 62 "security_ok",
@@ -141,15 +141,15 @@ named! {
 
     /// What came of it.
     Outcome {
-        /// It took effect.
+        /// The command took effect.
         Ok = 0 "ok",
-        /// It was not allowed.
+        /// The command was not allowed.
         Denied = 1 "denied",
-        /// It was allowed and did not work.
+        /// The command was allowed and did not work.
         Failed = 2 "failed",
     }
 
-    /// Why it was not allowed.
+    /// Why a command was not allowed.
     DenyReason {
         /// The leg's role does not have it.
         Role = 0 "role",
@@ -241,9 +241,9 @@ pub enum FeatureDetail {
     Count(u32),
     /// A reference number and the one it replaces.
     Reference {
-        /// The new one; `None` when it was removed.
+        /// The new number; `None` when the old one was removed.
         value: Option<Reference>,
-        /// The one before.
+        /// The number before.
         previous: Option<Reference>,
     },
     /// A telephone number dialled or barred.

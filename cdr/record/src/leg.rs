@@ -23,9 +23,9 @@ named! {
 
     /// Who called whom.
     Direction {
-        /// They called us.
+        /// The far end called the bridge.
         In = 0 "in",
-        /// We called them.
+        /// The bridge called the far end.
         Out = 1 "out",
     }
 
@@ -47,11 +47,11 @@ named! {
 
     /// Whether the caller's number may be shown (RFC 3323, RFC 3325).
     Presentation {
-        /// It may be shown.
+        /// The number may be shown.
         Allowed = 0 "allowed",
-        /// It is known and billed, but withheld from the host.
+        /// The number is known and billed, but withheld from the moderator.
         Restricted = 1 "restricted",
-        /// There is none.
+        /// There is no number.
         Unavailable = 2 "unavailable",
     }
 
@@ -69,7 +69,7 @@ named! {
 
     /// On whose request the bridge called out.
     DialoutKind {
-        /// It did not: the leg came in.
+        /// Nobody's: the leg came in.
         None = 0 "none",
         /// An operator's, at a customer's request.
         Operator = 1 "operator",
@@ -83,7 +83,7 @@ named! {
 
     /// How the leg proved that it may join. Says that a second factor was used, and nothing of it.
     AuthMethod {
-        /// It did not.
+        /// The leg did not.
         None = 0 "none",
         /// By a conference passcode.
         Code = 1 "code",
@@ -141,12 +141,12 @@ pub fn role_from_name(name: &str) -> Option<Role> {
 pub struct AccessCode {
     /// The immutable version of the passcode, not the passcode.
     pub passcode: PasscodeId,
-    /// What it made the leg.
+    /// The role that the passcode gave the leg.
     pub role: Role,
     /// What an invoice may print of it; the last two digits at most, and none of a code under
     /// 8 digits.
     pub mask: Text<12>,
-    /// When it was accepted.
+    /// When the passcode was accepted.
     pub at: WallTime,
 }
 
@@ -243,21 +243,21 @@ pub struct LegRecord {
     pub access_kind: AccessKind,
     /// The caller's number.
     pub ani: Option<Number>,
-    /// Whether it may be shown.
+    /// Whether the caller's number may be shown.
     pub ani_presentation: Presentation,
     /// How far the originating carrier vouches for it.
     pub ani_attest: Option<Attestation>,
     /// The number the bridge dialled.
     pub dialed_number: Option<Number>,
-    /// The same as it was asked for.
+    /// The dialled number as it was asked for.
     pub dialed_raw: Text<64>,
-    /// On whose request it was dialled.
+    /// On whose request the leg was dialled.
     pub dialout_kind: DialoutKind,
     /// The leg that asked.
     pub dialout_by_leg: Option<Uuid>,
     /// The passcodes accepted, in order.
     pub access_codes: Vec<AccessCode>,
-    /// What the last of them made the leg.
+    /// The role that the last passcode gave the leg.
     pub access_code_role: Option<Role>,
     /// How the leg proved that it may join.
     pub auth_method: AuthMethod,
@@ -266,13 +266,13 @@ pub struct LegRecord {
     pub auth_failures: u8,
     /// When the INVITE came or went.
     pub invited_at: WallTime,
-    /// When it rang (180 or 183).
+    /// When the callee rang (180 or 183).
     pub ringing_at: Option<WallTime>,
     /// When the 200 OK went or came: the start of billing.
     pub answered_at: Option<WallTime>,
-    /// When it first heard the conference.
+    /// When the leg first heard the conference.
     pub joined_at: Option<WallTime>,
-    /// When it last left the conference.
+    /// When the leg last left the conference.
     pub left_at: Option<WallTime>,
     /// When the BYE, CANCEL or failure came; `answered_at` + `duration_ms` when answered.
     pub disconnected_at: Option<WallTime>,
@@ -290,17 +290,17 @@ pub struct LegRecord {
     pub clock_skew_ms: i32,
     /// The account's offset from UTC at the answer, for printing only.
     pub tz_offset_min: i16,
-    /// Why it ended, ITU-T Q.850.
+    /// Why the leg ended, ITU-T Q.850.
     pub q850: Option<u8>,
     /// The final SIP status.
     pub sip_status: Option<u16>,
-    /// Who ended it.
+    /// Who ended the leg.
     pub release_by: Option<ReleaseBy>,
-    /// Why it ended, in our words.
+    /// Why the leg ended, in our words.
     pub close_reason: Option<CloseReason>,
-    /// The trunk it came by.
+    /// The trunk that the leg came by.
     pub trunk_in: Option<u32>,
-    /// The trunk it went by.
+    /// The trunk that the leg went by: of several that were tried, the last.
     pub trunk_out: Option<u32>,
     /// The carrier behind the trunk.
     pub carrier_id: Option<u32>,

@@ -57,7 +57,7 @@ impl<const N: usize> fmt::Debug for Text<N> {
 
 /// A reference number: 1 to 32 of `0-9 A-Z a-z . _ / -` and inner spaces.
 ///
-/// It groups calls on an invoice and never changes a price.
+/// A reference number groups calls on an invoice and never changes a price.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference(Box<str>);
 

@@ -136,14 +136,14 @@ fn lawful_typos_alone_raise_nothing() {
     let mut guard = Guard::new();
     for second in 0..600 {
         let (now, mut tries) = (Time::from_secs(second), Tries::default());
-        if second % 10 == 0 {
+        if second % 5 == 0 {
             let typo = guess(&mut guard, now, dialled(), None, &mut tries);
             assert!(typo.alarms.is_empty() && typo.waited.is_zero());
         }
         assert!(guard.delay(now, dialled(), None, tries).is_zero());
         guard.right(now, dialled(), None, &mut tries);
     }
-    assert_eq!((guard.counts().wrong_passcodes, guard.counts().alarms.len()), (60, 0));
+    assert_eq!((guard.counts().wrong_passcodes, guard.counts().alarms.len()), (120, 0));
 }
 
 #[test]

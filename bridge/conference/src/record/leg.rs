@@ -108,12 +108,12 @@ impl LegBook {
         self.answered.is_some()
     }
 
-    /// How long it was in the conference, so far.
+    /// How long the leg was in the conference, so far.
     pub(crate) fn conf_ms(&self) -> u64 {
         millis(self.conference)
     }
 
-    /// This revision, to be written.
+    /// The revision that the record is at, to be written.
     pub(crate) fn revision(&self) -> Record {
         Record::Leg(Box::new(self.record.clone()))
     }
@@ -129,7 +129,7 @@ impl LegBook {
         self.record.invited_at + now.since(self.invited)
     }
 
-    /// It rings; whether for the first time.
+    /// The callee rings; whether for the first time.
     pub(crate) fn rings(&mut self, now: Time) -> bool {
         let first = self.record.ringing_at.is_none();
         if first {

@@ -37,7 +37,7 @@ impl SessionBook {
         self.record.started_at + now.since(self.started)
     }
 
-    /// This revision, to be written.
+    /// The revision that the record is at, to be written.
     pub(crate) fn revision(&self) -> Record {
         Record::Conference(Box::new(self.record.clone()))
     }
