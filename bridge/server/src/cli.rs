@@ -5,6 +5,7 @@
 //! handled in [`crate::serve`].
 
 mod account;
+mod backup;
 mod cdr;
 mod cdr_text;
 mod check_config;
@@ -106,6 +107,10 @@ enum Command {
     Dtmf(dtmf::Dtmf),
     /// Rate a month of an account and write its invoice as PDF, CSV and JSON
     Invoice(invoice::Invoice),
+    /// Copy the data folder while the bridge runs
+    Backup(backup::Backup),
+    /// Make a data folder from a copy that `partyline backup` took
+    Restore(backup::Restore),
 }
 
 /// Does what the command line says; results go to `out`.
@@ -146,6 +151,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         {
             return Ok(code);
         }
+        if let Command::Restore(restore) = command {
+            return restore.run(&config, out).await.map(|()| ExitCode::SUCCESS);
+        }
         let mut context = Context::open(&config, out).await?;
         let code = administer(command, &mut context).await;
         context.close().await?;
@@ -155,7 +163,12 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
 
 async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve | Command::Init | Command::CheckConfig(_) | Command::Dtmf(_) => {}
+        Command::Serve
+        | Command::Init
+        | Command::CheckConfig(_)
+        | Command::Dtmf(_)
+        | Command::Restore(_) => {}
+        Command::Backup(backup) => backup.run(context).await?,
         Command::Account(command) => command.run(context).await?,
         Command::Conference(command) => command.run(context).await?,
         Command::Passcode(command) => command.run(context).await?,

@@ -37,7 +37,7 @@ impl Data {
     }
 
     async fn within(config: &Config, folders: Folders) -> anyhow::Result<Self> {
-        let keys = Keys::open(&folders.keys)?;
+        let keys = Keys::open_beside(&folders.keys, &folders.database)?;
         let store = FolderParts::of(&config.data_dir).open().await.with_context(|| {
             format!("the data folder {} cannot be used", config.data_dir.display())
         })?;

@@ -47,6 +47,29 @@ impl JournalError {
     }
 }
 
+/// Why a backup is not taken or not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// It would be written over something.
+    #[error("{0} exists: a backup is made in a folder of its own")]
+    Exists(PathBuf),
+    /// The data folder to be made is not empty.
+    #[error(
+        "{0} is not empty, and nothing is written over: name an empty folder with --data, or move \
+         what is there to another place"
+    )]
+    InUse(PathBuf),
+    /// There is no list of files.
+    #[error("{0} is no backup, or one that was never finished: it has no MANIFEST")]
+    NoBackup(PathBuf),
+    /// A file is missing, or is not what the list says.
+    #[error("{0} is missing or damaged: this backup cannot be trusted")]
+    Damaged(PathBuf),
+    /// A file is too many.
+    #[error("{0} is not in the backup's list: something was added to it")]
+    Unlisted(PathBuf),
+}
+
 /// Why the store refuses or fails.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -135,6 +158,17 @@ pub enum StoreError {
     /// Others than the owner may read a file that must be private.
     #[error("{0} may be read by others: set its mode to 0600")]
     Exposed(PathBuf),
+    /// A backup cannot be taken or used.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The keys of a folder that has a database are missing.
+    #[error(
+        "the keys in {0} are missing, though the data folder has passcodes that were made with \
+         them: put pepper.key and seal.key back. If they are lost for good, make two files of 32 \
+         random octets with mode 0600 under these names, and give every conference new passcodes: \
+         partyline passcode reset"
+    )]
+    NoKeys(PathBuf),
     /// The journal could not be read.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -5,7 +5,6 @@
 //! beside a journal is therefore never made anew in silence: its account 1 would be invoiced the
 //! calls of another customer.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -122,7 +121,7 @@ impl FolderParts {
 }
 
 /// An empty file is what a start that failed leaves.
-fn has_content(path: &Path) -> bool {
+pub(crate) fn has_content(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
@@ -160,14 +159,15 @@ impl FolderIdentity {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let mut text = String::from(
-            "# Which data folder this is. Records, accounts and invoices refer to it: leave it as \
-             it is.\n",
-        );
+        replace(path, self.text().as_bytes()).map_err(at(path))
+    }
+
+    pub(crate) fn text(&self) -> String {
         let Self { format, folder } = self;
-        // Writing to a string does not fail.
-        writeln!(text, "format = {format}\nfolder = {folder}").unwrap_or_default();
-        replace(path, text.as_bytes()).map_err(at(path))
+        format!(
+            "# Which data folder this is. Records, accounts and invoices refer to it: leave it as \
+             it is.\nformat = {format}\nfolder = {folder}\n"
+        )
     }
 }
 

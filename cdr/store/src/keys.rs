@@ -14,6 +14,7 @@ use partyline_model::ConferenceId;
 use zeroize::Zeroizing;
 
 use crate::StoreError;
+use crate::folder::has_content;
 use crate::store::refuse_exposed;
 
 const NONCE: usize = 24;
@@ -43,6 +44,18 @@ impl Keys {
         let seal = key(&dir.join("seal.key"))?;
         let seal = XChaCha20Poly1305::new((&*seal).into());
         Ok(Self { pepper: Arc::new(pepper), seal })
+    }
+
+    /// As [`Keys::open`]; beside a database that is there nothing is made.
+    ///
+    /// # Errors
+    /// [`StoreError::NoKeys`] when one is missing then; as [`Keys::open`].
+    pub fn open_beside(dir: &Path, database: &Path) -> Result<Self, StoreError> {
+        let all = ["pepper.key", "seal.key"].iter().all(|name| dir.join(name).exists());
+        if has_content(database) && !all {
+            return Err(StoreError::NoKeys(dir.to_owned()));
+        }
+        Self::open(dir)
     }
 
     /// The key of passcode verifiers.

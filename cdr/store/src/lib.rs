@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod backup;
 mod error;
 pub mod folder;
 pub mod ingest;
@@ -17,5 +18,5 @@ pub mod query;
 pub mod rebuild;
 mod store;
 
-pub use error::{JournalError, StoreError};
+pub use error::{BackupError, JournalError, StoreError};
 pub use store::Store;

@@ -11,6 +11,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the version is read: a change is in force within a second.
 const POLL: Duration = Duration::from_millis(500);
+/// Polls between two lines in the log about the same trouble.
+const SAID_EVERY: u64 = 120;
 
 /// Sends a snapshot for each change until nobody listens.
 pub(super) async fn watch(
@@ -19,6 +21,7 @@ pub(super) async fn watch(
     mut known: u64,
     changed: mpsc::Sender<Arc<Snapshot>>,
 ) {
+    let mut failed = 0_u64;
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !changed.is_closed() {
@@ -32,9 +35,16 @@ pub(super) async fn watch(
                     return;
                 }
             }
-            // What is in force stays in force.
-            Err(error) => tracing::error!(%error, "the directory cannot be read"),
+            // What is in force stays in force. Said once a minute.
+            Err(error) => {
+                if failed.is_multiple_of(SAID_EVERY) {
+                    tracing::error!(%error, times = failed + 1, "the directory cannot be read");
+                }
+                failed += 1;
+                continue;
+            }
         }
+        failed = 0;
     }
 }
 
