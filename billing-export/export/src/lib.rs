@@ -8,4 +8,4 @@ mod page;
 mod pdf;
 mod sheet;
 
-pub use pdf::{PdfError, invoice};
+pub use pdf::{PdfError, Printed, invoice};

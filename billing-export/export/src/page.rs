@@ -15,11 +15,30 @@ pub(crate) const BOTTOM: f32 = HEIGHT - 74.0;
 
 pub(crate) const REGULAR: &[u8] = include_bytes!("../fonts/Roboto-Regular.ttf");
 pub(crate) const BOLD: &[u8] = include_bytes!("../fonts/Roboto-Bold.ttf");
+/// For what Roboto has no glyph for: Chinese and Japanese.
+pub(crate) const FALLBACK: &[u8] = include_bytes!("../fonts/DroidSansFallbackFull.ttf");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Face {
     Regular,
     Bold,
+}
+
+/// A font of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Typeface {
+    Regular,
+    Bold,
+    Fallback,
+}
+
+/// A text as it can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Pieces of it, each in the font that has its glyphs.
+    pub(crate) runs: Vec<(Typeface, String)>,
+    /// Whether letters that no font has were written in Latin ones.
+    pub(crate) is_transliterated: bool,
 }
 
 /// Where a text's x coordinate is.
@@ -83,26 +102,70 @@ pub(crate) enum Mark {
     Band { y: f32, height: f32 },
 }
 
-/// Measures texts in both faces.
+/// Measures texts, and chooses their fonts.
 pub(crate) struct Ruler {
     regular: FontRef<'static>,
     bold: FontRef<'static>,
+    fallback: FontRef<'static>,
 }
 
 impl Ruler {
     pub(crate) fn new() -> Option<Self> {
-        Some(Self { regular: FontRef::new(REGULAR).ok()?, bold: FontRef::new(BOLD).ok()? })
+        Some(Self {
+            regular: FontRef::new(REGULAR).ok()?,
+            bold: FontRef::new(BOLD).ok()?,
+            fallback: FontRef::new(FALLBACK).ok()?,
+        })
+    }
+
+    const fn font(&self, typeface: Typeface) -> &FontRef<'static> {
+        match typeface {
+            Typeface::Regular => &self.regular,
+            Typeface::Bold => &self.bold,
+            Typeface::Fallback => &self.fallback,
+        }
+    }
+
+    /// `text` in the fonts that have its letters; those that none has in Latin letters, or as a
+    /// question mark. Characters without a shape of their own are left out.
+    pub(crate) fn set(&self, text: &str, face: Face) -> Setting {
+        let own = match face {
+            Face::Regular => Typeface::Regular,
+            Face::Bold => Typeface::Bold,
+        };
+        if !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            // Most texts, and both fonts have these.
+            return Setting { runs: vec![(own, text.to_owned())], is_transliterated: false };
+        }
+        let (own_map, fallback_map) = (self.font(own).charmap(), self.fallback.charmap());
+        let mut setting = Setting { runs: Vec::new(), is_transliterated: false };
+        for c in text.chars().filter(|&c| !is_shapeless(c)) {
+            if own_map.map(c).is_some() {
+                setting.put(own, c);
+            } else if fallback_map.map(c).is_some() {
+                setting.put(Typeface::Fallback, c);
+            } else {
+                setting.is_transliterated = true;
+                let latin = any_ascii::any_ascii_char(c);
+                let latin = if latin.is_empty() { "?" } else { latin };
+                latin.chars().for_each(|c| setting.put(own, c));
+            }
+        }
+        setting
     }
 
     /// Width of `text` in points, kerning left out.
     pub(crate) fn width(&self, text: &str, style: Style) -> f32 {
-        let font = match style.face {
-            Face::Regular => &self.regular,
-            Face::Bold => &self.bold,
-        };
-        let metrics = font.glyph_metrics(Size::new(style.size), LocationRef::default());
+        let setting = self.set(text, style.face);
+        setting.runs.iter().map(|(typeface, run)| self.run_width(*typeface, run, style.size)).sum()
+    }
+
+    /// Width of a piece in one font.
+    pub(crate) fn run_width(&self, typeface: Typeface, run: &str, size: f32) -> f32 {
+        let font = self.font(typeface);
+        let metrics = font.glyph_metrics(Size::new(size), LocationRef::default());
         let charmap = font.charmap();
-        let glyphs = text.chars().map(|c| charmap.map(c).unwrap_or_default());
+        let glyphs = run.chars().map(|c| charmap.map(c).unwrap_or_default());
         glyphs.map(|glyph| metrics.advance_width(glyph).unwrap_or_default()).sum()
     }
 
@@ -136,6 +199,21 @@ impl Ruler {
         }
         lines
     }
+}
+
+impl Setting {
+    fn put(&mut self, typeface: Typeface, c: char) {
+        match self.runs.last_mut() {
+            Some((last, run)) if *last == typeface => run.push(c),
+            Some(_) | None => self.runs.push((typeface, c.to_string())),
+        }
+    }
+}
+
+/// Controls, joiners and marks of direction.
+fn is_shapeless(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Pages under construction: marks are added at a cursor that moves down and on to a new page.
@@ -191,6 +269,39 @@ mod tests {
                 assert!((ruler.width(&digit.to_string(), face) - width).abs() < 0.001);
             }
         }
+    }
+
+    #[test]
+    fn each_letter_is_set_in_a_font_that_has_it() {
+        let ruler = Ruler::new().expect("embedded fonts");
+        let set = |text: &str| ruler.set(text, Face::Bold);
+        let runs = |text: &str| {
+            let runs = set(text).runs.into_iter();
+            runs.map(|(typeface, run)| (typeface, run)).collect::<Vec<_>>()
+        };
+        let (own, other) = (Typeface::Bold, Typeface::Fallback);
+        assert_eq!(runs("Žluťoučký Ωμέγα Союз"), [(own, "Žluťoučký Ωμέγα Союз".to_owned())]);
+        assert_eq!(
+            runs("東京 Office 北京"),
+            [(other, "東京".into()), (own, " Office ".into()), (other, "北京".into())]
+        );
+        for text in ["東京", "北京市朝阳区", "カンファレンス", "ひらがな", "Zürich", "•••… − – ’"]
+        {
+            assert!(!set(text).is_transliterated, "{text}");
+        }
+        // Of scripts that no font has, Latin letters remain; nothing becomes an empty box.
+        let arabic = set("شركة Ltd");
+        assert!(arabic.is_transliterated && arabic.runs.len() == 1, "{arabic:?}");
+        assert!(arabic.runs[0].1.is_ascii() && arabic.runs[0].1.ends_with(" Ltd"), "{arabic:?}");
+        assert_eq!(runs("a\u{200d}\u{7}b\u{202e}c"), [(own, "abc".to_owned())]);
+        assert_eq!(set("").runs, []);
+    }
+
+    #[test]
+    fn wide_letters_are_as_wide_as_their_font_says() {
+        let ruler = Ruler::new().expect("embedded fonts");
+        let style = Style::new(10.0);
+        assert!((ruler.width("東京", style) - 20.0).abs() < 1.0, "two full squares");
     }
 
     #[test]

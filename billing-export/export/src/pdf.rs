@@ -1,5 +1,8 @@
 //! Pages of marks as a PDF file.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
 use krilla::Document;
 use krilla::color::rgb;
 use krilla::geom::{PathBuilder, Point, Rect};
@@ -12,7 +15,7 @@ use krilla::text::{Font, TextDirection};
 use partyline_billing::Invoice;
 
 use crate::page::{
-    Align, BOLD, Face, HEIGHT, Ink, LEFT, Mark, REGULAR, RIGHT, Ruler, Style, WIDTH,
+    Align, BOLD, FALLBACK, HEIGHT, Ink, LEFT, Mark, REGULAR, RIGHT, Ruler, Style, Typeface, WIDTH,
 };
 use crate::sheet;
 
@@ -27,25 +30,37 @@ pub enum PdfError {
     Writer(krilla::error::KrillaError),
 }
 
+/// A PDF and what could not be printed in it as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printed {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Texts with letters that no font of the program has: they stand in Latin letters there.
+    pub transliterated: BTreeSet<String>,
+}
+
 /// `invoice` as an A4 PDF, fonts embedded; the same invoice gives the same bytes.
 ///
 /// # Errors
 /// [`PdfError`].
-pub fn invoice(invoice: &Invoice) -> Result<Vec<u8>, PdfError> {
+pub fn invoice(invoice: &Invoice) -> Result<Printed, PdfError> {
+    let font = |bytes: &[u8]| Font::new(bytes.to_vec().into(), 0).ok_or(PdfError::Fonts);
     let pen = Pen {
         ruler: Ruler::new().ok_or(PdfError::Fonts)?,
-        regular: Font::new(REGULAR.to_vec().into(), 0).ok_or(PdfError::Fonts)?,
-        bold: Font::new(BOLD.to_vec().into(), 0).ok_or(PdfError::Fonts)?,
+        regular: font(REGULAR)?,
+        bold: font(BOLD)?,
+        fallback: OnceCell::new(),
     };
     let mut pages = sheet::pages(invoice, Ruler::new().ok_or(PdfError::Fonts)?);
     footers(&mut pages, invoice);
     let mut document = Document::new();
     let settings = PageSettings::from_wh(WIDTH, HEIGHT).ok_or(PdfError::Fonts)?;
+    let mut transliterated = BTreeSet::new();
     for marks in &pages {
         let mut page = document.start_page_with(settings.clone());
         let mut surface = page.surface();
         for mark in marks {
-            pen.draw(&mut surface, mark);
+            transliterated.extend(pen.draw(&mut surface, mark));
         }
         surface.finish();
         page.finish();
@@ -56,7 +71,8 @@ pub fn invoice(invoice: &Invoice) -> Result<Vec<u8>, PdfError> {
             .authors(vec![invoice.header.seller.name.clone()])
             .language("en".to_owned()),
     );
-    document.finish().map_err(PdfError::Writer)
+    let bytes = document.finish().map_err(PdfError::Writer)?;
+    Ok(Printed { bytes, transliterated })
 }
 
 fn title(invoice: &Invoice) -> String {
@@ -84,12 +100,18 @@ struct Pen {
     ruler: Ruler,
     regular: Font,
     bold: Font,
+    /// Read when a text needs it: it is large. `None` when it cannot be read.
+    fallback: OnceCell<Option<Font>>,
 }
 
 impl Pen {
-    fn draw(&self, surface: &mut Surface<'_>, mark: &Mark) {
+    /// Draws a mark; its text, when that had to be transliterated.
+    fn draw(&self, surface: &mut Surface<'_>, mark: &Mark) -> Option<String> {
         match mark {
-            Mark::Text { x, y, style, text } => self.text(surface, (*x, *y), *style, text),
+            Mark::Text { x, y, style, text } => {
+                let as_it_is = self.text(surface, (*x, *y), *style, text);
+                return (!as_it_is).then(|| text.clone());
+            }
             Mark::Rule { y, from, to, width } => {
                 let mut line = PathBuilder::new();
                 line.move_to(*from, *y);
@@ -113,20 +135,43 @@ impl Pen {
                 }
             }
         }
+        None
     }
 
-    fn text(&self, surface: &mut Surface<'_>, (x, y): (f32, f32), style: Style, text: &str) {
-        let start = match style.align {
+    /// Draws a text; whether it could be printed as it is.
+    fn text(
+        &self,
+        surface: &mut Surface<'_>,
+        (x, y): (f32, f32),
+        style: Style,
+        text: &str,
+    ) -> bool {
+        let mut start = match style.align {
             Align::Left => x,
             Align::Right => x - self.ruler.width(text, style),
         };
-        let font = match style.face {
-            Face::Regular => &self.regular,
-            Face::Bold => &self.bold,
-        };
+        let setting = self.ruler.set(text, style.face);
         surface.set_fill(Some(fill(style.ink)));
-        let at = Point::from_xy(start, y);
-        surface.draw_text(at, font.clone(), style.size, text, false, TextDirection::LeftToRight);
+        for (piece, (typeface, run)) in setting.runs.iter().enumerate() {
+            if let Some((before, run)) = piece.checked_sub(1).map(|last| &setting.runs[last]) {
+                start += self.ruler.run_width(*before, run, style.size);
+            }
+            let at = Point::from_xy(start, y);
+            let font = self.font(*typeface);
+            surface.draw_text(at, font, style.size, run, false, TextDirection::LeftToRight);
+        }
+        !setting.is_transliterated
+    }
+
+    fn font(&self, typeface: Typeface) -> Font {
+        let fallback = match typeface {
+            Typeface::Regular => return self.regular.clone(),
+            Typeface::Bold => return self.bold.clone(),
+            Typeface::Fallback => {
+                self.fallback.get_or_init(|| Font::new(FALLBACK.to_vec().into(), 0))
+            }
+        };
+        fallback.clone().unwrap_or_else(|| self.regular.clone())
     }
 }
 

@@ -81,8 +81,8 @@ fn invoice(legs: u32) -> Invoice {
 
 #[test]
 fn the_same_invoice_gives_the_same_bytes() {
-    let first = partyline_export::invoice(&invoice(40)).expect("a PDF");
-    let second = partyline_export::invoice(&invoice(40)).expect("a PDF");
+    let first = partyline_export::invoice(&invoice(40)).expect("a PDF").bytes;
+    let second = partyline_export::invoice(&invoice(40)).expect("a PDF").bytes;
     assert!(first.starts_with(b"%PDF-") && first == second);
     // For people who look: cargo test -p partyline-export, then open the file.
     let shown = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("invoice.pdf");
@@ -92,7 +92,7 @@ fn the_same_invoice_gives_the_same_bytes() {
 #[test]
 fn pages_grow_with_the_calls_and_an_empty_month_has_one() {
     let pages = |legs| {
-        let pdf = partyline_export::invoice(&invoice(legs)).expect("a PDF");
+        let pdf = partyline_export::invoice(&invoice(legs)).expect("a PDF").bytes;
         let text = String::from_utf8_lossy(&pdf).into_owned();
         text.matches("/Type/Page").count() - text.matches("/Type/Pages").count()
     };
@@ -103,6 +103,38 @@ fn pages_grow_with_the_calls_and_an_empty_month_has_one() {
 
 #[test]
 fn five_hundred_legs_stay_under_two_hundred_kilobytes() {
-    let pdf = partyline_export::invoice(&invoice(500)).expect("a PDF");
+    let pdf = partyline_export::invoice(&invoice(500)).expect("a PDF").bytes;
     assert!(pdf.len() < 200 * 1024, "{} bytes", pdf.len());
+}
+
+#[test]
+fn over_two_thousand_legs_are_a_summary_of_few_pages() {
+    let pages = |legs| {
+        let pdf = partyline_export::invoice(&invoice(legs)).expect("a PDF").bytes;
+        let text = String::from_utf8_lossy(&pdf).into_owned();
+        (text.matches("/Type/Page").count() - text.matches("/Type/Pages").count(), pdf.len())
+    };
+    let legs = u32::try_from(partyline_billing::MOST_PRINTED_LEGS).expect("some thousands");
+    let (summary, octets) = pages(legs + 1);
+    assert!(summary <= 3 && octets < 100 * 1024, "{summary} pages, {octets} octets");
+    assert!(pages(200).0 > summary, "fewer legs are printed one by one");
+}
+
+#[test]
+fn names_in_other_scripts_are_printed_and_told_when_no_font_has_them() {
+    let mut invoice = invoice(10);
+    invoice.header.buyer.name = "東京会議株式会社".to_owned();
+    invoice.sessions[0].name = "会議室".to_owned();
+    let printed = partyline_export::invoice(&invoice).expect("a PDF");
+    assert!(printed.transliterated.is_empty(), "{:?}", printed.transliterated);
+    let has = |bytes: &[u8], name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+    assert!(has(&printed.bytes, b"DroidSansFallback"), "its glyphs are embedded");
+    assert!(printed.bytes.len() < 200 * 1024, "only those: {} octets", printed.bytes.len());
+    let shown = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("names.pdf");
+    std::fs::write(shown, &printed.bytes).expect("a writable target folder");
+
+    invoice.header.buyer.name = "شركة المؤتمرات".to_owned();
+    let printed = partyline_export::invoice(&invoice).expect("a PDF");
+    let told: Vec<_> = printed.transliterated.iter().map(String::as_str).collect();
+    assert_eq!(told, ["شركة المؤتمرات"]);
 }

@@ -386,6 +386,16 @@ fn answered_calls_without_an_account_are_reported() {
 }
 
 #[test]
+fn names_that_no_font_has_are_told() {
+    let bench = bench(&conference());
+    bench.ok(&["account", "set", "Demo", "--name", "東京会議 Demo", "--address", "شركة"]);
+    let run = bench.run(&["invoice", "--account", "1", "--month", "2026-10", "--out", "invoices"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.err.contains("the PDF prints \"شركة\" in Latin letters"), "{run:?}");
+    assert!(!run.err.contains("東京"), "{run:?}");
+}
+
+#[test]
 fn a_draft_takes_no_number() {
     let bench = bench(&conference());
     for _ in 0..2 {

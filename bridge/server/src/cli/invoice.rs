@@ -279,9 +279,12 @@ fn charges(document: &Document) -> Vec<(Uuid, Cow<'static, str>)> {
     .collect()
 }
 
+/// The files of an invoice. Says which names the PDF could not print as they are.
 fn files_of(document: &Document) -> anyhow::Result<Files> {
+    let printed = partyline_export::invoice(document)?;
+    report::transliterated(&printed)?;
     Ok([
-        ("pdf", partyline_export::invoice(document)?),
+        ("pdf", printed.bytes),
         ("csv", format::csv::charges(document)?),
         ("json", format::json::invoice(document)?),
     ])

@@ -7,7 +7,7 @@ use partyline_billing::{Month, format};
 use partyline_cdr_store::admin::Invoice;
 use partyline_directory::Account;
 
-use super::write;
+use super::{report, write};
 use crate::cli::context::Context;
 
 /// The extensions of an invoice's files.
@@ -91,7 +91,11 @@ fn made_again(
     let document = format::json::read(document).with_context(|| name.to_owned())?;
     for extension in lacking {
         let bytes = match *extension {
-            "pdf" => partyline_export::invoice(&document)?,
+            "pdf" => {
+                let printed = partyline_export::invoice(&document)?;
+                report::transliterated(&printed)?;
+                printed.bytes
+            }
             _ => format::csv::charges(&document)?,
         };
         files.push((extension, bytes));

@@ -1,8 +1,10 @@
 //! What a run of `partyline invoice` says: the sums, and the calls that it left out.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use partyline_billing::{Invoice as Document, Money, Month, Period, Unrated};
+use partyline_export::Printed;
 use partyline_model::Uuid;
 
 use crate::cli::context::Context;
@@ -13,6 +15,8 @@ use crate::cli::times;
 const UNRATED: u8 = 2;
 /// Calls without a rate that are named.
 const MOST_UNRATED: usize = 20;
+/// Texts in letters of no font that are named.
+const MOST_NAMES: usize = 10;
 /// Calls without an account that are named.
 const MOST_UNBILLED: u32 = 5;
 
@@ -42,6 +46,22 @@ pub(super) fn summary(context: &mut Context<'_>, document: &Document) -> anyhow:
     let title = document.header.number.as_deref().unwrap_or("draft");
     context.say(format_args!("invoice {title}, {}", document.header.buyer.name))?;
     context.say(table)
+}
+
+/// Says on standard error which texts the PDF shows in Latin letters, for want of a font.
+pub(super) fn transliterated(printed: &Printed) -> anyhow::Result<()> {
+    for text in printed.transliterated.iter().take(MOST_NAMES) {
+        writeln!(
+            std::io::stderr(),
+            "the PDF prints {text:?} in Latin letters: no font of the program has its own; the CSV \
+             and JSON files have the text as it is"
+        )?;
+    }
+    let more = printed.transliterated.len().saturating_sub(MOST_NAMES);
+    if more > 0 {
+        writeln!(std::io::stderr(), "and {more} more texts")?;
+    }
+    Ok(())
 }
 
 /// Says which answered calls of the period no account is billed for.
