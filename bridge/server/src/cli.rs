@@ -52,6 +52,7 @@ Examples:
   partyline serve                             start a bridge on this machine, with a demo account
   partyline init                              make the data folder only
   partyline passcode show 1                   see the passcodes of conference 1
+  partyline deck example > rates.csv          the demo's rates, to begin with: partyline deck add
   partyline account add 'Harbour & Pine LLP' --deck demo
   partyline conference add 'Weekly review' --account 'Harbour & Pine LLP'
   partyline dial-in add 14165550123

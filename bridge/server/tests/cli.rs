@@ -540,6 +540,31 @@ fn a_moderator_may_be_called_a_host() {
 }
 
 #[test]
+fn the_commands_of_the_readme_work_on_a_configured_bridge() {
+    let bench = Bench::empty();
+    let readme = include_str!("../../../README.md");
+    let (_, section) = readme.split_once("## Administer it").unwrap();
+    let (_, console) = section.split_once("```console\n").unwrap();
+    let (console, _) = console.split_once("```").unwrap();
+    let rows = "kind,account,name\nconference,Harbour & Pine LLP,Another\n";
+    bench.file("conferences.csv", rows);
+    let commands: Vec<_> = console.lines().map(|line| line.strip_prefix("$ ").unwrap()).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        let script = format!(
+            "partyline() {{ \"$PROGRAM\" --data data --config bridge.toml \"$@\"; }}; {command}"
+        );
+        let done = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .env("PROGRAM", env!("CARGO_BIN_EXE_partyline"))
+            .current_dir(bench.path(""))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
 fn a_deck_that_is_not_there_is_told_with_those_that_are() {
     let bench = Bench::empty();
     let said = bench.fails(&["account", "add", "Acme", "--deck", "demo"]);
@@ -547,6 +572,8 @@ fn a_deck_that_is_not_there_is_told_with_those_that_are() {
     let example = bench.ok(&["deck", "example"]);
     let path = bench.file("deck.csv", &example).display().to_string();
     bench.ok(&["deck", "add", &path]);
+    let said = bench.ok(&["deck", "add", &path]);
+    assert!(said.contains("version 1 is this file already; nothing was added"), "{said}");
     bench.ok(&["account", "add", "Acme", "--deck", "demo"]);
     let said = bench.fails(&["deck", "use", "Acme", "dmeo"]);
     assert!(said.contains("no rate deck \"dmeo\"; there are: demo"), "{said}");

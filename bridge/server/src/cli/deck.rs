@@ -138,6 +138,12 @@ async fn add(context: &mut Context<'_>, adding: Add) -> anyhow::Result<()> {
         }
     }
     if let Some(old) = context.store().deck(plan).await? {
+        if old.csv == text && since == now {
+            let (name, version) = (&old.name, old.version);
+            return context.say(format_args!(
+                "deck {name:?} version {version} is this file already; nothing was added"
+            ));
+        }
         check_jumps(&parse(&old)?, &deck, since, yes).context("nothing was stored")?;
     }
     let mut change = context.store().change().await?;
