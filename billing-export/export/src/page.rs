@@ -275,10 +275,7 @@ mod tests {
     fn each_letter_is_set_in_a_font_that_has_it() {
         let ruler = Ruler::new().expect("embedded fonts");
         let set = |text: &str| ruler.set(text, Face::Bold);
-        let runs = |text: &str| {
-            let runs = set(text).runs.into_iter();
-            runs.map(|(typeface, run)| (typeface, run)).collect::<Vec<_>>()
-        };
+        let runs = |text: &str| set(text).runs;
         let (own, other) = (Typeface::Bold, Typeface::Fallback);
         assert_eq!(runs("Žluťoučký Ωμέγα Союз"), [(own, "Žluťoučký Ωμέγα Союз".to_owned())]);
         assert_eq!(

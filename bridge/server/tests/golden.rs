@@ -145,3 +145,22 @@ fn a_folder_of_format_1_bills_the_same() {
         assert!(amounts(&expected).contains(&format!("\"{total}\"")), "{name}");
     }
 }
+
+#[test]
+fn an_invoice_that_format_1_issued_is_written_again_from_its_document() {
+    let bench = old_folder();
+    for number in ["PL-2026-000001", "PL-2026-000002"] {
+        let said = bench.ok(&["invoice", "--again", number, "--out", "invoices"]);
+        assert!(said.contains("kept its JSON only: pdf and csv made from that"), "{said}");
+        let expected = fs::read(golden(&format!("expected/{number}.json"))).unwrap();
+        assert!(written(&bench, &format!("{number}.json")) == expected, "byte for byte");
+        let csv = String::from_utf8(written(&bench, &format!("{number}.csv"))).unwrap();
+        let charges = String::from_utf8(expected).unwrap().matches("\"deck_line\"").count();
+        assert_eq!(csv.lines().count(), charges + 1, "{csv}");
+        assert!(csv.contains(",moderator,") && !csv.contains(",host,"), "{csv}");
+        assert!(written(&bench, &format!("{number}.pdf")).starts_with(b"%PDF-"));
+    }
+    // And nothing of it is invoiced a second time.
+    let args = ["invoice", "--account", "1", "--month", "2026-10", "--out", "invoices"];
+    assert!(bench.ok(&args).contains("PL-2026-000002 was issued before"));
+}

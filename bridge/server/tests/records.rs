@@ -339,6 +339,30 @@ fn the_plan_at_the_answer_prices_a_call() {
 }
 
 #[test]
+fn an_account_that_had_plans_in_two_currencies_gets_an_invoice_in_each() {
+    let mut records = conference();
+    records.push(Record::Leg(Box::new(LegRecord { rate_context: 2, ..leg(4, 60_000) })));
+    let bench = bench(&records);
+    let dollars = include_str!("../config/demo-deck.csv").replace(",CAD,", ",USD,");
+    let path = bench.file("deck.csv", &dollars.replace("demo,", "dollars,")).display().to_string();
+    bench.ok(&["deck", "add", &path]);
+    let run = invoice(&bench, &["--draft"]);
+    assert!(has_line(&run.out, &["total CAD", "0.92"]), "{run:?}");
+    assert!(has_line(&run.out, &["total USD", "0.06"]), "{run:?}");
+    assert!(names(&bench).contains(&"draft-1-2026-10-USD.csv".to_owned()), "{:?}", names(&bench));
+    let run = invoice(&bench, &[]);
+    for (number, amount) in [("-000001, Demo", "total CAD"), ("-000002, Demo", "total USD")] {
+        assert!(run.out.contains(number) && run.out.contains(amount), "{run:?}");
+    }
+    let run = invoice(&bench, &[]);
+    assert_eq!(
+        run.out.matches("was issued before").count(),
+        2,
+        "nothing is invoiced twice: {run:?}"
+    );
+}
+
+#[test]
 fn a_tenfold_price_is_asked_about() {
     let bench = Bench::with_demo();
     let path = deck_at(&bench, "demo", "0.5900");

@@ -177,6 +177,7 @@ async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {
         ("currency", Align::Left),
         ("rates", Align::Right),
         ("added", Align::Left),
+        ("for calls from", Align::Left),
         ("accounts", Align::Right),
     ]);
     let accounts = context.store().accounts().await?;
@@ -190,6 +191,7 @@ async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {
             deck.currency().code().to_owned(),
             deck.rates().count().to_string(),
             times::local(stored.added_at, "UTC"),
+            times::local(stored.since, "UTC"),
             users.to_string(),
         ]);
     }

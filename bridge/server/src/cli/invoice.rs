@@ -109,8 +109,10 @@ impl Invoice {
                 invoices.push(parties.empty(now)?);
             }
             for invoice in &invoices {
-                let several = if invoices.len() > 1 { invoice.currency } else { "" };
-                let name = format!("draft-{}-{month}{several}", parties.account.id.0);
+                let mut name = format!("draft-{}-{month}", parties.account.id.0);
+                if invoices.len() > 1 {
+                    name = format!("{name}-{}", invoice.currency);
+                }
                 write(context, &self.out, &name, &files_of(invoice)?)?;
                 report::summary(context, invoice)?;
             }
