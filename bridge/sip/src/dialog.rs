@@ -27,6 +27,8 @@ pub(crate) struct Path {
     pub(crate) routes: Vec<Route>,
     /// Where requests go when their next hop is no address: where the peer was first met.
     pub(crate) peer: SocketAddr,
+    /// Where the peer's last INVITE, or its answer to ours, came from.
+    pub(crate) heard_from: Option<SocketAddr>,
     /// The local address the peer was first met on.
     pub(crate) interface: Option<SocketAddr>,
 }
@@ -235,6 +237,7 @@ mod tests {
             target: Uri::parse("sip:you@192.0.2.9:5062").expect("a URI"),
             routes: Route::recorded(&message).expect("routes"),
             peer: "198.51.100.1:5060".parse().expect("an address"),
+            heard_from: None,
             interface: None,
         }
     }

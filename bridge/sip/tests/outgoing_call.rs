@@ -45,6 +45,18 @@ fn a_call_has_the_names_of_its_messages() {
 }
 
 #[test]
+fn a_call_is_heard_from_where_its_answer_and_its_re_invites_come_from() {
+    let mut ua = Ua::new();
+    let (dialog, invite) = dialled(&mut ua);
+    assert_eq!(ua.endpoint.heard_from(dialog), None, "nobody has answered");
+    let answer = response(&invite, "200 OK", Some("b"), CONTACT_AND_SDP);
+    ua.feed_bytes("192.0.2.7:5062", answer.as_bytes());
+    assert_eq!(ua.endpoint.heard_from(dialog), Some(addr("192.0.2.7:5062")));
+    ua.feed_bytes("192.0.2.8:5060", answer.as_bytes());
+    assert_eq!(ua.endpoint.heard_from(dialog), Some(addr("192.0.2.7:5062")), "a repetition");
+}
+
+#[test]
 fn uris_that_cannot_be_called_are_refused() {
     let mut ua = Ua::new();
     for uri in ["", "http://x", "sip:a@h\r\nEvil: 1", "sip:a@h?x=y"] {

@@ -265,6 +265,7 @@ impl Endpoint {
         if let Some(target) = Contact::read(&request.message).target() {
             held.path.target = target;
         }
+        held.path.heard_from = Some(request.source);
         let path = held.path.clone();
         let server = self.open_invite_server(now, (key, None), id, &path, request);
         self.set_state(id, State::Confirmed(Renegotiation::Theirs { server }));

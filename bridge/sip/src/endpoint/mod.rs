@@ -134,6 +134,12 @@ impl Endpoint {
         })
     }
 
+    /// Where the peer's SIP comes from: its last INVITE in the call, or its answer to ours; `None`
+    /// until there is one.
+    pub fn heard_from(&self, dialog: DialogId) -> Option<SocketAddr> {
+        self.dialogs.get(&dialog)?.path.heard_from
+    }
+
     /// Transactions that hold state.
     pub fn transactions(&self) -> usize {
         self.invite_servers.len()

@@ -44,7 +44,7 @@ impl Endpoint {
         match &message.start {
             StartLine::Response { status, .. } => {
                 let status = *status;
-                self.receive_response(now, status, message);
+                self.receive_response(now, source, status, message);
             }
             StartLine::Request { method, uri } => {
                 let (method, uri) = (method.clone(), uri.clone());

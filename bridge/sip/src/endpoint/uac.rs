@@ -1,5 +1,7 @@
 //! Calls that go out: dialling, and the responses that come back (RFC 3261 §13.2, §17.1).
 
+use std::net::SocketAddr;
+
 use partyline_model::Time;
 
 use super::request::{Errand, Purpose, SentAck};
@@ -71,11 +73,18 @@ impl Endpoint {
             target,
             routes: Vec::new(),
             peer: dial.destination,
+            heard_from: None,
             interface: None,
         }
     }
 
-    pub(super) fn receive_response(&mut self, now: Time, status: Status, message: Message) {
+    pub(super) fn receive_response(
+        &mut self,
+        now: Time,
+        source: SocketAddr,
+        status: Status,
+        message: Message,
+    ) {
         let whole = message.fault.is_none() && message.headers.items(&Name::Via).count() == 1;
         let envelope = Envelope::read(&message).ok().filter(|_| whole);
         let Some(envelope) = envelope else { return self.drop_for(Dropped::MalformedResponse) };
@@ -106,7 +115,7 @@ impl Endpoint {
                 Received::Deliver if status.is_provisional() => {
                     self.receive_progress(now, purpose, status, message);
                 }
-                Received::Deliver => self.receive_success(now, id, &envelope, message),
+                Received::Deliver => self.receive_success(now, id, (source, &envelope), message),
             }
         }
     }
@@ -193,7 +202,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         client: TransactionId,
-        envelope: &Envelope,
+        (source, envelope): (SocketAddr, &Envelope),
         mut message: Message,
     ) {
         let Some(entry) = self.invite_clients.get(&client) else { return };
@@ -211,7 +220,7 @@ impl Endpoint {
             return self.drop_for(Dropped::TooManyForks);
         }
         let purpose = entry.purpose;
-        let mut path = entry.path.clone();
+        let mut path = Path { heard_from: Some(source), ..entry.path.clone() };
         if let Some(target) = Contact::read(&message).target() {
             path.target = target;
         }
@@ -250,7 +259,7 @@ impl Endpoint {
 
     fn reinvite_answered(&mut self, id: DialogId, path: Path, sdp: Option<Vec<u8>>) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        dialog.path.target = path.target;
+        (dialog.path.target, dialog.path.heard_from) = (path.target, path.heard_from);
         if matches!(dialog.state, State::Confirmed(Renegotiation::Ours { .. })) {
             self.set_state(id, State::Confirmed(Renegotiation::Idle));
             self.emit(Event::Reinvited { dialog: id, result: Ok(sdp) });

@@ -262,6 +262,7 @@ impl Endpoint {
             target,
             routes,
             peer: request.source,
+            heard_from: Some(request.source),
             interface: Some(request.local),
         };
         Some((offer, path))
