@@ -172,7 +172,7 @@ impl Node {
     }
 
     pub(crate) fn open_ports(&mut self, now: Time, id: CallId) {
-        match self.ports.take(id) {
+        match self.ports.take(id, &mut *self.random) {
             Some(port) => self.bind(id, port),
             None => self.no_port(now, id),
         }
