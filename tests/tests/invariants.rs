@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bridge_tests::sim::assertions::{Watch, check_records};
 use bridge_tests::sim::{MODERATOR, PARTICIPANT, Records, World, ms, secs, tone};
 use partyline_cdr_record::{LegState, Record};
-use partyline_media::{Codec, Command, Direction, InBand, LegConfig, Rtcp};
+use partyline_media::{Codec, Command, Direction, InBand, LegConfig, Rtcp, Signalling};
 use partyline_model::{LegKey, RoomId};
 
 #[test]
@@ -32,6 +32,8 @@ fn leg(number: u32) -> Command {
         receive_payload_type: 0,
         telephone_event: None,
         remote: "10.0.0.1:4000".parse().expect("an address"),
+        networks: Box::default(),
+        signalling: Signalling::Acknowledged,
         rtcp: Rtcp::Mux,
         direction: Direction::SendRecv,
         ptime_ms: 20,

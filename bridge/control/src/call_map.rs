@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
-use partyline_model::{AudioId, CallId, Number, Time};
+use partyline_model::{AudioId, CallId, Number, Time, Uuid};
 use partyline_sip::{DialogId, DialogState, Incoming};
 
 /// What the node knows of a call.
@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) ptime_ms: u16,
     /// The dialog as the journal has it.
     pub(crate) recorded: Option<DialogState>,
+    /// As records name its leg; known when it has ended.
+    pub(crate) leg_id: Option<Uuid>,
 }
 
 /// How far a call has come.
@@ -81,6 +83,7 @@ impl Call {
             codec: Codec::Pcmu,
             ptime_ms: 20,
             recorded: None,
+            leg_id: None,
         }
     }
 }

@@ -29,6 +29,10 @@ pub struct Trunk {
     pub name: String,
     /// The addresses whose calls belong to the trunk.
     pub sources: Vec<IpNet>,
+    /// Where the media of its calls may come from besides the address that they describe and the
+    /// one that their SIP comes from: behind a NAT that gives media another address. Whoever sends
+    /// from there can take the leg of a caller who has sent nothing yet.
+    pub media_sources: Vec<IpNet>,
     /// Whose the source addresses are: decides whether limits count by address.
     pub kind: SourceKind,
     /// Whether a conference passcode in the dialled URI (`;pin=`) is taken as typed.
@@ -46,6 +50,11 @@ pub struct Trunk {
 impl Trunk {
     pub(crate) fn has(&self, source: IpAddr) -> bool {
         self.sources.iter().any(|net| net.contains(&source))
+    }
+
+    /// Whether the trunk's SIP comes from this address, in either direction.
+    pub(crate) fn is_at(&self, address: IpAddr) -> bool {
+        self.has(address) || self.destination.is_some_and(|to| to.ip() == address)
     }
 }
 

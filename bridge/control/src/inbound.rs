@@ -2,6 +2,7 @@
 
 use partyline_cdr_record::Presentation;
 use partyline_conference::{DialogNames, EndKind, Ended, Input, Offered};
+use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{self, Local};
@@ -222,7 +223,7 @@ impl Node {
             return; // It has ended; its event is in the queue.
         }
         if let Some(negotiated) = negotiated {
-            self.run_media(id, &negotiated);
+            self.run_media(id, &negotiated, Signalling::Pending);
         }
     }
 
@@ -235,6 +236,7 @@ impl Node {
             or_ended(self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }));
             return;
         }
+        self.acknowledge_media(id);
         self.bridge.handle(now, Input::Confirmed { call: id });
     }
 
@@ -246,7 +248,7 @@ impl Node {
         if let Some(call) = self.calls.get_mut(id) {
             call.stage = Stage::Up;
         }
-        self.run_media(id, &negotiated);
+        self.run_media(id, &negotiated, Signalling::Acknowledged);
         true
     }
 
@@ -272,7 +274,7 @@ impl Node {
                     sdp::answer(offer, local).map_or(Vec::new(), |again| again.sdp)
                 });
                 if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {
-                    self.run_media(id, &negotiated);
+                    self.run_media(id, &negotiated, Signalling::Pending);
                 }
             }
             Err(error) => {

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use partyline_cdr_record::Quality;
 use partyline_conference::{Input, Output as ConferenceOutput, Talk};
 use partyline_dialplan::Prompt;
 use partyline_media::{
     AudioQueue, ClockRate, Codec, Command, Direction, Event, InBand, LegConfig, LegStats, Rtcp,
-    Talk as MediaTalk, TelephoneEvent,
+    Signalling, Talk as MediaTalk, TelephoneEvent,
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{self, Negotiated};
 use partyline_sip::{Hangup, Rejection};
 
-use crate::node::{Node, Output, or_ended};
+use crate::node::{Closing, Node, Output, or_ended};
 
 impl Node {
     /// Does what the conference core wants.
@@ -73,7 +74,12 @@ impl Node {
                 self.media(Command::StopRecord { recording });
                 self.outputs.push_back(Output::CloseRecording { recording });
             }
-            ConferenceOutput::CallEnded { call: _, summary } => {
+            ConferenceOutput::CallEnded { call, summary } => {
+                if let Some(known) = self.calls.get_mut(call) {
+                    known.leg_id = Some(summary.leg_id);
+                } else if let Some(closing) = self.closing.get_mut(&call) {
+                    closing.leg_id = Some(summary.leg_id);
+                }
                 self.outputs.push_back(Output::CallEnded(summary));
             }
             ConferenceOutput::GuessAlarm(alarm) => {
@@ -126,7 +132,11 @@ impl Node {
 
     fn leg_closed(&mut self, now: Time, call: CallId, stats: &LegStats) {
         self.ports.release(call);
-        let Some((codec, ptime_ms)) = self.closing.remove(&call) else { return };
+        let Some(Closing { codec, ptime_ms, leg_id }) = self.closing.remove(&call) else { return };
+        let (rtp, rtcp) = (stats.dropped.source, stats.dropped.rtcp_source);
+        if rtp + rtcp > 0 {
+            self.outputs.push_back(Output::Intruded { leg_id, rtp, rtcp });
+        }
         let quality = Quality {
             codec: name(codec).into(),
             ptime_ms,
@@ -139,8 +149,34 @@ impl Node {
         self.bridge.handle(now, Input::Stats { call, quality: Box::new(quality) });
     }
 
+    /// Where the media of `call` may come from besides where it is described: the address that its
+    /// SIP came from, and what the trunk of that address adds.
+    fn media_networks(&self, call: CallId) -> Box<[IpNet]> {
+        let dialog = self.calls.get(call).and_then(|known| known.dialog);
+        let Some(peer) = dialog.and_then(|dialog| self.endpoint.heard_from(dialog)) else {
+            return Box::default();
+        };
+        let address = peer.ip().to_canonical();
+        let trunks = self.config.trunks.iter().filter(|trunk| trunk.is_at(address));
+        let ranges = trunks.flat_map(|trunk| &trunk.media_sources).copied();
+        std::iter::once(IpNet::from(address)).chain(ranges).collect()
+    }
+
+    /// The far end acknowledged our answer.
+    pub(crate) fn acknowledge_media(&mut self, call: CallId) {
+        if self.calls.get(call).is_some_and(|known| known.started) {
+            self.media(Command::Acknowledge { leg: leg(call) });
+        }
+    }
+
     /// Starts or changes the leg of `call` to what was negotiated.
-    pub(crate) fn run_media(&mut self, call: CallId, negotiated: &Negotiated) {
+    pub(crate) fn run_media(
+        &mut self,
+        call: CallId,
+        negotiated: &Negotiated,
+        signalling: Signalling,
+    ) {
+        let networks = self.media_networks(call);
         let (ssrc, first_timestamp) = (self.random_u32(), self.random_u32());
         let first_sequence = u16::try_from(self.random_u32() >> 16).unwrap_or_default();
         let Some(known) = self.calls.get_mut(call) else { return };
@@ -151,8 +187,9 @@ impl Node {
         (known.codec, known.ptime_ms) = (codec, negotiated.ptime_ms);
         let update = std::mem::replace(&mut known.started, true);
         let rtcp = match negotiated.remote_rtcp {
-            Some(address) if !negotiated.rtcp_mux => Rtcp::To(address),
-            Some(_) | None => Rtcp::Mux,
+            _ if negotiated.rtcp_mux => Rtcp::Mux,
+            Some(address) => Rtcp::To(address),
+            None => Rtcp::Off,
         };
         let config = Box::new(LegConfig {
             codec,
@@ -160,6 +197,8 @@ impl Node {
             receive_payload_type: negotiated.receive_payload_type,
             telephone_event: negotiated.telephone_event.and_then(telephone_event),
             remote: negotiated.remote_rtp,
+            networks,
+            signalling,
             rtcp,
             direction: direction(negotiated.direction),
             ptime_ms: u8::try_from(negotiated.ptime_ms).unwrap_or(20),

@@ -65,6 +65,17 @@ pub enum Output {
     CallEnded(Box<Summary>),
     /// Passcodes are being guessed; for the log.
     GuessAlarm(GuessAlarm),
+    /// Datagrams came to the ports of a leg that is gone from addresses that were not its far
+    /// end's. They were dropped: somebody wanted to be heard or to listen, or the far end's NAT
+    /// maps its media to an address that the trunk's `media_sources` does not name.
+    Intruded {
+        /// As records name it.
+        leg_id: Option<Uuid>,
+        /// On the RTP port.
+        rtp: u64,
+        /// On the RTCP port.
+        rtcp: u64,
+    },
     /// After [`Node::drain`]: no leg is up and every record is on disk.
     Drained,
 }
@@ -97,6 +108,15 @@ impl Refused {
     }
 }
 
+/// A leg whose media is being closed.
+pub(crate) struct Closing {
+    pub(crate) codec: Codec,
+    /// Milliseconds of sound in a packet that we sent.
+    pub(crate) ptime_ms: u16,
+    /// As records name it.
+    pub(crate) leg_id: Option<Uuid>,
+}
+
 /// The control plane of one node.
 ///
 /// Feed one of the `handle_*` functions, then drain [`Node::poll_output`], then wait until
@@ -113,7 +133,7 @@ pub struct Node {
     pub(crate) room_playbacks: BTreeMap<RoomId, PlaybackId>,
     pub(crate) outputs: VecDeque<Output>,
     /// What legs ran on whose media is being closed, for their records.
-    pub(crate) closing: BTreeMap<CallId, (Codec, u16)>,
+    pub(crate) closing: BTreeMap<CallId, Closing>,
     pub(crate) refused: BTreeMap<Refused, u64>,
     pub(crate) keyings: Keyings,
     /// The Call-IDs of calls out, to know them when they come back.
@@ -278,7 +298,8 @@ impl Node {
         }
         self.media(Command::Close { leg: LegKey(id.0) });
         if call.started {
-            self.closing.insert(id, (call.codec, call.ptime_ms));
+            let (codec, ptime_ms, leg_id) = (call.codec, call.ptime_ms, call.leg_id);
+            self.closing.insert(id, Closing { codec, ptime_ms, leg_id });
         } else {
             self.ports.release(id);
         }

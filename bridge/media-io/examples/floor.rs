@@ -17,7 +17,8 @@ use std::thread;
 use std::time::Duration;
 
 use partyline_media::{
-    AudioLibrary, Clip, Codec, Command, Direction, Event, InBand, LegConfig, Rtcp, Worker,
+    AudioLibrary, Clip, Codec, Command, Direction, Event, InBand, LegConfig, Rtcp, Signalling,
+    Worker,
 };
 use partyline_media_io::{Clock, Config, MediaHandle, MediaThread};
 use partyline_model::{LegKey, RoomId};
@@ -191,6 +192,8 @@ impl Phone {
             receive_payload_type: 0,
             telephone_event: None,
             remote,
+            networks: Box::default(),
+            signalling: Signalling::Acknowledged,
             rtcp: Rtcp::To(SocketAddr::new(remote.ip(), remote.port() ^ 1)),
             direction: Direction::SendRecv,
             ptime_ms: 20,

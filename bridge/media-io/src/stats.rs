@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use partyline_media::Dropped;
+
 /// Upper ends of the lateness classes, in microseconds; the last class has none.
 pub const LATENESS_MICROS: [u64; 7] = [100, 300, 1_000, 3_000, 10_000, 20_000, 100_000];
 
@@ -21,6 +23,10 @@ impl Counter {
 
     pub(crate) fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn set(&self, count: u64) {
+        self.0.store(count, Ordering::Relaxed);
     }
 
     pub(crate) fn one_more(&self) {
@@ -61,6 +67,7 @@ pub struct Stats {
     pub cores_refused: Counter,
     /// Slots given up because the thread had not waited for half a second: others want to run too.
     pub rests: Counter,
+    dropped: [Counter; Dropped::REASONS],
     lateness: [Counter; LATENESS_MICROS.len() + 1],
     worst: AtomicU64,
     thread: OnceLock<i32>,
@@ -68,6 +75,22 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Datagrams on RTP and RTCP ports that a leg refused, by the reason as metrics name it; as of
+    /// the last second.
+    pub fn dropped(&self) -> [(&'static str, u64); Dropped::REASONS] {
+        let mut dropped = Dropped::default().by_reason();
+        for ((_, count), counter) in dropped.iter_mut().zip(&self.dropped) {
+            *count = counter.get();
+        }
+        dropped
+    }
+
+    pub(crate) fn set_dropped(&self, dropped: &Dropped) {
+        for ((_, count), counter) in dropped.by_reason().into_iter().zip(&self.dropped) {
+            counter.set(count);
+        }
+    }
+
     /// How many ticks began within each class of [`LATENESS_MICROS`] after they were due; the last
     /// number counts those later than all classes.
     pub fn lateness(&self) -> [u64; LATENESS_MICROS.len() + 1] {
@@ -116,6 +139,16 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_keeps_its_number() {
+        let stats = Stats::default();
+        let dropped =
+            Dropped { malformed: 1, source: 2, rtcp_source: 3, direction: 4, ..Dropped::default() };
+        stats.set_dropped(&dropped);
+        assert_eq!(stats.dropped(), dropped.by_reason());
+        assert_eq!(stats.dropped()[1..3], [("rtp_source", 2), ("rtcp_source", 3)]);
+    }
 
     #[test]
     fn lateness_falls_into_the_class_it_is_below() {

@@ -33,6 +33,7 @@ const SLOT: Duration = Duration::from_millis(5);
 const SLOTS_PER_TICK: u32 = 4;
 /// 20 ms, a packet of each leg.
 const TICK: Duration = Duration::from_millis(20);
+const TICKS_PER_SECOND: u64 = 50;
 /// Work without any waiting for longer than this is broken off for a slot: a thread of real-time
 /// priority must leave the core to others, whatever there is to do.
 const LONGEST_WORK: Duration = Duration::from_millis(500);
@@ -230,6 +231,7 @@ impl MediaThread {
                 }
                 other @ (Command::Start { .. }
                 | Command::Update { .. }
+                | Command::Acknowledge { .. }
                 | Command::Play { .. }
                 | Command::StopPlay { .. }
                 | Command::Music { .. }
@@ -300,6 +302,9 @@ impl MediaThread {
             stats: &self.stats,
         };
         self.worker.tick(now, &mut outside);
+        if self.stats.ticks.get().is_multiple_of(TICKS_PER_SECOND) {
+            self.stats.set_dropped(&self.worker.dropped());
+        }
         // Their BYE has gone out.
         for leg in self.closing.drain(..) {
             self.sockets.close(leg);

@@ -25,12 +25,18 @@ pub enum Command {
         /// What was negotiated.
         config: Box<LegConfig>,
     },
-    /// Takes over what a re-INVITE negotiated. The source may be latched anew.
+    /// Takes over what a re-INVITE negotiated. With another address or port the source may be
+    /// another one.
     Update {
         /// The leg.
         leg: LegKey,
         /// What was negotiated; our stream's numbers run on.
         config: Box<LegConfig>,
+    },
+    /// The far end's ACK came: what it describes may be sent to.
+    Acknowledge {
+        /// The leg.
+        leg: LegKey,
     },
     /// Sends RTCP BYE at the next tick, then ends the leg with `Event::Stats`.
     Close {

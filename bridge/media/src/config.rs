@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::Codec;
 
 /// What holds for every leg of a worker.
@@ -129,6 +131,20 @@ pub enum Rtcp {
     To(SocketAddr),
     /// On the RTP port (RFC 5761).
     Mux,
+    /// Nowhere: there is no port for it.
+    Off,
+}
+
+/// Whether the far end is known to be where its SIP came from. A UDP source can be forged, and
+/// with it a description that names a third party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signalling {
+    /// Our answer is on its way: nothing is sent to the described address before
+    /// [`Command::Acknowledge`](crate::Command::Acknowledge), but to where packets come from, up
+    /// to three times their octets.
+    Pending,
+    /// It has acknowledged our answer, or answered our offer.
+    Acknowledged,
 }
 
 /// What SDP negotiated for one leg, and the numbers its streams begin with.
@@ -145,8 +161,14 @@ pub struct LegConfig {
     pub receive_payload_type: u8,
     /// Telephone events, if negotiated.
     pub telephone_event: Option<TelephoneEvent>,
-    /// Where the leg's SDP says it receives RTP.
+    /// Where the leg's SDP says it receives RTP. Unspecified for the hold of RFC 2543: an update
+    /// then leaves the addresses as they are.
     pub remote: SocketAddr,
+    /// Where its media may come from besides, from any port: the address that its SIP came from,
+    /// and what its trunk adds.
+    pub networks: Box<[IpNet]>,
+    /// Whether `remote` may be sent to.
+    pub signalling: Signalling,
     /// Where RTCP goes.
     pub rtcp: Rtcp,
     /// Which way media flows.

@@ -115,9 +115,12 @@ pub struct LegStats {
 pub struct Dropped {
     /// No RTP or RTCP.
     pub malformed: u64,
-    /// From an address other than the latched one.
+    /// RTP from an address that is not the far end's.
     pub source: u64,
-    /// Received while waiting for a second packet in sequence before latching.
+    /// RTCP from an address that is not the far end's.
+    pub rtcp_source: u64,
+    /// Received while waiting for a second packet in sequence from a source that may be the far
+    /// end's.
     pub unlatched: u64,
     /// Of a payload type that was not negotiated.
     pub payload_type: u64,
@@ -131,4 +134,39 @@ pub struct Dropped {
     pub event: u64,
     /// While nothing may be received.
     pub direction: u64,
+}
+
+impl Dropped {
+    /// How many reasons there are.
+    pub const REASONS: usize = 10;
+
+    /// Every reason as metrics name it, and how many were dropped for it.
+    pub const fn by_reason(&self) -> [(&'static str, u64); Self::REASONS] {
+        [
+            ("malformed", self.malformed),
+            ("rtp_source", self.source),
+            ("rtcp_source", self.rtcp_source),
+            ("unlatched", self.unlatched),
+            ("payload_type", self.payload_type),
+            ("ssrc", self.ssrc),
+            ("sequence", self.sequence),
+            ("oversized", self.oversized),
+            ("event", self.event),
+            ("direction", self.direction),
+        ]
+    }
+
+    /// Adds those of another leg.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.malformed += other.malformed;
+        self.source += other.source;
+        self.rtcp_source += other.rtcp_source;
+        self.unlatched += other.unlatched;
+        self.payload_type += other.payload_type;
+        self.ssrc += other.ssrc;
+        self.sequence += other.sequence;
+        self.oversized += other.oversized;
+        self.event += other.event;
+        self.direction += other.direction;
+    }
 }

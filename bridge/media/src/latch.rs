@@ -1,183 +1,378 @@
-//! Symmetric RTP: where a leg's packets really come from (RFC 4961).
+//! Whose media it is: from where a leg's packets are taken, and where its own go.
 //!
-//! The SDP's address is where we send until two packets in sequence have come from one place;
-//! from then on that place it is. Another one takes over only after a re-INVITE or two seconds of
-//! silence. It looks at addresses and numbers only; who calls has checked the payload type.
+//! The address that the session description signals always wins, at any time. Without a packet
+//! from it, a leg takes two packets in sequence from one source within its *networks* (the address
+//! that the far end's SIP came from, and what its trunk adds: phones behind NAT), or from the
+//! source it had before the signalled address changed. Silence opens nothing: a source that was
+//! taken stays until the signalled address speaks, until an offer or answer signals another
+//! address or port, or until the very stream goes on from another port, by synchronisation source
+//! and numbers that no stranger knows.
+//!
+//! Nothing leaves for an address that nobody has vouched for: the far end's ACK does, or packets
+//! from there, for three times their octets. A latch looks at addresses and numbers only; whether
+//! a packet is one of the agreed types is checked before.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use partyline_model::Time;
 
-/// Silence after which another source may latch; also how long a re-INVITE leaves it open.
-const REOPEN: Duration = Duration::from_secs(2);
+use crate::config::{LegConfig, Rtcp, Signalling};
+use crate::rtp::packet::sequence_distance;
 
-/// Whether a packet may pass.
+/// How long after a change of the signalled address the source before it has to be heard to stay:
+/// its last packets may be on their way when those of another one begin.
+const HANDOVER: Duration = Duration::from_secs(2);
+/// How long after that it is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Numbers by which a stream that moves may be ahead of its last packet (RFC 3550 §A.1).
+const MAX_DROPOUT: i16 = 3_000;
+/// Octets that may go to an address for each that came from it, before the far end's ACK
+/// (as RFC 9000 §8.1 has it).
+const CREDIT: u32 = 3;
+/// Octets of a packet that is sent: 20 ms of G.711 and its header.
+const COST: u32 = 172;
+
+/// Whether an RTP packet may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// From the latched source.
+    /// It is the far end's.
     Pass,
-    /// From the latched source, which has just been latched.
-    Latched,
     /// The first of a possible source: the next one decides.
     Waiting,
     /// From elsewhere.
     Foreign,
 }
 
+/// What an RTCP packet's address says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reporter {
+    /// It is the far end's.
+    Known,
+    /// It is the far end's if it names one of the leg's streams.
+    Possible,
+    /// It is somebody else's.
+    Foreign,
+}
+
+/// What a latch sees of an RTP packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    /// Octets of the datagram.
+    pub(crate) octets: usize,
+}
+
+/// A source that may become the leg's.
 #[derive(Clone, Copy)]
 struct Candidate {
-    source: SocketAddr,
+    address: SocketAddr,
     ssrc: u32,
     next_sequence: u16,
 }
 
+/// The leg's source.
 #[derive(Clone, Copy)]
 struct Source {
     address: SocketAddr,
-    last: Time,
-    open_until: Time,
+    /// Its last packet.
+    ssrc: u32,
+    sequence: u16,
+    /// Whether it may be sent to: the signalled address, or one within the networks, and not where
+    /// a far end that signals another address still sends from.
+    reachable: bool,
+    /// Set for a source from before a change of the signalled address: heard at this time or
+    /// later, it stays; until then another one may take its place.
+    settles: Option<Time>,
+    /// It was not heard in time to stay: the far end is where it says.
+    lapsed: bool,
 }
 
-/// The source of one leg's packets.
+impl Source {
+    /// Where we send while this is the source, if not to the signalled address.
+    fn destination(&self) -> Option<SocketAddr> {
+        (self.reachable && !self.lapsed).then_some(self.address)
+    }
+
+    /// Whether a packet from another address can only be the same stream's.
+    fn goes_on(&self, seen: Seen) -> bool {
+        let ahead = sequence_distance(seen.sequence, self.sequence);
+        seen.ssrc == self.ssrc && (1..=MAX_DROPOUT).contains(&ahead)
+    }
+}
+
+/// Whether the far end is known to be where its SIP says.
+#[derive(Clone, Copy)]
+enum Vouched {
+    /// Its ACK came.
+    Yes,
+    /// Not yet.
+    No {
+        /// Where we sent before the address changed, and go on to send.
+        before: Option<SocketAddr>,
+        /// Octets that may go to where packets came from.
+        credit: u32,
+    },
+}
+
+/// The sources of one leg's RTP and RTCP, and where its own packets go.
 pub(crate) struct Latch {
     signalled: SocketAddr,
-    latched: Option<Source>,
-    /// A candidate at the signalled address, and one anywhere else: a stranger's packets between
-    /// them cannot keep the caller's own from being two in sequence.
+    networks: Box<[IpNet]>,
+    vouched: Vouched,
+    source: Option<Source>,
+    /// The source before the signalled address changed, and when it settles.
+    before: Option<(SocketAddr, Time)>,
     candidates: [Option<Candidate>; 2],
+    /// Where RTCP was signalled to be; `None` when it shares the RTP port, or there is none.
+    rtcp_signalled: Option<SocketAddr>,
+    /// Where proven reports come from, when that is elsewhere.
+    rtcp_source: Option<SocketAddr>,
 }
 
 impl Latch {
-    pub(crate) const fn new(signalled: SocketAddr) -> Self {
-        Self { signalled, latched: None, candidates: [None; 2] }
-    }
-
-    /// Where to send.
-    pub(crate) fn destination(&self) -> SocketAddr {
-        self.latched.map_or(self.signalled, |source| source.address)
-    }
-
-    /// A re-INVITE came at `now`: with another address everything begins anew, with the same one
-    /// the source may change once.
-    pub(crate) fn reopen(&mut self, now: Time, signalled: SocketAddr) {
-        self.candidates = [None; 2];
-        if signalled != self.signalled {
-            *self = Self::new(signalled);
-        } else if let Some(source) = &mut self.latched {
-            source.open_until = now + REOPEN;
+    pub(crate) fn new(config: &LegConfig) -> Self {
+        Self {
+            signalled: config.remote,
+            networks: config.networks.clone(),
+            vouched: match config.signalling {
+                Signalling::Acknowledged => Vouched::Yes,
+                Signalling::Pending => Vouched::No { before: None, credit: 0 },
+            },
+            source: None,
+            before: None,
+            candidates: [None; 2],
+            rtcp_signalled: signalled_rtcp(config),
+            rtcp_source: None,
         }
     }
 
-    /// Judges an RTP packet with an acceptable payload type.
-    pub(crate) fn admit(
-        &mut self,
-        now: Time,
-        source: SocketAddr,
-        (ssrc, sequence): (u32, u16),
-    ) -> Admission {
-        if let Some(latched) = &mut self.latched {
-            if latched.address == source {
-                latched.last = now;
-                return Admission::Pass;
+    /// An offer or answer came. Another address or port opens the latch; the same one changes
+    /// nothing.
+    pub(crate) fn update(&mut self, now: Time, config: &LegConfig) {
+        let rtcp_signalled = signalled_rtcp(config);
+        if self.rtcp_signalled != rtcp_signalled {
+            self.rtcp_signalled = rtcp_signalled;
+            self.rtcp_source = None;
+        }
+        if is_same(self.signalled, config.remote) {
+            self.networks.clone_from(&config.networks);
+            if config.signalling == Signalling::Acknowledged {
+                self.acknowledge(now);
             }
-            if now - latched.last < REOPEN && now >= latched.open_until {
+            return;
+        }
+        let before = match self.vouched {
+            Vouched::Yes => self.destination(),
+            Vouched::No { before, .. } => before,
+        };
+        let last = self.source.map(|source| (source.address, source.ssrc, source.sequence));
+        let opened = Self::new(config);
+        *self = Self {
+            vouched: match opened.vouched {
+                Vouched::Yes => Vouched::Yes,
+                Vouched::No { credit, .. } => Vouched::No { before, credit },
+            },
+            before: last.map(|(address, ..)| (address, now + HANDOVER)).or(self.before),
+            // The old source is heard on without a gap until another one comes.
+            candidates: [
+                None,
+                last.map(|(address, ssrc, sequence)| Candidate {
+                    address,
+                    ssrc,
+                    next_sequence: sequence.wrapping_add(1),
+                }),
+            ],
+            rtcp_source: self.rtcp_source,
+            ..opened
+        };
+    }
+
+    /// The far end's ACK came: it is where its SIP says, and what it says is its own.
+    pub(crate) fn acknowledge(&mut self, now: Time) {
+        if matches!(self.vouched, Vouched::Yes) {
+            return;
+        }
+        self.vouched = Vouched::Yes;
+        // Until here the far end could not know that it was to leave its old address.
+        let at = now + HANDOVER;
+        self.before = self.before.map(|(address, _)| (address, at));
+        if let Some(source) = &mut self.source {
+            source.settles = source.settles.map(|_| at);
+        }
+    }
+
+    /// Where RTP goes; `None` while it may go nowhere.
+    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+        let source = self.source.and_then(|source| source.destination());
+        match self.vouched {
+            Vouched::Yes => source.or_else(|| Some(self.signalled).filter(|a| is_usable(*a))),
+            Vouched::No { credit, .. } if source.is_some() => source.filter(|_| credit >= COST),
+            Vouched::No { before, .. } => before,
+        }
+    }
+
+    /// Where the next RTP packet goes, which is sent.
+    pub(crate) fn route(&mut self) -> Option<SocketAddr> {
+        let destination = self.destination();
+        if let Vouched::No { credit, .. } = &mut self.vouched
+            && self.source.is_some_and(|source| source.destination().is_some())
+        {
+            *credit = credit.saturating_sub(COST);
+        }
+        destination
+    }
+
+    /// Where RTCP goes; `None` while it may go nowhere.
+    pub(crate) fn rtcp_destination(&self, config: &LegConfig) -> Option<SocketAddr> {
+        match (self.vouched, config.rtcp) {
+            (Vouched::No { .. }, _) | (_, Rtcp::Off) => None,
+            (Vouched::Yes, Rtcp::Mux) => self.destination(),
+            (Vouched::Yes, Rtcp::To(signalled)) => Some(self.rtcp_source.unwrap_or(signalled)),
+        }
+    }
+
+    /// Time passes.
+    pub(crate) fn begin_tick(&mut self, now: Time) {
+        if let Some(source) = &mut self.source
+            && matches!(self.vouched, Vouched::Yes)
+            && source.settles.is_some_and(|at| now >= at + PATIENCE)
+        {
+            source.lapsed = true;
+        }
+    }
+
+    /// Judges an RTP packet of an agreed payload type.
+    pub(crate) fn admit(&mut self, now: Time, from: SocketAddr, seen: Seen) -> Admission {
+        if self.source.is_none_or(|source| !is_same(source.address, from)) {
+            match self.judge(from, seen) {
+                Admission::Pass => {}
+                refused @ (Admission::Waiting | Admission::Foreign) => return refused,
+            }
+        }
+        if let Some(source) = &mut self.source {
+            (source.ssrc, source.sequence) = (seen.ssrc, seen.sequence);
+            let pending = matches!(self.vouched, Vouched::No { .. });
+            source.settles = source.settles.filter(|&at| pending || now < at);
+            source.lapsed = false;
+            if let Vouched::No { credit, .. } = &mut self.vouched
+                && source.reachable
+            {
+                let octets = u32::try_from(seen.octets).unwrap_or(0);
+                *credit = credit.saturating_add(octets.saturating_mul(CREDIT));
+            }
+        }
+        Admission::Pass
+    }
+
+    /// Judges a packet from another address than the source's, which it may become.
+    fn judge(&mut self, from: SocketAddr, seen: Seen) -> Admission {
+        let signalled = is_same(from, self.signalled) && is_usable(from);
+        let through_nat = self.is_within_networks(from.ip());
+        let before = self.before.filter(|&(address, _)| is_same(address, from));
+        if !signalled {
+            let permitted = match &self.source {
+                None => through_nat || before.is_some(),
+                Some(source) => through_nat && (source.settles.is_some() || source.goes_on(seen)),
+            };
+            if !permitted {
                 return Admission::Foreign;
             }
+            if !self.follows(from, seen) {
+                return Admission::Waiting;
+            }
         }
-        let slot = &mut self.candidates[usize::from(source != self.signalled)];
-        let expected = Candidate { source, ssrc, next_sequence: sequence };
-        let follows = slot.is_some_and(|c| {
-            (c.source, c.ssrc, c.next_sequence) == (expected.source, ssrc, sequence)
-        });
-        if !follows {
-            *slot = Some(Candidate { next_sequence: sequence.wrapping_add(1), ..expected });
-            return Admission::Waiting;
+        if let Vouched::No { credit, .. } = &mut self.vouched {
+            // What came from another address vouches for that one.
+            *credit = 0;
         }
         self.candidates = [None; 2];
-        self.latched = Some(Source { address: source, last: now, open_until: Time::ZERO });
-        Admission::Latched
+        self.source = Some(Source {
+            address: from,
+            ssrc: seen.ssrc,
+            sequence: seen.sequence,
+            reachable: signalled || through_nat,
+            settles: before.filter(|_| !signalled).map(|(_, at)| at),
+            lapsed: false,
+        });
+        self.before = None;
+        Admission::Pass
     }
 
-    /// Whether RTCP may come from this address: that of the source, whatever the port, or the
-    /// signalled one before there is a source.
-    pub(crate) fn admits_rtcp(&self, source: SocketAddr) -> bool {
-        source.ip() == self.destination().ip()
+    /// Whether the packet is the second in sequence of its source; notes it as the first if not.
+    fn follows(&mut self, from: SocketAddr, seen: Seen) -> bool {
+        let known = self.candidates.iter().position(|candidate| {
+            candidate.is_some_and(|candidate| is_same(candidate.address, from))
+        });
+        if let Some(candidate) = known.and_then(|place| self.candidates[place])
+            && (candidate.ssrc, candidate.next_sequence) == (seen.ssrc, seen.sequence)
+        {
+            return true;
+        }
+        // The newer of two others stays: one of them cannot keep the other from being two.
+        let place = known.unwrap_or_else(|| {
+            self.candidates.swap(0, 1);
+            1
+        });
+        self.candidates[place] = Some(Candidate {
+            address: from,
+            ssrc: seen.ssrc,
+            next_sequence: seen.sequence.wrapping_add(1),
+        });
+        false
     }
+
+    /// Judges the address of an RTCP packet.
+    pub(crate) fn reporter(&self, from: SocketAddr) -> Reporter {
+        let is = |address: Option<SocketAddr>| address.is_some_and(|a| is_same(a, from));
+        let source = self.source.map(|source| source.address);
+        let known = match self.rtcp_signalled {
+            Some(_) => is(self.rtcp_signalled) || is(self.rtcp_source),
+            None => is(Some(self.signalled)) || is(source),
+        };
+        let ip_of = |address: Option<SocketAddr>| address.is_some_and(|a| a.ip() == from.ip());
+        if known {
+            Reporter::Known
+        } else if self.is_within_networks(from.ip()) || ip_of(source) || ip_of(Some(self.signalled))
+        {
+            Reporter::Possible
+        } else {
+            Reporter::Foreign
+        }
+    }
+
+    /// Takes note of where a report came from that is the far end's. RTP stays where it is.
+    pub(crate) fn note_reporter(&mut self, from: SocketAddr) {
+        if let Some(signalled) = self.rtcp_signalled {
+            self.rtcp_source = Some(from).filter(|&from| !is_same(from, signalled));
+        }
+    }
+
+    fn is_within_networks(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Where a report is to come from, when RTCP has a port of its own.
+fn signalled_rtcp(config: &LegConfig) -> Option<SocketAddr> {
+    match config.rtcp {
+        Rtcp::To(address) => Some(address),
+        Rtcp::Mux | Rtcp::Off => None,
+    }
+}
+
+/// The same address and port, whatever a system adds to them (RFC 4007 §6, RFC 4291 §2.5.5.2).
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
+}
+
+/// Whether anything can be sent there.
+fn is_usable(address: SocketAddr) -> bool {
+    !address.ip().is_unspecified() && address.port() != 0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(last: u8, port: u16) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, last], port))
-    }
-
-    fn latched_at(source: SocketAddr) -> Latch {
-        let mut latch = Latch::new(address(1, 4000));
-        assert_eq!(latch.admit(Time::ZERO, source, (9, 10)), Admission::Waiting);
-        assert_eq!(latch.admit(Time::ZERO, source, (9, 11)), Admission::Latched);
-        latch
-    }
-
-    #[test]
-    fn sends_to_the_signalled_address_until_two_packets_in_sequence_have_come() {
-        let (signalled, nat) = (address(1, 4000), address(2, 5000));
-        let mut latch = Latch::new(signalled);
-        assert_eq!(latch.admit(Time::ZERO, nat, (9, 65_535)), Admission::Waiting);
-        assert_eq!(latch.destination(), signalled);
-        assert_eq!(latch.admit(Time::ZERO, nat, (9, 0)), Admission::Latched);
-        assert_eq!(latch.destination(), nat);
-    }
-
-    #[test]
-    fn packets_out_of_sequence_or_of_another_source_do_not_latch() {
-        let nat = address(2, 5000);
-        let mut latch = Latch::new(address(1, 4000));
-        assert_eq!(latch.admit(Time::ZERO, nat, (9, 10)), Admission::Waiting);
-        assert_eq!(latch.admit(Time::ZERO, nat, (9, 12)), Admission::Waiting);
-        assert_eq!(latch.admit(Time::ZERO, nat, (8, 13)), Admission::Waiting);
-        assert_eq!(latch.admit(Time::ZERO, address(3, 5000), (8, 14)), Admission::Waiting);
-    }
-
-    #[test]
-    fn a_stranger_between_the_callers_packets_does_not_stop_it() {
-        let mut latch = Latch::new(address(1, 4000));
-        assert_eq!(latch.admit(Time::ZERO, address(1, 4000), (9, 10)), Admission::Waiting);
-        assert_eq!(latch.admit(Time::ZERO, address(7, 1), (1, 1)), Admission::Waiting);
-        assert_eq!(latch.admit(Time::ZERO, address(1, 4000), (9, 11)), Admission::Latched);
-        assert_eq!(latch.admit(Time::ZERO, address(7, 1), (1, 2)), Admission::Foreign);
-    }
-
-    #[test]
-    fn another_source_waits_for_two_seconds_of_silence() {
-        let mut latch = latched_at(address(2, 5000));
-        let other = address(3, 6000);
-        let early = Time::from_millis(1_999);
-        assert_eq!(latch.admit(early, other, (5, 1)), Admission::Foreign);
-        let late = Time::from_millis(2_000);
-        assert_eq!(latch.admit(late, other, (5, 2)), Admission::Waiting);
-        assert_eq!(latch.admit(late, other, (5, 3)), Admission::Latched);
-        assert_eq!(latch.admit(late, address(2, 5000), (9, 12)), Admission::Foreign);
-    }
-
-    #[test]
-    fn a_re_invite_opens_the_latch_once() {
-        let mut latch = latched_at(address(2, 5000));
-        latch.reopen(Time::from_millis(10), address(1, 4000));
-        assert_eq!(latch.destination(), address(2, 5000));
-        let (now, other) = (Time::from_millis(20), address(3, 6000));
-        assert_eq!(latch.admit(now, other, (5, 2)), Admission::Waiting);
-        assert_eq!(latch.admit(now, other, (5, 3)), Admission::Latched);
-        assert_eq!(latch.admit(now, address(2, 5000), (9, 12)), Admission::Foreign);
-    }
-
-    #[test]
-    fn a_new_signalled_address_is_sent_to_at_once() {
-        let mut latch = latched_at(address(2, 5000));
-        latch.reopen(Time::from_millis(10), address(4, 4000));
-        assert_eq!(latch.destination(), address(4, 4000));
-        assert!(latch.admits_rtcp(address(4, 4001)) && !latch.admits_rtcp(address(2, 5001)));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use crate::audio::g711::{CODECS, Codec, Payload};
 use crate::audio::limiter::Limiter;
 use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
 use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum, level};
-use crate::event::{Event, LegStats};
+use crate::event::{Dropped, Event, LegStats};
 use crate::rtp::packet::is_rtcp;
 use crate::worker::Sink;
 use crate::{Channel, Config, KeyQueue, LegConfig, Rtcp, Talk};
@@ -93,11 +93,17 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
-    pub(crate) fn new(now: Time, key: LegKey, config: Box<LegConfig>, worker: &Config) -> Self {
+    /// A leg that begins now; its first tick is the next one.
+    pub(crate) fn new(
+        (now, next_tick): (Time, Time),
+        key: LegKey,
+        config: Box<LegConfig>,
+        worker: &Config,
+    ) -> Self {
         let keys = Keys::new(&config);
         Self {
             key,
-            receiver: Receiver::new(config.remote),
+            receiver: Receiver::new(next_tick, &config),
             clamp: keys.wants_sound().then(|| Box::new(Clamp::new())),
             keys,
             sender: Sender::new(now, &config, worker.rtcp_interval),
@@ -120,11 +126,25 @@ impl Leg {
 
     pub(crate) fn update(&mut self, now: Time, config: LegConfig) {
         // Our stream's identity outlives the re-INVITE: a new SSRC would be a new stream.
-        let config = LegConfig { ssrc: self.config.ssrc, ..config };
+        let mut config = LegConfig { ssrc: self.config.ssrc, ..config };
+        if config.remote.ip().is_unspecified() {
+            // The hold of RFC 2543: the far end is still where it was, and RTCP goes on.
+            (config.remote, config.rtcp) = (self.config.remote, self.config.rtcp);
+        }
         self.receiver.update(now, &self.config, &config);
         self.keys.update(&self.config, &config);
         self.sender.update(&config);
         *self.config = config;
+    }
+
+    /// The far end's ACK came.
+    pub(crate) fn acknowledge(&mut self, now: Time) {
+        self.receiver.acknowledge(now);
+    }
+
+    /// What was refused of what came so far.
+    pub(crate) fn dropped(&self) -> &Dropped {
+        &self.stats.dropped
     }
 
     pub(crate) fn set_talk(&mut self, talk: Talk) {
@@ -253,22 +273,17 @@ impl Leg {
         events: &mut VecDeque<Event>,
         sink: &mut S,
     ) {
-        if self.press_keys(events, sink) {
+        let Some(destination) = self.outlet(library, events) else { return };
+        if self.press_keys(destination, events, sink) {
             return;
         }
         let prompt = self.next_prompt(library, events);
-        if !self.config.direction.sends() {
-            self.sender.pause();
-        } else if prompt.is_none() && self.fader.is_idle(Fader::UNITY) {
+        if prompt.is_none() && self.fader.is_idle(Fader::UNITY) {
             let payload = shared.payload(self.config.codec);
-            let route = Route {
-                leg: self.key,
-                config: &self.config,
-                destination: self.receiver.destination(),
-            };
+            let route = Route { leg: self.key, config: &self.config, destination };
             self.sender.send(payload, route, &mut self.stats, sink);
         } else {
-            self.send_frame(&shared.frame, prompt, sink);
+            self.send_frame(&shared.frame, prompt, destination, sink);
         }
     }
 
@@ -280,27 +295,49 @@ impl Leg {
         events: &mut VecDeque<Event>,
         sink: &mut S,
     ) {
-        if self.press_keys(events, sink) {
+        let Some(destination) = self.outlet(library, events) else { return };
+        if self.press_keys(destination, events, sink) {
             return;
         }
         let prompt = self.next_prompt(library, events);
-        if !self.config.direction.sends() {
-            self.sender.pause();
-            return;
-        }
         let mut without = *sum;
         for (acc, &own) in without.iter_mut().zip(&self.said) {
             *acc -= i32::from(own);
         }
         let mut frame = SILENCE;
         self.mix_limiter.apply(&without, &mut frame);
-        self.send_frame(&frame, prompt, sink);
+        self.send_frame(&frame, prompt, destination, sink);
+    }
+
+    /// Where this frame goes. Without a way out the frame's time passes: a far end on hold misses
+    /// its prompts and keys, for one that is not known to be there yet they wait.
+    fn outlet(
+        &mut self,
+        library: &AudioLibrary,
+        events: &mut VecDeque<Event>,
+    ) -> Option<SocketAddr> {
+        if !self.config.direction.sends() {
+            self.keypad.pass();
+            self.next_prompt(library, events);
+            self.sender.pause();
+            return None;
+        }
+        let destination = self.receiver.route();
+        if destination.is_none() {
+            self.sender.pause();
+        }
+        destination
     }
 
     /// Sends this frame's part of a key press; `false` when the leg's sound is to be sent. A
     /// prompt waits meanwhile, the room does not.
-    fn press_keys<S: Sink + ?Sized>(&mut self, events: &mut VecDeque<Event>, sink: &mut S) -> bool {
-        if self.keypad.is_idle() || !self.config.direction.sends() {
+    fn press_keys<S: Sink + ?Sized>(
+        &mut self,
+        destination: SocketAddr,
+        events: &mut VecDeque<Event>,
+        sink: &mut S,
+    ) -> bool {
+        if self.keypad.is_idle() {
             self.keypad.pass();
             return false;
         }
@@ -311,8 +348,7 @@ impl Leg {
         if self.keypad.is_idle() {
             events.push_back(Event::KeysSent { leg: self.key });
         }
-        let route =
-            Route { leg: self.key, config: &self.config, destination: self.receiver.destination() };
+        let route = Route { leg: self.key, config: &self.config, destination };
         match (slot, agreed) {
             (Slot::Event(packet), Some(event)) => {
                 self.sender.send_event(packet, event.send, route, &mut self.stats, sink);
@@ -332,7 +368,13 @@ impl Leg {
         self.mix_limiter = room;
     }
 
-    fn send_frame<S: Sink + ?Sized>(&mut self, base: &Frame, prompt: Option<Frame>, sink: &mut S) {
+    fn send_frame<S: Sink + ?Sized>(
+        &mut self,
+        base: &Frame,
+        prompt: Option<Frame>,
+        destination: SocketAddr,
+        sink: &mut S,
+    ) {
         let target = if prompt.is_some() { Fader::DUCKED } else { Fader::UNITY };
         let mut payload = [0; SAMPLES_PER_FRAME];
         if self.fader.is_idle(target) {
@@ -347,8 +389,7 @@ impl Leg {
             self.prompt_limiter.apply(&sum, &mut frame);
             self.config.codec.encode(&frame, &mut payload);
         }
-        let route =
-            Route { leg: self.key, config: &self.config, destination: self.receiver.destination() };
+        let route = Route { leg: self.key, config: &self.config, destination };
         self.sender.send(&payload, route, &mut self.stats, sink);
     }
 
@@ -374,11 +415,13 @@ impl Leg {
         worker: &Config,
         sink: &mut S,
     ) {
-        if self.sender.report_is_due(now) {
-            let block = self.receiver.report_block(now);
-            let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
-            self.send_rtcp(report.as_slice(), sink);
+        if !self.sender.report_is_due(now) {
+            return;
         }
+        let Some(destination) = self.receiver.rtcp_destination(&self.config) else { return };
+        let block = self.receiver.report_block(now);
+        let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
+        self.send_rtcp(report.as_slice(), destination, sink);
     }
 
     /// Says BYE by RTCP and gives the leg's figures.
@@ -388,19 +431,22 @@ impl Leg {
         worker: &Config,
         sink: &mut S,
     ) -> Event {
-        let block = self.receiver.report_block(now);
-        let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
-        self.send_rtcp(report.goodbye(self.config.ssrc).as_slice(), sink);
+        if let Some(destination) = self.receiver.rtcp_destination(&self.config) {
+            let block = self.receiver.report_block(now);
+            let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
+            let report = report.goodbye(self.config.ssrc);
+            self.send_rtcp(report.as_slice(), destination, sink);
+        }
         self.receiver.finish(&mut self.stats);
         self.stats.digits = self.keys.reported();
         Event::Stats { leg: self.key, stats: self.stats }
     }
 
-    fn send_rtcp<S: Sink + ?Sized>(&self, packet: &[u8], sink: &mut S) {
+    fn send_rtcp<S: Sink + ?Sized>(&self, packet: &[u8], destination: SocketAddr, sink: &mut S) {
         let channel = match self.config.rtcp {
             Rtcp::Mux => Channel::Rtp,
-            Rtcp::To(_) => Channel::Rtcp,
+            Rtcp::To(_) | Rtcp::Off => Channel::Rtcp,
         };
-        sink.send(self.key, channel, self.receiver.rtcp_destination(&self.config), packet);
+        sink.send(self.key, channel, destination, packet);
     }
 }

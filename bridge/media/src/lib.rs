@@ -27,7 +27,10 @@ pub use audio::g711::Codec;
 pub use audio::prompt::{AudioLibrary, AudioQueue, AudioQueueFull, Clip, UnsupportedRate};
 pub use audio::{Frame, SAMPLE_RATE, SAMPLES_PER_FRAME};
 pub use command::{Command, Talk};
-pub use config::{ClockRate, Config, Direction, InBand, LegConfig, Rtcp, TelephoneEvent};
+pub use config::{
+    ClockRate, Config, Direction, InBand, LegConfig, Rtcp, Signalling, TelephoneEvent,
+};
 pub use event::{Dropped, Event, LegStats};
+pub use ipnet::IpNet;
 pub use key_queue::{KeyQueue, NotKeys, Stroke};
 pub use worker::{Channel, Sink, Worker};

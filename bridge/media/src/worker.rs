@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use partyline_model::{LegKey, RecordingId, RoomId, Time};
 
@@ -15,11 +16,13 @@ use crate::audio::music::MusicPosition;
 use crate::audio::prompt::AudioLibrary;
 use crate::leg::{Leg, Shared};
 use crate::room::Room;
-use crate::{Command, Config, Event, LegConfig};
+use crate::{Command, Config, Dropped, Event, LegConfig};
 
 /// Events for which there is room from the start, and for each leg besides: a leg has no more
 /// between two polls unless its caller keys faster than anybody can.
 const EVENTS: usize = 64;
+/// From one tick to the next.
+const TICK: Duration = Duration::from_millis(20);
 const EVENTS_PER_LEG: usize = 8;
 
 /// Which of a leg's two ports a datagram came in on or goes out from.
@@ -53,6 +56,10 @@ pub struct Worker {
     silence: Shared,
     events: VecDeque<Event>,
     strays: u64,
+    /// When the next tick is due.
+    next_tick: Time,
+    /// Of legs that have ended.
+    dropped: Dropped,
 }
 
 impl Worker {
@@ -71,6 +78,8 @@ impl Worker {
             silence: Shared::new(),
             events: VecDeque::with_capacity(EVENTS),
             strays: 0,
+            next_tick: Time::ZERO,
+            dropped: Dropped::default(),
         }
     }
 
@@ -102,6 +111,7 @@ impl Worker {
             Command::Update { leg, config } => {
                 self.with_leg(leg, |leg, _| leg.update(now, *config));
             }
+            Command::Acknowledge { leg } => self.with_leg(leg, |leg, _| leg.acknowledge(now)),
             Command::Play { leg, playback, items } => {
                 self.with_leg(leg, |leg, _| leg.play(playback, items));
             }
@@ -126,6 +136,7 @@ impl Worker {
 
     /// Plays, mixes and sends 20 ms. To be called every 20 ms.
     pub fn tick<S: Sink + ?Sized>(&mut self, now: Time, sink: &mut S) {
+        self.next_tick = now + TICK;
         self.finish_closing(now, sink);
         for leg in self.legs.iter_mut().flatten() {
             leg.listen(now, &self.config, &mut self.events);
@@ -163,10 +174,24 @@ impl Worker {
         self.strays
     }
 
+    /// Datagrams that were refused, of all legs there were. It looks at every leg: not for each
+    /// packet.
+    pub fn dropped(&self) -> Dropped {
+        let mut dropped = self.dropped.clone();
+        for leg in self.legs.iter().flatten() {
+            dropped.add(leg.dropped());
+        }
+        dropped
+    }
+
     fn start(&mut self, now: Time, key: LegKey, config: Box<LegConfig>) {
         self.leave(key);
-        let leg = Some(Box::new(Leg::new(now, key, config, &self.config)));
+        let times = (now, self.next_tick);
+        let leg = Some(Box::new(Leg::new(times, key, config, &self.config)));
         if let Some(&place) = self.places.get(&key) {
+            if let Some(before) = &self.legs[place] {
+                self.dropped.add(before.dropped());
+            }
             self.legs[place] = leg;
             return;
         }
@@ -195,6 +220,7 @@ impl Worker {
     fn finish_closing<S: Sink + ?Sized>(&mut self, now: Time, sink: &mut S) {
         while let Some(place) = self.closing.pop() {
             if let Some(leg) = self.legs[place].take() {
+                self.dropped.add(leg.dropped());
                 self.events.push_back(leg.close(now, &self.config, sink));
                 self.free.push(place);
             }

@@ -174,6 +174,7 @@ impl From<RawConfig> for Config {
             sources: trunk.sources,
             kind: trunk.kind.unwrap_or(SourceKind::by_destination(trunk.destination)),
             uri_passcode: trunk.uri_passcode.0,
+            media_sources: trunk.media_sources,
             trusted: trunk.trusted,
             destination: trunk.destination,
             number_format: trunk.number_format,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use partyline_media::{
     AudioLibrary, AudioQueue, Channel, Clip, ClockRate, Codec, Command, Config, Direction, Event,
-    Frame, InBand, LegConfig, Rtcp, Sink, TelephoneEvent, Worker,
+    Frame, InBand, LegConfig, Rtcp, Signalling, Sink, TelephoneEvent, Worker,
 };
 use partyline_model::{AudioId, Digit, LegKey, PlaybackId, RecordingId, RoomId, Time};
 
@@ -323,6 +323,8 @@ fn config(leg: LegKey) -> LegConfig {
         receive_payload_type: 0,
         telephone_event: Some(TelephoneEvent::new(EVENT_TYPE, ClockRate::Hz8000)),
         remote,
+        networks: Box::default(),
+        signalling: Signalling::Acknowledged,
         rtcp: Rtcp::To(SocketAddr::new(remote.ip(), 4_001)),
         direction: Direction::SendRecv,
         ptime_ms: 20,

@@ -51,6 +51,8 @@ pub struct PhoneConfig {
     pub sip_address: SocketAddr,
     /// Where its RTP comes and goes; RTCP is one port above.
     pub rtp_address: SocketAddr,
+    /// What SDP names in place of `rtp_address`: of a phone behind NAT, which knows no better.
+    pub described: Option<SocketAddr>,
     /// A relay in the way of the sound: SDP names it in place of `rtp_address`, and RTP goes to it
     /// in place of the far end, which it must find for itself.
     pub relay: Option<SocketAddr>,
@@ -94,6 +96,7 @@ impl PhoneConfig {
             name: name.to_owned(),
             sip_address: sip,
             rtp_address: rtp,
+            described: None,
             relay: None,
             target,
             to: "100".to_owned(),
@@ -110,5 +113,11 @@ impl PhoneConfig {
             keep: Duration::from_secs(600),
             seed: 1,
         }
+    }
+
+    /// Where SDP says that the phone hears.
+    #[must_use]
+    pub fn described(&self) -> SocketAddr {
+        self.relay.or(self.described).unwrap_or(self.rtp_address)
     }
 }

@@ -4,12 +4,12 @@
 //! the step that makes it, with the leg and the time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use partyline_cdr_record::{DialogRecord, FeatureCode, LegRecord, LegState, Record};
 use partyline_dialplan::Prompt;
-use partyline_media::{AudioQueue, Command, Event, Talk};
+use partyline_media::{AudioQueue, Command, Event, IpNet, LegConfig, Rtcp, Talk};
 use partyline_model::{LegKey, PlaybackId, RecordingId, RoomId, Uuid};
 
 use super::records::Records;
@@ -25,6 +25,8 @@ pub struct Leg {
     pub music: bool,
     /// What reaches its room.
     pub talk: Talk,
+    /// Where its media may go: where it is described, and its networks.
+    reachable: Vec<IpNet>,
     /// What it was told to hear, its own prompts and those of its room.
     pub prompts: Vec<(Duration, Prompt)>,
     playing: Option<PlaybackId>,
@@ -74,7 +76,8 @@ impl Watch {
             Command::Open { .. } | Command::Record { .. } | Command::StopRecord { .. } => {}
             Command::Start { leg, config } => {
                 let far = config.remote.ip();
-                let fresh = Leg::new(far);
+                let mut fresh = Leg::new(far);
+                fresh.reach(config);
                 assert!(self.legs.insert(*leg, fresh).is_none(), "{now:?}: {leg} starts twice");
                 self.by_far.insert(far, *leg);
             }
@@ -93,7 +96,8 @@ impl Watch {
             // The far end's BYE and our command may cross.
             Command::Leave { leg } => self.change(now, *leg, |leg| leg.room = None),
             Command::SendKeys { .. } | Command::InfoDigit { .. } => {}
-            Command::Update { leg, .. } => self.up(now, *leg, |_| {}),
+            Command::Update { leg, config } => self.up(now, *leg, |leg| leg.reach(config)),
+            Command::Acknowledge { leg } => self.up(now, *leg, |_| {}),
             Command::Join { leg, room } => self.up(now, *leg, |view| {
                 assert_eq!(view.room, None, "{now:?}: {leg} is put into {room} as well");
                 view.room = Some(*room);
@@ -157,9 +161,12 @@ impl Watch {
     /// The media plane sends a datagram of `leg`.
     ///
     /// # Panics
-    /// When the leg is gone.
-    pub fn sent(&self, now: Duration, leg: LegKey) {
-        let life = self.legs.get(&leg).map(|leg| leg.life);
+    /// When the leg is gone, or never described that address.
+    pub fn sent(&self, now: Duration, leg: LegKey, to: SocketAddr) {
+        let known = self.legs.get(&leg);
+        let reaches = known.is_some_and(|l| l.reachable.iter().any(|net| net.contains(&to.ip())));
+        assert!(reaches, "{now:?}: {leg} sends to {to}, which is not its far end");
+        let life = known.map(|leg| leg.life);
         assert!(
             matches!(life, Some(Life::Up | Life::Closing)),
             "{now:?}: {leg} sends after its end"
@@ -219,11 +226,20 @@ impl Leg {
             room: None,
             music: false,
             talk: Talk::Open,
+            reachable: Vec::new(),
             prompts: Vec::new(),
             playing: None,
             plain_since: None,
             life: Life::Up,
         }
+    }
+
+    fn reach(&mut self, config: &LegConfig) {
+        self.reachable.push(config.remote.ip().into());
+        if let Rtcp::To(address) = config.rtcp {
+            self.reachable.push(address.ip().into());
+        }
+        self.reachable.extend_from_slice(&config.networks);
     }
 
     fn note(&mut self, now: Duration, items: &AudioQueue) {

@@ -52,6 +52,7 @@ pub fn carrier() -> Trunk {
             "198.51.100.0/24".parse().expect("a prefix"),
         ],
         kind: SourceKind::Carrier,
+        media_sources: Vec::new(),
         uri_passcode: true,
         trusted: true,
         destination: Some(CARRIER),

@@ -152,6 +152,7 @@ impl Media {
                 self.running.insert(*leg);
             }
             Command::Update { .. }
+            | Command::Acknowledge { .. }
             | Command::Play { .. }
             | Command::StopPlay { .. }
             | Command::Music { .. }
@@ -322,6 +323,7 @@ impl Signals {
             Command::SendKeys { leg, .. } => self.events.push_back(Event::KeysSent { leg }),
             Command::Open { .. }
             | Command::Update { .. }
+            | Command::Acknowledge { .. }
             | Command::Music { .. }
             | Command::Join { .. }
             | Command::Leave { .. }

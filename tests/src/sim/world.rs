@@ -53,6 +53,10 @@ pub struct World {
     next_second: Duration,
     drained: bool,
     alarms: Vec<(Duration, GuessAlarm)>,
+    /// Octets that the media plane has sent, by destination.
+    media_sent: BTreeMap<SocketAddr, usize>,
+    /// Legs at whose ports others came: RTP and RTCP datagrams.
+    intruded: Vec<(Uuid, u64, u64)>,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
     log: Option<Vec<u8>>,
@@ -109,6 +113,8 @@ impl World {
             next_second: secs(1),
             drained: false,
             alarms: Vec::new(),
+            media_sent: BTreeMap::new(),
+            intruded: Vec::new(),
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
             echoes_listened_for: 0,
@@ -185,7 +191,7 @@ impl World {
         let from = self.now.saturating_sub(secs(1));
         for (&id, &(since, hz)) in &self.talking {
             let phone = self.board.phone(id);
-            let far = phone.config().rtp_address.ip();
+            let far = phone.config().described().ip();
             let plain = self.watch.leg_of(far).is_some_and(|(_, leg)| leg.is_plain_since(from));
             if since > from || !plain {
                 continue;
@@ -223,9 +229,10 @@ impl World {
             self.watch.frame(*recording, frame);
         }
         for sending in &tick.sendings {
-            self.watch.sent(self.now, sending.leg);
+            self.watch.sent(self.now, sending.leg, sending.to);
             let from = SocketAddr::new(BRIDGE.ip(), sending.port);
             let bytes = &tick.bytes[sending.place.clone()];
+            *self.media_sent.entry(sending.to).or_default() += bytes.len();
             self.net.send(self.now, from, sending.to, bytes);
         }
     }
@@ -284,6 +291,10 @@ impl World {
                 self.uttered.extend_from_slice(format!("{summary:?}").as_bytes());
             }
             Output::GuessAlarm(alarm) => self.alarms.push((self.now, alarm)),
+            Output::Intruded { leg_id, rtp, rtcp } => {
+                let leg_id = leg_id.expect("a leg that has ended has its record");
+                self.intruded.push((leg_id, rtp, rtcp));
+            }
             Output::Drained => self.drained = true,
         }
     }

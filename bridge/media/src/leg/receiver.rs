@@ -6,17 +6,17 @@ use std::time::Duration;
 use partyline_model::{Digit, Time};
 
 use super::keys::Keys;
+use crate::LegConfig;
 use crate::audio::g711::Codec;
 use crate::audio::plc::Concealment;
 use crate::audio::{Frame, SAMPLES_PER_FRAME, level};
 use crate::event::LegStats;
-use crate::latch::{Admission, Latch};
+use crate::latch::{Admission, Latch, Reporter, Seen};
 use crate::rtp::NANOS_PER_SAMPLE;
 use crate::rtp::jitter::{Inserted, JitterBuffer, Run};
 use crate::rtp::packet::Packet;
 use crate::rtp::reception::Reception;
 use crate::rtp::rtcp;
-use crate::{LegConfig, Rtcp};
 
 /// Comfort noise (RFC 3389): accounts for a number, holds no sound.
 const COMFORT_NOISE: u8 = 13;
@@ -50,52 +50,49 @@ pub(super) struct Receiver {
     quiet: bool,
     /// The middle of the last sender report's time, and when it came.
     last_report: Option<(u32, Time)>,
-    rtcp_source: Option<SocketAddr>,
     /// Losses of sources that have been replaced.
     lost_before: u64,
 }
 
 impl Receiver {
-    pub(super) fn new(remote: SocketAddr) -> Self {
+    pub(super) fn new(next_tick: Time, config: &LegConfig) -> Self {
         Self {
-            latch: Latch::new(remote),
+            latch: Latch::new(config),
             heard: false,
             reception: None,
             newcomer: None,
             event_source: None,
-            jitter: JitterBuffer::new(),
+            jitter: JitterBuffer::new(next_tick),
             concealment: Concealment::new(),
             decoded: false,
             quiet: true,
             last_report: None,
-            rtcp_source: None,
             lost_before: 0,
         }
     }
 
     /// Takes over a new offer or answer.
     pub(super) fn update(&mut self, now: Time, old: &LegConfig, new: &LegConfig) {
-        self.latch.reopen(now, new.remote);
+        self.latch.update(now, new);
         if old.codec != new.codec || old.receive_payload_type != new.receive_payload_type {
             self.jitter.reset();
             self.concealment.reset();
         }
-        if old.rtcp != new.rtcp {
-            self.rtcp_source = None;
-        }
     }
 
-    /// Where RTP goes.
-    pub(super) fn destination(&self) -> SocketAddr {
-        self.latch.destination()
+    /// The far end's ACK came.
+    pub(super) fn acknowledge(&mut self, now: Time) {
+        self.latch.acknowledge(now);
     }
 
-    /// Where RTCP goes, when it has a port of its own.
-    pub(super) fn rtcp_destination(&self, config: &LegConfig) -> SocketAddr {
-        match config.rtcp {
-            Rtcp::Mux => self.latch.destination(),
-            Rtcp::To(signalled) => self.rtcp_source.unwrap_or(signalled),
-        }
+    /// Where this frame's RTP goes; `None` while it may go nowhere.
+    pub(super) fn route(&mut self) -> Option<SocketAddr> {
+        self.latch.route()
+    }
+
+    /// Where RTCP goes; `None` while it may go nowhere.
+    pub(super) fn rtcp_destination(&self, config: &LegConfig) -> Option<SocketAddr> {
+        self.latch.rtcp_destination(config)
     }
 
     pub(super) fn handle_rtp(
@@ -118,8 +115,9 @@ impl Receiver {
             stats.dropped.payload_type += 1;
             return Received::Dropped;
         }
-        match self.latch.admit(now, source, (packet.ssrc, packet.sequence)) {
-            Admission::Pass | Admission::Latched => {}
+        let (ssrc, sequence) = (packet.ssrc, packet.sequence);
+        match self.latch.admit(now, source, Seen { ssrc, sequence, octets: datagram.len() }) {
+            Admission::Pass => {}
             Admission::Waiting => {
                 stats.dropped.unlatched += 1;
                 return Received::Dropped;
@@ -235,21 +233,22 @@ impl Receiver {
         datagram: &[u8],
         (config, stats): (&LegConfig, &mut LegStats),
     ) -> Received {
-        let signalled = match config.rtcp {
-            Rtcp::To(signalled) => signalled == source,
-            Rtcp::Mux => false,
-        };
-        if !signalled && !self.latch.admits_rtcp(source) {
-            stats.dropped.source += 1;
+        let reporter = self.latch.reporter(source);
+        if reporter == Reporter::Foreign {
+            stats.dropped.rtcp_source += 1;
             return Received::Dropped;
         }
         let Some(report) = rtcp::parse(datagram, config.ssrc) else {
             stats.dropped.malformed += 1;
             return Received::Dropped;
         };
+        if reporter == Reporter::Possible && !self.is_named(&report) {
+            stats.dropped.rtcp_source += 1;
+            return Received::Dropped;
+        }
+        self.latch.note_reporter(source);
         stats.received_rtcp += 1;
         stats.last_received = Some(now);
-        self.rtcp_source = Some(source);
         if let Some(sender_time) = report.sender_time {
             self.last_report = Some((sender_time, now));
         }
@@ -258,6 +257,13 @@ impl Receiver {
             stats.round_trip = about_us.round_trip(now).or(stats.round_trip);
         }
         Received::Alive
+    }
+
+    /// Whether a report can only come from somebody who is sent to or heard: it names our stream, or
+    /// is of the one that is received. Both have numbers that are not to be guessed.
+    fn is_named(&self, report: &rtcp::Report) -> bool {
+        let received = self.reception.as_ref().map(Reception::ssrc);
+        report.about_us.is_some() || received.is_some_and(|ssrc| report.sender == Some(ssrc))
     }
 
     /// Plays 20 ms into `frame` and returns whether there is anything to be heard in it.
@@ -272,6 +278,7 @@ impl Receiver {
         report: &mut impl FnMut(Digit),
     ) -> bool {
         let (codec, keys, stats) = leg;
+        self.latch.begin_tick(now);
         let cut = self.jitter.begin_tick(now, self.quiet || !wanted);
         if wanted && !self.decoded {
             self.concealment.reset();

@@ -120,7 +120,8 @@ pub(crate) struct JitterBuffer {
 }
 
 impl JitterBuffer {
-    pub(crate) fn new() -> Self {
+    /// An empty buffer, of which the next tick takes the first frame.
+    pub(crate) fn new(next_tick: Time) -> Self {
         let empty =
             || Slot { filled: false, sequence: 0, timestamp: 0, len: 0, octets: [0; MAX_PAYLOAD] };
         Self {
@@ -134,7 +135,7 @@ impl JitterBuffer {
             stretched: 0,
             late_in_a_row: 0,
             after_silence: true,
-            next_tick: Time::ZERO,
+            next_tick,
             leads: LeadWindow::new(),
         }
     }

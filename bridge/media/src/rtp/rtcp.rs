@@ -127,6 +127,8 @@ impl Writer {
 /// What a compound packet says to us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
+    /// The synchronisation source that reports.
+    pub(crate) sender: Option<u32>,
     /// The middle of the sender's NTP time, to be given back to it.
     pub(crate) sender_time: Option<u32>,
     /// What it has received of our stream.
@@ -171,6 +173,9 @@ pub(crate) fn parse(datagram: &[u8], our_ssrc: u32) -> Option<Report> {
         }
         let (packet, following) = rest.split_at(len);
         let count = usize::from(head & 31);
+        if first {
+            report.sender = word(packet, 4);
+        }
         match kind {
             SENDER_REPORT => {
                 report.sender_time = Some(word(packet, 8)? << 16 | word(packet, 12)? >> 16);

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use partyline_media::{
     AudioLibrary, AudioQueue, Channel, Clip, ClockRate, Codec, Command, Config, Direction, Event,
-    Frame, InBand, LegConfig, LegStats, Rtcp, Sink, TelephoneEvent, Worker,
+    Frame, InBand, LegConfig, LegStats, Rtcp, Signalling, Sink, TelephoneEvent, Worker,
 };
 use partyline_model::{AudioId, LegKey, PlaybackId, RecordingId, RoomId, Time};
 
 pub(crate) const ROOM: RoomId = RoomId(1);
 pub(crate) const RECORDING: RecordingId = RecordingId(1);
 pub(crate) const EVENT_TYPE: u8 = 101;
+/// Where the SIP of all phones comes from.
+pub(crate) const NAT: &str = "203.0.113.7/32";
 /// Clips of the bench's library: half a second each of these constant values.
 pub(crate) const CLIPS: [i16; 2] = [2_000, 3_000];
 
@@ -96,6 +98,8 @@ pub(crate) fn config(leg: LegKey) -> LegConfig {
         receive_payload_type: 0,
         telephone_event: Some(TelephoneEvent::new(EVENT_TYPE, ClockRate::Hz8000)),
         remote,
+        networks: Box::from([NAT.parse().unwrap()]),
+        signalling: Signalling::Acknowledged,
         rtcp: Rtcp::To(SocketAddr::new(remote.ip(), remote.port() + 1)),
         direction: Direction::SendRecv,
         ptime_ms: 20,
@@ -126,13 +130,15 @@ impl Bench {
         let clip = |value: i16| Clip::new(8_000, vec![value; 4_000]).unwrap();
         let music = Clip::new(8_000, vec![500; 800]).unwrap();
         let library = AudioLibrary::new(CLIPS.map(clip).to_vec(), music);
-        Self {
+        let mut bench = Self {
             worker: Worker::new(Config::default(), Arc::new(library)),
             now: Time::from_secs(1),
             heard: Heard::default(),
             events: Vec::new(),
             streams: BTreeMap::new(),
-        }
+        };
+        bench.tick();
+        bench
     }
 
     /// Legs 1 to `count`, in the room, their sources latched.

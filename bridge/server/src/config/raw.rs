@@ -40,6 +40,7 @@ pub(super) struct RawConfig {
 pub(super) struct RawTrunk {
     pub(super) name: String,
     pub(super) sources: Vec<IpNet>,
+    pub(super) media_sources: Vec<IpNet>,
     /// `None` for what the destination makes likely.
     pub(super) kind: Option<SourceKind>,
     pub(super) uri_passcode: UriPasscode,
@@ -159,6 +160,7 @@ impl RawTrunk {
         walk.required("sources", &mut self.sources, |list| not_empty(list));
         walk.setting("kind", &mut self.kind);
         walk.setting("uri_passcode", &mut self.uri_passcode.0);
+        walk.setting("media_sources", &mut self.media_sources);
         walk.setting("trusted", &mut self.trusted);
         walk.checked("destination", &mut self.destination, |address| {
             address.map_or(Ok(()), |address| reachable(&address.ip()))

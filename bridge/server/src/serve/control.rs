@@ -164,6 +164,13 @@ impl Control {
                     );
                 }
                 Output::GuessAlarm(alarm) => warn_of_guessing(&alarm),
+                Output::Intruded { leg_id, rtp, rtcp } => tracing::warn!(
+                    leg = leg_id.map(tracing::field::display),
+                    rtp,
+                    rtcp,
+                    "media from other addresses than the far end's was dropped: an intruder, or \
+                     a NAT whose addresses belong into the trunk's media_sources"
+                ),
                 Output::Drained => self.drained = true,
             }
         }

@@ -55,6 +55,9 @@ pub(super) fn render(
     let help = "SIP datagrams that were worth no event";
     page.family("partyline_sip_dropped_total", help, "reason", &sample.sip_dropped);
     page.guesses(&sample.guesses);
+    let help = "Datagrams on RTP and RTCP ports that were refused; rtp_source and rtcp_source \
+                came from addresses that are not the far end's";
+    page.family("partyline_rtp_dropped_total", help, "reason", &media.dropped());
     for (name, help, value) in [
         ("lost_calls_told", "Calls of a run before that were sent BYE", sample.lost_told),
         ("sip_queue_dropped", "SIP datagrams that came too fast", sample.datagrams_dropped),

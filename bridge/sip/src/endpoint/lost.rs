@@ -95,6 +95,7 @@ impl Endpoint {
             target,
             routes: routes.collect::<Result<_, _>>()?,
             peer: state.peer,
+            heard_from: None,
             interface: state.interface,
         };
         self.send_bye_along(now, &mut path, q850, Errand::None);

@@ -119,7 +119,7 @@ impl Agent {
         let events =
             if config.digit_mode.offers_events() { Events::Offered } else { Events::Unknown };
         let session = random.next_u32() >> 1;
-        let terms = Terms::new(config.rtp_address, config.codec, events, session);
+        let terms = Terms::new(config.described(), config.codec, events, session);
         let terms = match config.relay {
             Some(relay) => terms.through(relay),
             None => terms,

@@ -1,11 +1,11 @@
 //! What a story asks of the world.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use partyline_control::{GuessAlarm, Node};
 use partyline_dialplan::Prompt;
-use partyline_model::RoomId;
+use partyline_model::{RoomId, Uuid};
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
 
 use super::World;
@@ -119,7 +119,7 @@ impl World {
     }
 
     fn far(&self, id: PhoneId) -> IpAddr {
-        self.phone(id).config().rtp_address.ip()
+        self.phone(id).config().described().ip()
     }
 
     /// The recordings so far.
@@ -155,6 +155,17 @@ impl World {
     /// Whether the node has reported that it is drained.
     pub fn is_drained(&self) -> bool {
         self.drained
+    }
+
+    /// Octets of RTP and RTCP that the bridge has sent to an address.
+    pub fn media_sent_to(&self, address: SocketAddr) -> usize {
+        self.media_sent.get(&address).copied().unwrap_or(0)
+    }
+
+    /// The legs at whose ports RTP and RTCP of others came, so many datagrams each; told when they
+    /// have ended.
+    pub fn intruded(&self) -> &[(Uuid, u64, u64)] {
+        &self.intruded
     }
 
     /// All that flew and was written, when [`super::Builder::keep_log`] asked for it.

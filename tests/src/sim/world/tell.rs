@@ -154,7 +154,7 @@ impl World {
     /// # Panics
     /// When the phone is in no call, or the string is none.
     pub fn send_keys(&mut self, id: PhoneId, keys: &str, way: KeyWay) -> &mut Self {
-        let far = self.phone(id).config().rtp_address.ip();
+        let far = self.phone(id).config().described().ip();
         let (leg, _) = self.watch.leg_of(far).expect("the phone is in a call");
         let keys = KeyQueue::dial(keys).expect("keys of a pad");
         self.node.send_keys(time(self.now), CallId(leg.0), keys, way);

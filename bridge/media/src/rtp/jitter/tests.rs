@@ -25,7 +25,7 @@ fn octet(n: u16) -> u8 {
 
 impl Line {
     fn new() -> Self {
-        Self { buffer: JitterBuffer::new(), now: Time::from_secs(1), played: Vec::new() }
+        Self { buffer: JitterBuffer::new(Time::ZERO), now: Time::from_secs(1), played: Vec::new() }
     }
 
     fn insert(&mut self, n: u16) -> Inserted {
