@@ -158,6 +158,13 @@ proptest! {
 }
 
 #[test]
+fn a_document_over_nothing_reads_back_too() {
+    let document = format::json::invoice(&invoice(&[], &[0; 6], "USD", "half_up")).unwrap();
+    let read = format::json::read(&document).unwrap();
+    assert_eq!(format::json::invoice(&read).unwrap(), document);
+}
+
+#[test]
 fn a_document_of_the_version_before_is_read() {
     let text = include_str!("../../../tests/golden/data-v1/expected/PL-2026-000002.json");
     let read = format::json::read(text.as_bytes()).unwrap();

@@ -347,7 +347,7 @@ impl DocumentText<Vec<SessionText<Vec<LegText>>>> {
             .into_iter()
             .map(|DeckText { deck, plan, version }| Arc::new(RatedBy { deck, plan, version }))
             .collect();
-        if decks.is_empty() {
+        if decks.is_empty() && !self.deck.is_empty() {
             decks.push(Arc::new(RatedBy { deck: self.deck, plan: 0, version: 0 }));
         }
         let header = Header {
