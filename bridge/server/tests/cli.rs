@@ -704,3 +704,20 @@ fn help_shows_examples_that_the_command_line_takes() {
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{args:?}: {help}");
     }
 }
+
+#[test]
+fn a_dial_out_prefix_says_what_it_leaves_closed() {
+    let bench = Bench::empty();
+    let said = bench.ok(&["account", "add", "Acme", "--dial-out", "1"]);
+    assert!(said.contains("Jamaica 1658 1876") && said.contains("Puerto Rico 1787 1939"), "{said}");
+    let said = bench.ok(&["account", "set", "Acme", "--dial-out", "1,1658,1876"]);
+    assert!(!said.contains("Jamaica") && said.contains("Barbados 1246"), "{said}");
+    assert!(bench.ok(&["account", "show", "Acme"]).contains("Barbados 1246"));
+    let said = bench.ok(&["account", "set", "Acme", "--record", "yes"]);
+    assert!(!said.contains("Barbados"), "only when the prefixes change: {said}");
+    let said = bench.ok(&["account", "set", "Acme", "--dial-out", "1416"]);
+    assert!(!said.contains("prices of their own"), "{said}");
+    let file = bench.file("more.csv", "kind,name,dial_out\naccount,A,44\naccount,B,44\n");
+    let said = bench.ok(&["import", &file.display().to_string()]);
+    assert_eq!(said.matches("Guernsey 441481").count(), 1, "{said}");
+}

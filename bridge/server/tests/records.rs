@@ -166,6 +166,24 @@ fn a_callee_who_hangs_up_is_not_called_the_caller() {
 }
 
 #[test]
+fn a_leg_shows_the_trunk_that_it_came_or_went_by() {
+    let legs = [
+        LegRecord { trunk_in: Some(4), ..leg(1, 5_000) },
+        LegRecord { trunk_out: Some(9), ..called(2, 5_000, "442079460000") },
+    ];
+    let bench = bench(&legs.map(|leg| Record::Leg(Box::new(leg))));
+    for (n, line, field) in [
+        (1, ["trunk in", "4"], "\"trunk_in\":4,\"trunk_out\":null"),
+        (2, ["trunk out", "9"], "\"trunk_in\":null,\"trunk_out\":9"),
+    ] {
+        let id = format!("00000000-0000-0000-0000-00000000000{n}");
+        assert!(has_line(&bench.ok(&["cdr", "show", &id]), &line), "{n}");
+        let json = bench.ok(&["cdr", "show", &id, "--json"]);
+        assert!(json.contains(field), "{json}");
+    }
+}
+
+#[test]
 fn one_leg_is_shown_with_its_events() {
     let bench = bench(&conference());
     let shown = bench.ok(&["cdr", "show", "00000000-0000-0000-0000-000000000002"]);

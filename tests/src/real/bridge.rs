@@ -121,7 +121,8 @@ impl Setup {
         format!(
             "[data]\ndir = \"{}\"\n\n[sip]\nlisten = [\"{}\"]\n\n[media]\naddress = \"{}\"\n\n\
              [http]\nlisten = \"{}\"\n\n[log]\nfilter = \"{}\"\n\n\
-             [[trunk]]\nname = \"loopback\"\nsources = [\"127.0.0.0/8\"]\ntrusted = true\n{trunk}",
+             [[trunk]]\nname = \"loopback\"\nsources = [\"127.0.0.0/8\"]\n\
+             kind = \"carrier\"\ntrusted = true\n{trunk}",
             self.data().display(),
             self.sip,
             self.sip.ip(),

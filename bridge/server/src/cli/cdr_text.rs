@@ -95,7 +95,7 @@ impl Leg<'_> {
         let at = |at: Option<WallTime>| at.map_or(String::new(), |at| times::local(at, &self.zone));
         let codes: Vec<_> =
             record.access_codes.iter().map(|c| format!("{} {}", c.passcode, c.mask)).collect();
-        let trunk = record.trunk_in.or(record.trunk_out);
+        let trunk = |id: Option<u32>| id.map_or(String::new(), |id| id.to_string());
         let all = [
             ("leg", record.leg_id.to_string()),
             ("conference", self.conference.clone()),
@@ -122,7 +122,8 @@ impl Leg<'_> {
             ("Q.850", record.q850.map_or(String::new(), |cause| cause.to_string())),
             ("reference", self.reference.clone()),
             ("placed by leg", record.dialout_by_leg.map_or(String::new(), |id| id.to_string())),
-            ("trunk", trunk.map_or(String::new(), |id| id.to_string())),
+            ("trunk in", trunk(record.trunk_in)),
+            ("trunk out", trunk(record.trunk_out)),
             ("SIP Call-ID", record.sip_call_id.to_string()),
             ("sound", record.quality.as_ref().map_or(String::new(), sound)),
         ];
@@ -166,6 +167,8 @@ impl Leg<'_> {
             "release_by": record.release_by.map(|by| by.of(record.direction)),
             "q850": record.q850,
             "sip_status": record.sip_status,
+            "trunk_in": record.trunk_in,
+            "trunk_out": record.trunk_out,
             "sip_call_id": record.sip_call_id.as_str(),
         })
     }

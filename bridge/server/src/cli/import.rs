@@ -4,7 +4,7 @@
 mod adder;
 mod row;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -13,8 +13,10 @@ use partyline_cdr_store::admin::Strength;
 use zeroize::Zeroizing;
 
 use super::context::Context;
+use super::reach;
 use super::table::{Align, Table};
 use adder::Adder;
+use row::Row;
 
 /// Add many accounts, conferences, passcodes and dial-in numbers from one CSV file: all, or none.
 #[derive(Args, Debug)]
@@ -71,6 +73,13 @@ impl Import {
         if rows.is_empty() && faults.is_empty() {
             bail!("{shown}: there is nothing to import below the header");
         }
+        // Accounts of one reseller mostly have the same list: it is told of once.
+        let mut closed = BTreeSet::new();
+        for (_, row) in &rows {
+            if let Row::Account { account, .. } = row {
+                closed.extend(reach::left_closed(&account.entitlements.dial_out));
+            }
+        }
         let strength = if self.weak_ok { Strength::WeakOk } else { Strength::Required };
         let mut adder = Adder::new(context, strength, self.yes).await?;
         for (line, row) in rows {
@@ -87,6 +96,9 @@ impl Import {
             "imported {} accounts, {} conferences, {} passcodes, {} dial-in numbers",
             done.accounts, done.conferences, done.passcodes, done.dial_ins
         ))?;
+        for closed in &closed {
+            context.say(closed)?;
+        }
         for changed in &done.changed {
             context.say(format_args!("changed {changed}"))?;
         }
