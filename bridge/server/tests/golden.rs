@@ -114,6 +114,8 @@ fn a_folder_of_format_1_opens_with_its_records_and_passcodes() {
     let shown = bench.ok(&["passcode", "show", "1"]);
     assert!(has_line(&shown, &["moderator", "24578418"]), "{shown}");
     assert!(has_line(&bench.ok(&["account", "list"]), &["2", "Harbour & Pine LLP"]));
+    let identity = fs::read_to_string(bench.data().join("identity")).unwrap();
+    assert!(identity.contains("\nformat = 2\nfolder = "), "{identity}");
 }
 
 #[test]

@@ -192,6 +192,9 @@ impl<'a> Copy<'a> {
         let mut copy = Self { root: root.to_owned(), entries: Vec::new(), gate };
         copy.step(root)?;
         if root.exists() {
+            if !is_ours(root)? {
+                return Err(BackupError::Exists(root.to_owned()).into());
+            }
             fs::remove_dir_all(root).map_err(at(root))?;
         }
         private_folder(root)?;
@@ -332,6 +335,14 @@ fn whole(bytes: &[u8]) -> usize {
         }
     }
     end
+}
+
+/// Whether a copy that was stopped has left this folder.
+fn is_ours(root: &Path) -> Result<bool, StoreError> {
+    let mut found = Vec::new();
+    walk(root, "", &mut found)?;
+    let ours = ["partyline.db", IDENTITY_FILE, MANIFEST];
+    Ok(found.is_empty() || found.iter().any(|name| ours.contains(&name.as_str())))
 }
 
 /// The files below `root`, by their path from it, in order.

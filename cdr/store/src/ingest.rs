@@ -204,14 +204,20 @@ impl Ingest {
         if is_same && !beyond {
             return Ok(());
         }
-        if known.at != Position::default() {
-            self.watched.begins_anew();
-            tracing::warn!(
-                journal = %found.journal,
-                before = known.journal.map_or_else(|| "unknown".to_owned(), |id| id.to_string()),
-                "the database was filled from another journal, or from one that had no name yet: \
-                 this one is read from its beginning, and what is known of it is not taken twice"
-            );
+        match known.journal {
+            Some(before) if known.at != Position::default() => {
+                self.watched.begins_anew();
+                tracing::warn!(
+                    journal = %found.journal, %before,
+                    "the database was filled from another journal: this one is read from its \
+                     beginning, and what is known of it is not taken twice"
+                );
+            }
+            None if known.at != Position::default() => tracing::info!(
+                "the version before did not write down which journal filled the database: it is \
+                 read once more"
+            ),
+            Some(_) | None => {}
         }
         let mut tx = self.store.write().await?;
         sqlx::query("UPDATE ingest_position SET segment = 0, position = 0, journal = ?")

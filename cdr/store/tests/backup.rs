@@ -114,6 +114,11 @@ async fn nothing_is_written_over() {
     assert!(matches!(error, StoreError::Backup(BackupError::Exists(_))), "{error}");
     let error = bridge.restore("copy", "data").await.unwrap_err();
     assert!(matches!(error, StoreError::Backup(BackupError::InUse(_))), "{error}");
+    // Nor is a folder of somebody else's taken for what an earlier copy has left.
+    fs::create_dir(bridge.path("third.partial")).unwrap();
+    fs::write(bridge.path("third.partial/novel.txt"), b"x").unwrap();
+    let error = bridge.backup("third").await.unwrap_err();
+    assert!(matches!(error, StoreError::Backup(BackupError::Exists(_))), "{error}");
     fs::create_dir_all(bridge.path("other/brands")).unwrap();
     fs::write(bridge.path("other/brands/ours.flac"), b"x").unwrap();
     let error = bridge.restore("copy", "other").await.unwrap_err();
