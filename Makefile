@@ -11,7 +11,7 @@ SCALE ?= 10
 DTMF_BENCH = $(PYTHON) tests/dtmf-bench/bench.py --seeds "$(SEEDS)" --scale $(SCALE)
 # Always the whole workspace: another selection would have other features, and be built again.
 BINS = build --locked --workspace --bins
-# But for a release, which is built for the bridge and its demo: a third less to compile and link.
+# But for a release, which is built for the bridge and its demo: a quarter less to compile and link.
 RELEASE = build --locked --release -p partyline -p bridge-tests --bin partyline --bin demo
 
 .PHONY: help

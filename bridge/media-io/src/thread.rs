@@ -191,7 +191,7 @@ impl MediaThread {
         while !self.stop.load(Ordering::Relaxed) {
             deadline += SLOT;
             let waited = self.clock.wait_until(deadline);
-            if waited || self.must_rest(rested) {
+            if waited || self.rest_after_long_work(rested) {
                 rested = self.clock.now();
             }
             let skipped = ticks_to_skip(self.clock.now() - deadline);
@@ -208,9 +208,9 @@ impl MediaThread {
     }
 
     /// Leaves the core to others for a slot when the thread has worked since `rested` for too long.
-    fn must_rest(&self, rested: Time) -> bool {
+    fn rest_after_long_work(&self, rested: Time) -> bool {
         let now = self.clock.now();
-        let too_long = now - rested > LONGEST_WORK;
+        let too_long = must_rest(rested, now);
         if too_long {
             self.stats.rests.one_more();
             self.clock.wait_until(now + SLOT);
@@ -377,6 +377,11 @@ fn pin_to(core: usize) -> bool {
     rustix::thread::sched_setaffinity(None, &cores).is_ok()
 }
 
+/// Whether the core was kept from others for too long.
+fn must_rest(rested: Time, now: Time) -> bool {
+    now - rested > LONGEST_WORK
+}
+
 /// Gives the calling thread a real-time priority.
 fn take_priority(priority: u8) -> Result<(), String> {
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
@@ -412,6 +417,13 @@ mod tests {
             assert_eq!(ticks_to_skip(Duration::from_millis(behind)), skipped, "{behind} ms");
         }
         assert_eq!(ticks_to_skip(Duration::MAX), u32::MAX);
+    }
+
+    #[test]
+    fn a_thread_that_has_worked_for_half_a_second_lets_others_run() {
+        let at = |millis| Time::ZERO + Duration::from_millis(millis);
+        assert!(!must_rest(at(1_000), at(1_000)) && !must_rest(at(1_000), at(1_500)));
+        assert!(must_rest(at(1_000), at(1_501)));
     }
 
     #[test]

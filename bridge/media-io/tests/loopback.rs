@@ -51,6 +51,29 @@ fn a_taken_port_is_reported_and_another_one_works() {
 }
 
 #[test]
+fn a_real_time_priority_is_held_where_it_is_allowed_and_its_refusal_is_told() {
+    let config = Config { realtime: Some(1), ..Config::default() };
+    let handle = MediaThread::spawn(&config, Clock::start(), worker(), Box::new(|| ())).unwrap();
+    let clock = Clock::start();
+    let began = || handle.stats.ticks.get() > 0 || clock.now() > Time::ZERO + PATIENCE;
+    while !began() {
+        std::thread::yield_now();
+    }
+    let thread = handle.stats.thread().unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+    // rt_priority and policy, fields 40 and 41 of proc_pid_stat(5); 1 is SCHED_FIFO.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    match handle.stats.realtime().expect("it was asked for") {
+        Ok(()) => assert_eq!(fields[37..39], ["1", "1"]),
+        Err(why) => {
+            assert_eq!(fields[37..39], ["0", "0"]);
+            assert!(!why.is_empty());
+        }
+    }
+    assert!(Node::start().handle.stats.realtime().is_none(), "nothing was asked for");
+}
+
+#[test]
 fn a_closed_leg_says_goodbye_and_gives_its_ports_back() {
     let mut node = Node::start();
     let mut phone = node.join(LegKey(1));

@@ -90,6 +90,7 @@ pub(super) async fn watch(granted: Granted, media: Arc<Stats>) {
         let (late, skipped) = (now.late - before.late, now.skipped - before.skipped);
         let worst = media.take_worst();
         if late + skipped > 0 {
+            let stolen = now.stolen.zip(before.stolen).map(|(now, then)| now.saturating_sub(then));
             let known = now.thread.zip(before.thread).map(|(now, before)| now.since(before));
             tracing::warn!(
                 late,
@@ -99,9 +100,10 @@ pub(super) async fn watch(granted: Granted, media: Arc<Stats>) {
                 waited_for_core_ms = known.map(|known| known.waited.as_millis()),
                 on_core_ms = known.map(|known| known.ran.as_millis()),
                 page_faults = known.map(|known| known.faults),
+                stolen_ms = stolen.map(|stolen| stolen.as_millis()),
                 realtime = media.realtime().is_some_and(|held| held.is_ok()),
                 memory_locked = granted.is_locked(),
-                "the media thread was late in the last minute: callers heard gaps"
+                "the media thread was late in the last minute: callers may have heard gaps"
             );
         }
         before = now;
@@ -168,6 +170,8 @@ struct Seen {
     late: u64,
     skipped: u64,
     thread: Option<ThreadTimes>,
+    /// What a hypervisor gave to others while this machine was ready, over all cores.
+    stolen: Option<Duration>,
 }
 
 impl Seen {
@@ -177,8 +181,15 @@ impl Seen {
             late: media.late_ticks(),
             skipped: media.ticks_skipped.get(),
             thread: ThreadTimes::of(media),
+            stolen: fs::read_to_string("/proc/stat").ok().and_then(|stat| stolen(&stat)),
         }
     }
+}
+
+/// The eighth number of the first line of `/proc/stat`, in hundredths of a second, proc_stat(5).
+fn stolen(stat: &str) -> Option<Duration> {
+    let hundredths: u64 = stat.strip_prefix("cpu ")?.split_whitespace().nth(7)?.parse().ok()?;
+    Some(Duration::from_millis(hundredths.saturating_mul(10)))
 }
 
 #[cfg(test)]
@@ -193,6 +204,8 @@ mod tests {
         assert_eq!(times, ThreadTimes { ran: ms(5), waited: ms(7), faults: 13 });
         let later = ThreadTimes { ran: ms(8), waited: ms(7), faults: 14 };
         assert_eq!(later.since(times), ThreadTimes { ran: ms(3), waited: ms(0), faults: 1 });
+        assert_eq!(stolen("cpu  1 2 3 4 5 6 7 89 0 0\ncpu0 1"), Some(ms(890)));
+        assert_eq!(stolen("cpu  1 2 3"), None);
         assert_eq!(ThreadTimes::parse("", stat), None);
         assert_eq!(ThreadTimes::parse("1 2 3", "77 media S 1"), None);
     }
