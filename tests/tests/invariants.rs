@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bridge_tests::sim::assertions::{Watch, check_records};
 use bridge_tests::sim::{MODERATOR, PARTICIPANT, Records, World, ms, secs, tone};
 use partyline_cdr_record::{LegState, Record};
-use partyline_media::{Codec, Command, Direction, InBand, LegConfig, Rtcp, Signalling};
+use partyline_media::{Codec, Command, Direction, Formats, InBand, LegConfig, Rtcp, Signalling};
 use partyline_model::{LegKey, RoomId};
 
 #[test]
@@ -29,7 +29,7 @@ fn leg(number: u32) -> Command {
     let config = Box::new(LegConfig {
         codec: Codec::Pcmu,
         send_payload_type: 0,
-        receive_payload_type: 0,
+        receive: Formats::new(0, Codec::Pcmu),
         telephone_event: None,
         remote: "10.0.0.1:4000".parse().expect("an address"),
         networks: Box::default(),

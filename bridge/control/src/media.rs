@@ -180,10 +180,7 @@ impl Node {
         let (ssrc, first_timestamp) = (self.random_u32(), self.random_u32());
         let first_sequence = u16::try_from(self.random_u32() >> 16).unwrap_or_default();
         let Some(known) = self.calls.get_mut(call) else { return };
-        let codec = match negotiated.codec {
-            sdp::Codec::Pcmu => Codec::Pcmu,
-            sdp::Codec::Pcma => Codec::Pcma,
-        };
+        let codec = codec_of(negotiated.codec);
         (known.codec, known.ptime_ms) = (codec, negotiated.ptime_ms);
         let update = std::mem::replace(&mut known.started, true);
         let rtcp = match negotiated.remote_rtcp {
@@ -194,7 +191,11 @@ impl Node {
         let config = Box::new(LegConfig {
             codec,
             send_payload_type: negotiated.payload_type,
-            receive_payload_type: negotiated.receive_payload_type,
+            receive: negotiated
+                .formats
+                .iter()
+                .map(|&(number, of)| (number, codec_of(of)))
+                .collect(),
             telephone_event: negotiated.telephone_event.and_then(telephone_event),
             remote: negotiated.remote_rtp,
             networks,
@@ -214,6 +215,13 @@ impl Node {
         } else {
             Command::Start { leg, config }
         });
+    }
+}
+
+const fn codec_of(agreed: sdp::Codec) -> Codec {
+    match agreed {
+        sdp::Codec::Pcmu => Codec::Pcmu,
+        sdp::Codec::Pcma => Codec::Pcma,
     }
 }
 

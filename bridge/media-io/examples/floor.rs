@@ -17,8 +17,8 @@ use std::thread;
 use std::time::Duration;
 
 use partyline_media::{
-    AudioLibrary, Clip, Codec, Command, Direction, Event, InBand, LegConfig, Rtcp, Signalling,
-    Worker,
+    AudioLibrary, Clip, Codec, Command, Direction, Event, Formats, InBand, LegConfig, Rtcp,
+    Signalling, Worker,
 };
 use partyline_media_io::{Clock, Config, MediaHandle, MediaThread};
 use partyline_model::{LegKey, RoomId};
@@ -189,7 +189,7 @@ impl Phone {
         Ok(LegConfig {
             codec: Codec::Pcmu,
             send_payload_type: 0,
-            receive_payload_type: 0,
+            receive: Formats::new(0, Codec::Pcmu),
             telephone_event: None,
             remote,
             networks: Box::default(),

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use partyline_media::{
-    AudioLibrary, Clip, Codec, Command, Direction, Event, InBand, LegConfig, LegStats, Rtcp,
-    Signalling, Worker,
+    AudioLibrary, Clip, Codec, Command, Direction, Event, Formats, InBand, LegConfig, LegStats,
+    Rtcp, Signalling, Worker,
 };
 use partyline_media_io::{Clock, Config, LONGEST_DATAGRAM, MediaHandle, MediaThread};
 use partyline_model::{LegKey, RecordingId, RoomId, Time};
@@ -284,7 +284,7 @@ impl Phone {
         LegConfig {
             codec: Codec::Pcmu,
             send_payload_type: 0,
-            receive_payload_type: 0,
+            receive: Formats::new(0, Codec::Pcmu),
             telephone_event: None,
             remote: self.rtp.local_addr().unwrap(),
             networks: Box::default(),

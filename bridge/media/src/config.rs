@@ -1,5 +1,6 @@
 //! How the media plane and each leg are set up: plain values, checked by who makes them.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -112,6 +113,43 @@ impl TelephoneEvent {
     }
 }
 
+/// The payload types that a leg's sound may arrive with, and the codec of each
+/// (RFC 3264 §5.1: ready for all that were agreed, whichever comes).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Formats([Option<Codec>; 128]);
+
+impl Formats {
+    /// One payload type, below 128.
+    pub fn new(payload_type: u8, codec: Codec) -> Self {
+        std::iter::once((payload_type, codec)).collect()
+    }
+
+    /// What packets of this type carry; `None` when it is none of the agreed ones.
+    pub(crate) fn codec(&self, payload_type: u8) -> Option<Codec> {
+        self.0.get(usize::from(payload_type)).copied().flatten()
+    }
+}
+
+/// Of several codecs for one payload type the first counts; numbers from 128 on are none.
+impl FromIterator<(u8, Codec)> for Formats {
+    fn from_iter<T: IntoIterator<Item = (u8, Codec)>>(formats: T) -> Self {
+        let mut table = [None; 128];
+        for (payload_type, codec) in formats {
+            if let Some(place) = table.get_mut(usize::from(payload_type)) {
+                place.get_or_insert(codec);
+            }
+        }
+        Self(table)
+    }
+}
+
+impl fmt::Debug for Formats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let agreed = self.0.iter().enumerate().filter_map(|(n, codec)| Some((n, (*codec)?)));
+        f.debug_map().entries(agreed).finish()
+    }
+}
+
 /// When a leg's sound is searched for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InBand {
@@ -153,12 +191,12 @@ pub enum Signalling {
 /// the leg starts and are left as they are by an update.
 #[derive(Clone, Debug)]
 pub struct LegConfig {
-    /// The codec of both directions.
+    /// The codec that we send.
     pub codec: Codec,
     /// The payload type we send the codec with.
     pub send_payload_type: u8,
-    /// The payload type we receive the codec with.
-    pub receive_payload_type: u8,
+    /// What may arrive: each packet is decoded by what it says that it carries.
+    pub receive: Formats,
     /// Telephone events, if negotiated.
     pub telephone_event: Option<TelephoneEvent>,
     /// Where the leg's SDP says it receives RTP. Unspecified for the hold of RFC 2543: an update

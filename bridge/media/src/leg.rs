@@ -131,7 +131,7 @@ impl Leg {
             // The hold of RFC 2543: the far end is still where it was, and RTCP goes on.
             (config.remote, config.rtcp) = (self.config.remote, self.config.rtcp);
         }
-        self.receiver.update(now, &self.config, &config);
+        self.receiver.update(now, &config);
         self.keys.update(&self.config, &config);
         self.sender.update(&config);
         *self.config = config;
@@ -214,13 +214,12 @@ impl Leg {
     pub(crate) fn listen(&mut self, now: Time, worker: &Config, events: &mut VecDeque<Event>) {
         self.arm_clamp();
         self.keys.set_deaf(self.keypad.may_echo());
-        let Self { key, config, receiver, keys, stats, said, .. } = self;
+        let Self { key, receiver, keys, stats, said, .. } = self;
         let heard_by_room = self.room.is_some() && self.talk == Talk::Open;
         let wanted = heard_by_room || keys.wants_sound();
         let mut report = |digit| events.push_back(Event::Digit { leg: *key, digit, at: now });
         keys.handle_timeout(now, &mut report);
-        let leg = (config.codec, keys, &mut **stats);
-        let audible = receiver.next_frame(now, wanted, said, leg, &mut report);
+        let audible = receiver.next_frame(now, wanted, said, (keys, &mut **stats), &mut report);
         self.speaks = match &self.clamp {
             Some(clamp) if !clamp.is_spent() || self.keys.wants_sound() => {
                 self.clamp(now, heard_by_room)

@@ -28,7 +28,7 @@ pub use audio::prompt::{AudioLibrary, AudioQueue, AudioQueueFull, Clip, Unsuppor
 pub use audio::{Frame, SAMPLE_RATE, SAMPLES_PER_FRAME};
 pub use command::{Command, Talk};
 pub use config::{
-    ClockRate, Config, Direction, InBand, LegConfig, Rtcp, Signalling, TelephoneEvent,
+    ClockRate, Config, Direction, Formats, InBand, LegConfig, Rtcp, Signalling, TelephoneEvent,
 };
 pub use event::{Dropped, Event, LegStats};
 pub use ipnet::IpNet;

@@ -82,6 +82,8 @@ fn packet(number: u32, n: u16) -> Vec<u8> {
         0 => vec![0x80; usize::from(n) % 40],
         1 => rtp(EVENT_TYPE, true, stream, &[5, 0x80, 1, 0]),
         2 => rtp(0, false, Stream { ssrc: 99, ..stream }, &[0x55; 160]),
+        3 => rtp(8, false, stream, &[0x55; 160]),
+        4 => rtp(0, false, stream, &[0x55; 1_600]),
         _ => rtp(0, false, stream, &[u8::try_from(n % 200).unwrap(); 160]),
     }
 }

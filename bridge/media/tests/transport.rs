@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::{Bench, Stream, address, config, leg, mu, queue, rtp};
-use partyline_media::{Channel, Codec, Command, Direction, Event, LegConfig, Rtcp, Signalling};
+use partyline_media::{
+    Channel, Codec, Command, Direction, Event, Formats, LegConfig, Rtcp, Signalling,
+};
 use partyline_model::PlaybackId;
 
 const STRANGER: ([u8; 4], u16) = ([203, 0, 113, 9], 9_999);
@@ -76,7 +78,7 @@ fn both_laws_meet_in_one_room() {
     let a_law = LegConfig {
         codec: Codec::Pcma,
         send_payload_type: 8,
-        receive_payload_type: 8,
+        receive: Formats::new(8, Codec::Pcma),
         ..config(leg(2))
     };
     bench.command(Command::Update { leg: leg(2), config: Box::new(a_law) });

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use partyline_media::{
     AudioLibrary, AudioQueue, Channel, Clip, ClockRate, Codec, Command, Config, Direction, Event,
-    Frame, InBand, LegConfig, Rtcp, Signalling, Sink, TelephoneEvent, Worker,
+    Formats, Frame, InBand, LegConfig, Rtcp, Signalling, Sink, TelephoneEvent, Worker,
 };
 use partyline_model::{AudioId, Digit, LegKey, PlaybackId, RecordingId, RoomId, Time};
 
@@ -152,6 +152,7 @@ impl Bench {
         }
         if options & 4 != 0 && sends != Sends::Events {
             config.codec = Codec::Pcma;
+            config.receive = Formats::new(0, Codec::Pcma);
         }
         if options & 8 != 0 {
             config.direction = Direction::RecvOnly;
@@ -320,7 +321,7 @@ fn config(leg: LegKey) -> LegConfig {
     LegConfig {
         codec: Codec::Pcmu,
         send_payload_type: 0,
-        receive_payload_type: 0,
+        receive: Formats::new(0, Codec::Pcmu),
         telephone_event: Some(TelephoneEvent::new(EVENT_TYPE, ClockRate::Hz8000)),
         remote,
         networks: Box::default(),

@@ -68,6 +68,9 @@ pub struct PhoneConfig {
     pub headers: Vec<(String, String)>,
     /// The codec offered, and preferred in an answer.
     pub codec: Codec,
+    /// A codec that it sends in place of the first one, where the far end has it too; its answers
+    /// then list both.
+    pub speaks: Option<Codec>,
     /// How keys are sent. Telephone events are offered with [`DigitMode::Rfc4733`] and
     /// [`DigitMode::Mixed`] only.
     pub digit_mode: DigitMode,
@@ -104,6 +107,7 @@ impl PhoneConfig {
             from: name.to_owned(),
             headers: Vec::new(),
             codec: Codec::Pcmu,
+            speaks: None,
             digit_mode: DigitMode::Rfc4733,
             key_on: Duration::from_millis(100),
             key_gap: Duration::from_millis(100),

@@ -66,6 +66,11 @@ pub(crate) struct Description {
 }
 
 impl Description {
+    /// The codecs that a phone knows, in the order of the description.
+    fn codecs(&self) -> impl Iterator<Item = Codec> {
+        self.payload_types.iter().filter_map(|&number| Codec::from_payload_type(number))
+    }
+
     /// Reads a body; `None` without an audio stream or an address for it.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
@@ -173,6 +178,8 @@ pub(crate) struct Terms {
     /// Where audio goes in place of where the far end wants it.
     relay: Option<SocketAddr>,
     codec: Codec,
+    /// Sent in place of the first codec where the far end has it.
+    speaks: Option<Codec>,
     events: Events,
     session: u32,
     version: u32,
@@ -189,7 +196,12 @@ pub(crate) enum Events {
 impl Terms {
     pub(crate) fn new(address: SocketAddr, codec: Codec, events: Events, session: u32) -> Self {
         let direction = MediaDirection::SendReceive;
-        Self { address, relay: None, codec, events, session, version: 1, direction }
+        Self { address, relay: None, codec, speaks: None, events, session, version: 1, direction }
+    }
+
+    /// The same terms with a codec that is sent in place of the first one.
+    pub(crate) fn speaking(self, codec: Option<Codec>) -> Self {
+        Self { speaks: codec, ..self }
     }
 
     /// The same terms with a relay before the phone's address.
@@ -209,13 +221,16 @@ impl Terms {
     /// An offer of the phone's one codec, so that a test knows what it gets.
     pub(crate) fn offer(&mut self) -> String {
         let event_type = (self.events == Events::Offered).then_some(EVENT_TYPE);
-        let audio = self.audio_line(self.codec, event_type, self.direction);
+        let audio = self.audio_line(&[self.codec], event_type, self.direction);
         self.session_lines() + &audio
     }
 
     /// The answer to an offer, or `None` when no codec of it is known.
     pub(crate) fn answer(&mut self, offer: &Description) -> Option<(String, Agreed)> {
         let agreed = self.common(offer)?;
+        let first = self.first(offer)?;
+        let second = Some(agreed.codec).filter(|&codec| codec != first);
+        let codecs: Vec<Codec> = std::iter::once(first).chain(second).collect();
         let direction = self.direction.answering(offer.direction);
         let mut text = self.session_lines();
         let mut taken = false;
@@ -224,7 +239,7 @@ impl Terms {
             let kind = words.next().unwrap_or("audio");
             if kind == "audio" && !taken {
                 taken = true;
-                text += &self.audio_line(agreed.codec, agreed.event_type, direction);
+                text += &self.audio_line(&codecs, agreed.event_type, direction);
             } else {
                 let rest: Vec<&str> = words.skip(1).collect();
                 write!(text, "m={kind} 0 {}\r\n", rest.join(" ")).expect("a String takes all");
@@ -238,14 +253,15 @@ impl Terms {
         self.common(answer)
     }
 
+    /// The codec of the phone, or the first one of the other's that it knows.
+    fn first(&self, other: &Description) -> Option<Codec> {
+        let mut known = other.codecs();
+        known.find(|&codec| codec == self.codec).or_else(|| other.codecs().next())
+    }
+
     fn common(&self, other: &Description) -> Option<Agreed> {
-        let known = |number: &u8| Codec::from_payload_type(*number);
-        let codec = other
-            .payload_types
-            .iter()
-            .filter_map(known)
-            .find(|&codec| codec == self.codec)
-            .or_else(|| other.payload_types.iter().find_map(known))?;
+        let spoken = self.speaks.filter(|&codec| other.codecs().any(|known| known == codec));
+        let codec = spoken.or_else(|| self.first(other))?;
         let event_type =
             other.event_types.iter().copied().find(|number| {
                 self.events == Events::Offered && other.payload_types.contains(number)
@@ -271,16 +287,17 @@ impl Terms {
 
     fn audio_line(
         &self,
-        codec: Codec,
+        codecs: &[Codec],
         event_type: Option<u8>,
         direction: MediaDirection,
     ) -> String {
-        let (port, number) = (self.address.port(), codec.payload_type());
-        let events = event_type.map(|event| format!(" {event}")).unwrap_or_default();
-        let mut text = format!(
-            "m=audio {port} RTP/AVP {number}{events}\r\na=rtpmap:{number} {}/8000\r\n",
-            codec.name()
-        );
+        let numbers = codecs.iter().map(|codec| codec.payload_type()).chain(event_type);
+        let numbers: String = numbers.map(|number| format!(" {number}")).collect();
+        let mut text = format!("m=audio {} RTP/AVP{numbers}\r\n", self.address.port());
+        for codec in codecs {
+            let (number, name) = (codec.payload_type(), codec.name());
+            write!(text, "a=rtpmap:{number} {name}/8000\r\n").expect("a String takes all");
+        }
         if let Some(event) = event_type {
             let map = format!("a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n");
             text += &map;

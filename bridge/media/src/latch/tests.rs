@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Codec, Direction, InBand};
+use crate::{Codec, Direction, Formats, InBand};
 
 /// Octets of 20 ms of G.711 and their header.
 const PACKET: usize = 172;
@@ -21,7 +21,7 @@ fn config(remote: SocketAddr) -> LegConfig {
     LegConfig {
         codec: Codec::Pcmu,
         send_payload_type: 0,
-        receive_payload_type: 0,
+        receive: Formats::new(0, Codec::Pcmu),
         telephone_event: None,
         remote,
         networks: network("192.0.2.2/32"),

@@ -7,13 +7,12 @@ use partyline_model::{Digit, Time};
 
 use super::keys::Keys;
 use crate::LegConfig;
-use crate::audio::g711::Codec;
 use crate::audio::plc::Concealment;
 use crate::audio::{Frame, SAMPLES_PER_FRAME, level};
 use crate::event::LegStats;
 use crate::latch::{Admission, Latch, Reporter, Seen};
 use crate::rtp::NANOS_PER_SAMPLE;
-use crate::rtp::jitter::{Inserted, JitterBuffer, Run};
+use crate::rtp::jitter::{Inserted, JitterBuffer, Run, Sound};
 use crate::rtp::packet::Packet;
 use crate::rtp::reception::Reception;
 use crate::rtp::rtcp;
@@ -71,13 +70,9 @@ impl Receiver {
         }
     }
 
-    /// Takes over a new offer or answer.
-    pub(super) fn update(&mut self, now: Time, old: &LegConfig, new: &LegConfig) {
+    /// Takes over a new offer or answer. What waits keeps the codec that it came with.
+    pub(super) fn update(&mut self, now: Time, new: &LegConfig) {
         self.latch.update(now, new);
-        if old.codec != new.codec || old.receive_payload_type != new.receive_payload_type {
-            self.jitter.reset();
-            self.concealment.reset();
-        }
     }
 
     /// The far end's ACK came.
@@ -108,10 +103,10 @@ impl Receiver {
             stats.dropped.malformed += 1;
             return Received::Dropped;
         };
-        let is_sound = packet.payload_type == config.receive_payload_type;
+        let codec = config.receive.codec(packet.payload_type);
         let is_event =
-            !is_sound && config.telephone_event.is_some_and(|e| e.is(packet.payload_type));
-        if !is_event && !is_sound && packet.payload_type != COMFORT_NOISE {
+            codec.is_none() && config.telephone_event.is_some_and(|e| e.is(packet.payload_type));
+        if !is_event && codec.is_none() && packet.payload_type != COMFORT_NOISE {
             stats.dropped.payload_type += 1;
             return Received::Dropped;
         }
@@ -146,8 +141,9 @@ impl Receiver {
         if known.is_some_and(|ssrc| ssrc != packet.ssrc) {
             keys.far_end_changed();
         }
-        let octets = if is_sound { packet.payload } else { &[] };
-        self.insert(now, &packet, octets, stats);
+        let none = Sound { codec: config.codec, octets: &[] };
+        let sound = codec.map_or(none, |codec| Sound { codec, octets: packet.payload });
+        self.insert(now, &packet, sound, stats);
         if is_event && !keys.handle_event(now, &packet, report) {
             stats.dropped.event += 1;
         }
@@ -198,11 +194,11 @@ impl Receiver {
         true
     }
 
-    fn insert(&mut self, now: Time, packet: &Packet<'_>, octets: &[u8], stats: &mut LegStats) {
+    fn insert(&mut self, now: Time, packet: &Packet<'_>, sound: Sound<'_>, stats: &mut LegStats) {
         stats.received_packets += 1;
         stats.received_octets += u64::try_from(packet.payload.len()).unwrap_or(0);
         let at = (packet.sequence, packet.timestamp);
-        match self.jitter.insert(now, at, packet.marker, octets) {
+        match self.jitter.insert(now, at, packet.marker, sound) {
             Inserted::Stored => {}
             Inserted::Restarted => stats.restarts += 1,
             Inserted::Late => stats.late += 1,
@@ -219,7 +215,7 @@ impl Receiver {
                 return;
             }
         }
-        let timestamp = (!octets.is_empty()).then_some(packet.timestamp);
+        let timestamp = (!sound.octets.is_empty()).then_some(packet.timestamp);
         if let Some(reception) = &mut self.reception {
             let lost_before = reception.note(now, packet.sequence, timestamp);
             self.lost_before += lost_before.unwrap_or(0);
@@ -274,10 +270,9 @@ impl Receiver {
         now: Time,
         wanted: bool,
         frame: &mut Frame,
-        leg: (Codec, &mut Keys, &mut LegStats),
+        (keys, stats): (&mut Keys, &mut LegStats),
         report: &mut impl FnMut(Digit),
     ) -> bool {
-        let (codec, keys, stats) = leg;
         self.latch.begin_tick(now);
         let cut = self.jitter.begin_tick(now, self.quiet || !wanted);
         if wanted && !self.decoded {
@@ -292,7 +287,7 @@ impl Receiver {
         while filled < SAMPLES_PER_FRAME {
             let part = &mut frame[filled..];
             filled += match self.jitter.next_run(part.len()) {
-                Run::Audio(octets) => {
+                Run::Audio(Sound { codec, octets }) => {
                     if wanted {
                         let part = &mut part[..octets.len()];
                         codec.decode(octets, part);

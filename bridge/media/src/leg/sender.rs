@@ -8,12 +8,14 @@ use partyline_model::{LegKey, Time};
 use crate::audio::g711::Payload;
 use crate::audio::{SAMPLE_RATE, SAMPLES_PER_FRAME};
 use crate::event::LegStats;
-use crate::rtp::jitter::MAX_PAYLOAD;
 use crate::rtp::packet::{HEADER_LEN, Header};
 use crate::rtp::rtcp::{Block, Sent, Writer};
 use crate::rtp::telephone_event::encoder::EventPacket;
 use crate::worker::Sink;
 use crate::{Channel, LegConfig};
+
+/// The most octets of a packet that is sent: 60 ms of G.711.
+const MAX_PAYLOAD: usize = 480;
 
 /// The sending half of a leg.
 pub(super) struct Sender {

@@ -5,7 +5,8 @@
 //! between a few milliseconds and one frame more: late packets move the play-out point back, at
 //! most by what keeps the delay bounded; too much lead is taken out again, in quiet moments first.
 //! It moves by whole frames, because a tick needs a frame's first and last sample at once. Packets may hold
-//! 1 to 60 ms, ticks cut them anew. It decides what is lost and what is silence; it does not
+//! up to 200 ms, each in a codec of its own; ticks cut them anew. A lead does not depend on a packet's
+//! length, so that long packets are delayed no more than short ones. It decides what is lost and what is silence; it does not
 //! conceal (audio/plc.rs) and does not decode.
 
 use std::time::Duration;
@@ -14,15 +15,19 @@ use partyline_model::Time;
 
 use super::NANOS_PER_SAMPLE;
 use super::packet::{sequence_distance, timestamp_distance};
+use crate::Codec;
 use crate::audio::SAMPLES_PER_FRAME;
 use lead::LeadWindow;
 
 mod lead;
 
-/// The most octets of one packet: 60 ms of G.711.
-pub(crate) const MAX_PAYLOAD: usize = 480;
+/// The most octets of one packet: 200 ms of G.711 (RFC 3551 §4.2).
+pub(crate) const MAX_PAYLOAD: usize = 1_600;
 /// Packets held: 320 ms of the usual 20 ms packets.
 const SLOTS: usize = 16;
+/// Octets held, each at its timestamp: a second of sound. That is more than lies between the first
+/// octet of a packet that is partly played and the last one of a packet with the greatest lead.
+const RING: usize = 8_192;
 /// The tick.
 const FRAME: i64 = 160;
 /// The least lead aimed at: what a packet may be later than its slowest forerunners.
@@ -69,23 +74,36 @@ pub(crate) enum Inserted {
     Oversized,
 }
 
+/// Encoded sound, one octet a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sound<'a> {
+    pub(crate) codec: Codec,
+    pub(crate) octets: &'a [u8],
+}
+
 /// A part of a tick, in the order of time.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Run<'a> {
     /// Received octets, one a sample.
-    Audio(&'a [u8]),
+    Audio(Sound<'a>),
     /// Samples, so many, that are missing and should be concealed.
     Lost(usize),
     /// Samples, so many, that were not sent: silence, or a telephone event.
     Silence(usize),
 }
 
+#[derive(Clone, Copy)]
 struct Slot {
     filled: bool,
     sequence: u16,
     timestamp: u32,
     len: u16,
-    octets: [u8; MAX_PAYLOAD],
+    codec: Codec,
+}
+
+impl Slot {
+    const EMPTY: Self =
+        Self { filled: false, sequence: 0, timestamp: 0, len: 0, codec: Codec::Pcmu };
 }
 
 /// Whether a stream is being played.
@@ -99,7 +117,8 @@ enum Phase {
 
 /// The jitter buffer of one leg.
 pub(crate) struct JitterBuffer {
-    slots: Box<[Slot]>,
+    slots: [Slot; SLOTS],
+    ring: Box<[u8]>,
     phase: Phase,
     /// The sequence number of the next packet to be played.
     next: u16,
@@ -122,10 +141,9 @@ pub(crate) struct JitterBuffer {
 impl JitterBuffer {
     /// An empty buffer, of which the next tick takes the first frame.
     pub(crate) fn new(next_tick: Time) -> Self {
-        let empty =
-            || Slot { filled: false, sequence: 0, timestamp: 0, len: 0, octets: [0; MAX_PAYLOAD] };
         Self {
-            slots: std::iter::repeat_with(empty).take(SLOTS).collect(),
+            slots: [Slot::EMPTY; SLOTS],
+            ring: vec![0; RING].into(),
             phase: Phase::Empty,
             next: 0,
             newest: 0,
@@ -152,24 +170,24 @@ impl JitterBuffer {
         self.after_silence = true;
     }
 
-    /// Takes a packet of the leg's stream. `octets` are empty for one that holds no audio
-    /// (a telephone event, comfort noise): it only accounts for its number.
+    /// Takes a packet of the leg's stream. `sound` is empty for one that holds none (a telephone
+    /// event, comfort noise): it only accounts for its number.
     pub(crate) fn insert(
         &mut self,
         now: Time,
         (sequence, timestamp): (u16, u32),
         marker: bool,
-        octets: &[u8],
+        sound: Sound<'_>,
     ) -> Inserted {
-        if octets.len() > MAX_PAYLOAD {
+        if sound.octets.len() > MAX_PAYLOAD {
             return Inserted::Oversized;
         }
         let Phase::Running { starved } = self.phase else {
-            return self.begin(now, (sequence, timestamp), octets);
+            return self.begin(now, (sequence, timestamp), sound);
         };
         let ahead = sequence_distance(sequence, self.newest);
         if !(-MAX_MISORDER..=MAX_DROPOUT).contains(&ahead) {
-            return self.jump(now, (sequence, timestamp), octets);
+            return self.jump(now, (sequence, timestamp), sound);
         }
         self.restart_at = None;
         if self.was_received(ahead) {
@@ -179,19 +197,22 @@ impl JitterBuffer {
         if sequence_distance(sequence, self.next) < 0 {
             return Inserted::Late;
         }
-        if octets.is_empty() {
-            self.store((sequence, timestamp), octets);
+        if sound.octets.is_empty() {
+            self.store((sequence, timestamp), sound);
             return Inserted::Stored;
         }
         let lead = self.lead(now, timestamp);
         let talkspurt = marker && starved > 0;
         if ahead > 0 && talkspurt {
             // Silence may be lengthened or shortened unheard: nothing is given up.
-            self.begin(now, (sequence, timestamp), octets);
+            self.begin(now, (sequence, timestamp), sound);
             return Inserted::Stored;
         }
-        if ahead > 0 && is_out_of_reach(lead, starved) {
-            return self.begin(now, (sequence, timestamp), octets);
+        if is_out_of_reach(lead, starved) {
+            if ahead <= 0 {
+                return Inserted::Late;
+            }
+            return self.begin(now, (sequence, timestamp), sound);
         }
         let late = timestamp_distance(timestamp, self.play) < 0;
         if !late || self.grow(now, timestamp) {
@@ -199,15 +220,15 @@ impl JitterBuffer {
         } else {
             self.late_in_a_row = self.late_in_a_row.saturating_add(1);
             if ahead > 0 && self.late_in_a_row >= LATE_TO_RESTART {
-                return self.begin(now, (sequence, timestamp), octets);
+                return self.begin(now, (sequence, timestamp), sound);
             }
-            let end = timestamp.wrapping_add(u32::try_from(octets.len()).unwrap_or(0));
+            let end = timestamp.wrapping_add(u32::try_from(sound.octets.len()).unwrap_or(0));
             if timestamp_distance(end, self.play) <= 0 {
                 return Inserted::Late;
             }
         }
         self.leads.note(now, self.lead(now, timestamp));
-        self.store((sequence, timestamp), octets);
+        self.store((sequence, timestamp), sound);
         Inserted::Stored
     }
 
@@ -231,13 +252,14 @@ impl JitterBuffer {
         let Some((index, skipped)) = self.find_next() else {
             return self.starve(wanted, starved);
         };
-        let slot = &self.slots[index];
-        let (len, timestamp) = (usize::from(slot.len), slot.timestamp);
+        let Slot { len, timestamp, codec, .. } = self.slots[index];
+        let len = usize::from(len);
         let offset = timestamp_distance(self.play, timestamp);
         let Ok(offset) = usize::try_from(offset) else {
             return self.bridge(wanted, offset.unsigned_abs() as usize, skipped);
         };
-        let count = wanted.min(len - offset);
+        let start = place_of(self.play);
+        let count = wanted.min(len - offset).min(RING - start);
         self.advance(count);
         self.phase = Phase::Running { starved: 0 };
         self.after_silence = false;
@@ -248,7 +270,7 @@ impl JitterBuffer {
             slot.filled = false;
             self.next = self.next.wrapping_add(1);
         }
-        Run::Audio(&slot.octets[offset..offset + count])
+        Run::Audio(Sound { codec, octets: &self.ring[start..start + count] })
     }
 
     /// The slot of the first packet that still has something to play, and whether numbers are
@@ -325,7 +347,7 @@ impl JitterBuffer {
     }
 
     /// Starts to play at this packet.
-    fn begin(&mut self, now: Time, at: (u16, u32), octets: &[u8]) -> Inserted {
+    fn begin(&mut self, now: Time, at: (u16, u32), sound: Sound<'_>) -> Inserted {
         let first = self.phase == Phase::Empty;
         self.reset();
         self.phase = Phase::Running { starved: 0 };
@@ -339,16 +361,16 @@ impl JitterBuffer {
         self.play = at.1.wrapping_sub(self.wait(now, wanted));
         self.leads.restart(now);
         self.leads.note(now, self.lead(now, at.1));
-        self.store(at, octets);
+        self.store(at, sound);
         if first { Inserted::Stored } else { Inserted::Restarted }
     }
 
     /// A number far from all others: believed when its successor follows.
-    fn jump(&mut self, now: Time, at: (u16, u32), octets: &[u8]) -> Inserted {
+    fn jump(&mut self, now: Time, at: (u16, u32), sound: Sound<'_>) -> Inserted {
         if self.restart_at == Some(at.0) {
             self.newest = at.0;
             self.received = 1;
-            return self.begin(now, at, octets);
+            return self.begin(now, at, sound);
         }
         self.restart_at = Some(at.0.wrapping_add(1));
         Inserted::Jumped
@@ -376,18 +398,19 @@ impl JitterBuffer {
             && timestamp_distance(self.play, slot.timestamp) > 0
     }
 
-    fn store(&mut self, (sequence, timestamp): (u16, u32), octets: &[u8]) {
+    fn store(&mut self, (sequence, timestamp): (u16, u32), sound: Sound<'_>) {
         let beyond = sequence_distance(sequence, self.next);
         let slots = i16::try_from(SLOTS).unwrap_or(i16::MAX);
         if beyond >= slots {
             self.next = sequence.wrapping_sub(slots.cast_unsigned() - 1);
         }
-        let slot = &mut self.slots[index_of(sequence)];
-        slot.filled = true;
-        slot.sequence = sequence;
-        slot.timestamp = timestamp;
-        slot.len = u16::try_from(octets.len()).unwrap_or(0);
-        slot.octets[..octets.len()].copy_from_slice(octets);
+        let Sound { codec, octets } = sound;
+        let len = u16::try_from(octets.len()).unwrap_or(0);
+        self.slots[index_of(sequence)] = Slot { filled: true, sequence, timestamp, len, codec };
+        let start = place_of(timestamp);
+        let (before, after) = octets.split_at(octets.len().min(RING - start));
+        self.ring[start..start + before.len()].copy_from_slice(before);
+        self.ring[..after.len()].copy_from_slice(after);
     }
 
     fn was_received(&self, ahead: i16) -> bool {
@@ -409,6 +432,11 @@ impl JitterBuffer {
 /// sends faster than time, or was away.
 fn is_out_of_reach(lead: i64, starved: i64) -> bool {
     lead > MOST_LEAD || (starved > STARVED && lead < -MOST_LEAD)
+}
+
+/// Where the octet with this timestamp is held.
+fn place_of(timestamp: u32) -> usize {
+    usize::try_from(timestamp).unwrap_or(0) % RING
 }
 
 fn index_of(sequence: u16) -> usize {

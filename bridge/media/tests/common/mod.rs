@@ -95,7 +95,7 @@ pub(crate) fn config(leg: LegKey) -> LegConfig {
     LegConfig {
         codec: Codec::Pcmu,
         send_payload_type: 0,
-        receive_payload_type: 0,
+        receive: [(0, Codec::Pcmu), (8, Codec::Pcma)].into_iter().collect(),
         telephone_event: Some(TelephoneEvent::new(EVENT_TYPE, ClockRate::Hz8000)),
         remote,
         networks: Box::from([NAT.parse().unwrap()]),

@@ -175,12 +175,15 @@ pub struct TelephoneEvent {
 pub struct Negotiated {
     /// The answer to send; empty when the answer was the other side's ([`accept`]).
     pub sdp: Vec<u8>,
-    /// The codec of both directions.
+    /// The codec to send.
     pub codec: Codec,
     /// The RTP payload type to send `codec` with.
     pub payload_type: u8,
     /// The RTP payload type that `codec` arrives with.
     pub receive_payload_type: u8,
+    /// Every payload type that audio may arrive with, and its codec: those of our offer, or of the
+    /// other side's (RFC 3264 §5.1, §7). Of two codecs for one number the first counts.
+    pub formats: Vec<(u8, Codec)>,
     /// Named events, when both sides have them.
     pub telephone_event: Option<TelephoneEvent>,
     /// Where to send RTP. Its address is unspecified (`0.0.0.0`, `::`) when the other side

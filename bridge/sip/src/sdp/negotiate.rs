@@ -21,6 +21,7 @@ pub fn answer(offer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     let stream = &streams[index];
     let telephone_event = stream.telephone_event(chosen.codec.clock_rate());
     let mut agreed = chosen.agree(stream, chosen.payload_type, telephone_event);
+    agreed.formats = stream.audio(local.spoken()).collect();
     let accepted = Accepted { index, negotiated: &agreed };
     agreed.sdp = write::answer(&streams, &accepted, local);
     Ok(agreed)
@@ -41,7 +42,11 @@ pub fn accept(answer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     let telephone_event = stream
         .telephone_event(chosen.codec.clock_rate())
         .map(|theirs| TelephoneEvent { receive: write::TELEPHONE_EVENT_PAYLOAD_TYPE, ..theirs });
-    Ok(chosen.agree(stream, chosen.codec.static_payload_type(), telephone_event))
+    let mut agreed = chosen.agree(stream, chosen.codec.static_payload_type(), telephone_event);
+    let ours = local.spoken().iter().map(|&codec| (codec.static_payload_type(), codec));
+    // Its own numbers are those that it wants to receive, and yet some equipment sends by them.
+    agreed.formats = ours.chain(stream.audio(local.spoken())).collect();
+    Ok(agreed)
 }
 
 /// What was chosen of one stream.
@@ -71,6 +76,7 @@ impl Chosen {
             codec: self.codec,
             payload_type: self.payload_type,
             receive_payload_type,
+            formats: Vec::new(),
             telephone_event,
             remote_rtp,
             remote_rtcp: stream.rtcp_address(remote_rtp),

@@ -88,6 +88,14 @@ impl Stream {
         self.formats.iter().find(|f| f.encoding == Encoding::Audio(codec)).map(|f| f.payload_type)
     }
 
+    /// The payload types of the stream that stand for a codec in `ours`, in its order.
+    pub(super) fn audio(&self, ours: &[Codec]) -> impl Iterator<Item = (u8, Codec)> {
+        self.formats.iter().filter_map(|format| match format.encoding {
+            Encoding::Audio(codec) if ours.contains(&codec) => Some((format.payload_type, codec)),
+            Encoding::Audio(_) | Encoding::TelephoneEvent(_) => None,
+        })
+    }
+
     /// The first codec of the stream that is in `ours`.
     pub(super) fn first_of(&self, ours: &[Codec]) -> Option<Codec> {
         self.formats.iter().find_map(|f| match f.encoding {

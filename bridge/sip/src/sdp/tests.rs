@@ -69,6 +69,7 @@ fn answers_a_plain_telephone_offer_in_full() {
             codec: Codec::Pcma,
             payload_type: 8,
             receive_payload_type: 8,
+            formats: vec![(8, Codec::Pcma), (0, Codec::Pcmu)],
             telephone_event: events(101, 101, &[]),
             remote_rtp: address("198.51.100.7:30002"),
             remote_rtcp: Some(address("198.51.100.7:30003")),
@@ -455,6 +456,25 @@ fn an_answer_of_a_codec_under_another_number_is_received_under_ours() {
     let reply = offer_of(&["m=audio 30002 RTP/AVP 96", "a=rtpmap:96 PCMU/8000"]);
     let agreed = accept(&reply, &us()).unwrap();
     assert_eq!((agreed.payload_type, agreed.receive_payload_type), (96, 0));
+    let formats = [(0, Codec::Pcmu), (8, Codec::Pcma), (96, Codec::Pcmu)];
+    assert_eq!(agreed.formats, formats, "and under its own");
+}
+
+#[test]
+fn every_codec_that_was_agreed_may_arrive() {
+    let both = [(0, Codec::Pcmu), (8, Codec::Pcma)];
+    for types in ["0 8 101", "8 0 101", "8"] {
+        let line = format!("m=audio 30002 RTP/AVP {types}");
+        let lines = [line.as_str(), "a=rtpmap:101 telephone-event/8000"];
+        let answered = accept(&offer_of(&lines), &us()).unwrap();
+        let first: u8 = types.split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(answered.payload_type, first);
+        assert!(both.iter().all(|format| answered.formats.contains(format)), "{types}");
+    }
+    let offer = offer_of(&["m=audio 30002 RTP/AVP 8 0 18 97", "a=rtpmap:97 PCMU/8000"]);
+    let agreed = answer(&offer, &us()).unwrap();
+    assert_eq!(agreed.formats, [(8, Codec::Pcma), (0, Codec::Pcmu), (97, Codec::Pcmu)]);
+    assert_eq!(lines_with(&agreed, "m="), ["m=audio 40000 RTP/AVP 8"], "one is answered");
 }
 
 #[test]

@@ -120,6 +120,7 @@ impl Agent {
             if config.digit_mode.offers_events() { Events::Offered } else { Events::Unknown };
         let session = random.next_u32() >> 1;
         let terms = Terms::new(config.described(), config.codec, events, session);
+        let terms = terms.speaking(config.speaks);
         let terms = match config.relay {
             Some(relay) => terms.through(relay),
             None => terms,

@@ -19,6 +19,10 @@ struct Tick {
     silent: usize,
 }
 
+fn mu(octets: &[u8]) -> Sound<'_> {
+    Sound { codec: Codec::Pcmu, octets }
+}
+
 fn octet(n: u16) -> u8 {
     u8::try_from(n % 251).unwrap()
 }
@@ -30,7 +34,7 @@ impl Line {
 
     fn insert(&mut self, n: u16) -> Inserted {
         let timestamp = u32::from(n) * 160;
-        self.buffer.insert(self.now, (n, timestamp), false, &[octet(n); 160])
+        self.buffer.insert(self.now, (n, timestamp), false, mu(&[octet(n); 160]))
     }
 
     fn tick(&mut self, quiet: bool) -> Tick {
@@ -39,7 +43,7 @@ impl Line {
         let mut left = 160;
         while left > 0 {
             left -= match self.buffer.next_run(left) {
-                Run::Audio(octets) => {
+                Run::Audio(Sound { octets, .. }) => {
                     tick.octets.push(octets[0]);
                     tick.heard += octets.len();
                     octets.len()
@@ -169,7 +173,7 @@ fn a_gap_in_time_without_a_gap_in_numbers_is_silence() {
     // The sender paused: number 10 stands 600 ms after number 9 and arrives then.
     line.now = Time::from_millis(line.now.as_millis() + 10);
     let timestamp = 40 * 160;
-    let inserted = line.buffer.insert(line.now, (10, timestamp), true, &[10; 160]);
+    let inserted = line.buffer.insert(line.now, (10, timestamp), true, mu(&[10; 160]));
     assert_ne!(inserted, Inserted::Late);
     line.now = Time::from_millis(line.now.as_millis() + 10);
     let next = line.tick(false);
@@ -183,7 +187,7 @@ fn telephone_events_leave_no_loss_behind() {
     line.run(sent(10, |_| 10), 11, false);
     for n in 10..15 {
         line.now = Time::from_millis(line.now.as_millis() + 10);
-        line.buffer.insert(line.now, (n, 1_600), n == 10, &[]);
+        line.buffer.insert(line.now, (n, 1_600), n == 10, mu(&[]));
         line.now = Time::from_millis(line.now.as_millis() + 10);
         assert_eq!(line.tick(false).lost, 0);
     }
@@ -200,32 +204,96 @@ fn a_jump_of_the_numbers_is_believed_at_the_second_packet() {
         line.run(sent(10, |_| 10), 11, false);
         let from = 10_u16.wrapping_add(jump);
         let at = |n: u16| (n, 77_000_000 + u32::from(n) * 160);
-        assert_eq!(line.buffer.insert(line.now, at(from), false, &[1; 160]), Inserted::Jumped);
-        let second = line.buffer.insert(line.now, at(from.wrapping_add(1)), false, &[2; 160]);
+        assert_eq!(line.buffer.insert(line.now, at(from), false, mu(&[1; 160])), Inserted::Jumped);
+        let second = line.buffer.insert(line.now, at(from.wrapping_add(1)), false, mu(&[2; 160]));
         assert_eq!(second, Inserted::Restarted);
         line.now = Time::from_millis(line.now.as_millis() + 20);
         assert_eq!(line.tick(false).octets, [2]);
     }
 }
 
+/// Plays 12 s of packets of `millis`, complete at their end and `delay` ms on the way.
+fn packets_of(millis: u64, mut delay: impl FnMut(u16) -> Option<u64>) -> Line {
+    let mut line = Line::new();
+    let octets = usize::try_from(millis * 8).unwrap();
+    let mut arrivals: Vec<_> = (0..u16::try_from(12_000 / millis).unwrap())
+        .filter_map(|n| Some(((u64::from(n) + 1) * millis + delay(n)?, n)))
+        .collect();
+    arrivals.sort_unstable();
+    let mut arrivals = arrivals.into_iter().peekable();
+    for tick in 0..600_u64 {
+        while let Some((at, n)) = arrivals.next_if(|&(at, _)| at < tick * 20) {
+            line.now = Time::from_millis(1_000 + at);
+            let at = (n, u32::try_from(u64::from(n) * millis * 8).unwrap());
+            let stored = line.buffer.insert(line.now, at, false, mu(&vec![octet(n); octets]));
+            assert_ne!(stored, Inserted::Oversized, "{millis} ms");
+        }
+        line.now = Time::from_millis(1_000 + tick * 20);
+        line.tick(false);
+    }
+    line
+}
+
 #[test]
 fn packets_of_any_length_are_cut_to_ticks() {
-    for millis in [10_u16, 30, 40, 60] {
-        let mut line = Line::new();
-        let octets = usize::from(millis) * 8;
-        let mut next = 0_u16;
-        for tick in 0..120_u64 {
-            line.now = Time::from_millis(1_000 + tick * 20);
-            line.tick(false);
-            // What is complete by now is on the wire.
-            while u64::from(next + 1) * u64::from(millis) <= (tick + 1) * 20 {
-                let at = (next, u32::from(next) * u32::from(millis) * 8);
-                line.now = Time::from_millis(1_010 + tick * 20);
-                line.buffer.insert(line.now, at, false, &[octet(next); MAX_PAYLOAD][..octets]);
-                next += 1;
-            }
+    for millis in [10, 30, 40, 60, 80, 100, 120, 150, 200] {
+        for phase in [1, 10, 19] {
+            let line = packets_of(millis, |_| Some(phase));
+            // Packets that are no whole number of ticks teach their own jitter first.
+            let begin =
+                if millis % 20 == 0 { usize::try_from(millis / 20 + 3).unwrap() } else { 50 };
+            let heard = |tick: &Tick| tick.heard == 160;
+            assert!(line.played[begin..].iter().all(heard), "{millis} ms, phase {phase}");
+            // The first octet of a packet is heard as soon as a tick after its arrival may.
+            let first = line.played.iter().position(|tick| tick.heard > 0).unwrap();
+            let delay = u64::try_from(first).unwrap() * 20 - millis - phase;
+            assert!(delay <= 25, "{millis} ms, phase {phase}: {delay} ms late");
+            let order: Vec<u8> =
+                line.played.iter().flat_map(|tick| tick.octets.iter().copied()).collect();
+            assert!(order.windows(2).all(|w| w[1] == w[0] || w[1] == (w[0] + 1) % 251));
         }
-        assert!(line.played[5..].iter().all(|tick| tick.heard == 160), "{millis} ms");
+    }
+}
+
+#[test]
+fn long_packets_may_come_late_or_be_lost() {
+    let mut dice = Dice(3);
+    let jittery = packets_of(200, |_| Some(10 + dice.below(40)));
+    let missed: usize = jittery.played[100..].iter().map(|tick| 160 - tick.heard).sum();
+    assert!(missed < 500 * 160 / 100, "{missed} samples missed");
+
+    let lossy = packets_of(200, |n| (n % 10 != 5).then_some(10));
+    assert_eq!(lossy.heard() / 160, 600 - 11 - 6 * 10, "the others are heard whole");
+    assert!((4..=6).contains(&(lossy.lost() / 160 / 6)), "and a loss is concealed until it fades");
+}
+
+#[test]
+fn each_packet_keeps_its_codec() {
+    let mut line = Line::new();
+    let mut codecs = Vec::new();
+    for n in 0..6_u16 {
+        let codec = if n % 2 == 0 { Codec::Pcmu } else { Codec::Pcma };
+        let octets = [octet(n); 160];
+        line.now = Time::from_millis(1_010 + u64::from(n) * 20);
+        let at = (n, u32::from(n) * 160);
+        line.buffer.insert(line.now, at, false, Sound { codec, octets: &octets });
+        line.now = Time::from_millis(1_020 + u64::from(n) * 20);
+        line.buffer.begin_tick(line.now, false);
+        let mut left = 160;
+        while left > 0 {
+            left -= match line.buffer.next_run(left) {
+                Run::Audio(Sound { codec, octets }) => {
+                    codecs.push((octets[0], codec));
+                    octets.len()
+                }
+                Run::Lost(count) | Run::Silence(count) => count,
+            };
+        }
+    }
+    codecs.dedup();
+    assert!(codecs.len() >= 5, "{codecs:?}");
+    for (octet, codec) in codecs {
+        assert_eq!(codec == Codec::Pcma, octet % 2 == 1);
     }
 }
 
@@ -272,13 +340,13 @@ proptest::proptest! {
     #[test]
     fn any_packets_in_any_order_fill_every_tick(
         packets in proptest::collection::vec(
-            (0..70_u64, 0..40_u16, 0..8_000_u32, 0..481_usize, proptest::bool::ANY), 1..200,
+            (0..70_u64, 0..40_u16, 0..8_000_u32, 0..1_601_usize, proptest::bool::ANY), 1..200,
         ),
     ) {
         let mut line = Line::new();
         for (wait, sequence, timestamp, len, marker) in packets {
             line.now = Time::from_millis(line.now.as_millis() + wait);
-            line.buffer.insert(line.now, (sequence, timestamp), marker, &[1; MAX_PAYLOAD][..len]);
+            line.buffer.insert(line.now, (sequence, timestamp), marker, mu(&[1; MAX_PAYLOAD][..len]));
             if wait > 15 {
                 let tick = line.tick(marker);
                 proptest::prop_assert_eq!(tick.heard + tick.lost + tick.silent, 160);
