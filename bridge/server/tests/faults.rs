@@ -119,7 +119,11 @@ fn a_missing_database_stops_every_command_and_says_what_to_do() {
     for file in ["partyline.db", "partyline.db-wal", "partyline.db-shm"] {
         fs::remove_file(bench.data().join(file)).unwrap_or_default();
     }
-    for args in [&["account", "add", "Another"][..], &["serve"], &["cdr", "list"]] {
+    // Ports that nobody has: a taken one would be found first.
+    let ports = "[sip]\nlisten = [\"127.0.0.1:0\"]\n[http]\nlisten = \"127.0.0.1:0\"\n";
+    let config = bench.file("ports.toml", ports).display().to_string();
+    let serve = ["--config", &config, "serve"];
+    for args in [&["account", "add", "Another"][..], &serve, &["cdr", "list"]] {
         let said = bench.fails(args);
         assert!(said.contains("partyline.db is missing, though"), "{args:?}: {said}");
         assert!(said.contains("partyline restore BACKUP"), "{args:?}: {said}");
