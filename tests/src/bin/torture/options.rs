@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) program: Option<PathBuf>,
     /// The attacks, all without.
     pub(crate) attacks: Vec<String>,
+    /// The one case of guessing that is played, by its place; all without.
+    pub(crate) case: Option<usize>,
     /// Tries of each hijack.
     pub(crate) tries: usize,
 }
@@ -38,8 +40,14 @@ impl Options {
     /// # Errors
     /// One is not known.
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options =
-            Self { quick: false, guessing: false, program: None, attacks: Vec::new(), tries: 100 };
+        let mut options = Self {
+            quick: false,
+            guessing: false,
+            program: None,
+            attacks: Vec::new(),
+            case: None,
+            tries: 100,
+        };
         let mut words = words.peekable();
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -51,11 +59,12 @@ impl Options {
                 "--program" => {
                     options.program = Some(words.next().context("--program FILE")?.into())
                 }
+                "--case" => options.case = Some(words.next().context("--case 1")?.parse()?),
                 "--tries" => options.tries = words.next().context("--tries COUNT")?.parse()?,
                 name if NAMES.contains(&name) => options.attacks.push(name.to_owned()),
                 other => bail!(
-                    "{other:?} is not known; there are --quick, --guessing, --program FILE, \
-                     --tries COUNT and the attacks {}",
+                    "{other:?} is not known; there are --quick, --guessing, --case 1 to 5, \
+                     --program FILE, --tries COUNT and the attacks {}",
                     NAMES.join(" ")
                 ),
             }

@@ -129,7 +129,8 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
         (false, true) => 600,
     });
     let cases = if options.quick { &Kind::ALL[..1] } else { &Kind::ALL[..] };
-    for &kind in cases {
+    let chosen = |place: usize| options.case.is_none_or(|case| case == place);
+    for (&kind, _) in cases.iter().zip(1..).filter(|&(_, place)| chosen(place)) {
         one(place, kind, time, marks)?;
     }
     Ok(())
