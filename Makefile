@@ -36,10 +36,10 @@ demo: setup-build ## Three phones call, talk, record, dial out; records and an i
 	target/release/demo
 
 .PHONY: test
-test: setup-test ## All tests: cores, simulated world, real sockets, sipp, baresip, kill -9
+test: setup-test ## All tests: cores, simulated world, real sockets, sipp, baresip, kill -9, attacks
 	$(CARGO) $(BINS)
 	$(CARGO) test --locked --workspace
-	$(MAKE) --no-print-directory canary crash inband interop
+	$(MAKE) --no-print-directory canary crash inband interop torture-quick
 
 .PHONY: canary
 canary: ## A security passcode is typed in a call and then searched for everywhere
@@ -52,7 +52,7 @@ crash: ## kill -9 in the middle of 50 calls, then look at every record and the r
 	target/debug/crash
 
 .PHONY: torture torture-quick
-torture: setup-build ## Attack the bridge on loopback, 15 minutes; GUESSING=1: passcodes for 40 more
+torture: setup-build ## Attack the bridge on loopback, 15 minutes; GUESSING=1: an hour
 	$(CARGO) $(BINS) --release
 	target/release/torture $(if $(GUESSING),--guessing)
 torture-quick: setup-build ## The same attacks in a minute, with few tries

@@ -1,8 +1,8 @@
 //! `make torture`: what attackers do, done to the real bridge on loopback addresses, each attack
 //! with its mark.
 //!
-//! `--quick` takes a minute, with few tries and small floods; the whole takes a quarter of an hour,
-//! and with `--guessing` three quarters. `--program` names another bridge: an older one shows that
+//! `--quick` takes about a minute, with few tries and small floods; the whole takes a quarter of an hour,
+//! and with `--guessing` an hour. `--program` names another bridge: an older one shows that
 //! an attack works where nothing was done about it. Every load is bounded in time and number, and
 //! no packet leaves 127.0.0.0/8.
 

@@ -47,19 +47,18 @@ pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result
     let phone = || vec![place.addresses.insider(3)];
     let (a_second, seconds) = if options.quick { (A_SECOND_QUICK, 3) } else { (A_SECOND, 30) };
     let wave = |attack, sources| Wave { attack, sources, mix: Mix::Strange, a_second, seconds };
-    let large = |attack, sources| {
-        let seconds = if options.quick { 2 } else { 15 };
-        Wave { attack, sources, mix: Mix::LargeInvites, a_second: LARGE_A_SECOND, seconds }
-    };
-    for wave in [
+    let (mix, a_second, seconds) = (Mix::LargeInvites, LARGE_A_SECOND, 15);
+    let large = |attack, sources| Wave { attack, sources, mix, a_second, seconds };
+    let mut waves = vec![
         wave("A6, a flood of strangers", strangers()),
-        large("A6, strangers' INVITEs of 50 KB", strangers()),
         wave("A8, a flood of one phone of a trunk", phone()),
-        large("A8, INVITEs of 50 KB of one phone", phone()),
-    ] {
-        one(place, options, marks, wave)?;
+    ];
+    // What is kept of large ones shows after thousands only.
+    if !options.quick {
+        waves.push(large("A6, strangers' INVITEs of 50 KB", strangers()));
+        waves.push(large("A8, INVITEs of 50 KB of one phone", phone()));
     }
-    Ok(())
+    waves.into_iter().try_for_each(|wave| one(place, options, marks, wave))
 }
 
 fn one(place: &Place, options: &Options, marks: &mut Marks, wave: Wave) -> Result<()> {
