@@ -15,20 +15,27 @@ pub enum SdpError {
     LineTooLong,
     /// More than 32 `m=` lines.
     TooManyStreams,
+    /// More than 128 formats in an `m=` line.
+    TooManyFormats,
     /// The text breaks the grammar of RFC 8866 in a line that we need.
     Malformed,
     /// An audio stream has no `c=`, neither of its own nor of the session.
     NoConnection,
-    /// No `m=audio` over plain RTP (RTP/AVP or RTP/AVPF).
+    /// No `m=audio`.
     NoCommonMedia,
+    /// An `m=audio`, but not over plain RTP (RTP/AVP or RTP/AVPF) on one port.
+    NoCommonTransport,
     /// An audio stream, but no codec of ours in it.
     NoCommonCodec,
     /// `c=` holds a host name. Media goes to addresses only: a name would have to be looked up,
     /// and would let a caller point us at a name of our own network.
     HostName,
-    /// `c=` holds an address that media cannot go to: multicast, broadcast, or of another family
-    /// than ours.
+    /// `c=` holds an address that media cannot go to: multicast or broadcast.
     UnusableAddress,
+    /// `c=` holds an IPv6 address (`IN IP6`) and no other, our media is on IPv4.
+    OnlyIpv6,
+    /// `c=` holds an IPv4 address (`IN IP4`) and no other, our media is on IPv6.
+    OnlyIpv4,
     /// The audio stream has port 0: refused (answer) or removed (re-offer, RFC 3264 §8.2).
     StreamRemoved,
 }
@@ -42,13 +49,35 @@ impl SdpError {
             | Self::TooManyLines
             | Self::LineTooLong
             | Self::TooManyStreams
+            | Self::TooManyFormats
             | Self::Malformed
             | Self::NoConnection => 400,
             Self::NoCommonMedia
+            | Self::NoCommonTransport
             | Self::NoCommonCodec
             | Self::HostName
             | Self::UnusableAddress
+            | Self::OnlyIpv6
+            | Self::OnlyIpv4
             | Self::StreamRemoved => 488,
+        }
+    }
+
+    /// The code of the Warning header that goes with a 488 (RFC 3261 §20.43).
+    pub const fn warning(self) -> u16 {
+        match self {
+            Self::HostName | Self::UnusableAddress | Self::OnlyIpv6 | Self::OnlyIpv4 => 301,
+            Self::NoCommonTransport => 302,
+            Self::NoCommonMedia => 304,
+            Self::NoCommonCodec => 305,
+            Self::TooLarge
+            | Self::TooManyLines
+            | Self::LineTooLong
+            | Self::TooManyStreams
+            | Self::TooManyFormats
+            | Self::Malformed
+            | Self::NoConnection
+            | Self::StreamRemoved => 399,
         }
     }
 }
@@ -60,12 +89,16 @@ impl fmt::Display for SdpError {
             Self::TooManyLines => "the session description has more than 512 lines",
             Self::LineTooLong => "a line of the session description exceeds 4096 bytes",
             Self::TooManyStreams => "the session description has more than 32 media streams",
+            Self::TooManyFormats => "a media stream has more than 128 formats",
             Self::Malformed => "the session description breaks the grammar of RFC 8866",
             Self::NoConnection => "the audio stream has no connection address",
-            Self::NoCommonMedia => "no audio stream over plain RTP",
+            Self::NoCommonMedia => "no audio stream",
+            Self::NoCommonTransport => "no audio stream over plain RTP (RTP/AVP) on one port",
             Self::NoCommonCodec => "no audio codec in common: expected PCMU or PCMA",
             Self::HostName => "the connection address is a name, not an IP address",
             Self::UnusableAddress => "media cannot be sent to the connection address",
+            Self::OnlyIpv6 => "the connection address is IPv6 (IN IP6) only, our media is on IPv4",
+            Self::OnlyIpv4 => "the connection address is IPv4 (IN IP4) only, our media is on IPv6",
             Self::StreamRemoved => "the audio stream is removed or refused",
         })
     }

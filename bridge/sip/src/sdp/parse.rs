@@ -8,6 +8,11 @@ use super::screen::screen;
 use super::stream::{Encoding, Format, MediaLine, RtcpAttribute, Stream, Transport};
 use super::{Codec, Direction, SdpError};
 
+/// RTP has as many payload types (RFC 3550 §5.1).
+const PAYLOAD_TYPES: usize = 128;
+/// The most formats of one `m=` line: no line can have more that differ.
+const MAX_FORMATS: usize = PAYLOAD_TYPES;
+
 /// The streams of a description, in order.
 ///
 /// `o=`, `s=` and `t=` may be missing, lines may end in LF, attributes may be unknown.
@@ -16,12 +21,17 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Stream>, SdpError> {
     let session = Session::parse(text.as_bytes()).map_err(|_| SdpError::Malformed)?;
     let direction = direction_of(&session.attributes);
     let connection = session.connection.as_ref();
-    Ok(session.medias.iter().map(|media| stream(media, connection, direction)).collect())
+    session.medias.iter().map(|media| stream(media, connection, direction)).collect()
 }
 
-fn stream(media: &Media, session: Option<&Connection>, direction: Option<Direction>) -> Stream {
+fn stream(
+    media: &Media,
+    session: Option<&Connection>,
+    direction: Option<Direction>,
+) -> Result<Stream, SdpError> {
     let connection = media.connections.first().or(session);
-    Stream {
+    let maps = values(&media.attributes, "rtpmap");
+    Ok(Stream {
         line: MediaLine {
             media: media.media.clone(),
             port: media.port,
@@ -29,13 +39,13 @@ fn stream(media: &Media, session: Option<&Connection>, direction: Option<Directi
             formats: media.fmt.clone(),
         },
         transport: transport_of(media),
-        formats: formats_of(media),
+        formats: formats_of(media.fmt.split_ascii_whitespace(), maps)?,
         direction: direction_of(&media.attributes).or(direction).unwrap_or(Direction::SendRecv),
         address: connection.map_or(Err(SdpError::NoConnection), address_of),
         rtcp: values(&media.attributes, "rtcp").find_map(rtcp_of),
         rtcp_mux: media.attributes.iter().any(|a| is_flag(a, "rtcp-mux")),
         ptime: ptime_of(media),
-    }
+    })
 }
 
 fn transport_of(media: &Media) -> Transport {
@@ -43,35 +53,55 @@ fn transport_of(media: &Media) -> Transport {
     let audio = media.media.eq_ignore_ascii_case("audio");
     // Several ports make a hierarchically encoded stream (RFC 8866 §5.14); G.711 has no layers.
     let one_port = media.num_ports.is_none_or(|n| n == 1);
-    if plain && audio && one_port { Transport::PlainAudio } else { Transport::Other }
+    match audio {
+        true if plain && one_port => Transport::PlainAudio,
+        true => Transport::OtherAudio,
+        false => Transport::Other,
+    }
 }
 
-fn formats_of(media: &Media) -> Vec<Format> {
-    let mut formats: Vec<Format> = Vec::new();
-    for payload_type in media.fmt.split_ascii_whitespace().filter_map(|f| f.parse::<u8>().ok()) {
-        let seen = formats.iter().any(|f| f.payload_type == payload_type);
-        if payload_type > 127 || seen {
-            continue;
+/// The known formats of an `m=` line, in its order.
+///
+/// `words` and `maps` (the values of `a=rtpmap`) are read once each, so that a description costs its
+/// length: a payload type finds its map by its number.
+fn formats_of<'a>(
+    words: impl Iterator<Item = &'a str>,
+    maps: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Format>, SdpError> {
+    let mut mapped: [Option<&str>; PAYLOAD_TYPES] = [None; PAYLOAD_TYPES];
+    for map in maps {
+        let Some((number, encoding)) = map.trim_start().split_once([' ', '\t']) else { continue };
+        let place = number.parse().ok().and_then(|number: usize| mapped.get_mut(number));
+        if let Some(place) = place.filter(|place| place.is_none()) {
+            *place = Some(encoding.trim());
         }
-        let encoding = encoding_of(media, payload_type);
-        formats.extend(encoding.map(|encoding| Format { payload_type, encoding }));
     }
-    formats
+    let mut formats = Vec::new();
+    let mut seen = [false; PAYLOAD_TYPES];
+    for (at, word) in words.enumerate() {
+        if at == MAX_FORMATS {
+            return Err(SdpError::TooManyFormats);
+        }
+        let Ok(payload_type) = word.parse::<u8>() else { continue };
+        let Some(seen) = seen.get_mut(usize::from(payload_type)) else { continue };
+        if !std::mem::replace(seen, true) {
+            let mapped = mapped[usize::from(payload_type)];
+            let encoding = encoding_of(payload_type, mapped);
+            formats.extend(encoding.map(|encoding| Format { payload_type, encoding }));
+        }
+    }
+    Ok(formats)
 }
 
 /// What `a=rtpmap` says, which goes before the static table of RFC 3551 §6.
-fn encoding_of(media: &Media, payload_type: u8) -> Option<Encoding> {
-    let mapped = values(&media.attributes, "rtpmap").find_map(|value| {
-        let (number, encoding) = value.trim_start().split_once([' ', '\t'])?;
-        (number.parse() == Ok(payload_type)).then_some(encoding.trim())
-    });
+fn encoding_of(payload_type: u8, mapped: Option<&str>) -> Option<Encoding> {
     let Some(mapped) = mapped else {
         let codec = Codec::ALL.into_iter().find(|c| c.static_payload_type() == payload_type)?;
         return Some(Encoding::Audio(codec));
     };
     let mut parts = mapped.split('/').map(str::trim);
     let (name, rate) = (parts.next()?, parts.next()?);
-    let channels = parts.next().unwrap_or("1");
+    let channels = parts.next().filter(|text| !text.is_empty()).unwrap_or("1");
     let rate: u32 = rate.parse().ok()?;
     if channels != "1" {
         return None;
@@ -138,4 +168,46 @@ fn values<'a>(attributes: &'a [Attribute], name: &str) -> impl Iterator<Item = &
 
 fn is_flag(attribute: &Attribute, name: &str) -> bool {
     attribute.value.is_none() && attribute.attribute.trim().eq_ignore_ascii_case(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The formats of `words` lines with `maps` rtpmaps, and how many of both were looked at.
+    fn read(words: usize, maps: usize) -> (Result<usize, SdpError>, usize) {
+        let words: Vec<_> = (0..words).map(|n| (n % 120).to_string()).collect();
+        let maps: Vec<_> = (0..maps).map(|n| format!("{} PCMA/8000", n % 120)).collect();
+        let mut looks = 0;
+        let counted = std::cell::RefCell::new(&mut looks);
+        let count = |_: &&str| **counted.borrow_mut() += 1;
+        let formats = formats_of(
+            words.iter().map(String::as_str).inspect(count),
+            maps.iter().map(String::as_str).inspect(count),
+        );
+        (formats.map(|formats| formats.len()), looks)
+    }
+
+    #[test]
+    fn formats_cost_their_number_and_not_its_square() {
+        assert_eq!(read(10, 10), (Ok(10), 20));
+        assert_eq!(read(100, 400), (Ok(100), 500));
+        assert_eq!(read(MAX_FORMATS, 500), (Ok(120), MAX_FORMATS + 500));
+    }
+
+    #[test]
+    fn formats_are_capped() {
+        assert_eq!(read(MAX_FORMATS + 1, 0).0, Err(SdpError::TooManyFormats));
+        let (result, looks) = read(2_020, 500);
+        assert_eq!(result, Err(SdpError::TooManyFormats));
+        assert_eq!(looks, 500 + MAX_FORMATS + 1);
+    }
+
+    #[test]
+    fn the_first_map_of_a_payload_type_holds() {
+        let maps = ["8 PCMU/8000/", "8 PCMA/8000", "300 PCMU/8000", "x PCMU/8000"];
+        let formats = formats_of(["8", "8", "300", "*"].into_iter(), maps.into_iter());
+        let encoding = Encoding::Audio(Codec::Pcmu);
+        assert_eq!(formats, Ok(vec![Format { payload_type: 8, encoding }]));
+    }
 }

@@ -12,10 +12,15 @@ const MAX_LINE_BYTES: usize = 4096;
 const MAX_STREAMS: usize = 32;
 
 /// The lines of `body` that matter, each ended by CRLF; bytes that are no UTF-8 are replaced.
+/// Blanks at the end of a line, blank lines, and blanks or zeros at the end of all say nothing:
+/// some senders count the zero that ends a string in C as text.
 pub(super) fn screen(body: &[u8]) -> Result<String, SdpError> {
     if body.len() > MAX_BYTES {
         return Err(SdpError::TooLarge);
     }
+    let padding = |b: &u8| matches!(b, 0 | b' ' | b'\t' | b'\r' | b'\n');
+    let end = body.iter().rposition(|b| !padding(b)).map_or(0, |at| at + 1);
+    let body = &body[..end];
     let mut kept = String::with_capacity(body.len());
     let (mut count, mut streams) = (0, 0);
     let lines = body.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
@@ -23,6 +28,7 @@ pub(super) fn screen(body: &[u8]) -> Result<String, SdpError> {
         if line.len() > MAX_LINE_BYTES {
             return Err(SdpError::LineTooLong);
         }
+        let line = line.trim_ascii_end();
         let [key, rest @ ..] = line else { continue };
         count += 1;
         if count > MAX_LINES {
@@ -41,7 +47,7 @@ pub(super) fn screen(body: &[u8]) -> Result<String, SdpError> {
                     kept.push_str(word);
                 }
             }
-            b'v' | b'c' | b'a' => kept.push_str(text.trim_end_matches([' ', '\t'])),
+            b'v' | b'c' | b'a' => kept.push_str(&text),
             _ => continue,
         }
         kept.push_str("\r\n");

@@ -39,7 +39,9 @@ pub(super) enum Transport {
     /// Audio on one port over RTP/AVP or RTP/AVPF. The feedback profile asks nothing of a
     /// receiver that sends no early feedback (RFC 4585 §3), so that it costs us nothing.
     PlainAudio,
-    /// Anything else: refused with port 0.
+    /// Audio over another transport, such as SRTP: refused with port 0.
+    OtherAudio,
+    /// Anything but audio: refused with port 0.
     Other,
 }
 
@@ -68,19 +70,25 @@ pub(super) struct RtcpAttribute {
 impl Stream {
     /// Whether the stream can carry our audio at all, and why not.
     pub(super) fn check(&self, ours: IpAddr) -> Result<IpAddr, SdpError> {
-        if self.transport == Transport::Other {
-            return Err(SdpError::NoCommonMedia);
+        match self.transport {
+            Transport::PlainAudio => {}
+            Transport::OtherAudio => return Err(SdpError::NoCommonTransport),
+            Transport::Other => return Err(SdpError::NoCommonMedia),
         }
         if self.line.port == 0 {
             return Err(SdpError::StreamRemoved);
         }
         let address = self.address?;
         let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-        let reachable = address.is_unspecified() || address.is_ipv4() == ours.is_ipv4();
-        if address.is_multicast() || broadcast || !reachable {
+        if address.is_multicast() || broadcast {
             return Err(SdpError::UnusableAddress);
         }
-        Ok(address)
+        match (address, ours) {
+            _ if address.is_unspecified() => Ok(address),
+            (IpAddr::V6(_), IpAddr::V4(_)) => Err(SdpError::OnlyIpv6),
+            (IpAddr::V4(_), IpAddr::V6(_)) => Err(SdpError::OnlyIpv4),
+            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => Ok(address),
+        }
     }
 
     /// The first format that is `codec`.

@@ -209,8 +209,8 @@ fn offers_that_do_not_suit_are_488() {
     let cases: [(&[&str], SdpError); 8] = [
         (&[], SdpError::NoCommonMedia),
         (&["m=video 30002 RTP/AVP 31"], SdpError::NoCommonMedia),
-        (&["m=audio 30002 RTP/SAVP 0"], SdpError::NoCommonMedia),
-        (&["m=audio 30002/2 RTP/AVP 0"], SdpError::NoCommonMedia),
+        (&["m=audio 30002 RTP/SAVP 0"], SdpError::NoCommonTransport),
+        (&["m=audio 30002/2 RTP/AVP 0"], SdpError::NoCommonTransport),
         (&["m=image 30002 udptl t38"], SdpError::NoCommonMedia),
         (&["m=audio 30002 RTP/AVP 18 9 101"], SdpError::NoCommonCodec),
         (&["m=audio 0 RTP/AVP 0"], SdpError::StreamRemoved),
@@ -225,12 +225,40 @@ fn offers_that_do_not_suit_are_488() {
 
 #[test]
 fn media_is_not_pointed_at_addresses_it_cannot_reach() {
-    let bad =
-        ["IN IP4 224.2.1.1/127", "IN IP4 255.255.255.255", "IN IP6 2001:db8::1", "ATM NSAP 47"];
+    let bad = ["IN IP4 224.2.1.1/127", "IN IP4 255.255.255.255", "ATM NSAP 47"];
     for connection in bad {
         let line = format!("c={connection}");
         let offer = offer_of(&["m=audio 30002 RTP/AVP 0", &line]);
         assert_eq!(answer(&offer, &us()), Err(SdpError::UnusableAddress), "{connection}");
+    }
+}
+
+#[test]
+fn an_offer_of_the_other_address_family_is_said_to_be_one() {
+    let of = |address: &str| offer_of(&["m=audio 30002 RTP/AVP 0", &format!("c=IN {address}")]);
+    let error = answer(&of("IP6 2001:db8::1"), &us()).unwrap_err();
+    assert_eq!((error, error.status(), error.warning()), (SdpError::OnlyIpv6, 488, 301));
+    assert!(error.to_string().contains("IN IP6"));
+    let six = Local::new(address("[2001:db8::1]:40000"), 7);
+    assert_eq!(answer(&of("IP4 192.0.2.1"), &six), Err(SdpError::OnlyIpv4));
+    let both = offer_of(&[
+        "m=audio 30002 RTP/AVP 0",
+        "c=IN IP6 2001:db8::1",
+        "m=audio 30004 RTP/AVP 0",
+    ]);
+    assert_eq!(answer(&both, &us()).map(|agreed| agreed.remote_rtp.port()), Ok(30_004));
+}
+
+#[test]
+fn a_description_may_end_in_zeros_and_blanks() {
+    let plain = offer_of(&["m=audio 30002 RTP/AVP 0"]);
+    let expected = answer(&plain, &us()).unwrap();
+    for end in [&b"\0"[..], b"\0\0\r\n", b"  ", b"\r\n\r\n", b"\t\r\n \r\n", b"\r\n\0 \n"] {
+        assert_eq!(answer(&[&plain, end].concat(), &us()), Ok(expected.clone()), "{end:?}");
+    }
+    let text = String::from_utf8(plain).unwrap();
+    for padded in [text.replace("\r\n", " \t\r\n"), text.replace("\r\n", "\r\n  \r\n")] {
+        assert_eq!(answer(padded.as_bytes(), &us()), Ok(expected.clone()), "{padded:?}");
     }
 }
 
@@ -416,6 +444,12 @@ fn lines_and_streams_are_bounded() {
     assert!(answer(&offer_of(&["m=audio 30002 RTP/AVP 0"; 32]), &us()).is_ok());
     let streams = offer_of(&["m=audio 30002 RTP/AVP 0"; 33]);
     assert_eq!(answer(&streams, &us()), Err(SdpError::TooManyStreams));
+    let formats = |n: usize| {
+        let words: String = (0..n).map(|n| format!(" {}", n % 128)).collect();
+        offer_of(&[&format!("m=audio 30002 RTP/AVP{words}")])
+    };
+    assert!(answer(&formats(128), &us()).is_ok());
+    assert_eq!(answer(&formats(129), &us()), Err(SdpError::TooManyFormats));
 }
 
 #[test]
