@@ -2,6 +2,7 @@
 
 use partyline_cdr_record::Presentation;
 use partyline_conference::{DialogNames, EndKind, Ended, Input, Offered};
+use partyline_directory::DialIn;
 use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Time};
 use partyline_sip::message::Status;
@@ -62,7 +63,7 @@ impl Node {
         let id = self.calls.next_inbound();
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
-        let welcome = self.welcome(&incoming.dnis_raw);
+        let welcome = self.welcome(&incoming);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
         self.calls.insert(id, Call { welcome, ..Call::new(dialog, stage, session_id) });
         self.open_ports(now, id);
@@ -78,9 +79,15 @@ impl Node {
     }
 
     /// The clip that welcomes callers of a dial-in number with a brand.
-    fn welcome(&self, dialled: &str) -> Option<AudioId> {
-        let brand = self.directory.dial_in_for(dialled)?.welcome.as_ref()?;
+    fn welcome(&self, incoming: &Incoming) -> Option<AudioId> {
+        let brand = self.dial_in(incoming)?.welcome.as_ref()?;
         self.config.brands.get(brand).copied()
+    }
+
+    /// The dial-in number that a call is for, in whatever form the trunk writes it.
+    fn dial_in(&self, incoming: &Incoming) -> Option<&DialIn> {
+        let mut forms = incoming.dialled.iter().chain([&incoming.dnis_raw]);
+        forms.find_map(|form| self.directory.dial_in_for(form))
     }
 
     /// The ports of a call are bound.
@@ -121,17 +128,22 @@ impl Node {
 
     fn offered(&self, incoming: &Incoming) -> Offered {
         let trunk = self.trunk_of(incoming);
-        let asserted =
-            incoming.p_asserted_identity.as_ref().filter(|_| trunk.is_some_and(|t| t.trusted));
-        let caller = asserted.or(incoming.from_user.as_ref());
-        let ani = caller.and_then(|user| user.parse().ok());
+        let trusted = trunk.is_some_and(|trunk| trunk.trusted);
+        let asserted = incoming.p_asserted_identities.iter().filter(|_| trusted);
+        // A name of the caller, asserted or not, is no number: the next one may be.
+        let mut callers = asserted.chain(&incoming.from_user);
+        let ani = callers.find_map(|user| user.parse().ok());
         let ani_presentation = match (incoming.presentation, ani) {
             (SipPresentation::Restricted, _) => Presentation::Restricted,
-            (SipPresentation::Allowed, Some(_)) => Presentation::Allowed,
-            (SipPresentation::Unavailable, _) | (SipPresentation::Allowed, None) => {
+            (SipPresentation::Allowed | SipPresentation::Unavailable, Some(_)) => {
+                Presentation::Allowed
+            }
+            (SipPresentation::Allowed | SipPresentation::Unavailable, None) => {
                 Presentation::Unavailable
             }
         };
+        let known = self.dial_in(incoming).map(|dial_in| dial_in.number);
+        let number = || incoming.dialled.iter().find_map(|form| form.parse().ok());
         let local = Local::new((self.config.media_address, 9).into(), 0);
         let expects_media = incoming
             .offer
@@ -139,7 +151,7 @@ impl Node {
             .and_then(|offer| sdp::answer(offer, &local).ok())
             .is_none_or(|negotiated| negotiated.direction.receives());
         Offered {
-            dnis: incoming.dnis_raw.parse().ok(),
+            dnis: known.or_else(number),
             dnis_raw: incoming.dnis_raw.clone(),
             ani,
             ani_presentation,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use partyline_model::Time;
 
-use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value};
+use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::transaction::TransactionId;
 use crate::transaction::timer::Backoff;
 
@@ -46,20 +46,25 @@ impl Route {
     pub(crate) fn recorded(message: &Message) -> Option<Vec<Self>> {
         let mut routes = Vec::new();
         for item in message.headers.items(&Name::RecordRoute) {
-            let uri = NameAddr::parse(item).ok()?.uri;
-            if routes.len() == MAX_ROUTES || uri.host().is_none() {
+            let route = Self::parse(item)?;
+            if routes.len() == MAX_ROUTES || route.uri.host().is_none() {
                 return None;
             }
-            routes.push(Self { text: item.into(), uri });
+            routes.push(route);
         }
         Some(routes)
     }
 
-    /// One that was kept as text.
+    /// A route stands in brackets (RFC 3261 §25.1). Without them, all of it is its URI: `lr` is
+    /// meant to make a loose router.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let uri = NameAddr::parse(text).ok()?.uri;
-        uri.host()?;
-        Some(Self { text: text.into(), uri })
+        let route = if scan::find_unquoted(text, '<').is_some() {
+            Self { text: text.into(), uri: NameAddr::parse(text).ok()?.uri }
+        } else {
+            Self { text: format!("<{text}>").into(), uri: Uri::parse(text).ok()? }
+        };
+        route.uri.host()?;
+        Some(route)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -101,14 +106,14 @@ impl Path {
         let strict = self.routes.first().filter(|first| !first.uri.is_loose());
         let request_uri = strict.map_or(&self.target, |first| &first.uri);
         let hop = self.routes.first().map_or(&self.target, |first| &first.uri);
-        let mut message = Message::request(method.clone(), request_uri.as_str());
+        let mut message = Message::request(method.clone(), &*request_uri.on_request_line());
         let headers = &mut message.headers;
         headers.add(Name::MaxForwards, "70");
         for route in self.routes.iter().skip(usize::from(strict.is_some())) {
             headers.add(Name::Route, &*route.text);
         }
         if strict.is_some() {
-            headers.add(Name::Route, format!("<{}>", self.target));
+            headers.add(Name::Route, format!("<{}>", self.target.on_request_line()));
         }
         headers.push(Name::From, self.local.clone());
         headers.push(Name::To, self.remote.clone());
@@ -264,6 +269,13 @@ mod tests {
         assert_eq!(line, "BYE sip:you@192.0.2.9:5062 SIP/2.0");
         assert_eq!(routes, ["<sip:192.0.2.1;lr>", "<sip:p2.example;lr>"]);
         assert_eq!(to, "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn a_bare_route_has_its_parameters() {
+        let (line, routes, _) = sent(&path("Record-Route: sip:192.0.2.1;lr, sip:p2.example;lr="));
+        assert_eq!(line, "BYE sip:you@192.0.2.9:5062 SIP/2.0");
+        assert_eq!(routes, ["<sip:192.0.2.1;lr>", "<sip:p2.example;lr=>"]);
     }
 
     #[test]

@@ -148,6 +148,9 @@ pub struct Incoming {
     pub request_uri: String,
     /// The user part of the Request-URI as it came, parameters and escapes included.
     pub dnis_raw: String,
+    /// Whom the Request-URI names, in each form that may be known, best first
+    /// ([`Uri::subscribers`](crate::message::Uri::subscribers)).
+    pub dialled: Vec<String>,
     /// The host of the Request-URI; empty for a tel URI.
     pub request_host: String,
     /// The user part of To.
@@ -158,9 +161,10 @@ pub struct Incoming {
     pub from_display: Option<String>,
     /// The tag of From; `None` from peers that speak RFC 2543.
     pub from_tag: Option<String>,
-    /// The user part of the first P-Asserted-Identity (RFC 3325). Whether the peer may be
-    /// believed is the node's to know.
-    pub p_asserted_identity: Option<String>,
+    /// The user parts of the P-Asserted-Identity values (RFC 3325 §9.1), at most eight: a name
+    /// and a number may stand beside each other. Whether the peer may be believed is the node's
+    /// to know.
+    pub p_asserted_identities: Vec<String>,
     /// Whether the caller lets its number be shown.
     pub presentation: Presentation,
     /// The user part of the latest Diversion (RFC 5806).

@@ -40,7 +40,8 @@ fn an_invite_is_told_with_all_that_it_says() {
     assert_eq!(call.to_user.as_deref(), Some("18005550100"));
     assert_eq!(call.from_user.as_deref(), Some("14165550100"));
     assert_eq!(call.from_display.as_deref(), Some("Ann"));
-    assert_eq!(call.p_asserted_identity.as_deref(), Some("+14165550111"));
+    assert_eq!(call.dialled, ["+1800 555", "+1800555"]);
+    assert_eq!(call.p_asserted_identities, ["+14165550111"]);
     assert_eq!(call.presentation, Presentation::Restricted);
     assert_eq!(call.diversion.as_deref(), Some("1888"));
     assert_eq!(call.offer.as_deref(), Some(&b"v=0\r\n"[..]));

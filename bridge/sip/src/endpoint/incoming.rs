@@ -8,23 +8,27 @@ use crate::message::{Headers, Name, NameAddr};
 /// The longest Call-ID that is handed on.
 const MAX_CALL_ID_BYTES: usize = 128;
 
+/// The most identities that are looked at for a number: RFC 3325 §9.1 has two.
+const MAX_IDENTITIES: usize = 8;
+
 /// Reads the caller's part of an INVITE.
 pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Vec<u8>>) -> Incoming {
     let headers = &request.message.headers;
     let from = &request.envelope.from;
-    let from_user = from.uri.user();
+    let from_user = from.uri.subscribers().next();
     Incoming {
         dialog,
         request_uri: request.uri.as_str().to_owned(),
         dnis_raw: request.uri.user_raw().unwrap_or_default().to_owned(),
+        dialled: request.uri.subscribers().collect(),
         request_host: request.uri.host().map(ToString::to_string).unwrap_or_default(),
-        to_user: request.envelope.to.uri.user(),
+        to_user: request.envelope.to.uri.subscribers().next(),
         from_display: from.display.clone(),
         from_tag: from.tag().map(str::to_owned),
-        p_asserted_identity: first_user(headers, &Name::PAssertedIdentity),
+        p_asserted_identities: users(headers, &Name::PAssertedIdentity).collect(),
         presentation: presentation(headers, from, from_user.as_deref()),
         from_user,
-        diversion: first_user(headers, &Name::Diversion),
+        diversion: users(headers, &Name::Diversion).next(),
         sip_call_id: cut(&request.envelope.call_id),
         source: request.source,
         local: request.local,
@@ -33,8 +37,10 @@ pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Vec<u8
     }
 }
 
-fn first_user(headers: &Headers, name: &Name) -> Option<String> {
-    headers.items(name).find_map(|item| NameAddr::parse(item).ok()?.uri.user())
+/// The users of an identity header's values, in their order, over all its lines.
+fn users<'a>(headers: &'a Headers, name: &'a Name) -> impl Iterator<Item = String> {
+    let values = headers.items(name).take(MAX_IDENTITIES);
+    values.filter_map(|item| NameAddr::parse(item).ok()?.uri.subscribers().next())
 }
 
 /// RFC 3323 §4.2 and RFC 3325 §9.3 for the header, RFC 3261 §8.1.1.3 for the anonymous From.

@@ -67,7 +67,7 @@ impl Message {
     pub fn take_info(&mut self) -> InfoBody {
         let (media_type, _) = media_type(&self.headers);
         let carried = match media_type.as_str() {
-            _ if self.body.iter().all(u8::is_ascii_whitespace) => InfoBody::Empty,
+            _ if self.body.iter().all(|b| b.is_ascii_whitespace() || *b == 0) => InfoBody::Empty,
             "application/dtmf-relay" | "application/dtmf" => signal(&self.body),
             "application/hook-flash" => InfoBody::Flash,
             _ => InfoBody::Unsupported,
@@ -90,7 +90,9 @@ fn media_type(headers: &Headers) -> (String, Params) {
 fn signal(body: &[u8]) -> InfoBody {
     let Ok(text) = std::str::from_utf8(body) else { return InfoBody::Garbled };
     // Line ends are CRLF, LF or a CR alone.
-    let mut lines = text.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty());
+    let padding = |c: char| c.is_ascii_whitespace() || c == '\0';
+    let lines = text.split(['\r', '\n']).map(|line| line.trim_matches(padding));
+    let mut lines = lines.filter(|line| !line.is_empty());
     let named = lines.clone().find_map(|line| {
         let (name, value) = line.split_once('=')?;
         name.trim().eq_ignore_ascii_case("signal").then_some(value)
@@ -199,7 +201,9 @@ mod tests {
     #[test]
     fn digits_are_read_in_every_form_seen_and_wiped() {
         let relay = "application/dtmf-relay";
-        let cases: [(&str, &[u8], char); 18] = [
+        let cases: [(&str, &[u8], char); 20] = [
+            (relay, b"Signal=5\r\nDuration=160\r\n\0", '5'),
+            (relay, b"Signal=6\0", '6'),
             (relay, b"Signal=5\r\nDuration=160\r\n", '5'),
             // Cisco
             (relay, b"Signal= 1\r\nDuration= 160\r\n", '1'),

@@ -1,6 +1,6 @@
 //! `name-addr` and `addr-spec`: From, To, Contact, Route and the identity headers.
 
-use super::scan::{Malformed, Params, quoted_end, unquote};
+use super::scan::{Malformed, Params, find_unquoted, quoted_end, split_once_unquoted, unquote};
 use super::uri::Uri;
 
 /// A display name, a URI and header parameters (RFC 3261 §20.10).
@@ -26,7 +26,7 @@ impl NameAddr {
             let end = quoted_end(text)?;
             let rest = text[end..].trim_start().strip_prefix('<').ok_or(Malformed)?;
             (unquote(&text[..end]), rest)
-        } else if let Some((display, rest)) = text.split_once('<') {
+        } else if let Some((display, rest)) = split_once_unquoted(text, '<') {
             let display = display.trim_end();
             if display.contains(['"', ',', ';', '>']) {
                 return Err(Malformed);
@@ -35,7 +35,7 @@ impl NameAddr {
         } else {
             return Self::parse_bare(text);
         };
-        let (uri, params) = rest.split_once('>').ok_or(Malformed)?;
+        let (uri, params) = split_once_unquoted(rest, '>').ok_or(Malformed)?;
         Ok(Self {
             display: Some(display).filter(|d| !d.is_empty()),
             uri: Uri::parse(uri)?,
@@ -43,14 +43,19 @@ impl NameAddr {
         })
     }
 
-    /// Without brackets, parameters belong to the header and not to the URI.
+    /// Without brackets, parameters belong to the header and not to the URI (RFC 3261 §20.10). A
+    /// semicolon before an `@` is still the user part's, as in `sip:7000;npdi@h;tag=1`: no header
+    /// parameter has an `@` outside quotes.
     fn parse_bare(text: &str) -> Result<Self, Malformed> {
         let end = text.find(';').unwrap_or(text.len());
-        let uri = text[..end].trim_end();
-        if uri.contains([',', '?']) {
-            return Err(Malformed);
-        }
-        Ok(Self { display: None, uri: Uri::parse(uri)?, params: Params::parse(&text[end..])? })
+        let host = find_unquoted(text, '@').filter(|at| *at > end);
+        let longer = host.map(|at| text[at..].find(';').map_or(text.len(), |more| at + more));
+        let read = |end: usize| {
+            let uri = text[..end].trim_end();
+            if uri.contains([',', '?']) { Err(Malformed) } else { Ok((Uri::parse(uri)?, end)) }
+        };
+        let (uri, end) = longer.map_or(Err(Malformed), read).or_else(|_| read(end))?;
+        Ok(Self { display: None, uri, params: Params::parse(&text[end..])? })
     }
 
     /// The tag (RFC 3261 §19.3).
@@ -72,6 +77,20 @@ mod tests {
             ("A. Bell  <sip:a@h> ; tag = 3", Some("A. Bell"), "sip:a@h", Some("3")),
             ("<tel:+14165550100>", None, "tel:+14165550100", None),
             (r#""" <sip:a@h>"#, None, "sip:a@h", None),
+            // Bare, with a `<` in a quoted parameter.
+            (
+                r#"sip:a@10.0.0.1:5094;+sip.instance="<urn:gsma:imei:35548888-144050-0>";tag=4"#,
+                None,
+                "sip:a@10.0.0.1:5094",
+                Some("4"),
+            ),
+            (r#"<sip:a@h;x="a>b,;">;tag=5"#, None, r#"sip:a@h;x="a>b,;""#, Some("5")),
+            (r#"sip:a@h;x="<";y=">";tag=6"#, None, "sip:a@h", Some("6")),
+            ("sip:7000;npdi@h;tag=7", None, "sip:7000;npdi@h", Some("7")),
+            (r#"sip:h;x="a@b";tag=8"#, None, "sip:h", Some("8")),
+            ("sip:@h;tag=9", None, "sip:@h", Some("9")),
+            ("<sip:a@h;lr=>;tag=10;", None, "sip:a@h;lr=", Some("10")),
+            ("<sip:a@h>;tag=", None, "sip:a@h", None),
         ];
         for (text, display, uri, tag) in cases {
             let got = NameAddr::parse(text).unwrap_or_else(|_| panic!("{text}"));
@@ -91,6 +110,9 @@ mod tests {
             "",
             r#""A" sip:a@h"#,
             "<sip:a@h>;;;",
+            r#"<sip:a@h;x=">"#,
+            r#"sip:a@h;x="<"#,
+            "sip:h,i;x=a@b",
         ] {
             assert_eq!(NameAddr::parse(bad), Err(Malformed), "{bad}");
         }

@@ -67,6 +67,27 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
+/// Where `wanted` stands for the first time outside quoted strings. An open quote hides the rest.
+pub(crate) fn find_unquoted(text: &str, wanted: char) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.char_indices().find_map(|(at, c)| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            c if c == wanted && !quoted => return Some(at),
+            _ => {}
+        }
+        None
+    })
+}
+
+/// Splits at the first `separator` outside quoted strings, as [`str::split_once`] does anywhere.
+pub(crate) fn split_once_unquoted(text: &str, separator: char) -> Option<(&str, &str)> {
+    let at = find_unquoted(text, separator)?;
+    Some((&text[..at], &text[at + separator.len_utf8()..]))
+}
+
 /// Splits a comma list outside quotes and angle brackets; items come trimmed, empty ones too.
 pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
@@ -99,7 +120,8 @@ fn list_item_end(text: &str) -> usize {
 pub struct Params(Vec<(Box<str>, Option<Box<str>>)>);
 
 impl Params {
-    /// Reads `*( ";" name [ "=" value ] )`, blanks allowed around each sign.
+    /// Reads `*( ";" name [ "=" value ] )`, blanks allowed around each sign. A semicolon at
+    /// the end is passed over, and a value may be empty: phones send both.
     ///
     /// # Errors
     /// [`Malformed`] for an empty name, a stray quote or anything between parameters.
@@ -110,6 +132,9 @@ impl Params {
             rest = rest.strip_prefix(';').ok_or(Malformed)?.trim_start();
             let end = rest.find([';', '=', '"']).unwrap_or(rest.len());
             let name = rest[..end].trim_end();
+            if rest.is_empty() {
+                break;
+            }
             if name.is_empty() || name.contains([' ', '\t', '<', '>', ',']) {
                 return Err(Malformed);
             }
@@ -131,9 +156,9 @@ impl Params {
         self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_deref())
     }
 
-    /// The value of the first parameter of this name that has one.
+    /// The value of the first parameter of this name, unless it is empty.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.find(name).flatten()
+        self.find(name).flatten().filter(|value| !value.is_empty())
     }
 
     /// Sets or adds `name`; `None` makes it a flag.
@@ -157,7 +182,7 @@ fn value_end(value: &str) -> Result<usize, Malformed> {
     }
     let end = value.find([';', '"', '<', '>']).unwrap_or(value.len());
     let trimmed = value[..end].trim_end();
-    if trimmed.is_empty() || trimmed.contains([' ', '\t', ',']) {
+    if trimmed.contains([' ', '\t', ',']) {
         return Err(Malformed);
     }
     Ok(end)
@@ -202,8 +227,31 @@ mod tests {
         assert_eq!(params.find("LR"), Some(None));
         assert_eq!(params.value("q"), Some("\"0;5\""));
         assert_eq!(params.to_string(), ";Tag=a1;lr;q=\"0;5\"");
-        for bad in [";", ";;", ";=x", ";a=\"", "a", ";a=b c", ";a=,"] {
+        for bad in [";;", ";;a", ";a;;b", ";=x", ";a=\"", "a", ";a=b c", ";a=,"] {
             assert_eq!(Params::parse(bad), Err(Malformed), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_empty_value_and_a_last_semicolon_are_no_fault() {
+        for (text, written) in [
+            ("", ""),
+            (";", ""),
+            (" ;lr ; ", ";lr"),
+            (";lr=", ";lr="),
+            (";rport= ;branch=x;ttl=", ";rport=;branch=x;ttl="),
+        ] {
+            let params = Params::parse(text).unwrap_or_else(|_| panic!("{text}"));
+            assert_eq!(params.to_string(), written);
+        }
+        let params = Params::parse(";tag=;lr=").unwrap_or_default();
+        assert_eq!((params.value("tag"), params.find("lr")), (None, Some(Some(""))));
+    }
+
+    #[test]
+    fn quotes_hide_the_signs_within() {
+        assert_eq!(find_unquoted(r#"a;b="<\"<>";c=<"#, '<'), Some(14));
+        assert_eq!(find_unquoted(r#""<"#, '<'), None);
+        assert_eq!(split_once_unquoted(r#"x="@"é@y"#, '@'), Some((r#"x="@"é"#, "y")));
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! A URI keeps its text, so that a Contact comes back in a Request-URI byte for byte.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::scan::{Malformed, Params};
+use super::scan::{Malformed, Params, split_once_unquoted};
 
 /// A URI with the parts that routing and telephony need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Host {
         Ok(Self::Name(text.into()))
     }
 
-    /// Splits `host [":" port]`, blanks allowed around the colon.
+    /// Splits `host [":" [port]]`, blanks allowed around the colon.
     pub(crate) fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), Malformed> {
         let host_end = match text.strip_prefix('[') {
             Some(_) => text.find(']').map_or(text.len(), |at| at + 1),
@@ -86,6 +87,9 @@ impl Host {
             return Ok((host, None));
         }
         let port = rest.strip_prefix(':').ok_or(Malformed)?.trim();
+        if port.is_empty() {
+            return Ok((host, None));
+        }
         if !port.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Malformed);
         }
@@ -115,11 +119,11 @@ impl Uri {
     /// Reads an absolute URI.
     ///
     /// # Errors
-    /// [`Malformed`] for blanks, controls, angle brackets or quotes anywhere, for a missing scheme
-    /// and for a `sip:` or `tel:` URI that breaks its grammar.
+    /// [`Malformed`] for blanks, controls, angle brackets or quotes, but for the quoted value of a
+    /// parameter, which phones send in a Contact; for a missing scheme, and for a `sip:` or `tel:`
+    /// URI that breaks its grammar.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let unfit = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"');
-        if text.contains(unfit) {
+        if text.contains(char::is_control) || !unquoted_text_fits(text) {
             return Err(Malformed);
         }
         let (scheme, rest) = text.split_once(':').ok_or(Malformed)?;
@@ -168,10 +172,49 @@ impl Uri {
         }
     }
 
+    /// The URI for a request line, where no blank and no bracket may stand: those of a quoted
+    /// parameter are escaped.
+    pub(crate) fn on_request_line(&self) -> Cow<'_, str> {
+        let unfit = |c: char| c.is_whitespace() || matches!(c, '<' | '>');
+        if !self.text.contains(unfit) {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut line = String::with_capacity(self.text.len() + 16);
+        for c in self.text.chars() {
+            if unfit(c) {
+                line.extend(c.to_string().bytes().map(|b| format!("%{b:02X}")));
+            } else {
+                line.push(c);
+            }
+        }
+        Cow::Owned(line)
+    }
+
     /// The user or number alone: parameters cut off, escapes resolved.
     pub fn user(&self) -> Option<String> {
         let raw = self.user_raw()?;
         Some(unescape(raw.split(';').next().unwrap_or(raw)))
+    }
+
+    /// Whom the URI names, in each form that may be known, best first: a local number behind the
+    /// digits of its `phone-context` (RFC 3966 §5.1.5), the user or number alone, and that without
+    /// visual separators. Portability, carrier and trunk-group parameters (RFC 4694, RFC 4904) say
+    /// by which way a call came, not whom it is for.
+    pub fn subscribers(&self) -> impl Iterator<Item = String> {
+        let user = self.user().filter(|user| !user.is_empty());
+        let context = user.as_ref().filter(|user| !user.starts_with('+')).and_then(|user| {
+            let (_, params) = self.user_raw()?.split_once(';')?;
+            let params = Params::parse(&format!(";{params}")).ok()?;
+            let context = unescape(params.value("phone-context")?);
+            context.starts_with('+').then(|| format!("{context}{user}"))
+        });
+        let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ');
+        let bare = user.as_ref().filter(|user| user.contains(separates));
+        let bare = bare.map(|user| user.replace(separates, "")).filter(|bare| {
+            let digits = bare.strip_prefix('+').unwrap_or(bare);
+            !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+        });
+        [context, user, bare].into_iter().flatten()
     }
 
     /// The host of a SIP URI.
@@ -210,17 +253,19 @@ impl fmt::Display for Uri {
 
 impl SipUri {
     fn parse(text: &str, secure: bool) -> Result<Self, Malformed> {
-        let (user, rest) = match text.split_once('@') {
+        let (user, rest) = match split_once_unquoted(text, '@') {
+            // Some phones without a name write the sign nevertheless.
+            Some(("", rest)) => (None, rest),
             Some((info, rest)) => {
                 let user = info.split(':').next().unwrap_or(info);
-                if user.is_empty() || !escapes_are_whole(info) {
+                if user.is_empty() || info.contains('"') || !escapes_are_whole(info) {
                     return Err(Malformed);
                 }
                 (Some(user.into()), rest)
             }
             None => (None, text),
         };
-        let (rest, headers) = match rest.split_once('?') {
+        let (rest, headers) = match split_once_unquoted(rest, '?') {
             Some((rest, headers)) => (rest, Some(headers.into())),
             None => (rest, None),
         };
@@ -231,11 +276,34 @@ impl SipUri {
     }
 }
 
-/// RFC 3966 §3: a global or local number, then parameters.
+/// Whether blanks and angle brackets stand in quoted parameter values only, and every quote is
+/// around one.
+fn unquoted_text_fits(text: &str) -> bool {
+    let (mut quoted, mut escaped, mut before) = (false, false, '\0');
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' if quoted => quoted = false,
+            '"' if before == '=' => quoted = true,
+            '"' => return false,
+            c if !quoted && (c.is_whitespace() || matches!(c, '<' | '>')) => return false,
+            _ => {}
+        }
+        before = c;
+    }
+    !quoted
+}
+
+/// RFC 3966 §3: a global or local number, then parameters. Escapes are resolved first: some
+/// gateways carry them over from a SIP URI.
 fn check_tel(text: &str) -> Result<(), Malformed> {
     let end = text.find(';').unwrap_or(text.len());
-    let number = &text[..end];
-    let digits = number.strip_prefix('+').unwrap_or(number);
+    if !escapes_are_whole(&text[..end]) || text.contains('"') {
+        return Err(Malformed);
+    }
+    let number = unescape(&text[..end]);
+    let digits = number.strip_prefix('+').unwrap_or(&number);
     let fits = |b: u8| b.is_ascii_hexdigit() || b"*#-.()".contains(&b);
     if digits.is_empty() || !digits.bytes().all(fits) {
         return Err(Malformed);
@@ -323,7 +391,15 @@ mod tests {
         for bad in [
             "",
             "sip:",
-            "sip:@host",
+            "sip:@",
+            "sip::pw@host",
+            "sip:\"a\"@host",
+            "sip:a=\"b\"@host",
+            "sip:a@h;x=\"y",
+            "sip:a@h;x=\"y\"z",
+            "tel:7000;x=\"y\"",
+            "tel:%2",
+            "a:b=\" ",
             "sip:a@",
             "sip:a@h:99999",
             "sip:a@h:x",
@@ -337,6 +413,46 @@ mod tests {
             "sip:a b@h",
         ] {
             assert_eq!(Uri::parse(bad), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_plain_is_read() {
+        for (text, user) in [
+            ("sip:@host", None),
+            ("sip:a@h;lr=", Some("a")),
+            ("sip:a@h;lr;", Some("a")),
+            ("sip:a@h:;lr", Some("a")),
+            (r#"sip:a@h;lr;x="a b@<c>?d;e""#, Some("a")),
+            (r#"sip:h;lr;x="a@b""#, None),
+        ] {
+            let uri = uri(text);
+            assert_eq!((uri.user().as_deref(), uri.as_str()), (user, text));
+            assert!(text == "sip:@host" || uri.is_loose());
+        }
+        let quoted = uri(r#"sip:a@h;x="a <b>\"""#);
+        assert_eq!(quoted.on_request_line(), r#"sip:a@h;x="a%20%3Cb%3E\"""#);
+    }
+
+    #[test]
+    fn whom_a_number_names_is_found_behind_its_parameters() {
+        let cases: [(&str, &[&str]); 13] = [
+            ("sip:+14165507000;npdi;rn=+14165550000@h;user=phone", &["+14165507000"]),
+            ("sip:7000;phone-context=pbx.example@h", &["7000"]),
+            ("sip:5507000;phone-context=+1416@h", &["+14165507000", "5507000"]),
+            ("sip:5507000;phone-context=%2B1416@h", &["+14165507000", "5507000"]),
+            ("tel:5507000;isub=1;PHONE-CONTEXT=+1416", &["+14165507000", "5507000"]),
+            ("sip:+14165507000;cic=+1-0288@h", &["+14165507000"]),
+            ("sip:+14165507000;cpc=payphone@h", &["+14165507000"]),
+            ("sip:+14165507000;tgrp=x;trunk-context=y@h", &["+14165507000"]),
+            ("tel:+14165507000;npdi", &["+14165507000"]),
+            ("tel:%2B1-416-550-7000", &["+1-416-550-7000", "+14165507000"]),
+            ("sip:%2B14165507000@h", &["+14165507000"]),
+            ("sip:%37000:secret@h", &["7000"]),
+            ("sip:h", &[]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(uri(text).subscribers().collect::<Vec<_>>(), expected, "{text}");
         }
     }
 

@@ -241,11 +241,8 @@ fn an_offer_of_the_other_address_family_is_said_to_be_one() {
     assert!(error.to_string().contains("IN IP6"));
     let six = Local::new(address("[2001:db8::1]:40000"), 7);
     assert_eq!(answer(&of("IP4 192.0.2.1"), &six), Err(SdpError::OnlyIpv4));
-    let both = offer_of(&[
-        "m=audio 30002 RTP/AVP 0",
-        "c=IN IP6 2001:db8::1",
-        "m=audio 30004 RTP/AVP 0",
-    ]);
+    let both =
+        offer_of(&["m=audio 30002 RTP/AVP 0", "c=IN IP6 2001:db8::1", "m=audio 30004 RTP/AVP 0"]);
     assert_eq!(answer(&both, &us()).map(|agreed| agreed.remote_rtp.port()), Ok(30_004));
 }
 
