@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
 use partyline_model::{AudioId, CallId, Number, Time, Uuid};
@@ -18,7 +19,7 @@ pub(crate) struct Call {
     /// `sess-version` of the last description that we sent.
     pub(crate) session_version: u64,
     /// The last description that we sent, and on what it ran.
-    pub(crate) described: Vec<u8>,
+    pub(crate) described: Bytes,
     /// The clip that welcomes in place of the neutral one, from the number that was dialled.
     pub(crate) welcome: Option<AudioId>,
     /// Since when nothing came from the far end, while nothing does.
@@ -75,7 +76,7 @@ impl Call {
             stage,
             session_id,
             session_version: 0,
-            described: Vec::new(),
+            described: Bytes::new(),
             welcome: None,
             silent_since: None,
             probed_at: None,

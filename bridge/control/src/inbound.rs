@@ -1,20 +1,22 @@
 //! Calls that come in, and what both kinds of call share in their dialogs.
 
+use bytes::Bytes;
 use partyline_cdr_record::Presentation;
 use partyline_conference::{DialogNames, EndKind, Ended, Input, Offered};
 use partyline_directory::DialIn;
 use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Time};
 use partyline_sip::message::Status;
-use partyline_sip::sdp::{self, Local};
+use partyline_sip::sdp::{self, Local, SdpError};
 use partyline_sip::{
-    DialogId, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
-    Presentation as SipPresentation, Rejection,
+    DialogId, Dropped, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
+    Presentation as SipPresentation, RefusedRequest, Rejection,
 };
 
 use crate::call_map::{Attempts, Call, Stage};
 use crate::config::{SourceKind, Trunk};
 use crate::node::{Node, Refused, or_ended};
+use crate::refusals::Cause;
 
 /// Ports tried for a leg before its call is turned away: more than that are not occupied by other
 /// programs by accident.
@@ -42,22 +44,32 @@ impl Node {
             }
             Event::DigitSent { dialog, result } => self.digit_sent(now, dialog, result),
             Event::Ended { dialog, ended } => self.ended(now, dialog, ended),
+            Event::Refused(refused) => self.refused_early(now, refused),
         }
     }
 
     fn invited(&mut self, now: Time, incoming: Box<Incoming>) {
+        let source = incoming.source.ip();
         if self.trunk_of(&incoming).is_none() {
-            return self.turn_away(now, incoming.dialog, Refused::UnknownSource, Status::FORBIDDEN);
+            // It answers for calls out, and brings none in.
+            let cause = Cause::Endpoint(Dropped::Stranger, None);
+            self.say_refused(now, source, Status::FORBIDDEN.code(), cause);
+            let rejection = Status::FORBIDDEN.into();
+            return self.turn_away(now, incoming.dialog, Refused::UnknownSource, rejection);
         }
         if self.is_our_own(&incoming.sip_call_id) {
-            return self.turn_away(now, incoming.dialog, Refused::Loop, Status::LOOP_DETECTED);
+            let status = Status::LOOP_DETECTED;
+            let source = incoming.source.ip();
+            self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
+            return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
         if let Some(offer) = &incoming.offer {
             // Only whether it can be answered: the port is not known yet.
             let probe = Local::new((self.config.media_address, 9).into(), 0);
             if let Err(error) = sdp::answer(offer, &probe) {
-                let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
-                return self.turn_away(now, incoming.dialog, Refused::Description, status);
+                self.say_refused(now, source, error.status(), Cause::Description(error));
+                let rejection = unsuitable(error);
+                return self.turn_away(now, incoming.dialog, Refused::Description, rejection);
             }
         }
         let id = self.calls.next_inbound();
@@ -69,9 +81,18 @@ impl Node {
         self.open_ports(now, id);
     }
 
-    fn turn_away(&mut self, now: Time, dialog: DialogId, reason: Refused, status: Status) {
+    fn turn_away(&mut self, now: Time, dialog: DialogId, reason: Refused, rejection: Rejection) {
         self.refuse(reason);
-        or_ended(self.endpoint.reject(now, dialog, Rejection::new(status)));
+        or_ended(&mut self.command_errors, self.endpoint.reject(now, dialog, rejection));
+    }
+
+    /// The endpoint refused a request of which there is no call.
+    fn refused_early(&mut self, now: Time, refused: RefusedRequest) {
+        let RefusedRequest { source, status, reason, phrase } = refused;
+        if reason == Dropped::Stranger {
+            self.refuse(Refused::UnknownSource);
+        }
+        self.say_refused(now, source.ip(), status.code(), Cause::Endpoint(reason, phrase));
     }
 
     fn trunk_of(&self, incoming: &Incoming) -> Option<&Trunk> {
@@ -194,11 +215,15 @@ impl Node {
     fn no_port(&mut self, now: Time, id: CallId) {
         self.refuse(Refused::NoPort);
         let Some(call) = self.calls.remove(id) else { return };
+        if let Stage::Opening(incoming, _) = &call.stage {
+            let status = Status::SERVICE_UNAVAILABLE.code();
+            self.say_refused(now, incoming.source.ip(), status, Cause::NoPort);
+        }
         self.ports.release(id);
         match call.dialog {
             Some(dialog) => {
                 let rejection = Rejection::new(Status::SERVICE_UNAVAILABLE);
-                or_ended(self.endpoint.reject(now, dialog, rejection));
+                or_ended(&mut self.command_errors, self.endpoint.reject(now, dialog, rejection));
             }
             None => self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE),
         }
@@ -224,8 +249,8 @@ impl Node {
             None => None,
         };
         let description = match &negotiated {
-            Some(negotiated) => negotiated.sdp.clone(),
-            None => sdp::offer(&local),
+            Some(negotiated) => Bytes::copy_from_slice(&negotiated.sdp),
+            None => sdp::offer(&local).into(),
         };
         call.described.clone_from(&description);
         if negotiated.is_none() {
@@ -245,7 +270,10 @@ impl Node {
             self.calls.get(id).is_some_and(|call| matches!(call.stage, Stage::AwaitingAnswer));
         if awaited && !self.take_answer(id, sdp) {
             // RFC 3261 §13.2.2.4 of the other side: an offer was made and not answered.
-            or_ended(self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }));
+            or_ended(
+                &mut self.command_errors,
+                self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }),
+            );
             return;
         }
         self.acknowledge_media(id);
@@ -268,7 +296,10 @@ impl Node {
     fn reinvited(&mut self, now: Time, dialog: DialogId, offer: Option<&[u8]>) {
         let id = self.calls.by_dialog(dialog);
         let Some((id, local)) = id.and_then(|id| Some((id, self.local(id)?))) else {
-            or_ended(self.endpoint.reject_reinvite(now, dialog, Status::NOT_ACCEPTABLE_HERE));
+            or_ended(
+                &mut self.command_errors,
+                self.endpoint.reject_reinvite(now, dialog, Status::NOT_ACCEPTABLE_HERE),
+            );
             return;
         };
         let Some(offer) = offer else {
@@ -276,7 +307,10 @@ impl Node {
             if let Some(call) = self.calls.get_mut(id) {
                 call.stage = Stage::AwaitingAnswer;
             }
-            or_ended(self.endpoint.answer_reinvite(now, dialog, description));
+            or_ended(
+                &mut self.command_errors,
+                self.endpoint.answer_reinvite(now, dialog, description),
+            );
             return;
         };
         match sdp::answer(offer, &local) {
@@ -290,8 +324,8 @@ impl Node {
                 }
             }
             Err(error) => {
-                let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
-                or_ended(self.endpoint.reject_reinvite(now, dialog, status));
+                let result = self.endpoint.reject_reinvite(now, dialog, unsuitable(error));
+                or_ended(&mut self.command_errors, result);
             }
         }
     }
@@ -303,13 +337,13 @@ impl Node {
         id: CallId,
         mut local: Local,
         write: impl Fn(&Local) -> Vec<u8>,
-    ) -> Vec<u8> {
-        let Some(call) = self.calls.get_mut(id) else { return Vec::new() };
-        let mut description = write(&local);
+    ) -> Bytes {
+        let Some(call) = self.calls.get_mut(id) else { return Bytes::new() };
+        let mut description = Bytes::from(write(&local));
         if description != call.described {
             local.session_version += 1;
             call.session_version = local.session_version;
-            description = write(&local);
+            description = write(&local).into();
             call.described.clone_from(&description);
         }
         description
@@ -341,11 +375,16 @@ impl Node {
         }
     }
 
+    /// Refuses a call for the conference core.
     pub(crate) fn reject(&mut self, now: Time, id: CallId, rejection: Rejection) {
+        if let Some(Call { stage: Stage::Offered(incoming), .. }) = self.calls.get(id) {
+            let (source, status) = (incoming.source.ip(), rejection.status.code());
+            self.say_refused(now, source, status, Cause::CallFlow(status));
+        }
         let dialog = self.calls.get(id).and_then(|call| call.dialog);
         self.forget(id);
         if let Some(dialog) = dialog {
-            or_ended(self.endpoint.reject(now, dialog, rejection));
+            or_ended(&mut self.command_errors, self.endpoint.reject(now, dialog, rejection));
         }
     }
 
@@ -353,9 +392,15 @@ impl Node {
         let dialog = self.calls.get(id).and_then(|call| call.dialog);
         self.forget(id);
         if let Some(dialog) = dialog {
-            or_ended(self.endpoint.hangup(now, dialog, hangup));
+            or_ended(&mut self.command_errors, self.endpoint.hangup(now, dialog, hangup));
         }
     }
+}
+
+/// The refusal of a description, with what does not suit in it.
+fn unsuitable(error: SdpError) -> Rejection {
+    let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
+    Rejection { warning: Some((error.warning(), error.to_string())), ..Rejection::new(status) }
 }
 
 /// Q.850 cause 88, incompatible destination.

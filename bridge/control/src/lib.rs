@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod call_map;
 mod config;
 mod inbound;
@@ -16,9 +17,12 @@ mod media;
 mod node;
 mod outbound;
 mod ports;
+mod refusals;
 
+pub use admission::{FairQueue, Gate, Known, Sources, Unwanted};
 pub use config::{Config, NumberFormat, PortRange, PortRangeError, SourceKind, Trunk};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
 pub use node::{Node, Output, Parts, Refused};
 pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
+pub use refusals::{Cause, Refusal};

@@ -127,7 +127,7 @@ impl Node {
         let Some(dialog) = call.dialog.filter(|_| quiet >= PROBE_AFTER) else { return };
         call.probed_at = Some(now);
         let offer = call.described.clone();
-        or_ended(self.endpoint.reinvite(now, dialog, offer));
+        or_ended(&mut self.command_errors, self.endpoint.reinvite(now, dialog, offer));
     }
 
     fn leg_closed(&mut self, now: Time, call: CallId, stats: &LegStats) {

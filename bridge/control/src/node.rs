@@ -2,7 +2,7 @@
 //! what is to be done.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use partyline_cdr_record::Record;
@@ -14,11 +14,13 @@ use partyline_model::{
 };
 use partyline_sip::{CommandError, Endpoint, Output as SipOutput, Transmit};
 
+use crate::admission::{Sources, Trunks};
 use crate::call_map::CallMap;
 use crate::config::Config;
 use crate::keying::Keyings;
 use crate::lost::LostCalls;
 use crate::ports::Ports;
+use crate::refusals::{Cause, Refusal, Refusals};
 
 /// What a node is made of, beside its configuration.
 pub struct Parts {
@@ -76,6 +78,8 @@ pub enum Output {
         /// On the RTCP port.
         rtcp: u64,
     },
+    /// A call was refused; for the log, not each time.
+    Refused(Box<Refusal>),
     /// After [`Node::drain`]: no leg is up and every record is on disk.
     Drained,
 }
@@ -135,6 +139,9 @@ pub struct Node {
     /// What legs ran on whose media is being closed, for their records.
     pub(crate) closing: BTreeMap<CallId, Closing>,
     pub(crate) refused: BTreeMap<Refused, u64>,
+    pub(crate) refusals: Refusals,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) command_errors: CommandErrors,
     pub(crate) keyings: Keyings,
     /// The Call-IDs of calls out, to know them when they come back.
     pub(crate) own_call_ids: BTreeMap<String, CallId>,
@@ -143,7 +150,10 @@ pub struct Node {
 
 impl Node {
     /// A node without calls.
-    pub fn new(config: Config, parts: Parts) -> Self {
+    pub fn new(config: Config, mut parts: Parts) -> Self {
+        let sources = Arc::new(Sources::new(&config.trunks));
+        let trunks = Trunks::new(Arc::clone(&sources), &config);
+        parts.endpoint.set_admission(Box::new(trunks));
         Self {
             ports: Ports::new(config.ports),
             config,
@@ -156,6 +166,9 @@ impl Node {
             outputs: VecDeque::new(),
             closing: BTreeMap::new(),
             refused: BTreeMap::new(),
+            refusals: Refusals::default(),
+            sources,
+            command_errors: CommandErrors::default(),
             keyings: Keyings::default(),
             own_call_ids: BTreeMap::new(),
             lost: LostCalls::default(),
@@ -242,6 +255,18 @@ impl Node {
         &self.endpoint
     }
 
+    /// Whose addresses are whose, for the shell to look at before it queues a datagram.
+    pub fn sources(&self) -> Arc<Sources> {
+        Arc::clone(&self.sources)
+    }
+
+    /// How often a command to the SIP endpoint failed for each reason that is none of the far
+    /// end's doing.
+    pub fn command_errors(&self) -> [(CommandError, u64); 3] {
+        let errors = [CommandError::WrongState, CommandError::BadUri, CommandError::TooManyDialogs];
+        errors.map(|error| (error, self.command_errors.0.get(&error).copied().unwrap_or_default()))
+    }
+
     /// How many calls were turned away for `reason`.
     pub fn refused(&self, reason: Refused) -> u64 {
         self.refused.get(&reason).copied().unwrap_or_default()
@@ -283,6 +308,14 @@ impl Node {
         *self.refused.entry(reason).or_default() += 1;
     }
 
+    /// Has a refusal of `source` logged, unless that was done within the minute.
+    pub(crate) fn say_refused(&mut self, now: Time, source: IpAddr, status: u16, cause: Cause) {
+        let Some(times) = self.refusals.note(now, source, cause) else { return };
+        let trunk = self.sources.find(source).map(|known| known.name.to_owned());
+        let refusal = Refusal { source, trunk, status, cause, times };
+        self.outputs.push_back(Output::Refused(Box::new(refusal)));
+    }
+
     pub(crate) fn random_u32(&mut self) -> u32 {
         // The low 32 bits of 128: nothing is lost that is needed.
         u32::try_from(self.random.next_u128() & 0xffff_ffff).unwrap_or_default()
@@ -306,8 +339,42 @@ impl Node {
     }
 }
 
+/// Commands to the SIP endpoint that failed though their dialog was there.
+#[derive(Debug, Default)]
+pub(crate) struct CommandErrors(BTreeMap<CommandError, u64>);
+
 /// A command to a dialog that has ended by itself meanwhile has nothing left to do: the event that
-/// says so is in the queue.
-pub(crate) fn or_ended<T>(result: Result<T, CommandError>) -> Option<T> {
-    result.ok()
+/// says so is in the queue. Any other failure is counted.
+pub(crate) fn or_ended<T>(
+    failed: &mut CommandErrors,
+    result: Result<T, CommandError>,
+) -> Option<T> {
+    match result {
+        Ok(done) => Some(done),
+        Err(CommandError::NoDialog) => None,
+        Err(
+            error
+            @ (CommandError::WrongState | CommandError::BadUri | CommandError::TooManyDialogs),
+        ) => {
+            *failed.0.entry(error).or_default() += 1;
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_comes_too_late_is_no_error_and_any_other_is_counted() {
+        let mut failed = CommandErrors::default();
+        assert_eq!(or_ended(&mut failed, Ok(7)), Some(7));
+        assert_eq!(or_ended::<()>(&mut failed, Err(CommandError::NoDialog)), None);
+        assert!(failed.0.is_empty());
+        for _ in 0..2 {
+            assert_eq!(or_ended::<()>(&mut failed, Err(CommandError::WrongState)), None);
+        }
+        assert_eq!(failed.0, BTreeMap::from([(CommandError::WrongState, 2)]));
+    }
 }

@@ -1,5 +1,6 @@
 //! Calls that the conference core places.
 
+use bytes::Bytes;
 use partyline_conference::{DialogNames, Input};
 use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
@@ -43,7 +44,7 @@ impl Node {
             self.forget(id);
             return self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
         };
-        let offer = sdp::offer(&local);
+        let offer = Bytes::from(sdp::offer(&local));
         if let Some(call) = self.calls.get_mut(id) {
             call.described.clone_from(&offer);
             call.stage = Stage::Dialling(Dialling { trunk, ..dialling });
@@ -106,7 +107,7 @@ impl Node {
             from_display: None,
             to: None,
             p_asserted_identity: caller.filter(|_| trunk.trusted).map(uri),
-            offer: Vec::new(),
+            offer: Bytes::new(),
             headers: Vec::new(),
         };
         Some((place, dial))
@@ -117,7 +118,10 @@ impl Node {
         let Some(id) = self.calls.by_dialog(dialog) else { return };
         if !self.take_answer(id, sdp) {
             self.forget(id);
-            or_ended(self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }));
+            or_ended(
+                &mut self.command_errors,
+                self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }),
+            );
             return self.dial_failed(now, id, Status::NOT_ACCEPTABLE_HERE);
         }
         let names = Box::new(self.names(dialog));

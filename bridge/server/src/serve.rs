@@ -28,7 +28,7 @@ use partyline_cdr_store::journal::{
     self, Health, Journal, JournalConfig, JournalHandle, JournalThread, Recovered, SetAside,
 };
 use partyline_conference::Bridge;
-use partyline_control::Node;
+use partyline_control::{Node, Sources};
 use partyline_dialplan::Plan;
 use partyline_directory::Snapshot;
 use partyline_media::{AudioLibrary, Worker};
@@ -75,7 +75,8 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let clock = Clock::start();
     let started = clock.wall();
-    let (sockets, datagrams) = Sockets::bind(&config.sip.listen).await?;
+    let sources = Arc::new(Sources::new(&config.control.trunks));
+    let (sockets, datagrams) = Sockets::bind(&config.sip.listen, clock, sources).await?;
     let pages = http::bind(config.http_listen).await?;
     ports::probe(config.media_bind, config.control.ports)?;
     let Data { store, keys, folders } = Data::make(&config).await?;

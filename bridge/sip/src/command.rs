@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::cause;
 use crate::message::Status;
 
@@ -25,7 +27,7 @@ impl Config {
     }
 }
 
-/// A refusal of an incoming call.
+/// A refusal of an incoming call, or of a change of its session.
 #[derive(Clone, Debug)]
 pub struct Rejection {
     /// 300 to 699; anything else goes out as 500.
@@ -36,12 +38,20 @@ pub struct Rejection {
     pub retry_after: Option<Duration>,
     /// The cause of a Reason header.
     pub q850: Option<u8>,
+    /// A code of RFC 3261 §20.43 and a text that tell the far end's engineer what did not suit.
+    pub warning: Option<(u16, String)>,
+}
+
+impl From<Status> for Rejection {
+    fn from(status: Status) -> Self {
+        Self::new(status)
+    }
 }
 
 impl Rejection {
     /// A refusal with nothing but its status.
     pub fn new(status: Status) -> Self {
-        Self { status, phrase: None, retry_after: None, q850: None }
+        Self { status, phrase: None, retry_after: None, q850: None, warning: None }
     }
 }
 
@@ -76,13 +86,13 @@ pub struct Dial {
     /// The URI of a P-Asserted-Identity header.
     pub p_asserted_identity: Option<String>,
     /// The session description.
-    pub offer: Vec<u8>,
+    pub offer: Bytes,
     /// Further headers, name and value; a name that is no token is left out.
     pub headers: Vec<(String, String)>,
 }
 
 /// Why a command was not carried out. Nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CommandError {
     /// The dialog has ended; its event may still wait in the queue.
     NoDialog,
@@ -92,6 +102,18 @@ pub enum CommandError {
     BadUri,
     /// The table of dialogs is full.
     TooManyDialogs,
+}
+
+impl CommandError {
+    /// A name for a metric's label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoDialog => "no_dialog",
+            Self::WrongState => "wrong_state",
+            Self::BadUri => "bad_uri",
+            Self::TooManyDialogs => "too_many_dialogs",
+        }
+    }
 }
 
 impl fmt::Display for CommandError {

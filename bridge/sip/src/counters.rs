@@ -27,9 +27,19 @@ pub enum Dropped {
     TooManyForks,
     /// A message that came again and was absorbed or answered as before.
     Repeated,
+    /// A call of a stranger, refused with 403.
+    Stranger,
+    /// Something of a stranger that was not looked at: strangers come too often.
+    Unheard,
+    /// A request of a known source, or within a call, that came too soon after others.
+    TooOften,
+    /// An INVITE, or a request within a call, whose source holds its share of calls or memory.
+    NoShare,
+    /// A request within a call that came from an address that does not speak for its peer.
+    ForeignSource,
 }
 
-const REASONS: [Dropped; 12] = [
+const REASONS: [Dropped; 17] = [
     Dropped::KeepAlive,
     Dropped::Oversized,
     Dropped::NotSip,
@@ -42,6 +52,11 @@ const REASONS: [Dropped; 12] = [
     Dropped::TooManyDialogs,
     Dropped::TooManyForks,
     Dropped::Repeated,
+    Dropped::Stranger,
+    Dropped::Unheard,
+    Dropped::TooOften,
+    Dropped::NoShare,
+    Dropped::ForeignSource,
 ];
 
 impl Dropped {
@@ -60,6 +75,11 @@ impl Dropped {
             Self::TooManyDialogs => "too_many_dialogs",
             Self::TooManyForks => "too_many_forks",
             Self::Repeated => "repeated",
+            Self::Stranger => "stranger",
+            Self::Unheard => "strangers_too_often",
+            Self::TooOften => "too_often",
+            Self::NoShare => "no_share",
+            Self::ForeignSource => "foreign_source",
         }
     }
 }
@@ -99,6 +119,6 @@ mod tests {
         }
         counters.count(Dropped::NotSip);
         assert_eq!(counters.of(Dropped::NotSip), 2);
-        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 13);
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 18);
     }
 }

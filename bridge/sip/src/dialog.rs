@@ -1,15 +1,21 @@
 //! Dialogs (RFC 3261 §12): how requests find their peer, and in what state a call is.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use partyline_model::Time;
 
 use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
+use crate::rate::Bucket;
 use crate::transaction::TransactionId;
 use crate::transaction::timer::Backoff;
 
 /// The most Record-Route entries that are followed.
 const MAX_ROUTES: usize = 32;
+/// The longest route set, in octets, and the longest Contact and To of a far end: a call keeps them
+/// for as long as it lasts.
+const MAX_ROUTE_OCTETS: usize = 4096;
+const MAX_CONTACT_OCTETS: usize = 1024;
 
 /// What addresses the peer of a dialog.
 #[derive(Clone, Debug)]
@@ -45,9 +51,12 @@ impl Route {
     /// there are too many.
     pub(crate) fn recorded(message: &Message) -> Option<Vec<Self>> {
         let mut routes = Vec::new();
+        let mut octets = 0;
         for item in message.headers.items(&Name::RecordRoute) {
             let route = Self::parse(item)?;
-            if routes.len() == MAX_ROUTES || route.uri.host().is_none() {
+            octets += item.len();
+            let too_long = routes.len() == MAX_ROUTES || octets > MAX_ROUTE_OCTETS;
+            if too_long || route.uri.host().is_none() {
                 return None;
             }
             routes.push(route);
@@ -84,6 +93,9 @@ impl Contact {
     pub(crate) fn read(message: &Message) -> Self {
         let mut items = message.headers.items(&Name::Contact);
         let Some(first) = items.next() else { return Self::Absent };
+        if first.len() > MAX_CONTACT_OCTETS {
+            return Self::Unusable;
+        }
         let uri = NameAddr::parse(first).ok().map(|contact| contact.uri);
         match uri.filter(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips)) {
             Some(uri) if items.next().is_none() => Self::Target(uri),
@@ -122,6 +134,18 @@ impl Path {
         (message, self.address(hop))
     }
 
+    /// Whether requests of the peer may come from `source`: an address that it was met at, or that
+    /// its Contact or the route to it names.
+    pub(crate) fn leads_to(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        let is = |ip: IpAddr| ip.to_canonical() == source;
+        let names = |uri: &Uri| uri.host().and_then(|host| host.address()).is_some_and(is);
+        is(self.peer.ip())
+            || self.heard_from.is_some_and(|heard| is(heard.ip()))
+            || names(&self.target)
+            || self.routes.iter().any(|route| names(&route.uri))
+    }
+
     /// The address of a hop; names are not resolved.
     fn address(&self, hop: &Uri) -> SocketAddr {
         let ip = hop.host().and_then(|host| host.address()).filter(|ip| !ip.is_unspecified());
@@ -140,6 +164,18 @@ impl Path {
 pub(crate) struct Dialog {
     pub(crate) path: Path,
     pub(crate) state: State,
+    /// The source among whose unanswered calls this one counts.
+    pub(crate) pending: Option<IpAddr>,
+    /// How often the peer asks something, and how often it changes the session.
+    pub(crate) requests: Bucket,
+    pub(crate) offers: Bucket,
+}
+
+impl Dialog {
+    pub(crate) fn new(path: Path, state: State) -> Self {
+        let (requests, offers) = (Bucket::default(), Bucket::default());
+        Self { path, state, pending: None, requests, offers }
+    }
 }
 
 /// How far a call is.
@@ -163,6 +199,11 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Whether a call that came in is unanswered, or its answer not acknowledged.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self, Self::Offered { .. } | Self::Answered(_))
+    }
+
     /// Whether the end was reported.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self, Self::HangingUp { .. } | Self::Cancelling { .. } | Self::Leaving)
@@ -218,7 +259,7 @@ pub(crate) enum Renegotiation {
 #[derive(Debug)]
 pub(crate) struct Unacked {
     pub(crate) cseq: u32,
-    pub(crate) response: Vec<u8>,
+    pub(crate) response: Bytes,
     pub(crate) destination: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) backoff: Backoff,

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use partyline_model::Digit;
 
+use crate::counters::Dropped;
 use crate::message::{Pin, Status};
 
 /// One call in either direction, from its INVITE to its end; never used twice.
@@ -44,14 +46,28 @@ pub struct Transmit {
     pub local: Option<SocketAddr>,
     /// Where to.
     pub destination: SocketAddr,
-    /// The message.
-    pub payload: Vec<u8>,
+    /// The message; shared with what may have to send it again.
+    pub payload: Bytes,
 }
 
 impl fmt::Debug for Transmit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes to {}", self.payload.len(), self.destination)
     }
+}
+
+/// A request that was refused before anything was kept of it: an INVITE, or one within a call
+/// that came from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedRequest {
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// How it was answered, if strangers or the source were not answered too often already.
+    pub status: Status,
+    /// Why.
+    pub reason: Dropped,
+    /// What in particular, where the reason alone says little.
+    pub phrase: Option<&'static str>,
 }
 
 /// News of a call. Each dialog begins with [`Event::Invite`] or by a dial command, and ends with
@@ -68,35 +84,35 @@ pub enum Event {
         /// 180, 183 or another.
         status: Status,
         /// An early answer, where the response has one.
-        sdp: Option<Vec<u8>>,
+        sdp: Option<Bytes>,
     },
     /// A dialled party answered; the ACK went out.
     Answered {
         /// The call.
         dialog: DialogId,
         /// The answer to our offer; `None` breaks RFC 3264 and the call should be hung up.
-        sdp: Option<Vec<u8>>,
+        sdp: Option<Bytes>,
     },
     /// The ACK to our 200 came, to an INVITE or to a re-INVITE.
     Confirmed {
         /// The call.
         dialog: DialogId,
         /// The answer, where the 200 carried our offer.
-        sdp: Option<Vec<u8>>,
+        sdp: Option<Bytes>,
     },
     /// The peer wants to change the session (RFC 3261 §14.2).
     Reinvite {
         /// The call.
         dialog: DialogId,
         /// The offer; `None` asks for one of ours.
-        offer: Option<Vec<u8>>,
+        offer: Option<Bytes>,
     },
     /// Our re-INVITE came to an end; on success the ACK went out.
     Reinvited {
         /// The call.
         dialog: DialogId,
         /// The peer's answer, or its refusal: the session stays as it was.
-        result: Result<Option<Vec<u8>>, Status>,
+        result: Result<Option<Bytes>, Status>,
     },
     /// A key press in an INFO request, answered 200.
     Digit {
@@ -120,6 +136,8 @@ pub enum Event {
         /// By whom and how.
         ended: Ended,
     },
+    /// A request was refused; there is no call.
+    Refused(RefusedRequest),
 }
 
 impl fmt::Debug for Event {
@@ -136,6 +154,7 @@ impl fmt::Debug for Event {
             Self::Digit { dialog, .. } => write!(f, "Digit({dialog})"),
             Self::DigitSent { dialog, result } => write!(f, "DigitSent({dialog}, {result:?})"),
             Self::Ended { dialog, ended } => write!(f, "Ended({dialog}, {ended:?})"),
+            Self::Refused(refusal) => write!(f, "{refusal:?}"),
         }
     }
 }
@@ -176,7 +195,7 @@ pub struct Incoming {
     /// Where it came to.
     pub local: SocketAddr,
     /// The session description, unread; `None` asks for an offer of ours.
-    pub offer: Option<Vec<u8>>,
+    pub offer: Option<Bytes>,
     /// A passcode that came as `;pin=` in the dialled URI.
     pub pin: Option<Pin>,
 }

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admission;
 pub mod cause;
 mod command;
 mod counters;
@@ -16,12 +17,16 @@ mod dialog;
 mod endpoint;
 mod event;
 pub mod message;
+pub mod rate;
 pub mod sdp;
+mod shares;
 pub mod transaction;
 
+pub use admission::{Admission, Limits};
 pub use command::{CommandError, Config, Dial, Hangup, Rejection};
 pub use counters::{Counters, Dropped};
 pub use endpoint::{DialogState, Endpoint};
 pub use event::{
-    DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, Transmit,
+    DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, RefusedRequest,
+    Transmit,
 };

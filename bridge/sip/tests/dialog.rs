@@ -52,7 +52,7 @@ fn a_digit_goes_out_in_an_info_and_its_fate_is_told() {
         let sent = out.message(0);
         let kind = sent.headers.text(&Name::ContentType);
         assert_eq!(kind, Some("application/dtmf-relay"));
-        assert_eq!(sent.body, b"Signal=#\r\nDuration=100\r\n");
+        assert_eq!(sent.body, &b"Signal=#\r\nDuration=100\r\n"[..]);
         assert_eq!(ua.feed(&response(&sent, "100 Trying", None, "")).events.len(), 0);
         let answer = response(&sent, status, None, "");
         assert_eq!(ua.feed(&answer).news(), [format!("DigitSent({dialog}, {result})")]);

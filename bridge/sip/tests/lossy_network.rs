@@ -114,7 +114,8 @@ impl Net {
             | Event::Reinvite { .. }
             | Event::Reinvited { .. }
             | Event::Digit { .. }
-            | Event::DigitSent { .. } => {}
+            | Event::DigitSent { .. }
+            | Event::Refused(_) => {}
         }
     }
 

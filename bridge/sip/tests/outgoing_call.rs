@@ -27,7 +27,7 @@ fn an_invite_says_who_calls_whom() {
     assert_eq!(text(Name::Contact), "<sip:203.0.113.5:5060>");
     assert_eq!(text(Name::UserAgent), "Partyline");
     assert!(text(Name::Via).contains(";branch=z9hG4bK") && text(Name::Via).contains(";rport"));
-    assert_eq!(invite.body, b"v=0 offer");
+    assert_eq!(invite.body, &b"v=0 offer"[..]);
 }
 
 #[test]

@@ -185,6 +185,7 @@ impl World {
             | Event::Digit { dialog, .. }
             | Event::DigitSent { dialog, .. }
             | Event::Ended { dialog, .. } => *dialog,
+            Event::Refused(_) => return,
         };
         assert!(self.known.contains(&dialog), "{event:?} of a call that never began");
         assert!(!self.ended.contains(&dialog), "{event:?} after the end");
@@ -218,7 +219,7 @@ fn dial() -> Dial {
         from_display: None,
         to: None,
         p_asserted_identity: None,
-        offer: b"v=0\r\n".to_vec(),
+        offer: b"v=0\r\n".to_vec().into(),
         headers: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
-use partyline_control::{Config, GuessAlarm, Node, Output, Parts, PortRange};
+use partyline_control::{Config, GuessAlarm, Node, Output, Parts, PortRange, Refusal};
 use partyline_dialplan::Plan;
 use partyline_media::Event;
 use partyline_model::Uuid;
@@ -57,6 +57,7 @@ pub struct World {
     media_sent: BTreeMap<SocketAddr, usize>,
     /// Legs at whose ports others came: RTP and RTCP datagrams.
     intruded: Vec<(Uuid, u64, u64)>,
+    refusals: Vec<Refusal>,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
     log: Option<Vec<u8>>,
@@ -115,6 +116,7 @@ impl World {
             alarms: Vec::new(),
             media_sent: BTreeMap::new(),
             intruded: Vec::new(),
+            refusals: Vec::new(),
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
             echoes_listened_for: 0,
@@ -294,6 +296,10 @@ impl World {
             Output::Intruded { leg_id, rtp, rtcp } => {
                 let leg_id = leg_id.expect("a leg that has ended has its record");
                 self.intruded.push((leg_id, rtp, rtcp));
+            }
+            Output::Refused(refusal) => {
+                self.uttered.extend_from_slice(format!("{refusal:?}").as_bytes());
+                self.refusals.push(*refusal);
             }
             Output::Drained => self.drained = true,
         }

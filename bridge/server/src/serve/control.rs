@@ -119,7 +119,8 @@ impl Control {
             tracing::error!("the media thread has ended: nobody hears anything");
         }
         let sample = Sample {
-            datagrams_dropped: self.sockets.dropped(),
+            sip_unwanted: self.sockets.unwanted(),
+            sip_receive_errors: self.sockets.receive_errors(),
             datagrams_unsent: self.sockets.unsent(),
             calls_ended: self.calls_ended,
             commands_waiting: self.waiting.len(),
@@ -170,6 +171,15 @@ impl Control {
                     rtcp,
                     "media from other addresses than the far end's was dropped: an intruder, or \
                      a NAT whose addresses belong into the trunk's media_sources"
+                ),
+                Output::Refused(refusal) => tracing::warn!(
+                    source = %refusal.source,
+                    trunk = refusal.trunk.as_deref().unwrap_or("none"),
+                    status = refusal.status,
+                    times = refusal.times,
+                    "call refused: {}; {}",
+                    refusal.reason(),
+                    refusal.advice()
                 ),
                 Output::Drained => self.drained = true,
             }

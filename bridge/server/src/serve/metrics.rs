@@ -15,7 +15,10 @@ pub(super) struct Sample {
     pub(super) refused: Vec<(&'static str, u64)>,
     pub(super) sip_dropped: Vec<(&'static str, u64)>,
     pub(super) guesses: GuessCounts,
-    pub(super) datagrams_dropped: u64,
+    pub(super) sip_unwanted: Vec<(&'static str, u64)>,
+    pub(super) sip_receive_errors: u64,
+    pub(super) sip_octets: usize,
+    pub(super) sip_command_errors: Vec<(&'static str, u64)>,
     pub(super) datagrams_unsent: u64,
     pub(super) calls_ended: u64,
     pub(super) lost_told: u64,
@@ -32,6 +35,8 @@ impl Sample {
             lost_told: node.lost_calls_told(),
             refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
             guesses: node.guess_counts().clone(),
+            sip_octets: node.endpoint().octets(),
+            sip_command_errors: node.command_errors().map(|(e, count)| (e.name(), count)).to_vec(),
             sip_dropped: counters.iter().map(|(reason, count)| (reason.name(), count)).collect(),
             ..Self::default()
         }
@@ -58,9 +63,15 @@ pub(super) fn render(
     let help = "Datagrams on RTP and RTCP ports that were refused; rtp_source and rtcp_source \
                 came from addresses that are not the far end's";
     page.family("partyline_rtp_dropped_total", help, "reason", &media.dropped());
+    let help = "SIP datagrams that were not looked at, by their source or number";
+    page.family("partyline_sip_unwanted_total", help, "reason", &sample.sip_unwanted);
+    let help = "Commands to the SIP endpoint that failed though the call was up";
+    page.family("partyline_sip_command_errors_total", help, "reason", &sample.sip_command_errors);
+    let help = "Octets that SIP transactions of others hold";
+    page.gauge("partyline_sip_transaction_octets", help, sample.sip_octets);
     for (name, help, value) in [
         ("lost_calls_told", "Calls of a run before that were sent BYE", sample.lost_told),
-        ("sip_queue_dropped", "SIP datagrams that came too fast", sample.datagrams_dropped),
+        ("sip_receive_errors", "Errors of receiving on SIP sockets", sample.sip_receive_errors),
         ("sip_unsent", "SIP datagrams the kernel refused", sample.datagrams_unsent),
         ("rtp_received", "Datagrams received on RTP and RTCP ports", media.received.get()),
         ("rtp_sent", "RTP and RTCP datagrams sent", media.sent.get()),

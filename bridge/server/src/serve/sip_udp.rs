@@ -1,31 +1,60 @@
-//! SIP over UDP sockets: a reader task for each, and one place to send from.
+//! SIP over UDP sockets: one task that reads them all, and one place to send from.
+//!
+//! The task looks at each datagram's source before it copies anything: strangers are heard now and
+//! then, whoever floods waits behind himself ([`FairQueue`]). The control task takes the next one
+//! when it has time.
 
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use anyhow::Context;
+use bytes::Bytes;
+use partyline_control::{FairQueue, Gate, Sources, Unwanted};
+use partyline_media_io::Clock;
 use partyline_sip::Transmit;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-/// Datagrams that wait for the control task; more are dropped and counted, as a full socket buffer
-/// would.
-const QUEUE: usize = 4096;
+/// Datagrams that are out of the fair queue and wait for the control task: few, so that the turns
+/// hold.
+const HANDED_ON: usize = 16;
 /// The longest UDP payload.
 const LONGEST: usize = 65_535;
+/// What the kernel keeps of each socket while the machine is busy, if it may: 0.1 s of a flood.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
 /// A datagram that came in.
 pub(super) struct Datagram {
     pub(super) source: SocketAddr,
     pub(super) local: SocketAddr,
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Bytes,
+}
+
+/// What was not taken in.
+#[derive(Debug, Default)]
+struct Counts {
+    unwanted: [AtomicU64; Unwanted::ALL.len()],
+    receive_errors: AtomicU64,
+}
+
+impl Counts {
+    fn add(&self, reason: Unwanted, times: u64) {
+        for (count, _) in self.unwanted.iter().zip(Unwanted::ALL).filter(|(_, r)| *r == reason) {
+            count.fetch_add(times, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The bound sockets.
 pub(super) struct Sockets {
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     unsent: u64,
 }
 
@@ -33,9 +62,9 @@ impl Sockets {
     /// Binds every address in `listen` and starts reading.
     pub(super) async fn bind(
         listen: &[SocketAddr],
+        clock: Clock,
+        sources: Arc<Sources>,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Datagram>)> {
-        let (queue, received) = mpsc::channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
         let mut sockets = Vec::new();
         for &address in listen {
             let socket = UdpSocket::bind(address).await.with_context(|| {
@@ -44,12 +73,22 @@ impl Sockets {
                      Stop it, or choose another address with sip.listen"
                 )
             })?;
-            let local = socket.local_addr()?;
-            let socket = Arc::new(socket);
-            tokio::spawn(read(socket.clone(), local, queue.clone(), dropped.clone()));
-            sockets.push((local, socket));
+            if let Err(error) = set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER) {
+                tracing::warn!(%error, "the receive buffer of the SIP socket stays as it is");
+            }
+            sockets.push((socket.local_addr()?, Arc::new(socket)));
         }
-        Ok((Self { sockets, dropped, unsent: 0 }, received))
+        let (control, received) = mpsc::channel(HANDED_ON);
+        let counts = Arc::new(Counts::default());
+        let intake = Intake {
+            sockets: sockets.clone(),
+            clock,
+            gate: Gate::new(sources),
+            queue: FairQueue::default(),
+            counts: Arc::clone(&counts),
+        };
+        tokio::spawn(intake.run(control));
+        Ok((Self { sockets, counts, unsent: 0 }, received))
     }
 
     /// The address of the first socket, its port known.
@@ -81,9 +120,15 @@ impl Sockets {
         }
     }
 
-    /// Datagrams that came faster than they were handled.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// Datagrams that were not taken in, by reason.
+    pub(super) fn unwanted(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.counts.unwanted.iter().zip(Unwanted::ALL);
+        counts.map(|(count, reason)| (reason.name(), count.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Errors of receiving, such as ICMP's for something sent earlier.
+    pub(super) fn receive_errors(&self) -> u64 {
+        self.counts.receive_errors.load(Ordering::Relaxed)
     }
 
     /// Datagrams the kernel did not take.
@@ -92,23 +137,81 @@ impl Sockets {
     }
 }
 
-async fn read(
-    socket: Arc<UdpSocket>,
-    local: SocketAddr,
-    queue: mpsc::Sender<Datagram>,
-    dropped: Arc<AtomicU64>,
-) {
-    let mut buffer = vec![0; LONGEST];
-    while !queue.is_closed() {
-        match socket.recv_from(&mut buffer).await {
-            Ok((length, source)) => {
-                let payload = buffer[..length].to_vec();
-                if queue.try_send(Datagram { source, local, payload }).is_err() {
-                    dropped.fetch_add(1, Ordering::Relaxed);
+/// Reads the sockets and keeps what waits for the control task.
+struct Intake {
+    sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    clock: Clock,
+    gate: Gate,
+    queue: FairQueue<Datagram>,
+    counts: Arc<Counts>,
+}
+
+impl Intake {
+    /// Runs until the control task has ended.
+    async fn run(mut self, control: mpsc::Sender<Datagram>) {
+        let mut buffer = vec![0; LONGEST];
+        let mut turn = 0;
+        loop {
+            tokio::select! {
+                biased;
+                (local, received) = receive(&self.sockets, &mut turn, &mut buffer) => {
+                    match received {
+                        Ok((octets, source)) => self.take_in(source, local, &buffer[..octets]),
+                        Err(error) => {
+                            self.counts.receive_errors.fetch_add(1, Ordering::Relaxed);
+                            tracing::debug!(%error, "SIP socket");
+                        }
+                    }
                 }
+                permit = control.reserve(), if !self.queue.is_empty() => {
+                    let Ok(permit) = permit else { return };
+                    if let Some(datagram) = self.queue.pop() {
+                        permit.send(datagram);
+                    }
+                }
+                () = control.closed() => return,
             }
-            // An ICMP error for something sent earlier: nothing was received.
-            Err(error) => tracing::debug!(%error, "SIP socket"),
+            // A socket that always has something must not keep what waits from going on.
+            while !self.queue.is_empty()
+                && let Ok(permit) = control.try_reserve()
+                && let Some(datagram) = self.queue.pop()
+            {
+                permit.send(datagram);
+            }
         }
     }
+
+    fn take_in(&mut self, source: SocketAddr, local: SocketAddr, bytes: &[u8]) {
+        let dropped = match self.gate.admit(self.clock.now(), source.ip(), bytes.len()) {
+            Ok(line) => {
+                let payload = Bytes::copy_from_slice(bytes);
+                let dropped =
+                    self.queue.push(line, bytes.len(), Datagram { source, local, payload });
+                (Unwanted::QueueFull, dropped)
+            }
+            Err(reason) => (reason, 1),
+        };
+        self.counts.add(dropped.0, dropped.1);
+    }
+}
+
+/// The next datagram of any socket, all in turn: where it came to, its length and its source.
+async fn receive(
+    sockets: &[(SocketAddr, Arc<UdpSocket>)],
+    turn: &mut usize,
+    buffer: &mut [u8],
+) -> (SocketAddr, io::Result<(usize, SocketAddr)>) {
+    poll_fn(|context| {
+        let (before, after) = sockets.split_at(*turn % sockets.len().max(1));
+        for (local, socket) in after.iter().chain(before) {
+            *turn += 1;
+            let mut into = ReadBuf::new(buffer);
+            if let Poll::Ready(result) = socket.poll_recv_from(context, &mut into) {
+                let octets = into.filled().len();
+                return Poll::Ready((*local, result.map(|source| (octets, source))));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use partyline_model::{Digit, Time};
 
 use super::Endpoint;
@@ -10,12 +11,19 @@ use super::receive::Request;
 use super::request::Purpose;
 use super::respond::add_abilities;
 use crate::cause;
-use crate::command::{CommandError, Hangup};
+use crate::command::{CommandError, Hangup, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
-use crate::message::{InfoBody, Method, Name, Status};
+use crate::message::{InfoBody, Method, Name, StartLine, Status};
+use crate::rate::Rate;
 use crate::transaction::{ServerKey, TransactionId};
+
+/// What a far end may ask within one call: somebody who types, or a machine that does, and looks
+/// whether the call lives. What comes sooner is not answered; it comes again.
+const REQUESTS: Rate = Rate { per_second: 20, burst: 60 };
+/// How often a far end may change the session of one call.
+const OFFERS: Rate = Rate { per_second: 2, burst: 10 };
 
 impl Endpoint {
     /// Ends a call in any state; [`Event::Ended`] follows at once, the signalling when it may:
@@ -77,7 +85,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         dialog: DialogId,
-        offer: Vec<u8>,
+        offer: impl Into<Bytes>,
     ) -> Result<(), CommandError> {
         let held = self.dialog(dialog)?;
         if !matches!(held.state, State::Confirmed(Renegotiation::Idle)) {
@@ -87,7 +95,7 @@ impl Endpoint {
         let path = held.path.clone();
         let request = path.request(Method::Invite, cseq);
         let purpose = Purpose::Reinvite(dialog);
-        let client = self.start_invite(now, request, (path, cseq), purpose, offer);
+        let client = self.start_invite(now, request, (path, cseq), purpose, offer.into());
         self.set_state(dialog, State::Confirmed(Renegotiation::Ours { client }));
         Ok(())
     }
@@ -119,10 +127,10 @@ impl Endpoint {
         &mut self,
         now: Time,
         dialog: DialogId,
-        sdp: Vec<u8>,
+        sdp: impl Into<Bytes>,
     ) -> Result<(), CommandError> {
         let server = self.their_reinvite(dialog)?;
-        let unacked = self.accept(now, server, sdp).ok_or(CommandError::WrongState)?;
+        let unacked = self.accept(now, server, sdp.into()).ok_or(CommandError::WrongState)?;
         self.set_state(dialog, State::Confirmed(Renegotiation::Unacknowledged(unacked)));
         Ok(())
     }
@@ -135,11 +143,13 @@ impl Endpoint {
         &mut self,
         now: Time,
         dialog: DialogId,
-        status: Status,
+        rejection: impl Into<Rejection>,
     ) -> Result<(), CommandError> {
         let server = self.their_reinvite(dialog)?;
-        let status = if status.code() < 300 { Status::SERVER_ERROR } else { status };
-        self.respond_invite(now, server, status, |_| {});
+        let rejection = rejection.into();
+        let failure = rejection.status.code() >= 300;
+        let status = if failure { rejection.status } else { Status::SERVER_ERROR };
+        self.respond_rejection(now, server, status, rejection);
         self.set_state(dialog, State::Confirmed(Renegotiation::Idle));
         Ok(())
     }
@@ -177,28 +187,64 @@ impl Endpoint {
         let Some(id) = self.find_dialog(&request) else {
             return self.refuse_no_dialog(&request.template);
         };
+        if !self.speaks_for_peer(id, &request) {
+            return self.refuse_foreign(&request);
+        }
+        let fits = self.shares.fits(request.source.ip(), self.size_of(&request, &key));
         let Some(held) = self.dialogs.get_mut(&id) else { return };
         let cseq = request.envelope.cseq.number;
         if held.path.remote_cseq.is_some_and(|last| cseq < last) {
             let (reason, phrase) = (Dropped::Misdirected, Some("CSeq Out Of Order"));
             return self.refuse(&request.template, reason, Status::SERVER_ERROR, phrase);
         }
+        let (on_time, costs) = match method {
+            Method::Bye => (true, false),
+            Method::Invite => (held.offers.take(now, OFFERS), true),
+            Method::Info => (held.requests.take(now, REQUESTS), true),
+            Method::Ack
+            | Method::Cancel
+            | Method::Options
+            | Method::Known(_)
+            | Method::Unknown(_) => (held.requests.take(now, REQUESTS), false),
+        };
+        if !on_time || costs && !fits {
+            return self.drop_for(if on_time { Dropped::NoShare } else { Dropped::TooOften });
+        }
         held.path.remote_cseq = Some(cseq);
         let over = held.state.has_ended();
-        let tag = held.path.local_tag.clone();
         match method {
             Method::Bye => self.receive_bye(now, id, key, &request),
             _ if over => self.refuse_no_dialog(&request.template),
             Method::Info => self.receive_info(now, id, key, request),
             Method::Invite => self.receive_reinvite(now, id, key, request),
+            // As outside a call, nothing is kept of it.
             Method::Options => {
-                self.respond_final(now, key, &request, (Status::OK, &tag), add_abilities);
+                self.respond_stateless(&request.template, Status::OK, add_abilities);
             }
             Method::Ack | Method::Cancel | Method::Known(_) | Method::Unknown(_) => {
                 let status = Status::METHOD_NOT_ALLOWED;
                 self.refuse(&request.template, Dropped::NotOffered, status, None);
             }
         }
+    }
+
+    /// Whether a request within a call comes from its peer: from an address that the peer has used
+    /// or named, or that belongs to the same trunk.
+    fn speaks_for_peer(&self, id: DialogId, request: &Request) -> bool {
+        let source = request.source.ip();
+        self.dialogs.get(&id).is_some_and(|held| {
+            held.path.leads_to(source) || self.admission.allies(held.path.peer.ip(), source)
+        })
+    }
+
+    fn refuse_foreign(&mut self, request: &Request) {
+        let (reason, status) = (Dropped::ForeignSource, Status::FORBIDDEN);
+        self.drop_for(reason);
+        self.tell_refusal(&request.template, reason, status, None);
+        self.respond_stateless(&request.template, status, |message| {
+            let reason = "Not From This Address".into();
+            message.start = StartLine::Response { status, reason };
+        });
     }
 
     /// BYE ends the call, and whatever INVITE is open in it (RFC 3261 §15.1.2).
@@ -216,7 +262,7 @@ impl Endpoint {
             | State::Confirmed(_)
             | State::Leaving => None,
         };
-        self.respond_final(now, key, request, (Status::OK, &tag), |_| {});
+        self.respond_final(now, (Method::Bye, key), request, Status::OK, &tag);
         if let Some(server) = open {
             self.respond_invite(now, server, Status::REQUEST_TERMINATED, |_| {});
         }
@@ -233,11 +279,7 @@ impl Endpoint {
             InfoBody::Garbled => Status::BAD_REQUEST,
             InfoBody::Unsupported => Status::UNSUPPORTED_MEDIA_TYPE,
         };
-        self.respond_final(now, key, &request, (status, &tag), |response| {
-            if status == Status::UNSUPPORTED_MEDIA_TYPE {
-                response.headers.add(Name::Accept, "application/dtmf-relay, application/dtmf");
-            }
-        });
+        self.respond_final(now, (Method::Info, key), &request, status, &tag);
         if let InfoBody::Digit(digit) = body {
             self.emit(Event::Digit { dialog: id, digit });
         }

@@ -1,6 +1,8 @@
 //! What an INVITE says about its caller. Identity headers that do not parse are passed over: none
 //! of them decides whether a call is taken here.
 
+use bytes::Bytes;
+
 use super::receive::Request;
 use crate::event::{DialogId, Incoming, Presentation};
 use crate::message::{Headers, Name, NameAddr};
@@ -12,7 +14,7 @@ const MAX_CALL_ID_BYTES: usize = 128;
 const MAX_IDENTITIES: usize = 8;
 
 /// Reads the caller's part of an INVITE.
-pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Vec<u8>>) -> Incoming {
+pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Bytes>) -> Incoming {
     let headers = &request.message.headers;
     let from = &request.envelope.from;
     let from_user = from.uri.subscribers().next();

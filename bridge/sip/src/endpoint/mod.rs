@@ -2,7 +2,8 @@
 //! node's commands.
 //!
 //! Outside a dialog only an INVITE that is taken costs memory: everything else is answered
-//! statelessly (RFC 3261 §8.2.7).
+//! statelessly (RFC 3261 §8.2.7). A stranger never does, and is answered now and then only; whoever
+//! is known holds his share (`shares`), and in each dialog requests have a rate.
 
 mod in_dialog;
 mod incoming;
@@ -17,22 +18,29 @@ mod uas;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use partyline_model::{IdSource, Time};
 
 pub use self::lost::DialogState;
 use self::request::{ClientEntry, InviteClientEntry};
 use self::respond::Template;
+use crate::admission::{Admission, Everybody};
 use crate::command::{CommandError, Config};
 use crate::counters::{Counters, Dropped};
 use crate::dialog::{Dialog, Renegotiation, State};
 use crate::event::{DialogId, Ended, Event, Names, Output, Transmit};
 use crate::message::{Host, Method};
+use crate::rate::Strangers;
+use crate::shares::Shares;
 use crate::transaction::timer::Timers;
 use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
 
 /// A SIP user agent on one UDP address.
 pub struct Endpoint {
     config: Config,
+    admission: Box<dyn Admission>,
+    strangers: Strangers,
+    shares: Shares,
     random: Box<dyn IdSource>,
     tag_key: u64,
     outputs: VecDeque<Output>,
@@ -71,22 +79,40 @@ struct InviteServerEntry {
     /// Our tag, which a CANCEL's response repeats.
     tag: Box<str>,
     cseq: u32,
+    /// The octets that count in the share of its source.
+    octets: usize,
+}
+
+/// What an entry of a transaction takes in the tables, beside its texts.
+const ENTRY_OCTETS: usize = 768;
+
+impl InviteServerEntry {
+    fn size(&self) -> usize {
+        // The key stands in two tables.
+        ENTRY_OCTETS + 2 * self.key.octets() + self.template.octets() + self.machine.octets()
+    }
 }
 
 /// Another request that came in and was answered.
 struct ServerEntry {
     key: ServerKey,
     machine: Server,
-    destination: SocketAddr,
-    local: SocketAddr,
+    /// Our tag, where the request had none.
+    tag: Box<str>,
+    /// Where the request came from.
+    source: SocketAddr,
+    octets: usize,
 }
 
 impl Endpoint {
-    /// A user agent with no calls.
+    /// A user agent with no calls, that knows everybody until [`Endpoint::set_admission`].
     pub fn new(config: Config, mut random: Box<dyn IdSource>) -> Self {
         Self {
             tag_key: low_half(random.next_u128()),
             config,
+            admission: Box::new(Everybody),
+            strangers: Strangers::default(),
+            shares: Shares::new(),
             random,
             outputs: VecDeque::new(),
             timers: Timers::new(),
@@ -102,6 +128,11 @@ impl Endpoint {
             dialog_keys: BTreeMap::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// Says who is known, and what each source may use.
+    pub fn set_admission(&mut self, admission: Box<dyn Admission>) {
+        self.admission = admission;
     }
 
     /// The next datagram to send or event to heed; to be called until `None` after every input.
@@ -140,6 +171,11 @@ impl Endpoint {
         self.dialogs.get(&dialog)?.path.heard_from
     }
 
+    /// Octets that requests of others hold, as the shares of their sources count them.
+    pub fn octets(&self) -> usize {
+        self.shares.octets()
+    }
+
     /// Transactions that hold state.
     pub fn transactions(&self) -> usize {
         self.invite_servers.len()
@@ -148,7 +184,7 @@ impl Endpoint {
             + self.clients.len()
     }
 
-    fn transmit(&mut self, local: Option<SocketAddr>, destination: SocketAddr, payload: Vec<u8>) {
+    fn transmit(&mut self, local: Option<SocketAddr>, destination: SocketAddr, payload: Bytes) {
         self.outputs.push_back(Output::Transmit(Transmit { local, destination, payload }));
     }
 
@@ -190,8 +226,12 @@ impl Endpoint {
     fn set_state(&mut self, id: DialogId, state: State) {
         self.timers.set(Owner::Dialog(id), state.deadline());
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        let settled = dialog.pending.take_if(|_| !state.is_pending());
         let before = std::mem::replace(&mut dialog.state, state);
         self.abandon_reinvite(&before);
+        if let Some(source) = settled {
+            self.shares.remove_call(source);
+        }
     }
 
     /// A re-INVITE of ours that had a provisional response may wait for its final one for ever:
@@ -210,7 +250,18 @@ impl Endpoint {
         if let Some(dialog) = self.dialogs.remove(&id) {
             self.dialog_keys.remove(&(dialog.path.call_id, dialog.path.local_tag));
             self.abandon_reinvite(&dialog.state);
+            if let Some(source) = dialog.pending {
+                self.shares.remove_call(source);
+            }
         }
+    }
+
+    /// Counts anew what an INVITE holds.
+    fn recount(&mut self, id: TransactionId) {
+        let Some(entry) = self.invite_servers.get_mut(&id) else { return };
+        let (before, after) = (entry.octets, entry.size());
+        entry.octets = after;
+        self.shares.resize(entry.template.source.ip(), before, after);
     }
 
     /// Reports the end of a call unless that was done.

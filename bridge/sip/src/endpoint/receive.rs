@@ -7,7 +7,9 @@ use partyline_model::Time;
 
 use super::respond::{Template, add_abilities};
 use super::{Endpoint, Owner};
+use crate::admission::Limits;
 use crate::counters::Dropped;
+use crate::event::{Event, RefusedRequest};
 use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
 use crate::transaction::{ServerKey, TransactionId};
 
@@ -19,7 +21,13 @@ pub(super) struct Request {
     pub(super) template: Template,
     pub(super) source: SocketAddr,
     pub(super) local: SocketAddr,
+    /// `None` for a stranger.
+    pub(super) limits: Option<Limits>,
 }
+
+/// The most octets of a request that its responses repeat. What has more is not answered: it would
+/// have others receive many packets for one.
+const MAX_ECHO_OCTETS: usize = 8 * 1024;
 
 impl Endpoint {
     /// Takes one datagram that came from `source` to `local`. Nothing in it can fail: what is no
@@ -31,6 +39,10 @@ impl Endpoint {
         local: SocketAddr,
         payload: &[u8],
     ) {
+        let limits = self.admission.limits(source.ip());
+        if limits.is_none() && !self.strangers.hears(now, source.ip()) {
+            return self.drop_for(Dropped::Unheard);
+        }
         let message = match Message::parse(payload) {
             Ok(message) => message,
             Err(why) => {
@@ -48,7 +60,7 @@ impl Endpoint {
             }
             StartLine::Request { method, uri } => {
                 let (method, uri) = (method.clone(), uri.clone());
-                self.receive_request(now, (method, &uri), (source, local), message);
+                self.receive_request(now, (method, &uri), (source, local), limits, message);
             }
         }
     }
@@ -58,6 +70,7 @@ impl Endpoint {
         now: Time,
         (method, uri): (Method, &str),
         (source, local): (SocketAddr, SocketAddr),
+        limits: Option<Limits>,
         message: Message,
     ) {
         let envelope = match message.fault {
@@ -65,7 +78,10 @@ impl Endpoint {
             None => Envelope::read(&message),
         };
         let is_ack = method == Method::Ack;
-        let template = Template::new(&message, source, local);
+        let template = Template::new(&message, now, (source, local));
+        if template.octets() > MAX_ECHO_OCTETS {
+            return self.drop_for(Dropped::Oversized);
+        }
         let envelope = match envelope {
             Ok(envelope) => envelope,
             Err(_) if is_ack => return self.drop_for(Dropped::StrayAck),
@@ -78,6 +94,7 @@ impl Endpoint {
             if matches!(method, Method::Ack) { Method::Invite } else { method.clone() };
         let key = ServerKey::new(&envelope, key_method);
         let known = self.server_keys.get(&key).copied();
+        let known = known.filter(|&id| self.speaks_for_sender(id, source));
         let uri = match check_request(&method, uri, &envelope, &message) {
             Ok(uri) => uri,
             Err(_) if is_ack => return self.drop_for(Dropped::StrayAck),
@@ -90,10 +107,10 @@ impl Endpoint {
                 return self.refuse(&template, reason, status, phrase);
             }
         };
-        let request = Request { message, envelope, uri, template, source, local };
+        let request = Request { message, envelope, uri, template, source, local, limits };
         match (method, known) {
             (Method::Ack, known) => self.receive_ack(now, known, request),
-            (_, Some(transaction)) => self.receive_again(transaction),
+            (method, Some(transaction)) => self.receive_again(transaction, &method, &request),
             (Method::Cancel, None) => self.receive_cancel(now, key, request),
             (method, None) => self.receive_new(now, method, key, request),
         }
@@ -118,19 +135,26 @@ impl Endpoint {
         }
     }
 
+    /// Whether a request from `source` can be of the transaction `id`, whose names it bears.
+    pub(super) fn speaks_for_sender(&self, id: TransactionId, source: SocketAddr) -> bool {
+        let invite = self.invite_servers.get(&id).map(|entry| entry.template.source);
+        let sender = invite.or_else(|| self.servers.get(&id).map(|entry| entry.source));
+        sender.is_some_and(|sender| {
+            sender.ip() == source.ip() || self.admission.allies(sender.ip(), source.ip())
+        })
+    }
+
     /// The same request again: the same answer, or nothing where none went out yet.
-    fn receive_again(&mut self, id: TransactionId) {
+    fn receive_again(&mut self, id: TransactionId, method: &Method, request: &Request) {
         self.drop_for(Dropped::Repeated);
-        let again = if let Some(entry) = self.invite_servers.get(&id) {
+        if let Some(entry) = self.invite_servers.get(&id) {
             let (to, local) = (entry.template.destination, entry.template.local);
-            entry.machine.receive_invite().map(|bytes| (local, to, bytes.to_vec()))
-        } else {
-            self.servers.get(&id).map(|entry| {
-                (entry.local, entry.destination, entry.machine.receive_request().to_vec())
-            })
-        };
-        if let Some((local, destination, bytes)) = again {
-            self.transmit(Some(local), destination, bytes);
+            if let Some(bytes) = entry.machine.receive_invite() {
+                self.transmit(Some(local), to, bytes);
+            }
+        } else if let Some(entry) = self.servers.get(&id) {
+            let (status, tag) = (entry.machine.receive_request(), entry.tag.clone());
+            self.send_final(method, request, status, &tag);
         }
     }
 
@@ -140,7 +164,7 @@ impl Endpoint {
             && entry.machine.receive_ack(now)
         {
             self.timers.set(Owner::InviteServer(id), entry.machine.deadline());
-            return;
+            return self.recount(id);
         }
         self.receive_dialog_ack(now, request);
     }
@@ -151,6 +175,10 @@ impl Endpoint {
 
     fn refuse_extensions(&mut self, request: &Request) {
         self.drop_for(Dropped::NotOffered);
+        if request.template.opens_call() {
+            let (reason, status) = (Dropped::NotOffered, Status::BAD_EXTENSION);
+            self.tell_refusal(&request.template, reason, status, None);
+        }
         let wanted: Vec<_> = request.message.headers.items(&Name::Require).collect();
         self.respond_stateless(&request.template, Status::BAD_EXTENSION, |response| {
             response.headers.add(Name::Unsupported, wanted.join(", "));
@@ -161,21 +189,27 @@ impl Endpoint {
         self.refuse(template, Dropped::Misdirected, Status::NO_SUCH_DIALOG, None);
     }
 
-    /// Answers statelessly and counts.
+    /// Answers statelessly, counts, and says so of a call.
     pub(super) fn refuse(
         &mut self,
         template: &Template,
         reason: Dropped,
         status: Status,
-        phrase: Option<&str>,
+        phrase: Option<&'static str>,
     ) {
         self.drop_for(reason);
+        if template.opens_call() {
+            self.tell_refusal(template, reason, status, phrase);
+        }
         self.respond_stateless(template, status, |message| {
             if let Some(phrase) = phrase {
                 message.start = StartLine::Response { status, reason: phrase.into() };
             }
             if matches!(status, Status::METHOD_NOT_ALLOWED | Status::NOT_IMPLEMENTED) {
                 message.headers.add(Name::Allow, crate::message::ALLOW);
+            }
+            if status == Status::SERVICE_UNAVAILABLE {
+                message.headers.add(Name::RetryAfter, RETRY_AFTER);
             }
             if matches!(status, Status::UNSUPPORTED_MEDIA_TYPE | Status::NOT_ACCEPTABLE) {
                 message.headers.add(Name::Accept, "application/sdp");
@@ -184,6 +218,23 @@ impl Endpoint {
         });
     }
 }
+
+impl Endpoint {
+    /// Reports a request that was refused.
+    pub(super) fn tell_refusal(
+        &mut self,
+        template: &Template,
+        reason: Dropped,
+        status: Status,
+        phrase: Option<&'static str>,
+    ) {
+        let source = template.source;
+        self.emit(Event::Refused(RefusedRequest { source, status, reason, phrase }));
+    }
+}
+
+/// What a full table or a busy dialog asks the peer to wait, in seconds.
+const RETRY_AFTER: &str = "5";
 
 /// A status, and a phrase where the usual one says too little.
 type Refusal = (Status, Option<&'static str>);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use partyline_model::{Digit, Time};
 use zeroize::Zeroize;
 
@@ -18,7 +19,7 @@ pub(super) struct InviteClientEntry {
     pub(super) machine: InviteClient,
     /// The request without its body, from which its ACK and CANCEL are made.
     pub(super) request: Message,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) destination: SocketAddr,
     pub(super) local: Option<SocketAddr>,
     pub(super) branch: Box<str>,
@@ -41,7 +42,7 @@ pub(super) enum Purpose {
 pub(super) struct SentAck {
     pub(super) remote_tag: Box<str>,
     pub(super) destination: SocketAddr,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
 }
 
 /// Another request that went out.
@@ -90,7 +91,7 @@ impl Endpoint {
         (mut request, destination): (Message, SocketAddr),
         (path, cseq): (Path, u32),
         purpose: Purpose,
-        offer: Vec<u8>,
+        offer: Bytes,
     ) -> TransactionId {
         let branch = self.add_via(&mut request);
         request.headers.add(Name::Contact, self.contact());
@@ -99,8 +100,8 @@ impl Endpoint {
             request.headers.add(Name::UserAgent, agent.clone());
         }
         request.set_body("application/sdp", offer);
-        let bytes = request.to_bytes();
-        request.body = Vec::new();
+        let bytes = Bytes::from(request.to_bytes());
+        request.body = Bytes::new();
         let local = path.interface;
         self.transmit(local, destination, bytes.clone());
         let id = TransactionId(self.next_id());
@@ -136,7 +137,8 @@ impl Endpoint {
         errand: Errand,
     ) {
         let bytes = request.to_bytes();
-        self.transmit(local, destination, bytes.clone());
+        // A copy of its own, since what is kept here may be wiped.
+        self.transmit(local, destination, Bytes::copy_from_slice(&bytes));
         let id = TransactionId(self.next_id());
         let machine = Client::new(now);
         self.timers.set(Owner::Client(id), machine.deadline());
@@ -184,7 +186,7 @@ impl Endpoint {
         let body = format!("Signal={key}\r\nDuration={millis}\r\n");
         request.set_body("application/dtmf-relay", body.into_bytes());
         self.start_client(now, &request, via, (branch, Method::Info), Errand::Digit(id));
-        request.body.zeroize();
+        request.wipe_body();
     }
 
     /// Sends CANCEL for an INVITE that had a provisional response (RFC 3261 §9.1).
@@ -202,7 +204,7 @@ impl Endpoint {
         let to = response.headers.first(&Name::To).cloned();
         let ack = hop_by_hop(&entry.request, Method::Ack, entry.cseq, to);
         let (local, destination) = (entry.local, entry.destination);
-        self.transmit(local, destination, ack.to_bytes());
+        self.transmit(local, destination, ack.to_bytes().into());
     }
 
     /// Acknowledges a 2xx along the path it made, and keeps the ACK for its repetitions.
@@ -210,7 +212,7 @@ impl Endpoint {
         let Some(cseq) = self.invite_clients.get(&invite).map(|entry| entry.cseq) else { return };
         let (mut ack, destination) = path.request(Method::Ack, cseq);
         self.add_via(&mut ack);
-        let bytes = ack.to_bytes();
+        let bytes = Bytes::from(ack.to_bytes());
         self.transmit(path.interface, destination, bytes.clone());
         let remote_tag = path.remote_tag.clone().unwrap_or_default();
         if let Some(entry) = self.invite_clients.get_mut(&invite) {

@@ -2,8 +2,13 @@
 
 use std::net::SocketAddr;
 
+use partyline_model::Time;
+
 use super::Endpoint;
-use crate::message::{ALLOW, Headers, Message, Name, NameAddr, Status, Value, Via, scan};
+use crate::counters::Dropped;
+use crate::message::{
+    ALLOW, Headers, Message, Method, Name, NameAddr, StartLine, Status, Value, Via, scan,
+};
 
 /// The part of a request that its responses repeat.
 #[derive(Debug)]
@@ -12,13 +17,21 @@ pub(crate) struct Template {
     record_routes: Vec<Value>,
     timestamp: Option<Value>,
     to_is_tagged: bool,
+    invites: bool,
     pub(crate) destination: SocketAddr,
+    /// When, from where and to where the request came.
+    pub(crate) at: Time,
+    pub(crate) source: SocketAddr,
     pub(crate) local: SocketAddr,
 }
 
 impl Template {
     /// Reads what can be read; a request too broken to route goes back to its source.
-    pub(crate) fn new(request: &Message, source: SocketAddr, local: SocketAddr) -> Self {
+    pub(crate) fn new(
+        request: &Message,
+        at: Time,
+        (source, local): (SocketAddr, SocketAddr),
+    ) -> Self {
         let mut headers = Headers::default();
         let mut destination = source;
         for (at, value) in request.headers.all(&Name::Via).enumerate() {
@@ -46,10 +59,32 @@ impl Template {
             to_is_tagged: to.is_some_and(|to| to.tag().is_some()),
             record_routes: request.headers.all(&Name::RecordRoute).cloned().collect(),
             timestamp: request.headers.first(&Name::Timestamp).cloned(),
+            invites: matches!(&request.start, StartLine::Request { method: Method::Invite, .. }),
             headers,
             destination,
+            at,
+            source,
             local,
         }
+    }
+
+    /// Whether the request would open a call.
+    pub(crate) fn opens_call(&self) -> bool {
+        self.invites && !self.to_is_tagged
+    }
+
+    /// Octets of the headers that are kept.
+    pub(crate) fn octets(&self) -> usize {
+        let fields = self.headers.iter().map(|(_, value)| value.as_str().len());
+        let routes = self.record_routes.iter().chain(&self.timestamp);
+        fields.sum::<usize>() + routes.map(|value| value.as_str().len()).sum::<usize>()
+    }
+
+    /// Forgets the headers: nothing more is answered.
+    pub(crate) fn strip(&mut self) {
+        self.headers = Headers::default();
+        self.record_routes = Vec::new();
+        self.timestamp = None;
     }
 
     /// A response with our tag, unless the request has one or the response is 100.
@@ -95,15 +130,22 @@ impl Endpoint {
         add_abilities(message);
     }
 
-    /// Answers without keeping anything.
+    /// Answers without keeping anything, unless the source was answered too often already.
     pub(super) fn respond_stateless(
         &mut self,
         template: &Template,
         status: Status,
         adjust: impl FnOnce(&mut Message),
     ) {
+        let source = template.source.ip();
+        // Strangers paid when they came in.
+        if let Some(limits) = self.admission.limits(source)
+            && !self.shares.take_answer(template.at, source, &limits)
+        {
+            return self.drop_for(Dropped::TooOften);
+        }
         let mut message = template.respond(status, &template.stateless_tag(self.tag_key));
         adjust(&mut message);
-        self.transmit(Some(template.local), template.destination, message.to_bytes());
+        self.transmit(Some(template.local), template.destination, message.to_bytes().into());
     }
 }

@@ -1,5 +1,6 @@
 //! Time: every deadline that has come is met, and what is over is taken out of the tables.
 
+use bytes::Bytes;
 use partyline_model::Time;
 
 use super::{Endpoint, Owner};
@@ -25,7 +26,7 @@ impl Endpoint {
 
     fn invite_server_timeout(&mut self, now: Time, id: TransactionId) {
         let Some(entry) = self.invite_servers.get_mut(&id) else { return };
-        let again = entry.machine.handle_timeout(now).map(<[u8]>::to_vec);
+        let again = entry.machine.handle_timeout(now);
         let (local, destination) = (entry.template.local, entry.template.destination);
         let over = entry.machine.is_terminated();
         self.timers.set(Owner::InviteServer(id), entry.machine.deadline());
@@ -34,6 +35,7 @@ impl Endpoint {
         }
         if over && let Some(entry) = self.invite_servers.remove(&id) {
             self.server_keys.remove(&entry.key);
+            self.shares.resize(entry.template.source.ip(), entry.octets, 0);
             if let Some(merge) = entry.merge {
                 self.merges.remove(&merge);
             }
@@ -45,6 +47,7 @@ impl Endpoint {
             && let Some(entry) = self.servers.remove(&id)
         {
             self.server_keys.remove(&entry.key);
+            self.shares.resize(entry.source.ip(), entry.octets, 0);
         }
     }
 
@@ -75,7 +78,7 @@ impl Endpoint {
         self.timers.set(Owner::Client(id), entry.machine.deadline());
         if fired == Fired::Retransmit {
             let (local, destination) = (entry.local, entry.destination);
-            let bytes = entry.bytes.clone();
+            let bytes = Bytes::copy_from_slice(&entry.bytes);
             self.transmit(local, destination, bytes);
         }
         if over && let Some(mut entry) = self.clients.remove(&id) {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use partyline_model::Time;
 
 use super::request::{Errand, Purpose, SentAck};
@@ -19,6 +20,8 @@ use crate::transaction::{Received, TransactionId};
 
 /// The most forks of one call that are answered; each gets ACK and BYE.
 const MAX_FORKS: usize = 16;
+/// The longest To of a response, which the call keeps with its tag.
+const MAX_TO_OCTETS: usize = 1024;
 
 impl Endpoint {
     /// Calls somebody. [`Event::Ringing`], [`Event::Answered`] and [`Event::Ended`] tell what
@@ -51,7 +54,7 @@ impl Endpoint {
         let carried = (path.clone(), cseq);
         let purpose = Purpose::Dial(id);
         let client = self.start_invite(now, (request, destination), carried, purpose, dial.offer);
-        self.insert_dialog(id, Dialog { path, state: State::Calling { client } });
+        self.insert_dialog(id, Dialog::new(path, State::Calling { client }));
         Ok(id)
     }
 
@@ -85,7 +88,10 @@ impl Endpoint {
         status: Status,
         message: Message,
     ) {
-        let whole = message.fault.is_none() && message.headers.items(&Name::Via).count() == 1;
+        let to = message.headers.text(&Name::To).map_or(0, str::len);
+        let whole = message.fault.is_none()
+            && message.headers.items(&Name::Via).count() == 1
+            && to <= MAX_TO_OCTETS;
         let envelope = Envelope::read(&message).ok().filter(|_| whole);
         let Some(envelope) = envelope else { return self.drop_for(Dropped::MalformedResponse) };
         let branch = envelope.via.branch().unwrap_or_default().into();
@@ -239,7 +245,7 @@ impl Endpoint {
         }
     }
 
-    fn dial_answered(&mut self, now: Time, id: DialogId, mut path: Path, sdp: Option<Vec<u8>>) {
+    fn dial_answered(&mut self, now: Time, id: DialogId, mut path: Path, sdp: Option<Bytes>) {
         let state = self.dialogs.get(&id).map(|dialog| &dialog.state);
         let calling = matches!(state, Some(State::Calling { .. }));
         let cancelling = matches!(state, Some(State::Cancelling { .. }));
@@ -257,7 +263,7 @@ impl Endpoint {
         self.emit(Event::Answered { dialog: id, sdp });
     }
 
-    fn reinvite_answered(&mut self, id: DialogId, path: Path, sdp: Option<Vec<u8>>) {
+    fn reinvite_answered(&mut self, id: DialogId, path: Path, sdp: Option<Bytes>) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
         (dialog.path.target, dialog.path.heard_from) = (path.target, path.heard_from);
         if matches!(dialog.state, State::Confirmed(Renegotiation::Ours { .. })) {

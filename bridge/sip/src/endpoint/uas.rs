@@ -1,24 +1,27 @@
 //! Calls that come in: INVITE, CANCEL, ACK, and the answers the node gives (RFC 3261 §13.3, §9.2).
 
+use bytes::Bytes;
 use partyline_model::Time;
 
 use super::receive::Request;
-use super::{Endpoint, InviteServerEntry, Owner, ServerEntry, incoming};
+use super::{ENTRY_OCTETS, Endpoint, InviteServerEntry, Owner, ServerEntry, incoming};
+use crate::admission::Limits;
 use crate::cause;
 use crate::command::{CommandError, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State, Unacked};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
-use crate::message::{ContentError, Headers, Message, Method, Name, StartLine, Status};
+use crate::message::{ContentError, Headers, Host, Message, Method, Name, StartLine, Status, scan};
 use crate::transaction::timer::Backoff;
 use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
-
-/// What a full table or a busy dialog asks the peer to wait, in seconds.
-const RETRY_AFTER: &str = "5";
 
 /// INVITE transactions for each dialog that the configuration allows. A refused call leaves its
 /// transaction behind for up to 32 s, so INVITE and CANCEL in turn would otherwise pile up.
 const TRANSACTIONS_PER_DIALOG: usize = 4;
+
+/// The most octets of an INVITE that its call keeps for as long as it lasts: From, To, Call-ID,
+/// Contact and the route.
+const MAX_CALL_OCTETS: usize = 4096;
 
 impl Endpoint {
     /// Sends 180 Ringing for an incoming call.
@@ -37,9 +40,9 @@ impl Endpoint {
         &mut self,
         now: Time,
         dialog: DialogId,
-        sdp: Vec<u8>,
+        sdp: impl Into<Bytes>,
     ) -> Result<(), CommandError> {
-        self.provisional(now, dialog, Status::SESSION_PROGRESS, Some(sdp))
+        self.provisional(now, dialog, Status::SESSION_PROGRESS, Some(sdp.into()))
     }
 
     /// Answers an incoming call: 200 OK, sent until the ACK comes.
@@ -50,10 +53,10 @@ impl Endpoint {
         &mut self,
         now: Time,
         dialog: DialogId,
-        sdp: Vec<u8>,
+        sdp: impl Into<Bytes>,
     ) -> Result<(), CommandError> {
         let server = self.offered(dialog)?;
-        let unacked = self.accept(now, server, sdp).ok_or(CommandError::WrongState)?;
+        let unacked = self.accept(now, server, sdp.into()).ok_or(CommandError::WrongState)?;
         self.set_state(dialog, State::Answered(unacked));
         Ok(())
     }
@@ -73,6 +76,22 @@ impl Endpoint {
             300.. => rejection.status,
             _ => Status::SERVER_ERROR,
         };
+        let q850 = rejection.q850.or(cause::cause_of(status));
+        self.respond_rejection(now, server, status, rejection);
+        let kind = EndKind::Rejected;
+        self.end(dialog, Ended { by: Ender::Local, kind, status: Some(status), q850 });
+        Ok(())
+    }
+
+    /// A failure response to an INVITE, with all that `rejection` says.
+    pub(super) fn respond_rejection(
+        &mut self,
+        now: Time,
+        server: TransactionId,
+        status: Status,
+        rejection: Rejection,
+    ) {
+        let agent = Host::Address(self.config.advertised.ip());
         self.respond_invite(now, server, status, |message| {
             if let Some(phrase) = rejection.phrase {
                 let reason = phrase.replace(['\r', '\n'], " ").into();
@@ -84,11 +103,11 @@ impl Endpoint {
             if let Some(cause) = rejection.q850 {
                 message.headers.add(Name::Reason, cause::write_reason(cause));
             }
+            if let Some((code, text)) = rejection.warning {
+                let text = scan::quote(&text);
+                message.headers.add(Name::Warning, format!("{code} {agent} {text}"));
+            }
         });
-        let q850 = rejection.q850.or(cause::cause_of(status));
-        let kind = EndKind::Rejected;
-        self.end(dialog, Ended { by: Ender::Local, kind, status: Some(status), q850 });
-        Ok(())
     }
 
     fn provisional(
@@ -96,7 +115,7 @@ impl Endpoint {
         now: Time,
         dialog: DialogId,
         status: Status,
-        sdp: Option<Vec<u8>>,
+        sdp: Option<Bytes>,
     ) -> Result<(), CommandError> {
         let server = self.offered(dialog)?;
         self.respond_in_dialog(now, server, status, sdp);
@@ -120,7 +139,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         server: TransactionId,
-        sdp: Vec<u8>,
+        sdp: Bytes,
     ) -> Option<Unacked> {
         let response = self.respond_in_dialog(now, server, Status::OK, Some(sdp))?;
         let entry = self.invite_servers.get(&server)?;
@@ -139,8 +158,8 @@ impl Endpoint {
         now: Time,
         server: TransactionId,
         status: Status,
-        sdp: Option<Vec<u8>>,
-    ) -> Option<Vec<u8>> {
+        sdp: Option<Bytes>,
+    ) -> Option<Bytes> {
         let entry = self.invite_servers.get(&server)?;
         let mut message = entry.template.respond(status, &entry.tag);
         self.add_dialog_headers(&entry.template, &mut message);
@@ -170,39 +189,71 @@ impl Endpoint {
         server: TransactionId,
         status: Status,
         message: &Message,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Bytes> {
         let entry = self.invite_servers.get_mut(&server)?;
-        let bytes = message.to_bytes();
-        entry.machine.send(now, status, &bytes);
+        let bytes = Bytes::from(message.to_bytes());
+        entry.machine.send(now, status, bytes.clone());
         self.timers.set(Owner::InviteServer(server), entry.machine.deadline());
         let (local, destination) = (entry.template.local, entry.template.destination);
+        if !entry.machine.is_proceeding() {
+            entry.template.strip();
+        }
+        self.recount(server);
         self.transmit(Some(local), destination, bytes.clone());
         Some(bytes)
     }
 
     /// An INVITE outside a dialog.
     pub(super) fn receive_invite(&mut self, now: Time, key: ServerKey, mut request: Request) {
+        let source = request.source.ip();
+        let Some(limits) = request.limits.filter(|limits| limits.calls) else {
+            let (reason, status) = (Dropped::Stranger, Status::FORBIDDEN);
+            return self.refuse(&request.template, reason, status, None);
+        };
+        if !self.shares.take_invite(now, source, &limits) {
+            let (reason, status) = (Dropped::TooOften, Status::SERVICE_UNAVAILABLE);
+            return self.refuse(&request.template, reason, status, None);
+        }
         let merge = MergeKey::new(&request.envelope);
         if self.merges.contains_key(&merge) {
             let template = &request.template;
             return self.refuse(template, Dropped::Misdirected, Status::LOOP_DETECTED, None);
         }
         let Some((offer, path)) = self.check_invite(&mut request) else { return };
-        let transactions = self.config.max_dialogs.saturating_mul(TRANSACTIONS_PER_DIALOG);
-        if self.dialogs.len() >= self.config.max_dialogs
-            || self.invite_servers.len() >= transactions
-        {
-            self.drop_for(Dropped::TooManyDialogs);
+        if let Some(reason) = self.no_room(&request, &key, &limits) {
             let full = Status::SERVICE_UNAVAILABLE;
-            return self.respond_stateless(&request.template, full, |message| {
-                message.headers.add(Name::RetryAfter, RETRY_AFTER);
-            });
+            return self.refuse(&request.template, reason, full, None);
         }
         let id = DialogId(self.next_id());
         let event = incoming::read(id, &mut request, offer);
         let server = self.open_invite_server(now, (key, Some(merge)), id, &path, request);
-        self.insert_dialog(id, Dialog { path, state: State::Offered { server } });
+        let mut dialog = Dialog::new(path, State::Offered { server });
+        dialog.pending = Some(source);
+        self.shares.add_call(source);
+        self.insert_dialog(id, dialog);
         self.emit(Event::Invite(Box::new(event)));
+    }
+
+    /// Why there is no room for a call, if there is none.
+    fn no_room(&self, request: &Request, key: &ServerKey, limits: &Limits) -> Option<Dropped> {
+        let source = request.source.ip();
+        let held = self.dialogs.len();
+        let free = self.admission.capacity().saturating_sub(held);
+        let transactions = self.config.max_dialogs.saturating_mul(TRANSACTIONS_PER_DIALOG);
+        if held >= self.config.max_dialogs || self.invite_servers.len() >= transactions {
+            Some(Dropped::TooManyDialogs)
+        } else if !self.shares.fits_call(source, limits, free)
+            || !self.shares.fits(source, self.size_of(request, key))
+        {
+            Some(Dropped::NoShare)
+        } else {
+            None
+        }
+    }
+
+    /// Octets that a transaction of `request` will hold until it has its final response.
+    pub(super) fn size_of(&self, request: &Request, key: &ServerKey) -> usize {
+        ENTRY_OCTETS + 2 * key.octets() + 2 * request.template.octets()
     }
 
     /// Stores the server transaction of an INVITE and sends 100 (RFC 3261 §8.2.6.1).
@@ -227,6 +278,7 @@ impl Endpoint {
             dialog,
             tag: path.local_tag.clone(),
             cseq: request.envelope.cseq.number,
+            octets: 0,
         };
         self.invite_servers.insert(id, entry);
         self.respond_invite(now, id, Status::TRYING, |_| {});
@@ -234,7 +286,14 @@ impl Endpoint {
     }
 
     /// The content of an INVITE: answers and returns `None` when it cannot be taken.
-    fn check_invite(&mut self, request: &mut Request) -> Option<(Option<Vec<u8>>, Path)> {
+    fn check_invite(&mut self, request: &mut Request) -> Option<(Option<Bytes>, Path)> {
+        let kept = [Name::From, Name::To, Name::CallId, Name::Contact, Name::RecordRoute];
+        let kept = kept.iter().flat_map(|name| request.message.headers.all(name));
+        if kept.map(|value| value.as_str().len()).sum::<usize>() > MAX_CALL_OCTETS {
+            let (reason, status) = (Dropped::Oversized, Status::MESSAGE_TOO_LARGE);
+            self.refuse(&request.template, reason, status, None);
+            return None;
+        }
         let offer = self.check_offer(request)?;
         let routes = Route::recorded(&request.message);
         // RFC 2543 peers need not send a Contact: From is then where they are.
@@ -268,14 +327,19 @@ impl Endpoint {
         Some((offer, path))
     }
 
-    /// The offer of an INVITE; answers 406 or 415 and returns `None` when it cannot be taken.
-    pub(super) fn check_offer(&mut self, request: &mut Request) -> Option<Option<Vec<u8>>> {
+    /// The offer of an INVITE; answers 406, 413 or 415 and returns `None` when it cannot be taken.
+    pub(super) fn check_offer(&mut self, request: &mut Request) -> Option<Option<Bytes>> {
         if !accepts_sdp(&request.message.headers) {
             let template = &request.template;
             self.refuse(template, Dropped::NotOffered, Status::NOT_ACCEPTABLE, None);
             return None;
         }
         match request.message.take_sdp() {
+            Ok(Some(offer)) if offer.len() > crate::sdp::MAX_BYTES => {
+                let (reason, status) = (Dropped::Oversized, Status::ENTITY_TOO_LARGE);
+                self.refuse(&request.template, reason, status, None);
+                None
+            }
             Ok(offer) => Some(offer),
             Err(ContentError::Type | ContentError::Encoding) => {
                 let status = Status::UNSUPPORTED_MEDIA_TYPE;
@@ -288,12 +352,13 @@ impl Endpoint {
     /// CANCEL: 200 for itself, 487 for its INVITE if that is still open (RFC 3261 §9.2).
     pub(super) fn receive_cancel(&mut self, now: Time, key: ServerKey, request: Request) {
         let invite = ServerKey::new(&request.envelope, Method::Invite);
-        let Some(&server) = self.server_keys.get(&invite) else {
+        let known = self.server_keys.get(&invite).copied();
+        let Some(server) = known.filter(|&id| self.speaks_for_sender(id, request.source)) else {
             return self.refuse_no_dialog(&request.template);
         };
         let Some(entry) = self.invite_servers.get(&server) else { return };
         let (tag, dialog, open) = (entry.tag.clone(), entry.dialog, entry.machine.is_proceeding());
-        self.respond_final(now, key, &request, (Status::OK, &tag), |_| {});
+        self.respond_final(now, (Method::Cancel, key), &request, Status::OK, &tag);
         if !open {
             return;
         }
@@ -309,25 +374,40 @@ impl Endpoint {
         }
     }
 
-    /// Answers a request other than INVITE for good, and keeps the answer for its repetitions.
+    /// Answers a request other than INVITE for good, and keeps for its repetitions how.
     pub(super) fn respond_final(
         &mut self,
         now: Time,
-        key: ServerKey,
+        (method, key): (Method, ServerKey),
         request: &Request,
-        (status, tag): (Status, &str),
-        adjust: impl FnOnce(&mut Message),
+        status: Status,
+        tag: &str,
     ) {
-        let mut message = request.template.respond(status, tag);
-        adjust(&mut message);
-        let bytes = message.to_bytes();
-        let machine = Server::completed(now, bytes.clone());
+        let machine = Server::completed(now, status);
         let id = TransactionId(self.next_id());
         self.timers.set(Owner::Server(id), Some(machine.deadline()));
-        let (destination, local) = (request.template.destination, request.template.local);
+        let octets = ENTRY_OCTETS + 2 * key.octets();
+        self.shares.resize(request.source.ip(), 0, octets);
         self.server_keys.insert(key.clone(), id);
-        self.servers.insert(id, ServerEntry { key, machine, destination, local });
-        self.transmit(Some(local), destination, bytes);
+        let (source, kept) = (request.source, tag.into());
+        self.servers.insert(id, ServerEntry { key, machine, tag: kept, source, octets });
+        self.send_final(&method, request, status, tag);
+    }
+
+    /// Sends the final response to a request other than INVITE.
+    pub(super) fn send_final(
+        &mut self,
+        method: &Method,
+        request: &Request,
+        status: Status,
+        tag: &str,
+    ) {
+        let mut message = request.template.respond(status, tag);
+        if *method == Method::Info && status == Status::UNSUPPORTED_MEDIA_TYPE {
+            message.headers.add(Name::Accept, "application/dtmf-relay, application/dtmf");
+        }
+        let (local, destination) = (request.template.local, request.template.destination);
+        self.transmit(Some(local), destination, message.to_bytes().into());
     }
 }
 

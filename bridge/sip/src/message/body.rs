@@ -2,8 +2,8 @@
 //!
 //! Session descriptions are handed on as bytes; reading them is the `sdp` module's work.
 
+use bytes::Bytes;
 use partyline_model::Digit;
-use zeroize::Zeroize;
 
 use super::header::{Headers, Name};
 use super::scan::{Params, unquote};
@@ -37,7 +37,7 @@ pub enum InfoBody {
 
 impl Message {
     /// Takes the session description out; `None` when there is none.
-    pub(crate) fn take_sdp(&mut self) -> Result<Option<Vec<u8>>, ContentError> {
+    pub(crate) fn take_sdp(&mut self) -> Result<Option<Bytes>, ContentError> {
         if self.body.is_empty() {
             return Ok(None);
         }
@@ -52,7 +52,8 @@ impl Message {
         if media_type.starts_with("multipart/") {
             let boundary = unquote(params.value("boundary").unwrap_or_default());
             if let Some(sdp) = sdp_part(&self.body, &boundary) {
-                return Ok(Some(sdp.to_vec()));
+                // A copy: the rest of a long body is not kept for its sake.
+                return Ok(Some(Bytes::copy_from_slice(sdp)));
             }
         }
         let optional = self.headers.text(&Name::ContentDisposition).is_some_and(|text| {
@@ -72,7 +73,7 @@ impl Message {
             "application/hook-flash" => InfoBody::Flash,
             _ => InfoBody::Unsupported,
         };
-        self.body.zeroize();
+        self.wipe_body();
         carried
     }
 }
@@ -180,10 +181,10 @@ mod tests {
     #[test]
     fn sdp_is_found_bare_and_in_multipart() {
         let mut bare = message("Application/SDP;charset=utf-8", b"v=0");
-        assert_eq!(bare.take_sdp(), Ok(Some(b"v=0".to_vec())));
+        assert_eq!(bare.take_sdp(), Ok(Some(Bytes::from_static(b"v=0"))));
         let body = b"--b1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b1\r\nc: application/sdp\r\n\r\nv=0\r\ns=-\r\n--b1--\r\n";
         let mut multi = message("multipart/mixed;boundary=\"b1\"", body);
-        assert_eq!(multi.take_sdp(), Ok(Some(b"v=0\r\ns=-".to_vec())));
+        assert_eq!(multi.take_sdp(), Ok(Some(Bytes::from_static(b"v=0\r\ns=-"))));
     }
 
     #[test]

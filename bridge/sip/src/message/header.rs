@@ -55,6 +55,7 @@ names! {
     Require "Require";
     Unsupported "Unsupported";
     RetryAfter "Retry-After";
+    Warning "Warning";
     Reason "Reason";
     Timestamp "Timestamp";
     UserAgent "User-Agent";

@@ -15,6 +15,9 @@ mod write;
 
 use std::fmt;
 
+use bytes::Bytes;
+use zeroize::Zeroize;
+
 pub(crate) use body::ContentError;
 pub use body::InfoBody;
 pub use envelope::{CSeq, Envelope};
@@ -59,7 +62,7 @@ pub struct Message {
     /// The header fields, without Content-Length.
     pub headers: Headers,
     /// The body, cut by Content-Length.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// The first thing that was wrong with the message as it came.
     pub fault: Option<Fault>,
     /// The passcode that came as a URI parameter, taken out of the text.
@@ -78,13 +81,21 @@ impl Message {
     }
 
     fn new(start: StartLine) -> Self {
-        Self { start, headers: Headers::default(), body: Vec::new(), fault: None, pin: None }
+        Self { start, headers: Headers::default(), body: Bytes::new(), fault: None, pin: None }
+    }
+
+    /// Forgets the body and wipes it: it may hold a key. It is not shared, since whoever may have
+    /// a copy of such a body has made one.
+    pub(crate) fn wipe_body(&mut self) {
+        if let Ok(mut body) = std::mem::take(&mut self.body).try_into_mut() {
+            body.as_mut().zeroize();
+        }
     }
 
     /// Puts a body in, with its type.
-    pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
+    pub fn set_body(&mut self, content_type: &str, body: impl Into<Bytes>) {
         self.headers.add(Name::ContentType, content_type);
-        self.body = body;
+        self.body = body.into();
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::header::{Headers, Name, Value};
 use super::method::Method;
 use super::pin::{self, Pin};
@@ -168,7 +170,8 @@ impl Reader {
                 .then_some(Fault::RequestLine));
             start
         };
-        let message = Message { start, headers: Headers::default(), body: Vec::new(), fault, pin };
+        let message =
+            Message { start, headers: Headers::default(), body: Bytes::new(), fault, pin };
         Ok(Self { message, content_length: None })
     }
 
@@ -222,7 +225,7 @@ impl Reader {
     fn body(&mut self, rest: &[u8]) {
         let length = self.content_length.unwrap_or(rest.len());
         self.note_if(length > rest.len(), Fault::BodyTooShort);
-        self.message.body = rest[..length.min(rest.len())].to_vec();
+        self.message.body = Bytes::copy_from_slice(&rest[..length.min(rest.len())]);
     }
 }
 
@@ -279,12 +282,12 @@ mod tests {
             "\r\n\r\nOPTIONS sip:a@h SIP/2.0\nv: SIP/2.0/UDP h\n ;branch=z9hG4bK1\nl: 2\n\nabcd",
         );
         assert_eq!(m.headers.text(&Name::Via), Some("SIP/2.0/UDP h ;branch=z9hG4bK1"));
-        assert_eq!((m.body.as_slice(), m.fault), (&b"ab"[..], None));
+        assert_eq!((&m.body[..], m.fault), (&b"ab"[..], None));
     }
 
     #[test]
     fn without_content_length_the_body_is_the_rest() {
-        assert_eq!(parse("OPTIONS sip:a@h SIP/2.0\r\nTo: x\r\n\r\nabcd").body, b"abcd");
+        assert_eq!(parse("OPTIONS sip:a@h SIP/2.0\r\nTo: x\r\n\r\nabcd").body, &b"abcd"[..]);
     }
 
     #[test]

@@ -40,6 +40,7 @@ statuses! {
     NOT_ACCEPTABLE 406 "Not Acceptable";
     REQUEST_TIMEOUT 408 "Request Timeout";
     GONE 410 "Gone";
+    ENTITY_TOO_LARGE 413 "Request Entity Too Large";
     UNSUPPORTED_MEDIA_TYPE 415 "Unsupported Media Type";
     UNSUPPORTED_URI_SCHEME 416 "Unsupported URI Scheme";
     BAD_EXTENSION 420 "Bad Extension";

@@ -56,7 +56,7 @@ mod tests {
                 for (name, value) in &fields {
                     message.headers.push(name.clone(), Value::new(value.clone()));
                 }
-                message.body = body.clone();
+                message.body = body.clone().into();
                 let bytes = message.to_bytes();
                 let back = Message::parse(&bytes).expect("our own writing is readable");
                 prop_assert_eq!(back.fault, None);

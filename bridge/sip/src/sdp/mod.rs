@@ -19,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use error::SdpError;
 pub use negotiate::{accept, answer};
+pub use screen::MAX_BYTES;
 pub use write::offer;
 
 /// An audio codec that this bridge speaks: 8000 Hz, one channel.

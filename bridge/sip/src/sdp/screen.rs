@@ -6,7 +6,7 @@
 use super::SdpError;
 
 /// Largest description that is read; well beyond what fits the largest INVITE over UDP.
-pub(super) const MAX_BYTES: usize = 16 * 1024;
+pub const MAX_BYTES: usize = 16 * 1024;
 const MAX_LINES: usize = 512;
 const MAX_LINE_BYTES: usize = 4096;
 const MAX_STREAMS: usize = 32;

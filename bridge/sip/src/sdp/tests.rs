@@ -423,7 +423,7 @@ fn what_cannot_be_read_is_400() {
         (b"v=0\r\nm=audio 3\x000 RTP/AVP 0\r\n", SdpError::Malformed),
         (b"v=0\r\nc=IN IP4 1.2.3.4\r\nc=IN IP4 1.2.3.4\r\n", SdpError::Malformed),
         (b"v=0\r\nm=audio 30002 RTP/AVP 0\r\n", SdpError::NoConnection),
-        (&[b'a'; screen::MAX_BYTES + 1], SdpError::TooLarge),
+        (&[b'a'; MAX_BYTES + 1], SdpError::TooLarge),
         (&long_line, SdpError::LineTooLong),
         (b"v=0\r\nno equals sign\r\n", SdpError::Malformed),
     ];

@@ -2,6 +2,7 @@
 //!
 //! 2xx responses are retransmitted by the user agent core, not here (RFC 3261 §13.3.1.4).
 
+use bytes::Bytes;
 use partyline_model::Time;
 
 use super::timer::{Backoff, Due, T4, TRANSACTION_LIFETIME};
@@ -17,11 +18,11 @@ pub(crate) struct InviteServer {
 enum State {
     /// No final response yet; the last provisional one answers repeated INVITEs.
     Proceeding {
-        last: Option<Vec<u8>>,
+        last: Option<Bytes>,
     },
     /// A final response other than 2xx waits for its ACK: timers G and H.
     Completed {
-        response: Vec<u8>,
+        response: Bytes,
         backoff: Backoff,
     },
     /// The ACK came; repeated ACKs are absorbed: timer I.
@@ -50,24 +51,33 @@ impl InviteServer {
     }
 
     /// Notes a response that goes out; nothing may be sent after a final one.
-    pub(crate) fn send(&mut self, now: Time, status: Status, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, now: Time, status: Status, bytes: Bytes) {
         if !self.is_proceeding() {
             return;
         }
         self.state = if status.is_provisional() {
-            State::Proceeding { last: Some(bytes.to_vec()) }
+            State::Proceeding { last: Some(bytes) }
         } else if status.is_success() {
             State::Accepted { until: now + TRANSACTION_LIFETIME }
         } else {
-            State::Completed { response: bytes.to_vec(), backoff: Backoff::up_to_t2(now) }
+            State::Completed { response: bytes, backoff: Backoff::up_to_t2(now) }
         };
     }
 
-    /// The INVITE came again; what to send again, if anything.
-    pub(crate) fn receive_invite(&self) -> Option<&[u8]> {
+    /// Octets of the response that is kept.
+    pub(crate) fn octets(&self) -> usize {
         match &self.state {
-            State::Proceeding { last } => last.as_deref(),
-            State::Completed { response, .. } => Some(response),
+            State::Proceeding { last } => last.as_ref().map_or(0, Bytes::len),
+            State::Completed { response, .. } => response.len(),
+            State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => 0,
+        }
+    }
+
+    /// The INVITE came again; what to send again, if anything.
+    pub(crate) fn receive_invite(&self) -> Option<Bytes> {
+        match &self.state {
+            State::Proceeding { last } => last.clone(),
+            State::Completed { response, .. } => Some(response.clone()),
             State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => None,
         }
     }
@@ -86,7 +96,7 @@ impl InviteServer {
     }
 
     /// Fires what is due; the response to send again.
-    pub(crate) fn handle_timeout(&mut self, now: Time) -> Option<&[u8]> {
+    pub(crate) fn handle_timeout(&mut self, now: Time) -> Option<Bytes> {
         let due = match &mut self.state {
             State::Completed { backoff, .. } => backoff.due(now),
             State::Confirmed { until } | State::Accepted { until } if now >= *until => Due::GiveUp,
@@ -99,7 +109,7 @@ impl InviteServer {
             self.state = State::Terminated;
         }
         match &self.state {
-            State::Completed { response, .. } if due == Due::Retransmit => Some(response),
+            State::Completed { response, .. } if due == Due::Retransmit => Some(response.clone()),
             State::Completed { .. }
             | State::Proceeding { .. }
             | State::Confirmed { .. }
@@ -124,10 +134,13 @@ mod tests {
     #[test]
     fn a_rejection_repeats_by_timer_g_until_its_ack_and_is_forgotten_after_timer_i() {
         let mut machine = InviteServer::new();
-        machine.send(Time::ZERO, Status::BUSY_HERE, b"486");
+        machine.send(Time::ZERO, Status::BUSY_HERE, Bytes::from_static(b"486"));
         assert_eq!(machine.deadline(), Some(Time::from_millis(500)));
-        assert_eq!(machine.handle_timeout(Time::from_millis(500)), Some(&b"486"[..]));
-        assert_eq!(machine.receive_invite(), Some(&b"486"[..]));
+        assert_eq!(
+            machine.handle_timeout(Time::from_millis(500)),
+            Some(Bytes::from_static(b"486"))
+        );
+        assert_eq!(machine.receive_invite(), Some(Bytes::from_static(b"486")));
         assert!(machine.receive_ack(Time::from_secs(1)));
         assert_eq!(machine.receive_invite(), None);
         assert_eq!(machine.deadline(), Some(Time::from_secs(6)));
@@ -138,7 +151,7 @@ mod tests {
     #[test]
     fn timer_h_ends_a_rejection_without_ack() {
         let mut machine = InviteServer::new();
-        machine.send(Time::ZERO, Status::BUSY_HERE, b"486");
+        machine.send(Time::ZERO, Status::BUSY_HERE, Bytes::from_static(b"486"));
         assert_eq!(machine.handle_timeout(Time::from_secs(32)), None);
         assert!(machine.is_terminated());
     }
@@ -146,9 +159,9 @@ mod tests {
     #[test]
     fn accepted_absorbs_repeated_invites_for_timer_l() {
         let mut machine = InviteServer::new();
-        machine.send(Time::ZERO, Status::TRYING, b"100");
-        assert_eq!(machine.receive_invite(), Some(&b"100"[..]));
-        machine.send(Time::ZERO, Status::OK, b"200");
+        machine.send(Time::ZERO, Status::TRYING, Bytes::from_static(b"100"));
+        assert_eq!(machine.receive_invite(), Some(Bytes::from_static(b"100")));
+        machine.send(Time::ZERO, Status::OK, Bytes::from_static(b"200"));
         assert_eq!(machine.receive_invite(), None);
         assert!(!machine.receive_ack(Time::ZERO));
         assert_eq!(machine.deadline(), Some(Time::from_secs(32)));

@@ -54,6 +54,11 @@ impl ServerKey {
         };
         Self { method, text: text.into() }
     }
+
+    /// Octets of its text.
+    pub(crate) fn octets(&self) -> usize {
+        self.text.len()
+    }
 }
 
 /// What tells that a request came here twice on different ways (RFC 3261 §8.2.2.2).

@@ -1,28 +1,30 @@
 //! The non-INVITE server transaction (RFC 3261 §17.2.2).
 //!
 //! The user agent answers every such request at once and finally, so the machine is born with its
-//! response: Trying and Proceeding have no duration here.
+//! response: Trying and Proceeding have no duration here. It keeps the status alone: the request
+//! that comes again holds all the rest of the response.
 
 use partyline_model::Time;
 
 use super::timer::TRANSACTION_LIFETIME;
+use crate::message::Status;
 
 /// The machine in its Completed state; it is over at its deadline.
 #[derive(Debug)]
 pub(crate) struct Server {
-    response: Vec<u8>,
+    status: Status,
     /// Timer J.
     until: Time,
 }
 
 impl Server {
-    pub(crate) fn completed(now: Time, response: Vec<u8>) -> Self {
-        Self { response, until: now + TRANSACTION_LIFETIME }
+    pub(crate) fn completed(now: Time, status: Status) -> Self {
+        Self { status, until: now + TRANSACTION_LIFETIME }
     }
 
-    /// The request came again: what to send again.
-    pub(crate) fn receive_request(&self) -> &[u8] {
-        &self.response
+    /// The request came again: how it was answered.
+    pub(crate) fn receive_request(&self) -> Status {
+        self.status
     }
 
     pub(crate) fn is_terminated(&self, now: Time) -> bool {
@@ -40,8 +42,8 @@ mod tests {
 
     #[test]
     fn the_response_answers_repeated_requests_for_timer_j() {
-        let machine = Server::completed(Time::ZERO, b"200".to_vec());
-        assert_eq!(machine.receive_request(), b"200");
+        let machine = Server::completed(Time::ZERO, Status::OK);
+        assert_eq!(machine.receive_request(), Status::OK);
         assert!(!machine.is_terminated(Time::from_millis(31_999)));
         assert_eq!(machine.deadline(), Time::from_secs(32));
         assert!(machine.is_terminated(Time::from_secs(32)));

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use partyline_model::{IdSource, Time};
 use partyline_sip::message::{Message, Name, StartLine};
-use partyline_sip::{Config, Dial, DialogId, Ended, Endpoint, Event, Output, Transmit};
+use partyline_sip::{
+    Config, Dial, DialogId, Ended, Endpoint, Event, Output, RefusedRequest, Transmit,
+};
 
 /// Numbers that are all different and the same in every run.
 pub(crate) struct Counting(pub(crate) u128);
@@ -37,6 +39,7 @@ pub(crate) struct Ua {
 pub(crate) struct Out {
     pub(crate) sent: Vec<Transmit>,
     pub(crate) events: Vec<Event>,
+    pub(crate) refused: Vec<RefusedRequest>,
 }
 
 impl Out {
@@ -111,6 +114,7 @@ impl Ua {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => out.sent.push(transmit),
+                Output::Event(Event::Refused(refused)) => out.refused.push(refused),
                 Output::Event(event) => out.events.push(event),
             }
         }
@@ -201,7 +205,7 @@ pub(crate) fn dial() -> Dial {
         from_display: Some("The \"Bridge\"".to_owned()),
         to: None,
         p_asserted_identity: Some("sip:18005550100@203.0.113.5".to_owned()),
-        offer: b"v=0 offer".to_vec(),
+        offer: b"v=0 offer".to_vec().into(),
         headers: vec![("X-Account".to_owned(), "7\r\nEvil: 1".to_owned())],
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use partyline_control::{GuessAlarm, Node};
+use partyline_control::{GuessAlarm, Node, Refusal};
 use partyline_dialplan::Prompt;
 use partyline_model::{RoomId, Uuid};
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
@@ -125,6 +125,11 @@ impl World {
     /// The recordings so far.
     pub fn tapes(&self) -> Vec<&Tape> {
         self.watch.tapes().collect()
+    }
+
+    /// The refusals that the node had logged.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     /// The node under test, for its counters.

@@ -1,0 +1,190 @@
+//! Who may call, by which trunk, and how often: asked before anything is spent on a datagram.
+//!
+//! [`Sources`] is the table of all trunks' addresses, immutable and shared between the SIP shell,
+//! which looks at each datagram before it queues it ([`Gate`], [`FairQueue`]), and the SIP endpoint,
+//! which asks before it keeps anything of a request.
+
+mod gate;
+mod queue;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use partyline_sip::rate::Rate;
+use partyline_sip::{Admission, Limits};
+
+pub use self::gate::{Gate, Unwanted};
+pub use self::queue::FairQueue;
+use crate::config::{Config, SourceKind, Trunk};
+
+/// What an address of a carrier may use: many callers stand behind it.
+const CARRIER: Limits = Limits {
+    calls: true,
+    invites: Rate { per_second: 500, burst: 2000 },
+    answers: Rate { per_second: 500, burst: 2000 },
+    pending: usize::MAX,
+};
+/// What a phone may use; an office behind one address still comes to its nine o'clock conference.
+const PHONE: Limits = Limits {
+    calls: true,
+    invites: Rate { per_second: 10, burst: 60 },
+    answers: Rate { per_second: 20, burst: 60 },
+    pending: 32,
+};
+
+/// The trunks by their source addresses.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// In the order of the trunks: the first that has an address is the one it belongs to.
+    trunks: Vec<Source>,
+}
+
+#[derive(Clone, Debug)]
+struct Source {
+    id: u32,
+    name: Arc<str>,
+    kind: SourceKind,
+    networks: Vec<IpNet>,
+    /// Where calls out go, and requests within them come from.
+    destination: Option<IpAddr>,
+}
+
+/// The trunk that an address belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// As records name it.
+    pub trunk: u32,
+    /// As people name it.
+    pub name: &'a str,
+    /// Whose its addresses are.
+    pub kind: SourceKind,
+    /// Whether it may call us; otherwise it only answers for calls out.
+    pub calls: bool,
+}
+
+impl Sources {
+    /// The sources of `trunks`.
+    pub fn new(trunks: &[Trunk]) -> Self {
+        let source = |trunk: &Trunk| Source {
+            id: trunk.id,
+            name: trunk.name.as_str().into(),
+            kind: trunk.kind,
+            networks: trunk.sources.clone(),
+            destination: trunk.destination.map(|address| address.ip()),
+        };
+        Self { trunks: trunks.iter().map(source).collect() }
+    }
+
+    /// Whose address `source` is; `None` for a stranger's.
+    pub fn find(&self, source: IpAddr) -> Option<Known<'_>> {
+        let source = source.to_canonical();
+        let caller = self.trunks.iter().find(|trunk| trunk.has(source));
+        let callee = || self.trunks.iter().find(|trunk| trunk.is_destination(source));
+        let (trunk, calls) = match caller {
+            Some(trunk) => (trunk, true),
+            None => (callee()?, false),
+        };
+        Some(Known { trunk: trunk.id, name: &trunk.name, kind: trunk.kind, calls })
+    }
+}
+
+impl Source {
+    fn has(&self, source: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&source))
+    }
+
+    fn is_destination(&self, source: IpAddr) -> bool {
+        self.destination.is_some_and(|destination| destination.to_canonical() == source)
+    }
+
+    fn holds(&self, source: IpAddr) -> bool {
+        self.has(source) || self.is_destination(source)
+    }
+}
+
+/// The endpoint's view of the trunks.
+pub(crate) struct Trunks {
+    sources: Arc<Sources>,
+    capacity: usize,
+}
+
+impl Trunks {
+    pub(crate) fn new(sources: Arc<Sources>, config: &Config) -> Self {
+        Self { sources, capacity: config.ports.even_ports().count() }
+    }
+}
+
+impl Admission for Trunks {
+    fn limits(&self, source: IpAddr) -> Option<Limits> {
+        self.sources.find(source).map(|known| match known.kind {
+            SourceKind::Carrier => Limits { calls: known.calls, ..CARRIER },
+            SourceKind::Phones => Limits { calls: known.calls, ..PHONE },
+        })
+    }
+
+    fn allies(&self, peer: IpAddr, source: IpAddr) -> bool {
+        let (peer, source) = (peer.to_canonical(), source.to_canonical());
+        self.sources.trunks.iter().any(|trunk| trunk.holds(peer) && trunk.holds(source))
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::NumberFormat;
+
+    pub(super) fn trunk(id: u32, source: &str, destination: Option<&str>) -> Trunk {
+        let destination = destination.map(|text| text.parse().expect("an address"));
+        Trunk {
+            id,
+            name: format!("trunk {id}"),
+            sources: vec![source.parse().expect("a network")],
+            kind: SourceKind::by_destination(destination),
+            trusted: true,
+            destination,
+            number_format: NumberFormat::Plus,
+            caller_id: None,
+            uri_passcode: false,
+            media_sources: Vec::new(),
+        }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn an_address_belongs_to_the_first_trunk_that_has_it() {
+        let trunks = [
+            trunk(1, "192.0.2.0/24", Some("198.51.100.1:5060")),
+            trunk(2, "192.0.2.7/32", None),
+            trunk(3, "10.0.0.0/8", None),
+        ];
+        let sources = Sources::new(&trunks);
+        let found =
+            |text| sources.find(ip(text)).map(|known| (known.trunk, known.kind, known.calls));
+        assert_eq!(found("192.0.2.7"), Some((1, SourceKind::Carrier, true)));
+        assert_eq!(found("::ffff:10.1.2.3"), Some((3, SourceKind::Phones, true)));
+        assert_eq!(found("198.51.100.1"), Some((1, SourceKind::Carrier, false)));
+        assert_eq!((found("203.0.113.1"), found("2001:db8::1")), (None, None));
+    }
+
+    #[test]
+    fn those_of_one_trunk_speak_for_each_other() {
+        let trunks = [
+            trunk(1, "192.0.2.0/24", Some("198.51.100.1:5060")),
+            trunk(2, "192.0.2.0/28", None),
+            trunk(3, "10.0.0.0/8", None),
+        ];
+        let trunks = Trunks { sources: Arc::new(Sources::new(&trunks)), capacity: 1 };
+        assert!(trunks.allies(ip("192.0.2.7"), ip("198.51.100.1")));
+        assert!(trunks.allies(ip("10.0.0.1"), ip("10.9.9.9")));
+        assert!(!trunks.allies(ip("192.0.2.7"), ip("10.0.0.1")));
+        assert!(!trunks.allies(ip("203.0.113.1"), ip("203.0.113.1")), "strangers have no trunk");
+    }
+}

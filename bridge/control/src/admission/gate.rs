@@ -1,0 +1,114 @@
+//! The look at a datagram's source before it is copied or queued: what a flood costs is this.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use partyline_model::Time;
+use partyline_sip::rate::{Buckets, Rate, Strangers, host};
+
+use super::Sources;
+use crate::config::SourceKind;
+
+/// The longest datagram of a stranger that is read.
+const STRANGER_OCTETS: usize = 4096;
+/// Known sources whose rates are remembered.
+const MOST_SOURCES: usize = 16 * 1024;
+/// Datagrams of a carrier's address: 5,000 calls that end at once fit.
+const CARRIER: Rate = Rate { per_second: 5000, burst: 10_000 };
+/// Datagrams of a phone's address.
+const PHONE: Rate = Rate { per_second: 200, burst: 400 };
+
+/// Why a datagram is not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unwanted {
+    /// The datagram is of a stranger, and strangers were heard often enough.
+    Stranger,
+    /// The datagram is of a stranger, and longer than anything that a stranger has to say.
+    LongStranger,
+    /// The source, which is known, sends too many.
+    TooOften,
+    /// The part of the queue that the source has is full.
+    QueueFull,
+}
+
+impl Unwanted {
+    /// Every reason.
+    pub const ALL: [Self; 4] =
+        [Self::Stranger, Self::LongStranger, Self::TooOften, Self::QueueFull];
+
+    /// As metrics name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::LongStranger => "stranger_too_long",
+            Self::TooOften => "too_often",
+            Self::QueueFull => "queue_full",
+        }
+    }
+}
+
+/// Decides which datagrams are taken in.
+#[derive(Debug)]
+pub struct Gate {
+    sources: Arc<Sources>,
+    strangers: Strangers,
+    known: Buckets<IpAddr>,
+}
+
+impl Gate {
+    /// A gate that knows `sources`.
+    pub fn new(sources: Arc<Sources>) -> Self {
+        Self { sources, strangers: Strangers::default(), known: Buckets::new(MOST_SOURCES) }
+    }
+
+    /// Whether a datagram of `octets` from `source` is taken in; if so, with which source's
+    /// others it queues: `None` is the queue of all strangers.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn admit(
+        &mut self,
+        now: Time,
+        source: IpAddr,
+        octets: usize,
+    ) -> Result<Option<IpAddr>, Unwanted> {
+        let Some(known) = self.sources.find(source) else {
+            if octets > STRANGER_OCTETS {
+                return Err(Unwanted::LongStranger);
+            }
+            let heard = self.strangers.hears(now, source);
+            return if heard { Ok(None) } else { Err(Unwanted::Stranger) };
+        };
+        let rate = match known.kind {
+            SourceKind::Carrier => CARRIER,
+            SourceKind::Phones => PHONE,
+        };
+        let source = host(source);
+        if self.known.take(now, source, rate) { Ok(Some(source)) } else { Err(Unwanted::TooOften) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::trunk;
+    use super::*;
+
+    #[test]
+    fn strangers_are_heard_now_and_then_and_known_sources_at_their_rate() {
+        let trunks =
+            [trunk(1, "192.0.2.0/24", None), trunk(2, "10.0.0.1/32", Some("10.0.0.1:5060"))];
+        let mut gate = Gate::new(Arc::new(Sources::new(&trunks)));
+        let mut taken = |source: &str, octets| {
+            let source: IpAddr = source.parse().expect("an address");
+            let admitted = (0..20_000).map(|_| gate.admit(Time::ZERO, source, octets));
+            let taken: Vec<_> = admitted.flatten().collect();
+            let key = taken.first().copied().flatten().map(|key| key.to_string());
+            (taken.len(), key)
+        };
+        assert_eq!(taken("203.0.113.9", 500), (20, None));
+        assert_eq!(taken("198.51.100.9", 4097), (0, None));
+        assert_eq!(taken("192.0.2.9", 60_000), (400, Some("192.0.2.9".to_owned())));
+        assert_eq!(taken("192.0.2.10", 500).0, 400);
+        assert_eq!(taken("10.0.0.1", 500).0, 10_000);
+    }
+}

@@ -1,0 +1,231 @@
+//! What is said of calls that are refused: once a minute for each source and reason, so that an
+//! operator learns of it and a flood does not fill the log.
+//!
+//! No dialled or typed digit is in it: digits may be a passcode.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use partyline_model::Time;
+use partyline_sip::Dropped;
+use partyline_sip::message::Status;
+use partyline_sip::sdp::SdpError;
+
+/// How long the same refusal of the same source is counted and not said again.
+const AGAIN: Duration = Duration::from_secs(60);
+/// Sources and reasons that are told apart; beyond it the one that was said first makes room.
+const MOST: usize = 1024;
+/// Refusals that are said in a minute, whoever they are of.
+const MOST_A_MINUTE: u32 = 60;
+
+/// Why a call, or a request within one, was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The SIP endpoint refused it.
+    Endpoint(Dropped, Option<&'static str>),
+    /// The session description does not suit.
+    Description(SdpError),
+    /// No RTP port was free.
+    NoPort,
+    /// The call flow refused it, with this SIP status.
+    CallFlow(u16),
+}
+
+/// A refusal to be logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where the call came from.
+    pub source: IpAddr,
+    /// The trunk of the source; `None` for a stranger.
+    pub trunk: Option<String>,
+    /// The SIP status.
+    pub status: u16,
+    /// Why.
+    pub cause: Cause,
+    /// How often it happened since it was said last, this one included.
+    pub times: u64,
+}
+
+impl Refusal {
+    /// Why, for people.
+    pub fn reason(&self) -> Cow<'static, str> {
+        match self.cause {
+            Cause::Endpoint(_, Some(phrase)) => phrase.to_lowercase().into(),
+            Cause::Endpoint(reason, None) => reason_of(reason).into(),
+            Cause::Description(error) => error.to_string().into(),
+            Cause::NoPort => "no RTP port is free".into(),
+            Cause::CallFlow(404) => "the dialled number is none of ours".into(),
+            Cause::CallFlow(403) => "the account of the dialled number is suspended".into(),
+            Cause::CallFlow(482) => "a call out came back to us".into(),
+            Cause::CallFlow(486) => "the conference or the account takes no more calls".into(),
+            Cause::CallFlow(503) => "no more calls are taken, or records cannot be written".into(),
+            Cause::CallFlow(status) => {
+                Status::new(status).unwrap_or(Status::SERVER_ERROR).reason_phrase().into()
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> Cow<'static, str> {
+        match self.cause {
+            Cause::Endpoint(Dropped::Stranger, _) => {
+                let bits = if self.source.is_ipv4() { 32 } else { 128 };
+                format!(
+                    "if it is a carrier or phone of yours, add \"{}/{bits}\" to the sources of a \
+                     [[trunk]]; otherwise it is somebody who tries",
+                    self.source
+                )
+                .into()
+            }
+            Cause::Endpoint(Dropped::ForeignSource, _) => {
+                "if the far end's calls are answered from there, add the address to the sources of \
+                 its [[trunk]]"
+                    .into()
+            }
+            Cause::Endpoint(Dropped::TooOften | Dropped::NoShare, _) => {
+                "if many callers share that address, say kind = \"carrier\" in its [[trunk]]".into()
+            }
+            Cause::Endpoint(Dropped::TooManyDialogs, _) | Cause::NoPort => {
+                "widen media.ports, or send some calls elsewhere".into()
+            }
+            Cause::Description(SdpError::NoCommonCodec) => {
+                "let the far end offer G.711 (PCMU or PCMA)".into()
+            }
+            Cause::Description(SdpError::NoCommonTransport) => {
+                "let the far end offer plain RTP (RTP/AVP) instead of SRTP".into()
+            }
+            Cause::Description(SdpError::OnlyIpv6 | SdpError::OnlyIpv4) => {
+                "let the far end offer the address family of media.address".into()
+            }
+            Cause::Description(SdpError::HostName) => {
+                "let the far end write an IP address in its c= line".into()
+            }
+            Cause::CallFlow(404) => {
+                "compare the dialled number in `partyline cdr` with `partyline dial-in list`".into()
+            }
+            Cause::CallFlow(403) => "see `partyline account list`".into(),
+            Cause::CallFlow(_) => "see the call in `partyline cdr`".into(),
+            Cause::Endpoint(_, _) | Cause::Description(_) => {
+                "show the far end's operator what is wrong with its INVITE".into()
+            }
+        }
+    }
+}
+
+/// What the endpoint means.
+const fn reason_of(reason: Dropped) -> &'static str {
+    match reason {
+        Dropped::Stranger => "no trunk has this source address",
+        Dropped::ForeignSource => "a request within a call came from another address",
+        Dropped::TooOften => "the source calls too often",
+        Dropped::NoShare => "the source has too many calls that are not answered or acknowledged",
+        Dropped::TooManyDialogs => "there are as many calls as there may be",
+        Dropped::Oversized => "the INVITE is too large",
+        Dropped::Misdirected => "the same INVITE came by two ways",
+        Dropped::NotOffered => "the INVITE asks for what is not offered",
+        Dropped::KeepAlive
+        | Dropped::NotSip
+        | Dropped::MalformedResponse
+        | Dropped::StrayResponse
+        | Dropped::StrayAck
+        | Dropped::MalformedRequest
+        | Dropped::TooManyForks
+        | Dropped::Repeated
+        | Dropped::Unheard => "the INVITE is malformed",
+    }
+}
+
+/// When something was said last, and how often it happened since.
+#[derive(Debug)]
+struct Said {
+    at: Time,
+    since: u64,
+}
+
+/// Which refusals are said.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    said: BTreeMap<(IpAddr, Cause), Said>,
+    by_time: BTreeMap<(Time, IpAddr, Cause), ()>,
+    minute: Time,
+    in_minute: u32,
+}
+
+impl Refusals {
+    /// Counts a refusal; how often it happened since it was said last, when it is to be said again.
+    pub(crate) fn note(&mut self, now: Time, source: IpAddr, cause: Cause) -> Option<u64> {
+        let key = (source, cause);
+        if let Some(said) = self.said.get_mut(&key).filter(|said| now < said.at + AGAIN) {
+            said.since += 1;
+            return None;
+        }
+        if now >= self.minute + AGAIN {
+            (self.minute, self.in_minute) = (now, 0);
+        }
+        if self.in_minute == MOST_A_MINUTE {
+            return None;
+        }
+        self.in_minute += 1;
+        let before = self.said.insert(key, Said { at: now, since: 0 });
+        if let Some(before) = &before {
+            self.by_time.remove(&(before.at, source, cause));
+        }
+        self.by_time.insert((now, source, cause), ());
+        if self.said.len() > MOST
+            && let Some(((_, source, cause), ())) = self.by_time.pop_first()
+        {
+            self.said.remove(&(source, cause));
+        }
+        Some(before.map_or(0, |before| before.since) + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(n: u32) -> IpAddr {
+        std::net::Ipv4Addr::from_bits(n).into()
+    }
+
+    #[test]
+    fn a_refusal_is_said_once_a_minute_for_each_source_and_reason() {
+        let mut refusals = Refusals::default();
+        assert_eq!(refusals.note(Time::ZERO, ip(1), Cause::NoPort), Some(1));
+        assert_eq!(refusals.note(Time::ZERO, ip(2), Cause::NoPort), Some(1));
+        assert_eq!(refusals.note(Time::ZERO, ip(1), Cause::CallFlow(404)), Some(1));
+        for second in 1..60 {
+            assert_eq!(refusals.note(Time::from_secs(second), ip(1), Cause::NoPort), None);
+        }
+        assert_eq!(refusals.note(Time::from_secs(60), ip(1), Cause::NoPort), Some(60));
+        assert_eq!(refusals.note(Time::from_secs(120), ip(1), Cause::NoPort), Some(1));
+    }
+
+    #[test]
+    fn a_flood_of_sources_fills_neither_the_log_nor_memory() {
+        let mut refusals = Refusals::default();
+        let mut said = 0;
+        for n in 0..100_000_u32 {
+            let now = Time::from_millis(u64::from(n) * 6);
+            said += usize::from(refusals.note(now, ip(n), Cause::NoPort).is_some());
+            assert!(refusals.said.len() <= MOST && refusals.by_time.len() <= MOST);
+        }
+        assert_eq!(said, 600, "60 in each of ten minutes");
+    }
+
+    #[test]
+    fn a_strangers_address_is_named_as_it_would_be_written() {
+        let refusal = |source: &str| Refusal {
+            source: source.parse().expect("an address"),
+            trunk: None,
+            status: 403,
+            cause: Cause::Endpoint(Dropped::Stranger, None),
+            times: 1,
+        };
+        assert!(refusal("192.0.2.7").advice().contains("\"192.0.2.7/32\""));
+        assert!(refusal("2001:db8::7").advice().contains("\"2001:db8::7/128\""));
+        assert_eq!(refusal("192.0.2.7").reason(), "no trunk has this source address");
+    }
+}

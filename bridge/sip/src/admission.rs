@@ -1,0 +1,60 @@
+//! What the endpoint asks about a source before it spends anything on it. The answers are the
+//! node's.
+
+use std::net::IpAddr;
+
+use crate::rate::Rate;
+
+/// What one source may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Whether it brings calls in; otherwise it only answers those that go out.
+    pub calls: bool,
+    /// New calls.
+    pub invites: Rate,
+    /// Answers that nothing is kept of: to OPTIONS outside a call, to what is refused.
+    pub answers: Rate,
+    /// Calls at once whose answer is outstanding or not acknowledged. The endpoint gives no source
+    /// more of these than half of what is left.
+    pub pending: usize,
+}
+
+impl Limits {
+    /// No limit but the fair share.
+    pub const NONE: Self = Self {
+        calls: true,
+        invites: Rate { per_second: 1_000_000, burst: 1_000_000 },
+        answers: Rate { per_second: 1_000_000, burst: 1_000_000 },
+        pending: usize::MAX,
+    };
+}
+
+/// Who may speak with the endpoint, and how much.
+pub trait Admission: Send {
+    /// What `source` may use; `None` for a stranger, of whom nothing is kept and who is answered
+    /// now and then only.
+    fn limits(&self, source: IpAddr) -> Option<Limits>;
+
+    /// Whether `source` may speak for `peer` within a call: whether one trunk has them both.
+    fn allies(&self, peer: IpAddr, source: IpAddr) -> bool;
+
+    /// Calls that there is room for, all sources together.
+    fn capacity(&self) -> usize;
+}
+
+/// Everybody is known and unlimited: for tests, and until the node has said who is.
+pub(crate) struct Everybody;
+
+impl Admission for Everybody {
+    fn limits(&self, _source: IpAddr) -> Option<Limits> {
+        Some(Limits::NONE)
+    }
+
+    fn allies(&self, _peer: IpAddr, _source: IpAddr) -> bool {
+        true
+    }
+
+    fn capacity(&self) -> usize {
+        usize::MAX
+    }
+}

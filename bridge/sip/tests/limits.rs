@@ -1,0 +1,345 @@
+//! What a source may cost: nothing as a stranger, its share as a known one, a rate within a call.
+
+mod common;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use common::{CONTACT_AND_SDP, PEER, SDP, Ua, addr, confirmed, dial, invite, request, response};
+use partyline_sip::message::{Name, Status};
+use partyline_sip::rate::Rate;
+use partyline_sip::{Admission, Dropped, Limits};
+
+const FRIEND: &str = "192.0.2.2:5060";
+const STRANGER: &str = "198.51.100.9:5060";
+
+/// 192.0.2.0/24 is one trunk, 203.0.113.0/24 another; everybody else is a stranger.
+struct Trunks {
+    limits: Limits,
+    capacity: usize,
+}
+
+impl Trunks {
+    fn of(source: IpAddr) -> Option<u8> {
+        match source {
+            IpAddr::V4(v4) if v4.octets()[..3] == [192, 0, 2] => Some(1),
+            IpAddr::V4(v4) if v4.octets()[..3] == [203, 0, 113] => Some(2),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        }
+    }
+}
+
+impl Admission for Trunks {
+    fn limits(&self, source: IpAddr) -> Option<Limits> {
+        Self::of(source).map(|_| self.limits)
+    }
+
+    fn allies(&self, peer: IpAddr, source: IpAddr) -> bool {
+        Self::of(peer).is_some() && Self::of(peer) == Self::of(source)
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+fn ua_with(limits: Limits, capacity: usize) -> Ua {
+    let mut ua = Ua::new();
+    ua.endpoint.set_admission(Box::new(Trunks { limits, capacity }));
+    ua
+}
+
+fn ua() -> Ua {
+    ua_with(Limits::NONE, 10_000)
+}
+
+/// The `n`th call of a source, with a body or header behind it.
+fn call(n: usize, extra: &str) -> String {
+    let text = request("INVITE", 1, &format!("b{n}"), None, extra);
+    text.replace("Call-ID: c1", &format!("Call-ID: c{n}"))
+}
+
+fn refused(out: &common::Out) -> Vec<(Dropped, Status)> {
+    out.refused.iter().map(|refused| (refused.reason, refused.status)).collect()
+}
+
+#[test]
+fn a_stranger_costs_no_memory_and_is_answered_now_and_then() {
+    let mut ua = ua();
+    let big = format!("X-Big: {}\r\n", "x".repeat(7000)).repeat(6);
+    let mut answered = 0;
+    for n in 0..9000 {
+        let out = ua.feed_bytes(STRANGER, call(n, if n < 100 { &big } else { SDP }).as_bytes());
+        answered += out.sent.len();
+        assert!(out.sent.is_empty() || out.lines() == ["403 INVITE"]);
+        if n == 0 {
+            assert_eq!(refused(&out), [(Dropped::Stranger, Status::FORBIDDEN)]);
+            let ack = request("ACK", 1, "b0", Some(&common::to_tag(&out.message(0))), "");
+            assert!(ua.feed_bytes(STRANGER, ack.as_bytes()).sent.is_empty());
+        }
+        if n % 1000 == 0 {
+            ua.run(Duration::from_millis(100));
+        }
+    }
+    assert_eq!(
+        (ua.endpoint.dialogs(), ua.endpoint.transactions(), ua.endpoint.octets()),
+        (0, 0, 0)
+    );
+    assert!((20..=20 + 5).contains(&answered), "{answered}");
+    assert_eq!(ua.endpoint.poll_timeout(), None, "nothing is sent again");
+    let counters = ua.endpoint.counters();
+    let known = counters.of(Dropped::Stranger) + counters.of(Dropped::StrayAck);
+    assert_eq!(known + counters.of(Dropped::Unheard), 9001);
+    let lawful = ua.feed(&invite());
+    assert_eq!(lawful.lines(), ["100 INVITE"], "and others are served");
+}
+
+#[test]
+fn a_source_that_only_answers_calls_brings_none_in() {
+    let mut ua = ua_with(Limits { calls: false, ..Limits::NONE }, 100);
+    let out = ua.feed(&invite());
+    assert_eq!((out.lines(), ua.endpoint.transactions()), (vec!["403 INVITE".to_owned()], 0));
+    assert_eq!(refused(&out), [(Dropped::Stranger, Status::FORBIDDEN)]);
+}
+
+#[test]
+fn whatever_a_stranger_asks_has_the_same_bound() {
+    for method in ["OPTIONS", "REGISTER", "FROB", "BYE", "CANCEL", "INFO"] {
+        let mut ua = ua();
+        let sent: usize = (0..1000)
+            .map(|n| {
+                let text = request(method, 1, &format!("x{n}"), None, "");
+                ua.feed_bytes(STRANGER, text.as_bytes()).sent.len()
+            })
+            .sum();
+        assert_eq!((sent, ua.endpoint.transactions()), (20, 0), "{method}");
+    }
+}
+
+#[test]
+fn a_source_that_floods_with_calls_leaves_room_for_others() {
+    let mut ua = ua_with(Limits::NONE, 300);
+    let mut taken = 0;
+    for n in 0..1000 {
+        let out = ua.feed(&call(n, SDP));
+        if out.lines() == ["100 INVITE"] {
+            // It is answered, and no ACK ever comes.
+            let dialog = out.invited();
+            ua.endpoint.answer(ua.now, dialog, b"v=0".to_vec()).expect("it waits");
+            taken += 1;
+        } else {
+            assert_eq!(out.lines(), ["503 INVITE"]);
+            assert!(out.message(0).headers.text(&Name::RetryAfter).is_some());
+            assert_eq!(refused(&out), [(Dropped::NoShare, Status::SERVICE_UNAVAILABLE)]);
+        }
+        ua.drain();
+    }
+    assert_eq!(taken, 100, "a third");
+    for n in 1000..1060 {
+        let out = ua.feed_bytes("203.0.113.9:5060", call(n, SDP).as_bytes());
+        assert_eq!(out.lines(), ["100 INVITE"]);
+    }
+    ua.secs(40);
+    assert_eq!(ua.feed(&call(2000, SDP)).lines(), ["100 INVITE"], "its share comes back to it");
+}
+
+#[test]
+fn an_acknowledged_call_is_out_of_the_share() {
+    let mut ua = ua_with(Limits { pending: 1, ..Limits::NONE }, 100);
+    confirmed(&mut ua);
+    let out = ua.feed(&call(2, SDP));
+    assert_eq!(out.lines(), ["100 INVITE"]);
+    assert_eq!(ua.feed(&call(3, SDP)).lines(), ["503 INVITE"]);
+    ua.feed(&request("CANCEL", 1, "b2", None, "").replace("Call-ID: c1", "Call-ID: c2"));
+    assert_eq!(ua.feed(&call(4, SDP)).lines(), ["100 INVITE"]);
+}
+
+#[test]
+fn calls_come_at_their_rate() {
+    let invites = Rate { per_second: 2, burst: 5 };
+    let mut ua = ua_with(Limits { invites, ..Limits::NONE }, 1000);
+    let mut taken = |from: usize, source: &str| {
+        let lines = (from..from + 20).map(|n| ua.feed_bytes(source, call(n, SDP).as_bytes()));
+        lines.filter(|out| out.lines() == ["100 INVITE"]).count()
+    };
+    assert_eq!(taken(0, PEER), 5);
+    assert_eq!(taken(100, FRIEND), 5, "each source has its own");
+    ua.secs(1);
+    assert_eq!((200..220).filter(|&n| ua.feed(&call(n, SDP)).lines() == ["100 INVITE"]).count(), 2);
+    assert!(ua.endpoint.counters().of(Dropped::TooOften) > 0);
+}
+
+#[test]
+fn a_refused_call_keeps_little_until_its_ack_and_less_after_it() {
+    let mut ua = ua();
+    let big = format!("X-Big: {}\r\n", "x".repeat(7000)).repeat(6);
+    for n in 0..200 {
+        let dialog = ua.feed(&call(n, &big)).invited();
+        ua.endpoint.reject(ua.now, dialog, Status::NOT_FOUND.into()).expect("it waits");
+        ua.drain();
+    }
+    let unacknowledged = ua.endpoint.octets();
+    assert!(unacknowledged < 200 * 2048, "{unacknowledged}");
+    for n in 0..200 {
+        let ack = request("ACK", 1, &format!("b{n}"), Some("x"), "");
+        ua.feed(&ack.replace("Call-ID: c1", &format!("Call-ID: c{n}")));
+    }
+    assert!(ua.endpoint.octets() < 200 * 1024, "{}", ua.endpoint.octets());
+    ua.assert_forgotten();
+    assert_eq!(ua.endpoint.octets(), 0);
+}
+
+#[test]
+fn what_a_call_would_keep_has_a_bound() {
+    let long = "y".repeat(5000);
+    for extra in [
+        format!("Record-Route: <sip:192.0.2.8;lr;x={long}>\r\n"),
+        "Record-Route: <sip:192.0.2.8;lr;abcde>\r\n".repeat(200),
+    ] {
+        let mut ua = ua();
+        let out = ua.feed(&call(1, &extra));
+        assert_eq!(out.lines(), ["513 INVITE"], "{:?}", out.refused);
+        assert_eq!(refused(&out).len(), 1);
+    }
+    let mut ua = ua();
+    let vias = format!("Via: SIP/2.0/UDP h;x={}\r\n", "z".repeat(2000)).repeat(5);
+    assert!(ua.feed(&call(1, &vias)).sent.is_empty(), "nothing so long is sent to anybody");
+    let description = format!("Content-Type: application/sdp\r\n\r\n{}", "v".repeat(17_000));
+    assert_eq!(ua.feed(&call(1, &description)).lines(), ["413 INVITE"]);
+    assert_eq!(ua.endpoint.octets(), 0);
+}
+
+#[test]
+fn a_call_is_spoken_for_by_its_peer_and_its_trunk_only() {
+    for (source, lawful) in
+        [(PEER, true), (FRIEND, true), (STRANGER, false), ("203.0.113.9:5060", false)]
+    {
+        for (method, extra) in [
+            ("INFO", "Content-Type: application/dtmf\r\n\r\n5"),
+            ("INVITE", SDP),
+            ("OPTIONS", ""),
+            ("BYE", ""),
+        ] {
+            let mut ua = ua();
+            let (_, tag) = confirmed(&mut ua);
+            let text = request(method, 2, "elsewhere", Some(&tag), extra);
+            let out = ua.feed_bytes(source, text.as_bytes());
+            let count = ua.endpoint.counters().of(Dropped::ForeignSource);
+            if lawful {
+                assert!(!out.lines()[0].starts_with("403"), "{method} {source}");
+                assert_eq!(count, 0);
+            } else {
+                assert_eq!(out.lines(), [format!("403 {method}")], "{source}");
+                assert_eq!(refused(&out), [(Dropped::ForeignSource, Status::FORBIDDEN)]);
+                assert_eq!((ua.endpoint.dialogs(), count), (1, 1));
+                let own = ua.feed(&request("BYE", 2, "own", Some(&tag), ""));
+                assert_eq!(own.lines(), ["200 BYE"], "its CSeq was not used up");
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_takes_back_or_repeats_the_call_of_another() {
+    let mut ua = ua();
+    ua.feed(&invite());
+    for stranger in [STRANGER, "203.0.113.9:5060"] {
+        let cancel = request("CANCEL", 1, "inv", None, "");
+        assert_eq!(ua.feed_bytes(stranger, cancel.as_bytes()).lines(), ["481 CANCEL"]);
+        let again = ua.feed_bytes(stranger, invite().as_bytes());
+        assert!(again.sent.iter().all(|sent| sent.destination != addr(PEER)));
+        assert_eq!(again.ended().len(), 0);
+    }
+    assert_eq!(ua.endpoint.dialogs(), 1);
+}
+
+#[test]
+fn a_far_end_speaks_from_where_it_answered_and_from_its_contact() {
+    for source in [PEER, STRANGER, "192.0.2.77:1"] {
+        let mut ua = ua();
+        ua.endpoint.dial(ua.now, dial()).expect("it can be called");
+        let invite = ua.drain().message(0);
+        let ok = response(&invite, "200 OK", Some("b"), CONTACT_AND_SDP);
+        ua.feed_bytes(STRANGER, ok.as_bytes());
+        let from = invite.headers.text(&Name::From).expect("From");
+        let bye = format!(
+            "BYE sip:x@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKbye\r\nFrom: {};tag=b\r\n\
+             To: {from}\r\nCall-ID: {}\r\nCSeq: 1 BYE\r\n\r\n",
+            invite.headers.text(&Name::To).expect("To"),
+            invite.headers.text(&Name::CallId).expect("Call-ID"),
+        );
+        assert_eq!(ua.feed_bytes(source, bye.as_bytes()).lines(), ["200 BYE"], "{source}");
+    }
+}
+
+#[test]
+fn a_call_changes_and_is_asked_at_a_rate() {
+    let mut ua = ua();
+    let (dialog, tag) = confirmed(&mut ua);
+    let mut taken = 0;
+    for n in 0..4200_u32 {
+        let out = ua.feed(&request("INVITE", 2 + n, &format!("re{n}"), Some(&tag), SDP));
+        if out.lines() == ["100 INVITE"] {
+            ua.endpoint.answer_reinvite(ua.now, dialog, b"v=0".to_vec()).expect("it waits");
+            ua.drain();
+            ua.feed(&request("ACK", 2 + n, &format!("ack{n}"), Some(&tag), ""));
+            taken += 1;
+        } else {
+            assert!(out.sent.is_empty() && out.events.is_empty());
+        }
+    }
+    assert_eq!(taken, 10);
+    assert_eq!(ua.endpoint.counters().of(Dropped::TooOften), 4190);
+    assert_eq!(ua.feed_bytes(FRIEND, call(5, SDP).as_bytes()).lines(), ["100 INVITE"]);
+    ua.secs(1);
+    let digits = (0..1000).filter(|n| {
+        let body = "Content-Type: application/dtmf\r\n\r\n5";
+        let out = ua.feed(&request("INFO", 5000 + n, &format!("i{n}"), Some(&tag), body));
+        out.lines() == ["200 INFO"]
+    });
+    assert_eq!(digits.count(), 60);
+    assert_eq!(ua.feed(&request("BYE", 9000, "bye", Some(&tag), "")).lines(), ["200 BYE"]);
+}
+
+#[test]
+fn options_in_a_call_cost_no_memory_whatever_their_size() {
+    let mut ua = ua();
+    let (_, tag) = confirmed(&mut ua);
+    let before = (ua.endpoint.transactions(), ua.endpoint.octets());
+    let big = format!("X-Big: {}\r\n", "x".repeat(7000)).repeat(7);
+    for n in 0..300_u32 {
+        ua.feed(&request("OPTIONS", 2 + n, &format!("o{n}"), Some(&tag), &big));
+        ua.run(Duration::from_millis(10));
+    }
+    assert!(ua.endpoint.transactions() <= before.0 && ua.endpoint.octets() <= before.1);
+}
+
+#[test]
+fn stateless_answers_have_a_rate_as_well() {
+    let answers = Rate { per_second: 10, burst: 30 };
+    let mut ua = ua_with(Limits { answers, ..Limits::NONE }, 100);
+    let sent = |ua: &mut Ua, source: &str| -> usize {
+        let text = |n| request("OPTIONS", 1, &format!("o{n}"), None, "");
+        (0..1000).map(|n| ua.feed_bytes(source, text(n).as_bytes()).sent.len()).sum()
+    };
+    assert_eq!(sent(&mut ua, PEER), 30);
+    assert_eq!(sent(&mut ua, FRIEND), 30);
+    assert_eq!(ua.endpoint.counters().of(Dropped::TooOften), 2 * 970);
+}
+
+#[test]
+fn a_key_that_comes_again_is_one_key_and_gets_the_same_answer() {
+    let mut ua = ua();
+    let (dialog, tag) = confirmed(&mut ua);
+    for (branch, kind, status) in
+        [("k1", "application/dtmf", "200 INFO"), ("k2", "text/plain", "415 INFO")]
+    {
+        let body = format!("Content-Type: {kind}\r\n\r\n5");
+        let text = request("INFO", 3, branch, Some(&tag), &body);
+        let first = ua.feed(&text);
+        assert_eq!(first.lines(), [status]);
+        assert_eq!(first.news().len(), usize::from(kind == "application/dtmf"), "{dialog}");
+        let again = ua.feed(&text);
+        assert_eq!((again.sent, again.events.len()), (first.sent, 0));
+    }
+}
