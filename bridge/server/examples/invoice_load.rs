@@ -19,6 +19,7 @@ use partyline_cdr_record::{
 use partyline_cdr_store::Store;
 use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::journal::{FileDisk, Journal, JournalConfig};
+use partyline_cdr_store::keys::Keys;
 use partyline_directory::{Account, AccountStatus, Entitlements};
 use partyline_model::{AccountId, ConferenceId, Role, Time, Uuid, WallTime};
 
@@ -141,6 +142,7 @@ fn session(n: u64) -> ConferenceRecord {
 
 async fn fill(data: &Path, legs: u64) -> Result<()> {
     let store = Store::open(&data.join("partyline.db")).await?;
+    Keys::open(&data.join("keys"))?;
     let mut change = store.change().await?;
     let deck = change.add_deck(1, "load", DECK, START).await?;
     let account = Account {
