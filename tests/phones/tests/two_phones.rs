@@ -256,6 +256,37 @@ fn failed_steps_are_told_and_the_story_goes_on() {
 }
 
 #[test]
+fn a_step_that_fails_is_tried_again_as_often_as_it_may() {
+    let (mut net, anna, ben) = pair(|_| {});
+    net.run_script(ben, Script::new().wait(secs(3)).hum(1000.0));
+    let tries = |hz| move |script: Script| script.press("1").until_tone(hz, secs(1));
+    let story = Script::new().call().until_answered(secs(1)).attempt(4, tries(1000.0));
+    net.run_script(anna, story.attempt(2, tries(900.0)).wait(secs(1)).hang_up());
+    net.run(secs(15));
+    let phone = net.phone(anna);
+    let repeated: Vec<_> = phone.repeats().iter().map(|repeat| repeat.what.as_str()).collect();
+    let [first @ .., last] = &repeated[..] else { panic!("nothing was tried again") };
+    assert!(matches!(first.len(), 1..=3), "{repeated:?}");
+    assert!(first.iter().all(|what| *what == "hear 1000 Hz within 1s"), "{repeated:?}");
+    assert_eq!((*last, failed(phone)), ("hear 900 Hz within 1s", vec!["hear 900 Hz within 1s"]));
+    // Each try presses its key.
+    let keys = phone.log().iter().filter(|entry| matches!(entry.event, Event::KeysSent { .. }));
+    assert_eq!(keys.count(), repeated.len() + 2);
+    assert_eq!(phone.call().unwrap().ending, Some(Ending::ByUs), "the story went on");
+}
+
+#[test]
+fn packets_that_come_a_quarter_of_a_second_late_are_heard() {
+    let (mut net, anna, ben) = pair(|_| {});
+    net.rule(Rule::DelaySound { from: MS * 500, by: MS * 250 });
+    net.run_script(ben, Script::new().wait(secs(1)).hum(1000.0));
+    let story = Script::new().call().until_answered(secs(1)).until_tone(1000.0, secs(5));
+    net.run_script(anna, story.hang_up());
+    net.run(secs(10));
+    assert_eq!(failed(net.phone(anna)), [""; 0]);
+}
+
+#[test]
 fn absence_is_not_proved_by_missing_audio() {
     let (mut net, anna, ben) = pair(|_| {});
     net.command(ben, Command::Say(Audio::Nothing));

@@ -16,6 +16,8 @@ pub(crate) enum Rule {
     LoseFirst(String, usize),
     /// Changes text in every SIP response.
     Replace(String, String),
+    /// Delays what is no SIP by so much more once so much time has passed.
+    DelaySound { from: Duration, by: Duration },
     /// Sends noise, and broken copies of what passes, to every port.
     Garbage { seed: u64 },
 }
@@ -113,6 +115,7 @@ impl Net {
     fn one(&mut self, mut packet: Packet) {
         let kind = kind(&packet.bytes);
         let mut extra = Vec::new();
+        let mut delay = DELAY;
         for rule in &mut self.rules {
             match rule {
                 Rule::LoseFirst(what, left) if *left > 0 && kind.starts_with(what.as_str()) => {
@@ -127,12 +130,17 @@ impl Net {
                         packet.bytes = text.into_bytes();
                     }
                 }
+                Rule::DelaySound { from, by } => {
+                    if !packet.bytes.is_ascii() && self.now >= *from {
+                        delay += *by;
+                    }
+                }
                 Rule::Garbage { seed } => extra.push(broken(&packet, seed)),
             }
         }
         for packet in std::iter::once(packet).chain(extra) {
             self.count += 1;
-            self.flying.insert((self.now + DELAY, self.count), packet);
+            self.flying.insert((self.now + delay, self.count), packet);
         }
     }
 }
