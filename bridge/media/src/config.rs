@@ -181,7 +181,7 @@ pub enum Signalling {
     /// [`Command::Acknowledge`](crate::Command::Acknowledge), but to where packets come from, up
     /// to three times their octets.
     Pending,
-    /// It has acknowledged our answer, or answered our offer.
+    /// The far end has acknowledged our answer, or answered our offer.
     Acknowledged,
 }
 

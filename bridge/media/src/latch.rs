@@ -37,7 +37,7 @@ const COST: u32 = 172;
 /// Whether an RTP packet may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It is the far end's.
+    /// The packet is the far end's.
     Pass,
     /// The first of a possible source: the next one decides.
     Waiting,
@@ -48,11 +48,11 @@ pub(crate) enum Admission {
 /// What an RTCP packet's address says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reporter {
-    /// It is the far end's.
+    /// The packet is the far end's.
     Known,
-    /// It is the far end's if it names one of the leg's streams.
+    /// The packet is the far end's if it names one of the leg's streams.
     Possible,
-    /// It is somebody else's.
+    /// The packet is somebody else's.
     Foreign,
 }
 
@@ -77,7 +77,7 @@ struct Candidate {
 #[derive(Clone, Copy)]
 struct Source {
     address: SocketAddr,
-    /// Its last packet.
+    /// What the last packet had.
     ssrc: u32,
     sequence: u16,
     /// Whether it may be sent to: the signalled address, or one within the networks, and not where
@@ -86,7 +86,7 @@ struct Source {
     /// Set for a source from before a change of the signalled address: heard at this time or
     /// later, it stays; until then another one may take its place.
     settles: Option<Time>,
-    /// It was not heard in time to stay: the far end is where it says.
+    /// The source was not heard in time to stay: the far end is where it says.
     lapsed: bool,
 }
 
@@ -106,7 +106,7 @@ impl Source {
 /// Whether the far end is known to be where its SIP says.
 #[derive(Clone, Copy)]
 enum Vouched {
-    /// Its ACK came.
+    /// The ACK came.
     Yes,
     /// Not yet.
     No {
