@@ -4,7 +4,6 @@
 //! A copy is gathered under another name and gets its own in one step, when all of it is durable;
 //! so does a folder that is restored. What is there is never written over.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -266,10 +265,9 @@ impl<'a> Copy<'a> {
     fn finish(mut self, target: &Path, keys: bool) -> Result<Copied, StoreError> {
         let mut text = format!("{TITLE}\n");
         for Entry { path, octets, sha256 } in &self.entries {
-            // Writing to a string does not fail.
-            writeln!(text, "{sha256} {octets} {path}").unwrap_or_default();
+            text += &format!("{sha256} {octets} {path}\n");
         }
-        writeln!(text, "{} files", self.entries.len()).unwrap_or_default();
+        text += &format!("{} files\n", self.entries.len());
         let copied = Copied { keys, ..sum(&self.entries) };
         self.put(MANIFEST, text.as_bytes())?;
         self.rename(target)?;
@@ -286,10 +284,7 @@ impl<'a> Copy<'a> {
 
 impl Entry {
     fn of(path: &str, bytes: &[u8]) -> Self {
-        let mut sha256 = String::new();
-        for byte in Sha256::digest(bytes) {
-            write!(sha256, "{byte:02x}").unwrap_or_default();
-        }
+        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Self { path: path.to_owned(), octets, sha256 }
     }

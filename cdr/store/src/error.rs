@@ -50,7 +50,7 @@ impl JournalError {
 /// Why a backup is not taken or not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// It would be written over something.
+    /// The backup would be written over something.
     #[error("{0} exists: a backup is made in a folder of its own")]
     Exists(PathBuf),
     /// The data folder to be made is not empty.

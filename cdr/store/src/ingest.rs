@@ -213,10 +213,12 @@ impl Ingest {
                      beginning, and what is known of it is not taken twice"
                 );
             }
-            None if known.at != Position::default() => tracing::info!(
-                "the version before did not write down which journal filled the database: it is \
-                 read once more"
-            ),
+            None if known.at != Position::default() => {
+                tracing::info!(
+                    "the version before did not write down which journal filled the database: it \
+                     is read once more"
+                );
+            }
             Some(_) | None => {}
         }
         let mut tx = self.store.write().await?;
