@@ -170,7 +170,10 @@ impl Bridge {
             Input::NotDurable { token } => self.not_durable(now, token),
             Input::Digit { call, digit } => self.digit(now, call, digit),
             Input::PlaybackDone { call, playback } => self.playback_done(now, call, playback),
-            Input::RoomPlaybackDone { room, playback } => self.farewell_played(now, room, playback),
+            Input::RoomPlaybackDone { room, playback } => {
+                self.announced(room, playback);
+                self.farewell_played(now, room, playback);
+            }
             Input::Ended { call, ended } => self.ended(now, call, ended),
             Input::Dialled { call, dialog, trunk } => {
                 self.callee_dialled(now, call, &dialog, trunk)
@@ -295,7 +298,21 @@ impl Bridge {
         self.next_playback = self.next_playback.wrapping_add(1);
         let playback = PlaybackId(self.next_playback);
         self.outputs.push_back(Output::PlayRoom { room, playback, prompts });
+        if let Some(known) = self.rooms.get_mut(&room) {
+            known.announced = Some(playback);
+            self.touch_room(room);
+        }
         playback
+    }
+
+    /// The last prompt for the whole of `room` was played: somebody alone may hear music again.
+    fn announced(&mut self, room: RoomId, playback: PlaybackId) {
+        if let Some(known) = self.rooms.get_mut(&room)
+            && known.announced == Some(playback)
+        {
+            known.announced = None;
+            self.touch_room(room);
+        }
     }
 
     /// A new record id.

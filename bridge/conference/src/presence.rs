@@ -49,7 +49,9 @@ fn in_room(call: &Call, member: &Member, room: &Room) -> Presence {
     let quiet = call.speaking.is_none();
     let (mix, music) = match room.state {
         State::Waiting => (None, quiet),
-        State::Live | State::Ending => (Some(member.room), room.alone_music && quiet),
+        State::Live | State::Ending => {
+            (Some(member.room), room.alone_music && quiet && room.announced.is_none())
+        }
         State::Closing { .. } => (Some(member.room), false),
     };
     Presence { mix, music, talk }

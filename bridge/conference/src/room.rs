@@ -23,6 +23,8 @@ pub(crate) struct Room {
     pub(crate) recording: Option<Recording>,
     /// Whether the one leg in the mix has been alone for long enough to get music.
     pub(crate) alone_music: bool,
+    /// The last prompt for the whole room, while it plays: music would stand in for it.
+    pub(crate) announced: Option<PlaybackId>,
     /// Whether the one leg of the conference was told, or need not be, that it is alone.
     pub(crate) alone_told: bool,
     /// Whether there ever were two legs: only then is the last one told that it is alone.

@@ -107,6 +107,7 @@ impl Bridge {
             security: None,
             recording: None,
             alone_music: false,
+            announced: None,
             alone_told: false,
             had_company: false,
         };

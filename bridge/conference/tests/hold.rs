@@ -145,6 +145,23 @@ fn who_is_first_gets_music_without_the_remark() {
 }
 
 #[test]
+fn music_makes_room_for_what_is_said_to_the_whole_conference() {
+    let mut world = World::new();
+    let moderator = world.join(MODERATOR);
+    world.run(secs(10));
+    world.press(moderator, "*4");
+    world.run(secs(1));
+    assert!(world.leg(moderator).music);
+    world.forget_heard();
+    world.press(moderator, "1");
+    assert_eq!(world.heard(moderator), [Prompt::RecordingStarted]);
+    // Music would stand in for the conference, and the announcement would not be heard.
+    assert!(!world.leg(moderator).music);
+    world.run(secs(1));
+    assert!(world.leg(moderator).music);
+}
+
+#[test]
 fn fifteen_minutes_alone_end_the_call() {
     let mut world = World::new();
     let moderator = world.join(MODERATOR);
