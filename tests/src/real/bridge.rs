@@ -58,6 +58,8 @@ pub struct Options {
     pub log: &'static str,
     /// Where calls out go; nowhere without.
     pub trunk: Option<SocketAddr>,
+    /// A network that phones send sound from, where it is not the one that their SIP comes from.
+    pub media_sources: Option<&'static str>,
 }
 
 /// A configured bridge that may or may not run.
@@ -118,11 +120,14 @@ impl Setup {
     fn toml(&self, options: &Options) -> String {
         let trunk =
             options.trunk.map_or_else(String::new, |to| format!("destination = \"{to}\"\n"));
+        let media_sources = options
+            .media_sources
+            .map_or_else(String::new, |net| format!("media_sources = [\"{net}\"]\n"));
         format!(
             "[data]\ndir = \"{}\"\n\n[sip]\nlisten = [\"{}\"]\n\n[media]\naddress = \"{}\"\n\n\
              [http]\nlisten = \"{}\"\n\n[log]\nfilter = \"{}\"\n\n\
              [[trunk]]\nname = \"loopback\"\nsources = [\"127.0.0.0/8\"]\n\
-             kind = \"carrier\"\ntrusted = true\n{trunk}",
+             kind = \"carrier\"\ntrusted = true\n{trunk}{media_sources}",
             self.data().display(),
             self.sip,
             self.sip.ip(),

@@ -34,7 +34,11 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode> {
     let network = Network::own();
-    let setup = Setup::new(Path::new(FOLDER), network, &Options { log: "trace", trunk: None })?;
+    let setup = Setup::new(
+        Path::new(FOLDER),
+        network,
+        &Options { log: "trace", trunk: None, media_sources: None },
+    )?;
     let bridge = setup.start()?;
     let rooms = rooms(&setup)?;
     let typed = Typed::random()?;

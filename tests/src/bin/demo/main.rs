@@ -33,7 +33,8 @@ fn run() -> Result<ExitCode> {
     let network = Network::usual();
     let speech = Speech::load()?;
     let lines = Callers::lines(|| line(network.bridge()))?;
-    let options = Options { log: "info", trunk: Some(lines.dan.sip_address()) };
+    let options =
+        Options { log: "info", trunk: Some(lines.dan.sip_address()), media_sources: None };
     let setup = Setup::new(Path::new(FOLDER), network, &options)?;
     say("Starting the bridge ...");
     let bridge = setup.start()?;

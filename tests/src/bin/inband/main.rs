@@ -69,7 +69,7 @@ struct Call {
 
 fn run(options: &Options) -> Result<ExitCode> {
     let network = Network::own();
-    let quiet = bridge::Options { log: "warn", trunk: None };
+    let quiet = bridge::Options { log: "warn", trunk: None, media_sources: None };
     // Each kind of line has a folder of its own: one run does not wipe out another's outcomes.
     let of_line = format!("loss-{}-speech-{}", options.loss, options.speech);
     let setup = Setup::new(&Path::new(FOLDER).join(of_line), network, &quiet)?;

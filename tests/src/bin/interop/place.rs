@@ -40,7 +40,10 @@ impl Place {
         let target = program.ancestors().nth(2).context("not in a target folder")?.to_owned();
         let folder = target.join(format!("interop-{}", std::process::id()));
         let network = Network::own();
-        let bridge = Setup::new(&folder, network, &Options { log: "info", trunk: None })?;
+        // baresip binds its media to no address: on loopback it then comes from the first one.
+        let media_sources = Some("127.0.0.1/32");
+        let options = Options { log: "info", trunk: None, media_sources };
+        let bridge = Setup::new(&folder, network, &options)?;
         let directory = folder.join("directory.csv");
         fs::write(&directory, DIRECTORY)?;
         bridge.run(&["import", &directory.display().to_string()])?;
