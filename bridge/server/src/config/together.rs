@@ -154,6 +154,16 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
                 findings.warn_at(&path, message);
             }
         }
+        for net in trunk.media_sources.iter().filter(|net| is_wide(**net)) {
+            let path = path("media_sources");
+            findings.warn_at(
+                &path,
+                format!(
+                    "{path}: {net}: anybody on the Internet may take the sound of a caller who is \
+                     silent; name the networks that the NAT sends media from"
+                ),
+            );
+        }
         if let Some(message) = trunk.destination.and_then(|to| unreachable(raw, to)) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
@@ -161,13 +171,17 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
     }
 }
 
-/// Why callers from `source` are hardly whom somebody wants to let in.
-fn doubtful(raw: &RawConfig, trunk: &RawTrunk, source: IpNet) -> Option<String> {
-    let wide = match source {
+/// Whether `net` holds a good part of the Internet.
+const fn is_wide(net: IpNet) -> bool {
+    match net {
         IpNet::V4(net) => net.prefix_len() <= WIDE_V4,
         IpNet::V6(net) => net.prefix_len() <= WIDE_V6,
-    };
-    if wide {
+    }
+}
+
+/// Why callers from `source` are hardly whom somebody wants to let in.
+fn doubtful(raw: &RawConfig, trunk: &RawTrunk, source: IpNet) -> Option<String> {
+    if is_wide(source) {
         let believed = if trunk.trusted {
             ", and the calling numbers that they claim are believed (trusted)"
         } else {
@@ -295,6 +309,10 @@ mod tests {
             (from("::/0"), "anybody on the Internet"),
             (from("128.0.0.0/1"), "anybody on the Internet"),
             (format!("{}trusted = true\n", from("0.0.0.0/0")), "are believed (trusted)"),
+            (
+                format!("{WIDE}{TRUNK}media_sources = [\"0.0.0.0/0\"]\n"),
+                "trunk[0].media_sources: 0.0.0.0/0: anybody",
+            ),
             (from("127.0.0.0/8").replace("127", "2001:db8::/32\", \"127"), "nobody there reaches"),
             (format!("{WIDE}{TRUNK}{}", TRUNK.replace("\"t\"", "\"u\"")), "stands twice"),
             (format!("{WIDE}ports = \"20000-20099\"\n{TRUNK}"), "is enough for 50 calls"),
