@@ -49,7 +49,7 @@ impl Node {
     }
 
     fn invited(&mut self, now: Time, incoming: Box<Incoming>) {
-        let source = incoming.source.ip();
+        let source = incoming.flow.remote.ip();
         if self.trunk_of(&incoming).is_none() {
             // It answers for calls out, and brings none in.
             let cause = Cause::Endpoint(Dropped::Stranger, None);
@@ -59,7 +59,7 @@ impl Node {
         }
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
-            let source = incoming.source.ip();
+            let source = incoming.flow.remote.ip();
             self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
             return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
@@ -88,15 +88,15 @@ impl Node {
 
     /// The endpoint refused a request of which there is no call.
     fn refused_early(&mut self, now: Time, refused: RefusedRequest) {
-        let RefusedRequest { source, status, reason, phrase } = refused;
+        let RefusedRequest { flow, status, reason, phrase } = refused;
         if reason == Dropped::Stranger {
             self.refuse(Refused::UnknownSource);
         }
-        self.say_refused(now, source.ip(), status.code(), Cause::Endpoint(reason, phrase));
+        self.say_refused(now, flow.remote.ip(), status.code(), Cause::Endpoint(reason, phrase));
     }
 
     fn trunk_of(&self, incoming: &Incoming) -> Option<&Trunk> {
-        self.config.trunks.iter().find(|trunk| trunk.has(incoming.source.ip()))
+        self.config.trunks.iter().find(|trunk| trunk.has(incoming.flow.remote.ip()))
     }
 
     /// The clip that welcomes callers of a dial-in number with a brand.
@@ -187,7 +187,7 @@ impl Node {
             trunk: trunk.map_or(0, |trunk| trunk.id),
             phone: trunk
                 .filter(|trunk| trunk.kind == SourceKind::Phones)
-                .map(|_| incoming.source.ip().to_canonical()),
+                .map(|_| incoming.flow.remote.ip().to_canonical()),
             expects_media,
         }
     }
@@ -217,7 +217,7 @@ impl Node {
         let Some(call) = self.calls.remove(id) else { return };
         if let Stage::Opening(incoming, _) = &call.stage {
             let status = Status::SERVICE_UNAVAILABLE.code();
-            self.say_refused(now, incoming.source.ip(), status, Cause::NoPort);
+            self.say_refused(now, incoming.flow.remote.ip(), status, Cause::NoPort);
         }
         self.ports.release(id);
         match call.dialog {
@@ -378,7 +378,7 @@ impl Node {
     /// Refuses a call for the conference core.
     pub(crate) fn reject(&mut self, now: Time, id: CallId, rejection: Rejection) {
         if let Some(Call { stage: Stage::Offered(incoming), .. }) = self.calls.get(id) {
-            let (source, status) = (incoming.source.ip(), rejection.status.code());
+            let (source, status) = (incoming.flow.remote.ip(), rejection.status.code());
             self.say_refused(now, source, status, Cause::CallFlow(status));
         }
         let dialog = self.calls.get(id).and_then(|call| call.dialog);

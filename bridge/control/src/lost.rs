@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::{DialogRecord, LegRecord, LegState, Record, TEMPORARY_FAILURE, Text};
 use partyline_model::{Time, Uuid};
-use partyline_sip::DialogState;
+use partyline_sip::{DialogState, Flow};
 
 use crate::node::{Node, Output};
 
@@ -117,8 +117,8 @@ fn record_of(leg_id: Uuid, state: &DialogState) -> Option<DialogRecord> {
         cseq: state.cseq,
         target: Text::new(&state.target),
         routes: state.routes.iter().map(|route| Text::new(route)).collect(),
-        peer: Text::new(&state.peer.to_string()),
-        interface: state.interface.map(|at| Text::new(&at.to_string())),
+        peer: Text::new(&state.flow.remote.to_string()),
+        interface: state.flow.local.map(|at| Text::new(&at.to_string())),
     };
     let is_whole = state_of(&record).is_some_and(|kept| kept == *state);
     (octets <= DialogRecord::MOST && is_whole).then_some(record)
@@ -136,7 +136,6 @@ fn state_of(record: &DialogRecord) -> Option<DialogState> {
         cseq: record.cseq,
         target: record.target.to_string(),
         routes: record.routes.iter().map(ToString::to_string).collect(),
-        peer: record.peer.parse().ok()?,
-        interface,
+        flow: Flow::udp(interface, record.peer.parse().ok()?),
     })
 }

@@ -12,7 +12,7 @@ use partyline_media::{Codec, Command, Event as MediaEvent};
 use partyline_model::{
     CallId, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
 };
-use partyline_sip::{CommandError, Endpoint, Output as SipOutput, Transmit};
+use partyline_sip::{CommandError, Endpoint, Flow, Output as SipOutput, Transmit};
 
 use crate::admission::{Sources, Trunks};
 use crate::call_map::CallMap;
@@ -38,7 +38,7 @@ pub struct Parts {
 ///
 /// Has no `Debug`: a media command may hold a digit.
 pub enum Output {
-    /// Send a SIP datagram.
+    /// Send a SIP message.
     Transmit(Transmit),
     /// Tell the media plane.
     Media(Command),
@@ -183,7 +183,12 @@ impl Node {
         local: SocketAddr,
         payload: &[u8],
     ) {
-        self.endpoint.handle_datagram(now, source, local, payload);
+        self.handle_message(now, Flow::udp(Some(local), source), payload);
+    }
+
+    /// A SIP message came by `flow`.
+    pub fn handle_message(&mut self, now: Time, flow: Flow, payload: &[u8]) {
+        self.endpoint.handle_message(now, flow, payload);
         self.run(now);
     }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use partyline_model::Time;
 
+use crate::flow::Flow;
 use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
 use crate::transaction::TransactionId;
@@ -31,12 +32,10 @@ pub(crate) struct Path {
     pub(crate) remote_cseq: Option<u32>,
     pub(crate) target: Uri,
     pub(crate) routes: Vec<Route>,
-    /// Where requests go when their next hop is no address: where the peer was first met.
-    pub(crate) peer: SocketAddr,
+    /// By which way requests go when their next hop is no address: how the peer was first met.
+    pub(crate) flow: Flow,
     /// Where the peer's last INVITE, or its answer to ours, came from.
     pub(crate) heard_from: Option<SocketAddr>,
-    /// The local address the peer was first met on.
-    pub(crate) interface: Option<SocketAddr>,
 }
 
 /// One entry of a route set.
@@ -112,9 +111,9 @@ impl Contact {
 }
 
 impl Path {
-    /// A request within the dialog without Via and Contact, and where to send it
+    /// A request within the dialog without Via and Contact, and by which way to send it
     /// (RFC 3261 §12.2.1.1).
-    pub(crate) fn request(&self, method: Method, cseq: u32) -> (Message, SocketAddr) {
+    pub(crate) fn request(&self, method: Method, cseq: u32) -> (Message, Flow) {
         let strict = self.routes.first().filter(|first| !first.uri.is_loose());
         let request_uri = strict.map_or(&self.target, |first| &first.uri);
         let hop = self.routes.first().map_or(&self.target, |first| &first.uri);
@@ -131,7 +130,7 @@ impl Path {
         headers.push(Name::To, self.remote.clone());
         headers.add(Name::CallId, &*self.call_id);
         headers.add(Name::CSeq, format!("{cseq} {method}"));
-        (message, self.address(hop))
+        (message, self.flow.with_remote(self.address(hop)))
     }
 
     /// Whether requests of the peer may come from `source`: an address that it was met at, or that
@@ -140,7 +139,7 @@ impl Path {
         let source = source.to_canonical();
         let is = |ip: IpAddr| ip.to_canonical() == source;
         let names = |uri: &Uri| uri.host().and_then(|host| host.address()).is_some_and(is);
-        is(self.peer.ip())
+        is(self.flow.remote.ip())
             || self.heard_from.is_some_and(|heard| is(heard.ip()))
             || names(&self.target)
             || self.routes.iter().any(|route| names(&route.uri))
@@ -150,7 +149,7 @@ impl Path {
     fn address(&self, hop: &Uri) -> SocketAddr {
         let ip = hop.host().and_then(|host| host.address()).filter(|ip| !ip.is_unspecified());
         let port = hop.port().unwrap_or(DEFAULT_PORT);
-        ip.filter(|_| port != 0).map_or(self.peer, |ip| SocketAddr::new(ip, port))
+        ip.filter(|_| port != 0).map_or(self.flow.remote, |ip| SocketAddr::new(ip, port))
     }
 
     pub(crate) fn next_cseq(&mut self) -> u32 {
@@ -260,8 +259,7 @@ pub(crate) enum Renegotiation {
 pub(crate) struct Unacked {
     pub(crate) cseq: u32,
     pub(crate) response: Bytes,
-    pub(crate) destination: SocketAddr,
-    pub(crate) local: SocketAddr,
+    pub(crate) flow: Flow,
     pub(crate) backoff: Backoff,
 }
 
@@ -282,14 +280,13 @@ mod tests {
             remote_cseq: None,
             target: Uri::parse("sip:you@192.0.2.9:5062").expect("a URI"),
             routes: Route::recorded(&message).expect("routes"),
-            peer: "198.51.100.1:5060".parse().expect("an address"),
+            flow: Flow::udp(None, "198.51.100.1:5060".parse().expect("an address")),
             heard_from: None,
-            interface: None,
         }
     }
 
     fn sent(path: &Path) -> (String, Vec<String>, String) {
-        let (message, to) = path.request(Method::Bye, 8);
+        let (message, Flow { remote: to, .. }) = path.request(Method::Bye, 8);
         let bytes = message.to_bytes();
         let line = String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned();
         let routes = message.headers.items(&Name::Route).map(str::to_owned).collect();

@@ -1,12 +1,12 @@
 //! What the endpoint reports to the node that owns it.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use partyline_model::Digit;
 
 use crate::counters::Dropped;
+use crate::flow::Flow;
 use crate::message::{Pin, Status};
 
 /// One call in either direction, from its INVITE to its end; never used twice.
@@ -32,27 +32,24 @@ pub struct Names {
 
 /// Something for the shell to do or the node to know.
 pub enum Output {
-    /// A datagram to send.
+    /// A message to send.
     Transmit(Transmit),
     /// News of a call.
     Event(Event),
 }
 
-/// A datagram to send.
+/// A message to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Transmit {
-    /// The local address to send from: the one the peer's request came to; `None` where any will
-    /// do.
-    pub local: Option<SocketAddr>,
-    /// Where to.
-    pub destination: SocketAddr,
+    /// By which way: for a response, that of its request.
+    pub flow: Flow,
     /// The message; shared with what may have to send it again.
     pub payload: Bytes,
 }
 
 impl fmt::Debug for Transmit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes to {}", self.payload.len(), self.destination)
+        write!(f, "{} bytes to {}", self.payload.len(), self.flow)
     }
 }
 
@@ -60,8 +57,8 @@ impl fmt::Debug for Transmit {
 /// that came from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedRequest {
-    /// Where it came from.
-    pub source: SocketAddr,
+    /// By which way it came.
+    pub flow: Flow,
     /// How it was answered, if strangers or the source were not answered too often already.
     pub status: Status,
     /// Why.
@@ -190,10 +187,8 @@ pub struct Incoming {
     pub diversion: Option<String>,
     /// The Call-ID, cut to 128 bytes.
     pub sip_call_id: String,
-    /// Where the INVITE came from.
-    pub source: SocketAddr,
-    /// Where it came to.
-    pub local: SocketAddr,
+    /// By which way the INVITE came.
+    pub flow: Flow,
     /// The session description, unread; `None` asks for an offer of ours.
     pub offer: Option<Bytes>,
     /// A passcode that came as `;pin=` in the dialled URI.
@@ -205,7 +200,7 @@ impl fmt::Debug for Incoming {
         f.debug_struct("Incoming")
             .field("dialog", &self.dialog)
             .field("sip_call_id", &self.sip_call_id)
-            .field("source", &self.source)
+            .field("source", &self.flow.remote)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,5 @@
-//! A SIP user agent without a socket or a clock (RFC 3261): datagrams and time go in, datagrams
-//! and events come out.
+//! A SIP user agent without a socket or a clock (RFC 3261): messages and time go in, messages and
+//! events come out.
 //!
 //! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
 //! session descriptions; the endpoint hands those on unread.
@@ -16,6 +16,7 @@ mod counters;
 mod dialog;
 mod endpoint;
 mod event;
+mod flow;
 pub mod message;
 pub mod rate;
 pub mod sdp;
@@ -30,3 +31,4 @@ pub use event::{
     DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, RefusedRequest,
     Transmit,
 };
+pub use flow::{ConnectionId, Flow, Transport};

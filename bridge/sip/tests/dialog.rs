@@ -95,7 +95,7 @@ fn the_peer_changes_the_session_and_its_address() {
     assert_eq!(out.news(), [format!("Confirmed({dialog})")]);
     ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
     let out = ua.drain();
-    assert_eq!(out.sent[0].destination, addr("192.0.2.44:5060"));
+    assert_eq!(out.sent[0].flow.remote, addr("192.0.2.44:5060"));
     ua.assert_forgotten();
 }
 
@@ -147,7 +147,7 @@ fn our_change_succeeds_fails_and_meets_glare() {
     assert_eq!(out.lines(), ["491 INVITE"]);
     let out = ua.feed(&response(&sent, "200 OK", None, CONTACT_AND_SDP));
     assert_eq!(out.lines(), ["ACK"]);
-    assert_eq!(out.sent[0].destination, addr("192.0.2.77:5080"), "the target is refreshed");
+    assert_eq!(out.sent[0].flow.remote, addr("192.0.2.77:5080"), "the target is refreshed");
     assert_eq!(out.news(), [format!("Reinvited({dialog}, None)")]);
     ua.endpoint.reinvite(ua.now, dialog, b"v=0".to_vec()).expect("it is up");
     let sent = ua.drain().message(0);
@@ -198,7 +198,7 @@ fn requests_follow_the_recorded_route() {
     let bye = out.message(0);
     let routes: Vec<_> = bye.headers.items(&Name::Route).collect();
     assert_eq!(routes, ["<sip:192.0.2.9;lr>", "<sip:192.0.2.10;lr>"]);
-    assert_eq!(out.sent[0].destination, addr("192.0.2.9:5060"));
+    assert_eq!(out.sent[0].flow.remote, addr("192.0.2.9:5060"));
     let StartLine::Request { uri, .. } = &bye.start else { panic!("a request") };
     assert_eq!(&**uri, "sip:caller@192.0.2.1:5060");
 }

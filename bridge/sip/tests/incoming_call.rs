@@ -32,7 +32,7 @@ fn an_invite_is_told_with_all_that_it_says() {
     );
     let out = ua.feed(&text);
     assert_eq!(out.lines(), ["100 INVITE"]);
-    assert_eq!(out.sent[0].destination, addr("192.0.2.1:5060"));
+    assert_eq!(out.sent[0].flow.remote, addr("192.0.2.1:5060"));
     assert!(!out.message(0).headers.text(&Name::To).unwrap_or_default().contains("tag="));
     let Some(Event::Invite(call)) = out.events.into_iter().next() else { panic!("a call") };
     assert_eq!(call.request_uri, "sip:+1800%20555;tgrp=x@203.0.113.5;pin=*");

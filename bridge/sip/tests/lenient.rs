@@ -62,7 +62,7 @@ fn requests_in_a_call_find_the_peer_by_its_odd_contact() {
         ua.endpoint.hangup(ua.now, dialog, partyline_sip::Hangup::default()).expect("it is up");
         for (out, method) in [(out, "ACK"), (ua.drain(), "BYE")] {
             assert_eq!(out.lines(), [method], "{contact}");
-            assert_eq!(out.sent[0].destination, addr("192.0.2.77:5080"), "{contact}");
+            assert_eq!(out.sent[0].flow.remote, addr("192.0.2.77:5080"), "{contact}");
             let StartLine::Request { uri, .. } = out.message(0).start else { panic!("a request") };
             assert_eq!(&*uri, target, "{contact}");
         }

@@ -247,7 +247,7 @@ fn nobody_takes_back_or_repeats_the_call_of_another() {
         let cancel = request("CANCEL", 1, "inv", None, "");
         assert_eq!(ua.feed_bytes(stranger, cancel.as_bytes()).lines(), ["481 CANCEL"]);
         let again = ua.feed_bytes(stranger, invite().as_bytes());
-        assert!(again.sent.iter().all(|sent| sent.destination != addr(PEER)));
+        assert!(again.sent.iter().all(|sent| sent.flow.remote != addr(PEER)));
         assert_eq!(again.ended().len(), 0);
     }
     assert_eq!(ua.endpoint.dialogs(), 1);

@@ -68,7 +68,7 @@ impl Net {
             while let Some(output) = self.sides[side].poll_output() {
                 match output {
                     Output::Transmit(transmit) => {
-                        let to = usize::from(transmit.destination == addr(CALLEE));
+                        let to = usize::from(transmit.flow.remote == addr(CALLEE));
                         assert!(to != side, "nobody sends to himself");
                         self.send(to, &transmit.payload);
                     }

@@ -16,7 +16,7 @@ fn bye(state: &DialogState) -> (Ua, partyline_sip::message::Message, String) {
     ua.endpoint.bye_lost(ua.now, state, Some(41)).expect("it can be sent");
     let out = ua.drain();
     assert_eq!(out.lines(), ["BYE"]);
-    let to = out.sent[0].destination.to_string();
+    let to = out.sent[0].flow.remote.to_string();
     let message = out.message(0);
     (ua, message, to)
 }

@@ -82,7 +82,7 @@ fn an_answer_is_acknowledged_each_time_it_comes() {
         (out.lines(), out.news()),
         (vec!["ACK".to_owned()], vec![format!("Answered({dialog})")])
     );
-    assert_eq!(out.sent[0].destination, addr("192.0.2.10:5060"), "the last proxy is our first");
+    assert_eq!(out.sent[0].flow.remote, addr("192.0.2.10:5060"), "the last proxy is our first");
     let ack = out.message(0);
     let StartLine::Request { uri, .. } = &ack.start else { panic!("a request") };
     assert_eq!(&**uri, "sip:callee@192.0.2.77:5080");
@@ -216,7 +216,7 @@ fn an_answer_that_crosses_the_cancel_is_hung_up() {
     ua.drain();
     let out = ua.feed(&response(&invite, "200 OK", Some("b"), CONTACT_AND_SDP));
     assert_eq!((out.lines(), out.events.len()), (vec!["ACK".to_owned(), "BYE".to_owned()], 0));
-    assert_eq!(out.sent[1].destination, addr("192.0.2.77:5080"));
+    assert_eq!(out.sent[1].flow.remote, addr("192.0.2.77:5080"));
     ua.assert_forgotten();
 }
 

@@ -121,8 +121,8 @@ fn responses_go_where_the_via_says() {
         let text = request("OPTIONS", 1, "x", None, "")
             .replace("UDP 192.0.2.1:5060;", &format!("UDP {sent_by}{param};"));
         let out = ua.feed_bytes("198.51.100.7:41000", text.as_bytes());
-        assert_eq!(out.sent[0].destination, addr(destination));
-        assert_eq!(out.sent[0].local, Some(addr(common::US)));
+        assert_eq!(out.sent[0].flow.remote, addr(destination));
+        assert_eq!(out.sent[0].flow.local, Some(addr(common::US)));
         assert!(out.message(0).headers.text(&Name::Via).is_some_and(|via| via.contains(noted)));
     }
 }

@@ -270,8 +270,8 @@ impl World {
         match output {
             Output::Transmit(transmit) => {
                 self.uttered.extend_from_slice(&transmit.payload);
-                let from = transmit.local.unwrap_or(BRIDGE);
-                self.net.send(self.now, from, transmit.destination, &transmit.payload);
+                let from = transmit.flow.local.unwrap_or(BRIDGE);
+                self.net.send(self.now, from, transmit.flow.remote, &transmit.payload);
             }
             Output::Media(command) => {
                 self.watch.command(self.now, &command);

@@ -98,23 +98,23 @@ impl Sockets {
 
     /// Sends now or, when the kernel cannot, not at all: SIP repeats what matters.
     pub(super) fn send(&mut self, transmit: &Transmit) {
-        let same_family = |local: &SocketAddr| local.is_ipv4() == transmit.destination.is_ipv4();
+        let to = transmit.flow.remote;
+        let same_family = |local: &SocketAddr| local.is_ipv4() == to.is_ipv4();
         let socket = self
             .sockets
             .iter()
-            .find(|(local, _)| Some(*local) == transmit.local)
+            .find(|(local, _)| Some(*local) == transmit.flow.local)
             .or_else(|| self.sockets.iter().find(|(local, _)| same_family(local)));
-        let sent =
-            socket.map(|(_, socket)| socket.try_send_to(&transmit.payload, transmit.destination));
+        let sent = socket.map(|(_, socket)| socket.try_send_to(&transmit.payload, to));
         match sent {
             Some(Ok(_)) => {
                 let octets = transmit.payload.len();
-                tracing::debug!(to = %transmit.destination, octets, "sent");
+                tracing::debug!(%to, octets, "sent");
             }
             Some(Err(error)) => {
                 self.unsent += 1;
                 let octets = transmit.payload.len();
-                tracing::debug!(to = %transmit.destination, octets, %error, "not sent");
+                tracing::debug!(%to, octets, %error, "not sent");
             }
             None => self.unsent += 1,
         }

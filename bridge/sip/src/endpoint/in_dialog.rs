@@ -190,7 +190,7 @@ impl Endpoint {
         if !self.speaks_for_peer(id, &request) {
             return self.refuse_foreign(&request);
         }
-        let fits = self.shares.fits(request.source.ip(), self.size_of(&request, &key));
+        let fits = self.shares.fits(request.source().ip(), self.size_of(&request, &key));
         let Some(held) = self.dialogs.get_mut(&id) else { return };
         let cseq = request.envelope.cseq.number;
         if held.path.remote_cseq.is_some_and(|last| cseq < last) {
@@ -231,9 +231,9 @@ impl Endpoint {
     /// Whether a request within a call comes from its peer: from an address that the peer has used
     /// or named, or that belongs to the same trunk.
     fn speaks_for_peer(&self, id: DialogId, request: &Request) -> bool {
-        let source = request.source.ip();
+        let source = request.source().ip();
         self.dialogs.get(&id).is_some_and(|held| {
-            held.path.leads_to(source) || self.admission.allies(held.path.peer.ip(), source)
+            held.path.leads_to(source) || self.admission.allies(held.path.flow.remote.ip(), source)
         })
     }
 
@@ -307,7 +307,7 @@ impl Endpoint {
         if let Some(target) = Contact::read(&request.message).target() {
             held.path.target = target;
         }
-        held.path.heard_from = Some(request.source);
+        held.path.heard_from = Some(request.source());
         let path = held.path.clone();
         let server = self.open_invite_server(now, (key, None), id, &path, request);
         self.set_state(id, State::Confirmed(Renegotiation::Theirs { server }));

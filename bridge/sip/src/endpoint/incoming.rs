@@ -32,8 +32,7 @@ pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Bytes>
         from_user,
         diversion: users(headers, &Name::Diversion).next(),
         sip_call_id: cut(&request.envelope.call_id),
-        source: request.source,
-        local: request.local,
+        flow: request.flow,
         offer,
         pin: request.message.pin.take(),
     }

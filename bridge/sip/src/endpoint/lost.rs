@@ -1,7 +1,5 @@
 //! Dialogs that outlive their process: what must be kept of one to end it, and the BYE that does.
 
-use std::net::SocketAddr;
-
 use partyline_model::Time;
 
 use super::Endpoint;
@@ -9,6 +7,7 @@ use super::request::Errand;
 use crate::command::CommandError;
 use crate::dialog::{Path, Route};
 use crate::event::DialogId;
+use crate::flow::Flow;
 use crate::message::{Uri, Value};
 
 /// How far the numbers of requests leap over those that may have been sent after the dialog was
@@ -32,10 +31,8 @@ pub struct DialogState {
     pub target: String,
     /// The route set, in order.
     pub routes: Vec<String>,
-    /// Where the peer was met.
-    pub peer: SocketAddr,
-    /// The local address that it was met on.
-    pub interface: Option<SocketAddr>,
+    /// How the peer was met; no connection outlives the process.
+    pub flow: Flow,
 }
 
 impl Endpoint {
@@ -64,8 +61,7 @@ impl Endpoint {
             cseq: path.local_cseq,
             target: path.target.to_string(),
             routes,
-            peer: path.peer,
-            interface: path.interface,
+            flow: Flow { connection: None, ..path.flow },
         })
     }
 
@@ -94,9 +90,8 @@ impl Endpoint {
             remote_cseq: None,
             target,
             routes: routes.collect::<Result<_, _>>()?,
-            peer: state.peer,
+            flow: state.flow,
             heard_from: None,
-            interface: state.interface,
         };
         self.send_bye_along(now, &mut path, q850, Errand::None);
         Ok(())

@@ -1,4 +1,4 @@
-//! The user agent: it owns every transaction and dialog, and is driven by datagrams, time and the
+//! The user agent: it owns every transaction and dialog, and is driven by messages, time and the
 //! node's commands.
 //!
 //! Outside a dialog only an INVITE that is taken costs memory: everything else is answered
@@ -29,13 +29,14 @@ use crate::command::{CommandError, Config};
 use crate::counters::{Counters, Dropped};
 use crate::dialog::{Dialog, Renegotiation, State};
 use crate::event::{DialogId, Ended, Event, Names, Output, Transmit};
+use crate::flow::Flow;
 use crate::message::{Host, Method};
 use crate::rate::Strangers;
 use crate::shares::Shares;
 use crate::transaction::timer::Timers;
 use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
 
-/// A SIP user agent on one UDP address.
+/// A SIP user agent.
 pub struct Endpoint {
     config: Config,
     admission: Box<dyn Admission>,
@@ -99,8 +100,8 @@ struct ServerEntry {
     machine: Server,
     /// Our tag, where the request had none.
     tag: Box<str>,
-    /// Where the request came from.
-    source: SocketAddr,
+    /// By which way the request came.
+    flow: Flow,
     octets: usize,
 }
 
@@ -135,7 +136,7 @@ impl Endpoint {
         self.admission = admission;
     }
 
-    /// The next datagram to send or event to heed; to be called until `None` after every input.
+    /// The next message to send or event to heed; to be called until `None` after every input.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -184,8 +185,8 @@ impl Endpoint {
             + self.clients.len()
     }
 
-    fn transmit(&mut self, local: Option<SocketAddr>, destination: SocketAddr, payload: Bytes) {
-        self.outputs.push_back(Output::Transmit(Transmit { local, destination, payload }));
+    fn transmit(&mut self, flow: Flow, payload: Bytes) {
+        self.outputs.push_back(Output::Transmit(Transmit { flow, payload }));
     }
 
     fn emit(&mut self, event: Event) {
@@ -261,7 +262,7 @@ impl Endpoint {
         let Some(entry) = self.invite_servers.get_mut(&id) else { return };
         let (before, after) = (entry.octets, entry.size());
         entry.octets = after;
-        self.shares.resize(entry.template.source.ip(), before, after);
+        self.shares.resize(entry.template.source().ip(), before, after);
     }
 
     /// Reports the end of a call unless that was done.

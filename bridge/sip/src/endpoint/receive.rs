@@ -1,4 +1,4 @@
-//! The way in: a datagram becomes a message, and the message finds what it is for
+//! The way in: octets become a message, and the message finds what it is for
 //! (RFC 3261 §8.2, §17.1.3, §17.2.3).
 
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::counters::Dropped;
 use crate::event::{Event, RefusedRequest};
+use crate::flow::Flow;
 use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
 use crate::transaction::{ServerKey, TransactionId};
 
@@ -19,8 +20,7 @@ pub(super) struct Request {
     pub(super) envelope: Envelope,
     pub(super) uri: Uri,
     pub(super) template: Template,
-    pub(super) source: SocketAddr,
-    pub(super) local: SocketAddr,
+    pub(super) flow: Flow,
     /// `None` for a stranger.
     pub(super) limits: Option<Limits>,
 }
@@ -29,9 +29,15 @@ pub(super) struct Request {
 /// have others receive many packets for one.
 const MAX_ECHO_OCTETS: usize = 8 * 1024;
 
+impl Request {
+    /// Where the request came from.
+    pub(super) fn source(&self) -> SocketAddr {
+        self.flow.remote
+    }
+}
+
 impl Endpoint {
-    /// Takes one datagram that came from `source` to `local`. Nothing in it can fail: what is no
-    /// use is answered, counted and dropped.
+    /// Takes one datagram that came from `source` to `local`, as [`Endpoint::handle_message`].
     pub fn handle_datagram(
         &mut self,
         now: Time,
@@ -39,6 +45,13 @@ impl Endpoint {
         local: SocketAddr,
         payload: &[u8],
     ) {
+        self.handle_message(now, Flow::udp(Some(local), source), payload);
+    }
+
+    /// Takes one message that came by `flow`. Nothing in it can fail: what is no use is answered,
+    /// counted and dropped.
+    pub fn handle_message(&mut self, now: Time, flow: Flow, payload: &[u8]) {
+        let source = flow.remote;
         let limits = self.admission.limits(source.ip());
         if limits.is_none() && !self.strangers.hears(now, source.ip()) {
             return self.drop_for(Dropped::Unheard);
@@ -56,11 +69,11 @@ impl Endpoint {
         match &message.start {
             StartLine::Response { status, .. } => {
                 let status = *status;
-                self.receive_response(now, source, status, message);
+                self.receive_response(now, flow, status, message);
             }
             StartLine::Request { method, uri } => {
                 let (method, uri) = (method.clone(), uri.clone());
-                self.receive_request(now, (method, &uri), (source, local), limits, message);
+                self.receive_request(now, (method, &uri), flow, limits, message);
             }
         }
     }
@@ -69,7 +82,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         (method, uri): (Method, &str),
-        (source, local): (SocketAddr, SocketAddr),
+        flow: Flow,
         limits: Option<Limits>,
         message: Message,
     ) {
@@ -78,7 +91,7 @@ impl Endpoint {
             None => Envelope::read(&message),
         };
         let is_ack = method == Method::Ack;
-        let template = Template::new(&message, now, (source, local));
+        let template = Template::new(&message, now, flow);
         if template.octets() > MAX_ECHO_OCTETS {
             return self.drop_for(Dropped::Oversized);
         }
@@ -94,7 +107,7 @@ impl Endpoint {
             if matches!(method, Method::Ack) { Method::Invite } else { method.clone() };
         let key = ServerKey::new(&envelope, key_method);
         let known = self.server_keys.get(&key).copied();
-        let known = known.filter(|&id| self.speaks_for_sender(id, source));
+        let known = known.filter(|&id| self.speaks_for_sender(id, flow));
         let uri = match check_request(&method, uri, &envelope, &message) {
             Ok(uri) => uri,
             Err(_) if is_ack => return self.drop_for(Dropped::StrayAck),
@@ -107,7 +120,7 @@ impl Endpoint {
                 return self.refuse(&template, reason, status, phrase);
             }
         };
-        let request = Request { message, envelope, uri, template, source, local, limits };
+        let request = Request { message, envelope, uri, template, flow, limits };
         match (method, known) {
             (Method::Ack, known) => self.receive_ack(now, known, request),
             (method, Some(transaction)) => self.receive_again(transaction, &method, &request),
@@ -135,10 +148,11 @@ impl Endpoint {
         }
     }
 
-    /// Whether a request from `source` can be of the transaction `id`, whose names it bears.
-    pub(super) fn speaks_for_sender(&self, id: TransactionId, source: SocketAddr) -> bool {
-        let invite = self.invite_servers.get(&id).map(|entry| entry.template.source);
-        let sender = invite.or_else(|| self.servers.get(&id).map(|entry| entry.source));
+    /// Whether a request that came by `flow` can be of the transaction `id`, whose names it bears.
+    pub(super) fn speaks_for_sender(&self, id: TransactionId, flow: Flow) -> bool {
+        let source = flow.remote;
+        let invite = self.invite_servers.get(&id).map(|entry| entry.template.source());
+        let sender = invite.or_else(|| self.servers.get(&id).map(|entry| entry.flow.remote));
         sender.is_some_and(|sender| {
             sender.ip() == source.ip() || self.admission.allies(sender.ip(), source.ip())
         })
@@ -148,9 +162,9 @@ impl Endpoint {
     fn receive_again(&mut self, id: TransactionId, method: &Method, request: &Request) {
         self.drop_for(Dropped::Repeated);
         if let Some(entry) = self.invite_servers.get(&id) {
-            let (to, local) = (entry.template.destination, entry.template.local);
+            let reply = entry.template.reply;
             if let Some(bytes) = entry.machine.receive_invite() {
-                self.transmit(Some(local), to, bytes);
+                self.transmit(reply, bytes);
             }
         } else if let Some(entry) = self.servers.get(&id) {
             let (status, tag) = (entry.machine.receive_request(), entry.tag.clone());
@@ -228,8 +242,8 @@ impl Endpoint {
         status: Status,
         phrase: Option<&'static str>,
     ) {
-        let source = template.source;
-        self.emit(Event::Refused(RefusedRequest { source, status, reason, phrase }));
+        let flow = template.flow;
+        self.emit(Event::Refused(RefusedRequest { flow, status, reason, phrase }));
     }
 }
 

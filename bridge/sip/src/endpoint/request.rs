@@ -1,6 +1,5 @@
 //! Requests that go out and the client transactions that carry them (RFC 3261 §8.1, §17.1).
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use super::{Endpoint, Owner};
 use crate::cause;
 use crate::dialog::{Path, State};
 use crate::event::DialogId;
+use crate::flow::Flow;
 use crate::message::{MAGIC_COOKIE, Message, Method, Name, StartLine, Value, Via};
 use crate::transaction::{Client, InviteClient, TransactionId};
 
@@ -20,8 +20,7 @@ pub(super) struct InviteClientEntry {
     /// The request without its body, from which its ACK and CANCEL are made.
     pub(super) request: Message,
     pub(super) bytes: Bytes,
-    pub(super) destination: SocketAddr,
-    pub(super) local: Option<SocketAddr>,
+    pub(super) flow: Flow,
     pub(super) branch: Box<str>,
     pub(super) cseq: u32,
     pub(super) purpose: Purpose,
@@ -41,7 +40,7 @@ pub(super) enum Purpose {
 /// An ACK to a 2xx (RFC 3261 §13.2.2.4).
 pub(super) struct SentAck {
     pub(super) remote_tag: Box<str>,
-    pub(super) destination: SocketAddr,
+    pub(super) flow: Flow,
     pub(super) bytes: Bytes,
 }
 
@@ -49,8 +48,7 @@ pub(super) struct SentAck {
 pub(super) struct ClientEntry {
     pub(super) machine: Client,
     pub(super) bytes: Vec<u8>,
-    pub(super) destination: SocketAddr,
-    pub(super) local: Option<SocketAddr>,
+    pub(super) flow: Flow,
     pub(super) key: (Box<str>, Method),
     pub(super) errand: Errand,
 }
@@ -88,7 +86,7 @@ impl Endpoint {
     pub(super) fn start_invite(
         &mut self,
         now: Time,
-        (mut request, destination): (Message, SocketAddr),
+        (mut request, flow): (Message, Flow),
         (path, cseq): (Path, u32),
         purpose: Purpose,
         offer: Bytes,
@@ -102,8 +100,7 @@ impl Endpoint {
         request.set_body("application/sdp", offer);
         let bytes = Bytes::from(request.to_bytes());
         request.body = Bytes::new();
-        let local = path.interface;
-        self.transmit(local, destination, bytes.clone());
+        self.transmit(flow, bytes.clone());
         let id = TransactionId(self.next_id());
         let machine = InviteClient::new(now);
         self.timers.set(Owner::InviteClient(id), machine.deadline());
@@ -115,8 +112,7 @@ impl Endpoint {
                 machine,
                 request,
                 bytes,
-                destination,
-                local,
+                flow,
                 branch,
                 cseq,
                 purpose,
@@ -132,18 +128,18 @@ impl Endpoint {
         &mut self,
         now: Time,
         request: &Message,
-        (local, destination): (Option<SocketAddr>, SocketAddr),
+        flow: Flow,
         key: (Box<str>, Method),
         errand: Errand,
     ) {
         let bytes = request.to_bytes();
         // A copy of its own, since what is kept here may be wiped.
-        self.transmit(local, destination, Bytes::copy_from_slice(&bytes));
+        self.transmit(flow, Bytes::copy_from_slice(&bytes));
         let id = TransactionId(self.next_id());
         let machine = Client::new(now);
         self.timers.set(Owner::Client(id), machine.deadline());
         self.client_keys.insert(key.clone(), id);
-        self.clients.insert(id, ClientEntry { machine, bytes, destination, local, key, errand });
+        self.clients.insert(id, ClientEntry { machine, bytes, flow, key, errand });
     }
 
     /// Sends BYE along a path (RFC 3261 §15.1.1).
@@ -155,13 +151,12 @@ impl Endpoint {
         errand: Errand,
     ) {
         let cseq = path.next_cseq();
-        let (mut request, destination) = path.request(Method::Bye, cseq);
+        let (mut request, flow) = path.request(Method::Bye, cseq);
         let branch = self.add_via(&mut request);
         if let Some(cause) = q850 {
             request.headers.add(Name::Reason, cause::write_reason(cause));
         }
-        let via = (path.interface, destination);
-        self.start_client(now, &request, via, (branch, Method::Bye), errand);
+        self.start_client(now, &request, flow, (branch, Method::Bye), errand);
     }
 
     /// Sends BYE in a dialog and leaves it; its end must be reported already.
@@ -179,13 +174,12 @@ impl Endpoint {
     pub(super) fn send_info(&mut self, now: Time, id: DialogId, digit: Digit, length: Duration) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
         let cseq = dialog.path.next_cseq();
-        let (mut request, destination) = dialog.path.request(Method::Info, cseq);
-        let via = (dialog.path.interface, destination);
+        let (mut request, flow) = dialog.path.request(Method::Info, cseq);
         let branch = self.add_via(&mut request);
         let (key, millis) = (digit.to_char(), length.as_millis());
         let body = format!("Signal={key}\r\nDuration={millis}\r\n");
         request.set_body("application/dtmf-relay", body.into_bytes());
-        self.start_client(now, &request, via, (branch, Method::Info), Errand::Digit(id));
+        self.start_client(now, &request, flow, (branch, Method::Info), Errand::Digit(id));
         request.wipe_body();
     }
 
@@ -194,8 +188,8 @@ impl Endpoint {
         let Some(entry) = self.invite_clients.get(&invite) else { return };
         let to = entry.request.headers.first(&Name::To).cloned();
         let request = hop_by_hop(&entry.request, Method::Cancel, entry.cseq, to);
-        let (via, key) = ((entry.local, entry.destination), (entry.branch.clone(), Method::Cancel));
-        self.start_client(now, &request, via, key, Errand::None);
+        let (flow, key) = (entry.flow, (entry.branch.clone(), Method::Cancel));
+        self.start_client(now, &request, flow, key, Errand::None);
     }
 
     /// Acknowledges a final response other than 2xx within its transaction (RFC 3261 §17.1.1.3).
@@ -203,20 +197,20 @@ impl Endpoint {
         let Some(entry) = self.invite_clients.get(&invite) else { return };
         let to = response.headers.first(&Name::To).cloned();
         let ack = hop_by_hop(&entry.request, Method::Ack, entry.cseq, to);
-        let (local, destination) = (entry.local, entry.destination);
-        self.transmit(local, destination, ack.to_bytes().into());
+        let flow = entry.flow;
+        self.transmit(flow, ack.to_bytes().into());
     }
 
     /// Acknowledges a 2xx along the path it made, and keeps the ACK for its repetitions.
     pub(super) fn ack_success(&mut self, invite: TransactionId, path: &Path) {
         let Some(cseq) = self.invite_clients.get(&invite).map(|entry| entry.cseq) else { return };
-        let (mut ack, destination) = path.request(Method::Ack, cseq);
+        let (mut ack, flow) = path.request(Method::Ack, cseq);
         self.add_via(&mut ack);
         let bytes = Bytes::from(ack.to_bytes());
-        self.transmit(path.interface, destination, bytes.clone());
+        self.transmit(flow, bytes.clone());
         let remote_tag = path.remote_tag.clone().unwrap_or_default();
         if let Some(entry) = self.invite_clients.get_mut(&invite) {
-            entry.acks.push(SentAck { remote_tag, destination, bytes });
+            entry.acks.push(SentAck { remote_tag, flow, bytes });
         }
     }
 }

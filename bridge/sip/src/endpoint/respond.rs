@@ -6,6 +6,7 @@ use partyline_model::Time;
 
 use super::Endpoint;
 use crate::counters::Dropped;
+use crate::flow::Flow;
 use crate::message::{
     ALLOW, Headers, Message, Method, Name, NameAddr, StartLine, Status, Value, Via, scan,
 };
@@ -18,22 +19,18 @@ pub(crate) struct Template {
     timestamp: Option<Value>,
     to_is_tagged: bool,
     invites: bool,
-    pub(crate) destination: SocketAddr,
-    /// When, from where and to where the request came.
+    /// By which way responses go.
+    pub(crate) reply: Flow,
+    /// When and by which way the request came.
     pub(crate) at: Time,
-    pub(crate) source: SocketAddr,
-    pub(crate) local: SocketAddr,
+    pub(crate) flow: Flow,
 }
 
 impl Template {
     /// Reads what can be read; a request too broken to route goes back to its source.
-    pub(crate) fn new(
-        request: &Message,
-        at: Time,
-        (source, local): (SocketAddr, SocketAddr),
-    ) -> Self {
+    pub(crate) fn new(request: &Message, at: Time, flow: Flow) -> Self {
         let mut headers = Headers::default();
-        let mut destination = source;
+        let mut reply = flow;
         for (at, value) in request.headers.all(&Name::Via).enumerate() {
             if at > 0 {
                 headers.push(Name::Via, value.clone());
@@ -44,8 +41,8 @@ impl Template {
                 headers.push(Name::Via, value.clone());
                 continue;
             };
-            destination = via.response_address(source);
-            via.stamp(source);
+            reply = via.response_flow(flow);
+            via.stamp(flow.remote);
             let rest = &value.as_str()[value.as_str().find(first).unwrap_or(0) + first.len()..];
             headers.push(Name::Via, value.part(&format!("{via}{rest}")));
         }
@@ -61,11 +58,15 @@ impl Template {
             timestamp: request.headers.first(&Name::Timestamp).cloned(),
             invites: matches!(&request.start, StartLine::Request { method: Method::Invite, .. }),
             headers,
-            destination,
+            reply,
             at,
-            source,
-            local,
+            flow,
         }
+    }
+
+    /// Where the request came from.
+    pub(crate) fn source(&self) -> SocketAddr {
+        self.flow.remote
     }
 
     /// Whether the request would open a call.
@@ -137,7 +138,7 @@ impl Endpoint {
         status: Status,
         adjust: impl FnOnce(&mut Message),
     ) {
-        let source = template.source.ip();
+        let source = template.source().ip();
         // Strangers paid when they came in.
         if let Some(limits) = self.admission.limits(source)
             && !self.shares.take_answer(template.at, source, &limits)
@@ -146,6 +147,6 @@ impl Endpoint {
         }
         let mut message = template.respond(status, &template.stateless_tag(self.tag_key));
         adjust(&mut message);
-        self.transmit(Some(template.local), template.destination, message.to_bytes().into());
+        self.transmit(template.reply, message.to_bytes().into());
     }
 }

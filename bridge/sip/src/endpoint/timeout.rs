@@ -27,15 +27,15 @@ impl Endpoint {
     fn invite_server_timeout(&mut self, now: Time, id: TransactionId) {
         let Some(entry) = self.invite_servers.get_mut(&id) else { return };
         let again = entry.machine.handle_timeout(now);
-        let (local, destination) = (entry.template.local, entry.template.destination);
+        let reply = entry.template.reply;
         let over = entry.machine.is_terminated();
         self.timers.set(Owner::InviteServer(id), entry.machine.deadline());
         if let Some(bytes) = again {
-            self.transmit(Some(local), destination, bytes);
+            self.transmit(reply, bytes);
         }
         if over && let Some(entry) = self.invite_servers.remove(&id) {
             self.server_keys.remove(&entry.key);
-            self.shares.resize(entry.template.source.ip(), entry.octets, 0);
+            self.shares.resize(entry.template.source().ip(), entry.octets, 0);
             if let Some(merge) = entry.merge {
                 self.merges.remove(&merge);
             }
@@ -47,7 +47,7 @@ impl Endpoint {
             && let Some(entry) = self.servers.remove(&id)
         {
             self.server_keys.remove(&entry.key);
-            self.shares.resize(entry.source.ip(), entry.octets, 0);
+            self.shares.resize(entry.flow.remote.ip(), entry.octets, 0);
         }
     }
 
@@ -58,9 +58,8 @@ impl Endpoint {
         let purpose = entry.purpose;
         self.timers.set(Owner::InviteClient(id), entry.machine.deadline());
         if fired == Fired::Retransmit {
-            let (local, destination) = (entry.local, entry.destination);
-            let bytes = entry.bytes.clone();
-            self.transmit(local, destination, bytes);
+            let (flow, bytes) = (entry.flow, entry.bytes.clone());
+            self.transmit(flow, bytes);
         }
         if over {
             self.remove_invite_client(id);
@@ -77,9 +76,8 @@ impl Endpoint {
         let errand = entry.errand;
         self.timers.set(Owner::Client(id), entry.machine.deadline());
         if fired == Fired::Retransmit {
-            let (local, destination) = (entry.local, entry.destination);
-            let bytes = Bytes::copy_from_slice(&entry.bytes);
-            self.transmit(local, destination, bytes);
+            let (flow, bytes) = (entry.flow, Bytes::copy_from_slice(&entry.bytes));
+            self.transmit(flow, bytes);
         }
         if over && let Some(mut entry) = self.clients.remove(&id) {
             entry.wipe();
@@ -118,9 +116,8 @@ impl Endpoint {
             Due::Nothing => {}
             Due::GiveUp => return self.ack_timed_out(now, id, q850),
             Due::Retransmit => {
-                let (local, destination) = (unacked.local, unacked.destination);
-                let bytes = unacked.response.clone();
-                self.transmit(Some(local), destination, bytes);
+                let (flow, bytes) = (unacked.flow, unacked.response.clone());
+                self.transmit(flow, bytes);
             }
         }
         let deadline = self.dialogs.get(&id).and_then(|dialog| dialog.state.deadline());

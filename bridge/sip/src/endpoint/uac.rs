@@ -1,7 +1,5 @@
 //! Calls that go out: dialling, and the responses that come back (RFC 3261 §13.2, §17.1).
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use partyline_model::Time;
 
@@ -12,6 +10,7 @@ use crate::command::{CommandError, Dial};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
+use crate::flow::Flow;
 use crate::message::{
     Envelope, Host, Message, Method, Name, Scheme, Status, Uri, Value, escape_user, scan,
 };
@@ -42,7 +41,7 @@ impl Endpoint {
         let to = dial.to.as_deref().map(callable).transpose()?;
         let asserted = dial.p_asserted_identity.as_deref().map(callable).transpose()?;
         let path = self.new_path(&dial, target, to);
-        let (mut request, destination) = path.request(Method::Invite, path.local_cseq);
+        let (mut request, flow) = path.request(Method::Invite, path.local_cseq);
         if let Some(asserted) = asserted {
             request.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
         }
@@ -53,7 +52,7 @@ impl Endpoint {
         let cseq = path.local_cseq;
         let carried = (path.clone(), cseq);
         let purpose = Purpose::Dial(id);
-        let client = self.start_invite(now, (request, destination), carried, purpose, dial.offer);
+        let client = self.start_invite(now, (request, flow), carried, purpose, dial.offer);
         self.insert_dialog(id, Dialog::new(path, State::Calling { client }));
         Ok(id)
     }
@@ -75,16 +74,15 @@ impl Endpoint {
             remote_cseq: None,
             target,
             routes: Vec::new(),
-            peer: dial.destination,
+            flow: Flow::udp(None, dial.destination),
             heard_from: None,
-            interface: None,
         }
     }
 
     pub(super) fn receive_response(
         &mut self,
         now: Time,
-        source: SocketAddr,
+        flow: Flow,
         status: Status,
         message: Message,
     ) {
@@ -121,7 +119,7 @@ impl Endpoint {
                 Received::Deliver if status.is_provisional() => {
                     self.receive_progress(now, purpose, status, message);
                 }
-                Received::Deliver => self.receive_success(now, id, (source, &envelope), message),
+                Received::Deliver => self.receive_success(now, id, (flow, &envelope), message),
             }
         }
     }
@@ -208,25 +206,25 @@ impl Endpoint {
         &mut self,
         now: Time,
         client: TransactionId,
-        (source, envelope): (SocketAddr, &Envelope),
+        (came_by, envelope): (Flow, &Envelope),
         mut message: Message,
     ) {
         let Some(entry) = self.invite_clients.get(&client) else { return };
         // None from peers that speak RFC 2543 (RFC 3261 §12.1.2). To drop their answer would leave a
         // call that neither times out nor can be cancelled.
         let tag = envelope.to.tag().unwrap_or_default();
-        if let Some(SentAck { destination, bytes, .. }) =
+        if let Some(SentAck { flow, bytes, .. }) =
             entry.acks.iter().find(|ack| *ack.remote_tag == *tag)
         {
-            let (local, destination, bytes) = (entry.local, *destination, bytes.clone());
+            let (flow, bytes) = (*flow, bytes.clone());
             self.drop_for(Dropped::Repeated);
-            return self.transmit(local, destination, bytes);
+            return self.transmit(flow, bytes);
         }
         if entry.acks.len() == MAX_FORKS {
             return self.drop_for(Dropped::TooManyForks);
         }
         let purpose = entry.purpose;
-        let mut path = Path { heard_from: Some(source), ..entry.path.clone() };
+        let mut path = Path { heard_from: Some(came_by.remote), ..entry.path.clone() };
         if let Some(target) = Contact::read(&message).target() {
             path.target = target;
         }

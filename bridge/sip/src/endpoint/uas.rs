@@ -146,8 +146,7 @@ impl Endpoint {
         Some(Unacked {
             cseq: entry.cseq,
             response,
-            destination: entry.template.destination,
-            local: entry.template.local,
+            flow: entry.template.reply,
             backoff: Backoff::up_to_t2(now),
         })
     }
@@ -194,18 +193,18 @@ impl Endpoint {
         let bytes = Bytes::from(message.to_bytes());
         entry.machine.send(now, status, bytes.clone());
         self.timers.set(Owner::InviteServer(server), entry.machine.deadline());
-        let (local, destination) = (entry.template.local, entry.template.destination);
+        let reply = entry.template.reply;
         if !entry.machine.is_proceeding() {
             entry.template.strip();
         }
         self.recount(server);
-        self.transmit(Some(local), destination, bytes.clone());
+        self.transmit(reply, bytes.clone());
         Some(bytes)
     }
 
     /// An INVITE outside a dialog.
     pub(super) fn receive_invite(&mut self, now: Time, key: ServerKey, mut request: Request) {
-        let source = request.source.ip();
+        let source = request.source().ip();
         let Some(limits) = request.limits.filter(|limits| limits.calls) else {
             let (reason, status) = (Dropped::Stranger, Status::FORBIDDEN);
             return self.refuse(&request.template, reason, status, None);
@@ -236,7 +235,7 @@ impl Endpoint {
 
     /// Why there is no room for a call, if there is none.
     fn no_room(&self, request: &Request, key: &ServerKey, limits: &Limits) -> Option<Dropped> {
-        let source = request.source.ip();
+        let source = request.source().ip();
         let held = self.dialogs.len();
         let free = self.admission.capacity().saturating_sub(held);
         let transactions = self.config.max_dialogs.saturating_mul(TRANSACTIONS_PER_DIALOG);
@@ -320,9 +319,8 @@ impl Endpoint {
             remote_cseq: Some(request.envelope.cseq.number),
             target,
             routes,
-            peer: request.source,
-            heard_from: Some(request.source),
-            interface: Some(request.local),
+            flow: request.flow,
+            heard_from: Some(request.source()),
         };
         Some((offer, path))
     }
@@ -353,7 +351,7 @@ impl Endpoint {
     pub(super) fn receive_cancel(&mut self, now: Time, key: ServerKey, request: Request) {
         let invite = ServerKey::new(&request.envelope, Method::Invite);
         let known = self.server_keys.get(&invite).copied();
-        let Some(server) = known.filter(|&id| self.speaks_for_sender(id, request.source)) else {
+        let Some(server) = known.filter(|&id| self.speaks_for_sender(id, request.flow)) else {
             return self.refuse_no_dialog(&request.template);
         };
         let Some(entry) = self.invite_servers.get(&server) else { return };
@@ -387,10 +385,10 @@ impl Endpoint {
         let id = TransactionId(self.next_id());
         self.timers.set(Owner::Server(id), Some(machine.deadline()));
         let octets = ENTRY_OCTETS + 2 * key.octets();
-        self.shares.resize(request.source.ip(), 0, octets);
+        self.shares.resize(request.source().ip(), 0, octets);
         self.server_keys.insert(key.clone(), id);
-        let (source, kept) = (request.source, tag.into());
-        self.servers.insert(id, ServerEntry { key, machine, tag: kept, source, octets });
+        let (flow, kept) = (request.flow, tag.into());
+        self.servers.insert(id, ServerEntry { key, machine, tag: kept, flow, octets });
         self.send_final(&method, request, status, tag);
     }
 
@@ -406,8 +404,7 @@ impl Endpoint {
         if *method == Method::Info && status == Status::UNSUPPORTED_MEDIA_TYPE {
             message.headers.add(Name::Accept, "application/dtmf-relay, application/dtmf");
         }
-        let (local, destination) = (request.template.local, request.template.destination);
-        self.transmit(Some(local), destination, message.to_bytes().into());
+        self.transmit(request.template.reply, message.to_bytes().into());
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::scan::{Malformed, Params};
 use super::uri::Host;
+use crate::flow::Flow;
 
 /// The port that SIP over UDP has when none is named (RFC 3261 §19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -86,11 +87,20 @@ impl Via {
         }
     }
 
-    /// Where the response to a request from `source` goes: the source's address, with its port
+    /// By which way the response to a request goes that came by `flow`: on a stream the same way
+    /// (RFC 3261 §18.2.2), on UDP as [`Via::response_address`] says.
+    pub(crate) fn response_flow(&self, flow: Flow) -> Flow {
+        if flow.transport.is_reliable() {
+            return flow;
+        }
+        flow.with_remote(self.response_address(flow.remote))
+    }
+
+    /// Where the response to a datagram from `source` goes: the source's address, with its port
     /// where `rport` was asked for and the Via's otherwise (RFC 3261 §18.2.2, RFC 3581 §4).
     ///
     /// `maddr` is not followed: it would let anyone aim our responses.
-    pub(crate) fn response_address(&self, source: SocketAddr) -> SocketAddr {
+    fn response_address(&self, source: SocketAddr) -> SocketAddr {
         let port = match self.params.find("rport") {
             Some(_) => source.port(),
             None => self.port.unwrap_or(DEFAULT_PORT),
