@@ -102,7 +102,7 @@ impl Endpoint {
         request.body = Bytes::new();
         self.transmit(flow, bytes.clone());
         let id = TransactionId(self.next_id());
-        let machine = InviteClient::new(now);
+        let machine = InviteClient::new(now, flow.transport);
         self.timers.set(Owner::InviteClient(id), machine.deadline());
         self.client_keys.insert((branch.clone(), Method::Invite), id);
         let acks = Vec::new();
@@ -136,7 +136,7 @@ impl Endpoint {
         // A copy of its own, since what is kept here may be wiped.
         self.transmit(flow, Bytes::copy_from_slice(&bytes));
         let id = TransactionId(self.next_id());
-        let machine = Client::new(now);
+        let machine = Client::new(now, flow.transport);
         self.timers.set(Owner::Client(id), machine.deadline());
         self.client_keys.insert(key.clone(), id);
         self.clients.insert(id, ClientEntry { machine, bytes, flow, key, errand });

@@ -147,7 +147,7 @@ impl Endpoint {
             cseq: entry.cseq,
             response,
             flow: entry.template.reply,
-            backoff: Backoff::up_to_t2(now),
+            backoff: Backoff::end_to_end(now),
         })
     }
 
@@ -272,7 +272,7 @@ impl Endpoint {
         let entry = InviteServerEntry {
             key,
             merge,
-            machine: InviteServer::new(),
+            machine: InviteServer::new(request.flow.transport),
             template: request.template,
             dialog,
             tag: path.local_tag.clone(),
@@ -381,7 +381,7 @@ impl Endpoint {
         status: Status,
         tag: &str,
     ) {
-        let machine = Server::completed(now, status);
+        let machine = Server::completed(now, request.flow.transport, status);
         let id = TransactionId(self.next_id());
         self.timers.set(Owner::Server(id), Some(machine.deadline()));
         let octets = ENTRY_OCTETS + 2 * key.octets();

@@ -3,12 +3,14 @@
 use partyline_model::Time;
 
 use super::Fired;
-use super::timer::{Backoff, Due, T4};
+use super::timer::{Backoff, Due, T4, linger};
+use crate::flow::Transport;
 use crate::message::Status;
 
 /// The machine.
 #[derive(Debug)]
 pub(crate) struct Client {
+    transport: Transport,
     state: State,
 }
 
@@ -26,8 +28,8 @@ enum State {
 }
 
 impl Client {
-    pub(crate) fn new(now: Time) -> Self {
-        Self { state: State::Open { backoff: Backoff::up_to_t2(now) } }
+    pub(crate) fn new(now: Time, transport: Transport) -> Self {
+        Self { transport, state: State::Open { backoff: Backoff::up_to_t2(now, transport) } }
     }
 
     pub(crate) fn is_terminated(&self) -> bool {
@@ -41,7 +43,7 @@ impl Client {
             backoff.slow_down();
             return false;
         }
-        self.state = State::Completed { until: now + T4 };
+        self.state = State::Completed { until: now + linger(self.transport, T4) };
         true
     }
 
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn timer_e_repeats_up_to_t2_and_timer_f_gives_up() {
-        let mut machine = Client::new(Time::ZERO);
+        let mut machine = Client::new(Time::ZERO, Transport::Udp);
         let mut sent = Vec::new();
         while let Some(now) = machine.deadline() {
             match machine.handle_timeout(now) {
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_provisional_response_slows_timer_e_to_t2() {
-        let mut machine = Client::new(Time::ZERO);
+        let mut machine = Client::new(Time::ZERO, Transport::Udp);
         assert!(!machine.receive(Time::ZERO, Status::TRYING));
         assert_eq!(machine.handle_timeout(Time::from_millis(500)), Fired::Retransmit);
         assert_eq!(machine.deadline(), Some(Time::from_millis(4500)));
@@ -103,11 +105,24 @@ mod tests {
 
     #[test]
     fn the_final_response_comes_once_and_timer_k_cleans_up() {
-        let mut machine = Client::new(Time::ZERO);
+        let mut machine = Client::new(Time::ZERO, Transport::Udp);
         assert!(machine.receive(Time::ZERO, Status::OK));
         assert!(!machine.receive(Time::ZERO, Status::OK));
         assert_eq!(machine.deadline(), Some(Time::from_secs(5)));
         machine.handle_timeout(Time::from_secs(5));
         assert!(machine.is_terminated());
+    }
+
+    #[test]
+    fn over_a_stream_nothing_is_repeated_and_nothing_lingers() {
+        let mut silent = Client::new(Time::ZERO, Transport::Tcp);
+        assert!(!silent.receive(Time::ZERO, Status::TRYING));
+        assert_eq!(silent.deadline(), Some(Time::from_secs(32)), "timer F");
+        assert_eq!(silent.handle_timeout(Time::from_secs(32)), Fired::TimedOut);
+        let mut answered = Client::new(Time::ZERO, Transport::Tls);
+        assert!(answered.receive(Time::from_secs(1), Status::OK));
+        assert_eq!(answered.deadline(), Some(Time::from_secs(1)), "timer K is zero");
+        answered.handle_timeout(Time::from_secs(1));
+        assert!(answered.is_terminated());
     }
 }

@@ -3,12 +3,14 @@
 use partyline_model::Time;
 
 use super::Fired;
-use super::timer::{Backoff, Due, TIMER_D, TRANSACTION_LIFETIME};
+use super::timer::{Backoff, Due, TIMER_D, TRANSACTION_LIFETIME, linger};
+use crate::flow::Transport;
 use crate::message::Status;
 
 /// The machine.
 #[derive(Debug)]
 pub(crate) struct InviteClient {
+    transport: Transport,
     state: State,
 }
 
@@ -45,8 +47,8 @@ pub(crate) enum Received {
 }
 
 impl InviteClient {
-    pub(crate) fn new(now: Time) -> Self {
-        Self { state: State::Calling { backoff: Backoff::unlimited(now) } }
+    pub(crate) fn new(now: Time, transport: Transport) -> Self {
+        Self { transport, state: State::Calling { backoff: Backoff::unlimited(now, transport) } }
     }
 
     /// Whether a provisional response came and no final one (when CANCEL may go, RFC 3261 §9.1).
@@ -68,7 +70,8 @@ impl InviteClient {
                     self.state = State::Accepted { until: now + TRANSACTION_LIFETIME };
                     Received::Deliver
                 } else {
-                    self.state = State::Completed { until: now + TIMER_D };
+                    let until = now + linger(self.transport, TIMER_D);
+                    self.state = State::Completed { until };
                     Received::DeliverAndAck
                 }
             }
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn timer_a_repeats_and_timer_b_gives_up() {
-        let mut machine = InviteClient::new(Time::ZERO);
+        let mut machine = InviteClient::new(Time::ZERO, Transport::Udp);
         let mut sent = 0;
         while let Some(now) = machine.deadline() {
             match machine.handle_timeout(now) {
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_provisional_response_stops_the_clock() {
-        let mut machine = InviteClient::new(Time::ZERO);
+        let mut machine = InviteClient::new(Time::ZERO, Transport::Udp);
         assert_eq!(machine.receive(Time::ZERO, Status::RINGING), Received::Deliver);
         assert!(machine.is_proceeding());
         assert_eq!(machine.deadline(), None);
@@ -141,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_rejection_is_delivered_once_and_acknowledged_every_time_until_timer_d() {
-        let mut machine = InviteClient::new(Time::ZERO);
+        let mut machine = InviteClient::new(Time::ZERO, Transport::Udp);
         assert_eq!(machine.receive(Time::ZERO, Status::BUSY_HERE), Received::DeliverAndAck);
         assert_eq!(machine.receive(Time::ZERO, Status::BUSY_HERE), Received::Ack);
         assert_eq!(machine.receive(Time::ZERO, Status::OK), Received::Absorb);
@@ -151,8 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn over_a_stream_nothing_is_repeated_and_only_forks_are_waited_for() {
+        let mut silent = InviteClient::new(Time::ZERO, Transport::Tcp);
+        assert_eq!(silent.deadline(), Some(Time::from_secs(32)), "timer B alone");
+        assert_eq!(silent.handle_timeout(Time::from_secs(32)), Fired::TimedOut);
+        let mut busy = InviteClient::new(Time::ZERO, Transport::Tls);
+        assert_eq!(busy.receive(Time::ZERO, Status::BUSY_HERE), Received::DeliverAndAck);
+        assert_eq!(busy.deadline(), Some(Time::ZERO), "timer D is zero");
+        let mut answered = InviteClient::new(Time::ZERO, Transport::Tls);
+        assert_eq!(answered.receive(Time::ZERO, Status::OK), Received::Deliver);
+        assert_eq!(answered.deadline(), Some(Time::from_secs(32)), "timer M is not");
+    }
+
+    #[test]
     fn every_success_is_delivered_until_timer_m() {
-        let mut machine = InviteClient::new(Time::ZERO);
+        let mut machine = InviteClient::new(Time::ZERO, Transport::Udp);
         assert_eq!(machine.receive(Time::ZERO, Status::OK), Received::Deliver);
         assert_eq!(machine.receive(Time::ZERO, Status::OK), Received::Deliver);
         assert_eq!(machine.receive(Time::ZERO, Status::BUSY_HERE), Received::Absorb);

@@ -5,12 +5,14 @@
 use bytes::Bytes;
 use partyline_model::Time;
 
-use super::timer::{Backoff, Due, T4, TRANSACTION_LIFETIME};
+use super::timer::{Backoff, Due, T4, TRANSACTION_LIFETIME, linger};
+use crate::flow::Transport;
 use crate::message::Status;
 
 /// The machine.
 #[derive(Debug)]
 pub(crate) struct InviteServer {
+    transport: Transport,
     state: State,
 }
 
@@ -37,8 +39,8 @@ enum State {
 }
 
 impl InviteServer {
-    pub(crate) fn new() -> Self {
-        Self { state: State::Proceeding { last: None } }
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self { transport, state: State::Proceeding { last: None } }
     }
 
     /// Whether a final response is still owed.
@@ -60,7 +62,8 @@ impl InviteServer {
         } else if status.is_success() {
             State::Accepted { until: now + TRANSACTION_LIFETIME }
         } else {
-            State::Completed { response: bytes, backoff: Backoff::up_to_t2(now) }
+            let backoff = Backoff::up_to_t2(now, self.transport);
+            State::Completed { response: bytes, backoff }
         };
     }
 
@@ -87,7 +90,7 @@ impl InviteServer {
     pub(crate) fn receive_ack(&mut self, now: Time) -> bool {
         match self.state {
             State::Completed { .. } => {
-                self.state = State::Confirmed { until: now + T4 };
+                self.state = State::Confirmed { until: now + linger(self.transport, T4) };
                 true
             }
             State::Confirmed { .. } => true,
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_rejection_repeats_by_timer_g_until_its_ack_and_is_forgotten_after_timer_i() {
-        let mut machine = InviteServer::new();
+        let mut machine = InviteServer::new(Transport::Udp);
         machine.send(Time::ZERO, Status::BUSY_HERE, Bytes::from_static(b"486"));
         assert_eq!(machine.deadline(), Some(Time::from_millis(500)));
         assert_eq!(
@@ -150,15 +153,27 @@ mod tests {
 
     #[test]
     fn timer_h_ends_a_rejection_without_ack() {
-        let mut machine = InviteServer::new();
+        let mut machine = InviteServer::new(Transport::Udp);
         machine.send(Time::ZERO, Status::BUSY_HERE, Bytes::from_static(b"486"));
         assert_eq!(machine.handle_timeout(Time::from_secs(32)), None);
         assert!(machine.is_terminated());
     }
 
     #[test]
+    fn over_a_stream_a_rejection_is_sent_once_and_forgotten_at_its_ack() {
+        let mut machine = InviteServer::new(Transport::Tcp);
+        machine.send(Time::ZERO, Status::BUSY_HERE, Bytes::from_static(b"486"));
+        assert_eq!(machine.deadline(), Some(Time::from_secs(32)), "timer H alone");
+        assert!(machine.receive_ack(Time::from_secs(1)));
+        assert_eq!(machine.deadline(), Some(Time::from_secs(1)), "timer I is zero");
+        let mut accepted = InviteServer::new(Transport::Tcp);
+        accepted.send(Time::ZERO, Status::OK, Bytes::from_static(b"200"));
+        assert_eq!(accepted.deadline(), Some(Time::from_secs(32)), "timer L is not");
+    }
+
+    #[test]
     fn accepted_absorbs_repeated_invites_for_timer_l() {
-        let mut machine = InviteServer::new();
+        let mut machine = InviteServer::new(Transport::Udp);
         machine.send(Time::ZERO, Status::TRYING, Bytes::from_static(b"100"));
         assert_eq!(machine.receive_invite(), Some(Bytes::from_static(b"100")));
         machine.send(Time::ZERO, Status::OK, Bytes::from_static(b"200"));

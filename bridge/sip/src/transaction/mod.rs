@@ -1,6 +1,7 @@
-//! The four transaction machines of RFC 3261 §17 over UDP, and how messages find them.
+//! The four transaction machines of RFC 3261 §17, and how messages find them.
 //!
-//! A machine knows states and timers; it neither builds messages nor knows dialogs.
+//! A machine knows states, timers and whether its transport is reliable, which decides over half of
+//! the timers; it neither builds messages nor knows dialogs.
 
 mod client;
 mod invite_client;

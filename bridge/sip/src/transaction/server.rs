@@ -6,7 +6,8 @@
 
 use partyline_model::Time;
 
-use super::timer::TRANSACTION_LIFETIME;
+use super::timer::{TRANSACTION_LIFETIME, linger};
+use crate::flow::Transport;
 use crate::message::Status;
 
 /// The machine in its Completed state; it is over at its deadline.
@@ -18,8 +19,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn completed(now: Time, status: Status) -> Self {
-        Self { status, until: now + TRANSACTION_LIFETIME }
+    pub(crate) fn completed(now: Time, transport: Transport, status: Status) -> Self {
+        Self { status, until: now + linger(transport, TRANSACTION_LIFETIME) }
     }
 
     /// The request came again: how it was answered.
@@ -42,10 +43,12 @@ mod tests {
 
     #[test]
     fn the_response_answers_repeated_requests_for_timer_j() {
-        let machine = Server::completed(Time::ZERO, Status::OK);
+        let machine = Server::completed(Time::ZERO, Transport::Udp, Status::OK);
         assert_eq!(machine.receive_request(), Status::OK);
         assert!(!machine.is_terminated(Time::from_millis(31_999)));
         assert_eq!(machine.deadline(), Time::from_secs(32));
         assert!(machine.is_terminated(Time::from_secs(32)));
+        let machine = Server::completed(Time::ZERO, Transport::Ws, Status::OK);
+        assert!(machine.is_terminated(Time::ZERO), "timer J is zero over a stream");
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use partyline_model::Time;
 
+use crate::flow::Transport;
+
 /// T1, the round-trip time estimate (RFC 3261 §17.1.1.1).
 pub const T1: Duration = Duration::from_millis(500);
 
@@ -12,7 +14,8 @@ pub const T1: Duration = Duration::from_millis(500);
 /// (RFC 3261 §17.1.2.2).
 pub const T2: Duration = Duration::from_secs(4);
 
-/// T4, the longest time a message stays in the network (RFC 3261 §17.1.2.2).
+/// T4, the longest time a message stays in the network (RFC 3261 §17.1.2.2): timers I and K over
+/// UDP.
 pub const T4: Duration = Duration::from_secs(5);
 
 /// 64*T1: timers B, F, H, J, and L and M of RFC 6026; the life of a transaction.
@@ -20,6 +23,12 @@ pub const TRANSACTION_LIFETIME: Duration = Duration::from_secs(32);
 
 /// Timer D: how long a client absorbs repeated final responses over UDP (RFC 3261 §17.1.1.2).
 pub const TIMER_D: Duration = Duration::from_secs(32);
+
+/// How long a machine waits for repetitions: `unreliable`, but not at all over a transport that
+/// repeats what is lost itself. Timers D, I, J and K (RFC 3261 §17).
+pub(crate) fn linger(transport: Transport, unreliable: Duration) -> Duration {
+    if transport.is_reliable() { Duration::ZERO } else { unreliable }
+}
 
 /// A retransmission schedule: doubling from T1 up to a limit, until a moment to give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +48,23 @@ pub(crate) enum Due {
 }
 
 impl Backoff {
-    /// Doubling without limit: timer A (RFC 3261 §17.1.1.2).
-    pub(crate) fn unlimited(now: Time) -> Self {
-        Self { interval: T1, limit: None, next: now + T1, give_up: now + TRANSACTION_LIFETIME }
+    /// Doubling without limit: timer A (RFC 3261 §17.1.1.2). Over a reliable transport nothing is
+    /// sent again, and only the moment to give up comes.
+    pub(crate) fn unlimited(now: Time, transport: Transport) -> Self {
+        let give_up = now + TRANSACTION_LIFETIME;
+        let next = if transport.is_reliable() { give_up } else { now + T1 };
+        Self { interval: T1, limit: None, next, give_up }
     }
 
-    /// Doubling up to T2: timers E and G, and the 2xx of a user agent (§13.3.1.4).
-    pub(crate) fn up_to_t2(now: Time) -> Self {
-        Self { limit: Some(T2), ..Self::unlimited(now) }
+    /// Doubling up to T2: timers E and G.
+    pub(crate) fn up_to_t2(now: Time, transport: Transport) -> Self {
+        Self { limit: Some(T2), ..Self::unlimited(now, transport) }
+    }
+
+    /// Doubling up to T2 over any transport: the 2xx of a user agent, whose ACK comes from the far
+    /// end of all hops (§13.3.1.4).
+    pub(crate) fn end_to_end(now: Time) -> Self {
+        Self::up_to_t2(now, Transport::Udp)
     }
 
     /// From here on every T2: timer E after a provisional response (§17.1.2.2).
@@ -149,8 +167,11 @@ mod tests {
     #[test]
     fn timer_a_doubles_and_timer_g_stops_at_t2() {
         let a = [500, 1500, 3500, 7500, 15_500, 31_500, 32_000];
-        assert_eq!(schedule(Backoff::unlimited(Time::ZERO)), a);
+        assert_eq!(schedule(Backoff::unlimited(Time::ZERO, Transport::Udp)), a);
         let g = [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500, 32_000];
-        assert_eq!(schedule(Backoff::up_to_t2(Time::ZERO)), g);
+        assert_eq!(schedule(Backoff::up_to_t2(Time::ZERO, Transport::Udp)), g);
+        assert_eq!(schedule(Backoff::end_to_end(Time::ZERO)), g);
+        assert_eq!(schedule(Backoff::unlimited(Time::ZERO, Transport::Tcp)), [32_000]);
+        assert_eq!(schedule(Backoff::up_to_t2(Time::ZERO, Transport::Wss)), [32_000]);
     }
 }
