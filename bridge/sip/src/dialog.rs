@@ -8,8 +8,8 @@ use partyline_model::Time;
 use crate::flow::Flow;
 use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
-use crate::transaction::TransactionId;
 use crate::transaction::timer::Backoff;
+use crate::transaction::{RequestId, TransactionId};
 
 /// The most Record-Route entries that are followed.
 const MAX_ROUTES: usize = 32;
@@ -187,10 +187,10 @@ pub(crate) enum State {
     /// As `Answered`, and hung up by us: BYE waits for the ACK (RFC 3261 §15).
     HangingUp { unacked: Unacked, q850: Option<u8> },
     /// Outgoing, without a final response.
-    Calling { client: TransactionId },
+    Calling { request: RequestId },
     /// Outgoing, hung up by us: CANCEL waits for a provisional response (§9.1) or, once sent, the
     /// final response for so long.
-    Cancelling { client: TransactionId, give_up: Option<Time> },
+    Cancelling { request: RequestId, give_up: Option<Time> },
     /// The call is up on either side.
     Confirmed(Renegotiation),
     /// Our BYE is on its way.
@@ -250,7 +250,7 @@ pub(crate) enum Renegotiation {
     Unacknowledged(Unacked),
     /// Ours.
     Ours {
-        client: TransactionId,
+        request: RequestId,
     },
 }
 

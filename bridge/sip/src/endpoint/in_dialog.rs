@@ -7,8 +7,8 @@ use bytes::Bytes;
 use partyline_model::{Digit, Time};
 
 use super::Endpoint;
+use super::outgoing::Purpose;
 use super::receive::Request;
-use super::request::Purpose;
 use super::respond::add_abilities;
 use crate::cause;
 use crate::command::{CommandError, Hangup, Rejection};
@@ -41,14 +41,13 @@ impl Endpoint {
         let local = |kind| Ended { by: Ender::Local, kind, status: None, q850: hangup.q850 };
         match &held.state {
             State::Offered { .. } => return self.reject(now, dialog, hangup.rejection()),
-            State::Calling { client } => {
-                let client = *client;
+            State::Calling { request } => {
+                let request = *request;
                 self.report_end(dialog, local(EndKind::Cancelled));
-                let entry = self.invite_clients.get(&client);
-                if entry.is_some_and(|entry| entry.machine.is_proceeding()) {
-                    self.cancel(now, dialog, client);
+                if self.proceeding(request).is_some() {
+                    self.cancel(now, dialog, request);
                 } else {
-                    self.set_state(dialog, State::Cancelling { client, give_up: None });
+                    self.set_state(dialog, State::Cancelling { request, give_up: None });
                 }
             }
             State::Answered(_) => {
@@ -91,12 +90,10 @@ impl Endpoint {
         if !matches!(held.state, State::Confirmed(Renegotiation::Idle)) {
             return Err(CommandError::WrongState);
         }
-        let cseq = held.path.next_cseq();
-        let path = held.path.clone();
-        let request = path.request(Method::Invite, cseq);
-        let purpose = Purpose::Reinvite(dialog);
-        let client = self.start_invite(now, request, (path, cseq), purpose, offer.into());
-        self.set_state(dialog, State::Confirmed(Renegotiation::Ours { client }));
+        held.path.next_cseq();
+        let carried = (held.path.clone(), Purpose::Reinvite(dialog));
+        let request = self.invite(now, carried, offer.into(), |_| {});
+        self.set_state(dialog, State::Confirmed(Renegotiation::Ours { request }));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use partyline_model::Time;
 
 use super::Endpoint;
-use super::request::Errand;
+use super::outgoing::Purpose;
 use crate::command::CommandError;
 use crate::dialog::{Path, Route};
 use crate::event::DialogId;
@@ -80,7 +80,7 @@ impl Endpoint {
         let target = Uri::parse(&state.target).map_err(|_| CommandError::BadUri)?;
         let routes =
             state.routes.iter().map(|route| Route::parse(route).ok_or(CommandError::BadUri));
-        let mut path = Path {
+        let path = Path {
             call_id: state.call_id.as_str().into(),
             local_tag: "".into(),
             remote_tag: None,
@@ -93,7 +93,7 @@ impl Endpoint {
             flow: state.flow,
             heard_from: None,
         };
-        self.send_bye_along(now, &mut path, q850, Errand::None);
+        self.send_bye_along(now, path, q850, Purpose::Nothing);
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 mod in_dialog;
 mod incoming;
 mod lost;
+mod outgoing;
 mod receive;
 mod request;
 mod respond;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use partyline_model::{IdSource, Time};
 
 pub use self::lost::DialogState;
-use self::request::{ClientEntry, InviteClientEntry};
+use self::outgoing::{ClientEntry, InviteClientEntry, Outgoing};
 use self::respond::Template;
 use crate::admission::{Admission, Everybody};
 use crate::command::{CommandError, Config};
@@ -34,7 +35,7 @@ use crate::message::{Host, Method};
 use crate::rate::Strangers;
 use crate::shares::Shares;
 use crate::transaction::timer::Timers;
-use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
+use crate::transaction::{InviteServer, MergeKey, RequestId, Server, ServerKey, TransactionId};
 
 /// A SIP user agent.
 pub struct Endpoint {
@@ -51,6 +52,7 @@ pub struct Endpoint {
     merges: BTreeMap<MergeKey, TransactionId>,
     invite_servers: BTreeMap<TransactionId, InviteServerEntry>,
     servers: BTreeMap<TransactionId, ServerEntry>,
+    outgoing: BTreeMap<RequestId, Outgoing>,
     client_keys: BTreeMap<(Box<str>, Method), TransactionId>,
     invite_clients: BTreeMap<TransactionId, InviteClientEntry>,
     clients: BTreeMap<TransactionId, ClientEntry>,
@@ -122,6 +124,7 @@ impl Endpoint {
             merges: BTreeMap::new(),
             invite_servers: BTreeMap::new(),
             servers: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
             client_keys: BTreeMap::new(),
             invite_clients: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -185,6 +188,11 @@ impl Endpoint {
             + self.clients.len()
     }
 
+    /// Requests of ours that have no final response, and INVITEs whose forks may still answer.
+    pub fn requests(&self) -> usize {
+        self.outgoing.len()
+    }
+
     fn transmit(&mut self, flow: Flow, payload: Bytes) {
         self.outputs.push_back(Output::Transmit(Transmit { flow, payload }));
     }
@@ -238,10 +246,10 @@ impl Endpoint {
     /// A re-INVITE of ours that had a provisional response may wait for its final one for ever:
     /// it goes when its dialog no longer waits for it.
     fn abandon_reinvite(&mut self, before: &State) {
-        if let State::Confirmed(Renegotiation::Ours { client }) = *before
-            && self.invite_clients.get(&client).is_some_and(|entry| entry.machine.is_proceeding())
+        if let State::Confirmed(Renegotiation::Ours { request }) = *before
+            && self.proceeding(request).is_some()
         {
-            self.remove_invite_client(client);
+            self.remove_request(request);
         }
     }
 

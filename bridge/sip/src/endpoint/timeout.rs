@@ -55,17 +55,17 @@ impl Endpoint {
         let Some(entry) = self.invite_clients.get_mut(&id) else { return };
         let fired = entry.machine.handle_timeout(now);
         let over = entry.machine.is_terminated();
-        let purpose = entry.purpose;
+        let request = entry.request;
         self.timers.set(Owner::InviteClient(id), entry.machine.deadline());
         if fired == Fired::Retransmit {
             let (flow, bytes) = (entry.flow, entry.bytes.clone());
             self.transmit(flow, bytes);
         }
+        if fired == Fired::TimedOut {
+            self.invite_timed_out(now, request);
+        }
         if over {
             self.remove_invite_client(id);
-        }
-        if fired == Fired::TimedOut {
-            self.invite_timed_out(now, purpose);
         }
     }
 
@@ -73,7 +73,7 @@ impl Endpoint {
         let Some(entry) = self.clients.get_mut(&id) else { return };
         let fired = entry.machine.handle_timeout(now);
         let over = entry.machine.is_terminated();
-        let errand = entry.errand;
+        let request = entry.request;
         self.timers.set(Owner::Client(id), entry.machine.deadline());
         if fired == Fired::Retransmit {
             let (flow, bytes) = (entry.flow, Bytes::copy_from_slice(&entry.bytes));
@@ -84,22 +84,15 @@ impl Endpoint {
             self.client_keys.remove(&entry.key);
         }
         if fired == Fired::TimedOut {
-            self.finish_errand(errand, Status::REQUEST_TIMEOUT);
-        }
-    }
-
-    pub(super) fn remove_invite_client(&mut self, id: TransactionId) {
-        self.timers.set(Owner::InviteClient(id), None);
-        if let Some(entry) = self.invite_clients.remove(&id) {
-            self.client_keys.remove(&(entry.branch, crate::message::Method::Invite));
+            self.conclude(request, Status::REQUEST_TIMEOUT);
         }
     }
 
     /// A 200 without ACK, or a CANCEL whose INVITE never ended.
     fn dialog_timeout(&mut self, now: Time, id: DialogId) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        if let State::Cancelling { client, .. } = dialog.state {
-            self.remove_invite_client(client);
+        if let State::Cancelling { request, .. } = dialog.state {
+            self.remove_request(request);
             return self.forget_dialog(id);
         }
         let q850 = match dialog.state {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use partyline_model::Time;
 
-use super::request::{Errand, Purpose, SentAck};
+use super::outgoing::{Purpose, SentAck};
 use super::{Endpoint, Owner};
 use crate::cause;
 use crate::command::{CommandError, Dial};
@@ -12,10 +12,10 @@ use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::flow::Flow;
 use crate::message::{
-    Envelope, Host, Message, Method, Name, Scheme, Status, Uri, Value, escape_user, scan,
+    Envelope, Host, Message, Name, Scheme, Status, Uri, Value, escape_user, scan,
 };
 use crate::transaction::timer::TRANSACTION_LIFETIME;
-use crate::transaction::{Received, TransactionId};
+use crate::transaction::{Received, RequestId, TransactionId};
 
 /// The most forks of one call that are answered; each gets ACK and BYE.
 const MAX_FORKS: usize = 16;
@@ -41,19 +41,17 @@ impl Endpoint {
         let to = dial.to.as_deref().map(callable).transpose()?;
         let asserted = dial.p_asserted_identity.as_deref().map(callable).transpose()?;
         let path = self.new_path(&dial, target, to);
-        let (mut request, flow) = path.request(Method::Invite, path.local_cseq);
-        if let Some(asserted) = asserted {
-            request.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
-        }
-        for (name, value) in dial.headers.iter().filter(|(name, _)| scan::is_token(name)) {
-            request.headers.add(Name::parse(name), value.clone());
-        }
         let id = DialogId(self.next_id());
-        let cseq = path.local_cseq;
-        let carried = (path.clone(), cseq);
-        let purpose = Purpose::Dial(id);
-        let client = self.start_invite(now, (request, flow), carried, purpose, dial.offer);
-        self.insert_dialog(id, Dialog::new(path, State::Calling { client }));
+        let carried = (path.clone(), Purpose::Dial(id));
+        let request = self.invite(now, carried, dial.offer, |message| {
+            if let Some(asserted) = asserted {
+                message.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
+            }
+            for (name, value) in dial.headers.iter().filter(|(name, _)| scan::is_token(name)) {
+                message.headers.add(Name::parse(name), value.clone());
+            }
+        });
+        self.insert_dialog(id, Dialog::new(path, State::Calling { request }));
         Ok(id)
     }
 
@@ -99,42 +97,27 @@ impl Endpoint {
         };
         if let Some(entry) = self.clients.get_mut(&id) {
             let is_final = entry.machine.receive(now, status);
-            let errand = entry.errand;
+            let request = entry.request;
             self.timers.set(Owner::Client(id), entry.machine.deadline());
             if is_final {
                 entry.wipe();
-                self.finish_errand(errand, status);
+                self.conclude(request, status);
             }
         } else if let Some(entry) = self.invite_clients.get_mut(&id) {
             let received = entry.machine.receive(now, status);
-            let purpose = entry.purpose;
+            let request = entry.request;
             self.timers.set(Owner::InviteClient(id), entry.machine.deadline());
             match received {
                 Received::Absorb => self.drop_for(Dropped::Repeated),
                 Received::Ack => self.ack_failure(id, &message),
                 Received::DeliverAndAck => {
                     self.ack_failure(id, &message);
-                    self.receive_failure(now, purpose, status, &message);
+                    self.receive_failure(now, request, status, &message);
                 }
                 Received::Deliver if status.is_provisional() => {
-                    self.receive_progress(now, purpose, status, message);
+                    self.receive_progress(now, request, status, message);
                 }
                 Received::Deliver => self.receive_success(now, id, (flow, &envelope), message),
-            }
-        }
-    }
-
-    /// A request got its final response, or 408 in place of one.
-    pub(super) fn finish_errand(&mut self, errand: Errand, status: Status) {
-        match errand {
-            Errand::None => {}
-            Errand::LastOf(dialog) => self.forget_dialog(dialog),
-            Errand::Digit(dialog) => {
-                let result = if status.is_success() { Ok(()) } else { Err(status) };
-                // Nothing follows the end of a call.
-                if self.dialog(dialog).is_ok() {
-                    self.emit(Event::DigitSent { dialog, result });
-                }
             }
         }
     }
@@ -142,14 +125,15 @@ impl Endpoint {
     fn receive_progress(
         &mut self,
         now: Time,
-        purpose: Purpose,
+        request: RequestId,
         status: Status,
         mut message: Message,
     ) {
-        let Purpose::Dial(id) = purpose else { return };
+        let purpose = self.outgoing.get(&request).map(|outgoing| outgoing.purpose);
+        let Some(Purpose::Dial(id)) = purpose else { return };
         let Some(dialog) = self.dialogs.get(&id) else { return };
-        if let State::Cancelling { client, give_up: None } = dialog.state {
-            self.cancel(now, id, client);
+        if let State::Cancelling { give_up: None, .. } = dialog.state {
+            self.cancel(now, id, request);
         } else if matches!(dialog.state, State::Calling { .. }) && status != Status::TRYING {
             // A body that cannot be read is no early media; the answer is yet to come.
             let sdp = message.take_sdp().unwrap_or(None);
@@ -158,30 +142,40 @@ impl Endpoint {
     }
 
     /// Sends CANCEL and waits for the INVITE's final response.
-    pub(super) fn cancel(&mut self, now: Time, id: DialogId, client: TransactionId) {
-        self.send_cancel(now, client);
+    pub(super) fn cancel(&mut self, now: Time, id: DialogId, request: RequestId) {
+        self.send_cancel(now, request);
         let give_up = Some(now + TRANSACTION_LIFETIME);
-        self.set_state(id, State::Cancelling { client, give_up });
+        self.set_state(id, State::Cancelling { request, give_up });
     }
 
-    fn receive_failure(&mut self, now: Time, purpose: Purpose, status: Status, message: &Message) {
+    fn receive_failure(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        status: Status,
+        message: &Message,
+    ) {
         let q850 = cause::read_reason(&message.headers).or(cause::cause_of(status));
         let status = Some(status);
         let ended = Ended { by: Ender::Remote, kind: EndKind::Rejected, status, q850 };
-        match purpose {
-            Purpose::Dial(id) => self.end(id, ended),
-            Purpose::Reinvite(id) => self.fail_reinvite(now, id, ended),
-        }
+        self.invite_failed(now, request, ended);
     }
 
     /// Timer B fired: nobody answered an INVITE of ours.
-    pub(super) fn invite_timed_out(&mut self, now: Time, purpose: Purpose) {
+    pub(super) fn invite_timed_out(&mut self, now: Time, request: RequestId) {
         let status = Some(Status::REQUEST_TIMEOUT);
         let q850 = cause::cause_of(Status::REQUEST_TIMEOUT);
         let ended = Ended { by: Ender::Timeout, kind: EndKind::Timeout, status, q850 };
-        match purpose {
+        self.invite_failed(now, request, ended);
+    }
+
+    fn invite_failed(&mut self, now: Time, request: RequestId, ended: Ended) {
+        let Some(outgoing) = self.outgoing.remove(&request) else { return };
+        match outgoing.purpose {
             Purpose::Dial(id) => self.end(id, ended),
             Purpose::Reinvite(id) => self.fail_reinvite(now, id, ended),
+            // No INVITE is for these.
+            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) => {}
         }
     }
 
@@ -223,8 +217,10 @@ impl Endpoint {
         if entry.acks.len() == MAX_FORKS {
             return self.drop_for(Dropped::TooManyForks);
         }
-        let purpose = entry.purpose;
-        let mut path = Path { heard_from: Some(came_by.remote), ..entry.path.clone() };
+        let Some(outgoing) = self.outgoing.get_mut(&entry.request) else { return };
+        outgoing.wipe();
+        let purpose = outgoing.purpose;
+        let mut path = Path { heard_from: Some(came_by.remote), ..outgoing.path.clone() };
         if let Some(target) = Contact::read(&message).target() {
             path.target = target;
         }
@@ -240,16 +236,18 @@ impl Endpoint {
         match purpose {
             Purpose::Dial(id) => self.dial_answered(now, id, path, sdp),
             Purpose::Reinvite(id) => self.reinvite_answered(id, path, sdp),
+            // No INVITE is for these.
+            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) => {}
         }
     }
 
-    fn dial_answered(&mut self, now: Time, id: DialogId, mut path: Path, sdp: Option<Bytes>) {
+    fn dial_answered(&mut self, now: Time, id: DialogId, path: Path, sdp: Option<Bytes>) {
         let state = self.dialogs.get(&id).map(|dialog| &dialog.state);
         let calling = matches!(state, Some(State::Calling { .. }));
         let cancelling = matches!(state, Some(State::Cancelling { .. }));
         if !calling && !cancelling {
             // Another fork answered too, or the call is given up: nobody would listen to it.
-            return self.send_bye_along(now, &mut path, None, Errand::None);
+            return self.send_bye_along(now, path, None, Purpose::Nothing);
         }
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.path = path;

@@ -156,6 +156,11 @@ impl Headers {
         self.push(name, Value::new(text));
     }
 
+    /// Takes every field of a name out.
+    pub(crate) fn remove(&mut self, name: &Name) {
+        self.0.retain(|(n, _)| n != name);
+    }
+
     /// Every value of `name`, one for each header line.
     pub fn all<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Value> {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v)

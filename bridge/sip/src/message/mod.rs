@@ -84,6 +84,14 @@ impl Message {
         Self { start, headers: Headers::default(), body: Bytes::new(), fault: None, pin: None }
     }
 
+    /// The Request-URI; empty for a response.
+    pub(crate) fn request_uri(&self) -> &str {
+        match &self.start {
+            StartLine::Request { uri, .. } => uri,
+            StartLine::Response { .. } => "",
+        }
+    }
+
     /// Forgets the body and wipes it: it may hold a key. It is not shared, since whoever may have
     /// a copy of such a body has made one.
     pub(crate) fn wipe_body(&mut self) {
