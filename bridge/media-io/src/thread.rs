@@ -196,7 +196,10 @@ impl MediaThread {
             }
             let skipped = ticks_to_skip(self.clock.now() - deadline);
             self.stats.ticks_skipped.add(u64::from(skipped));
-            deadline += TICK * skipped;
+            if skipped > 0 {
+                deadline += TICK * skipped;
+                self.worker.skip(skipped);
+            }
             self.handle_commands();
             self.receive(deadline + SLOT);
             slot = (slot + 1) % SLOTS_PER_TICK;

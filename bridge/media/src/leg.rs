@@ -308,6 +308,11 @@ impl Leg {
         self.send_frame(&frame, prompt, destination, sink);
     }
 
+    /// The time of `ticks` frames passes in which nothing was made of them.
+    pub(crate) fn skip(&mut self, ticks: u32) {
+        self.sender.pass(ticks);
+    }
+
     /// Where this frame goes. Without a way out the frame's time passes: a far end on hold misses
     /// its prompts and keys, for one that is not known to be there yet they wait.
     fn outlet(

@@ -159,6 +159,15 @@ impl Worker {
         }
     }
 
+    /// Ticks were left out, since their time had long passed. Far ends hear a gap where it was,
+    /// and what follows comes at its time: a stream that fell behind for good would be late for
+    /// their jitter buffers ever after.
+    pub fn skip(&mut self, ticks: u32) {
+        for leg in self.legs.iter_mut().flatten() {
+            leg.skip(ticks);
+        }
+    }
+
     /// The next thing that happened, until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

@@ -268,6 +268,29 @@ fn silence_is_reported_while_it_lasts_and_its_end_once() {
 }
 
 #[test]
+fn a_stream_is_on_time_again_after_ticks_that_were_left_out() {
+    for ptime_ms in [20, 60] {
+        let mut bench = started(LegConfig { ptime_ms, ..config(leg(1)) });
+        bench.say(&[(1, 0)], 9);
+        bench.worker.skip(6);
+        bench.now += Duration::from_millis(120);
+        bench.say(&[(1, 0)], 9);
+        let packets = &bench.heard.packets[&leg(1)];
+        let samples = u32::from(ptime_ms) * 8;
+        let steps: Vec<_> = packets
+            .windows(2)
+            .map(|pair| {
+                let [(_, before), (_, after)] = pair else { unreachable!("two packets") };
+                assert_eq!(be16(after, 2), be16(before, 2).wrapping_add(1), "no packet was lost");
+                (be32(after, 4).wrapping_sub(be32(before, 4)), after[1] & 0x80 != 0)
+            })
+            .filter(|step| *step != (samples, false))
+            .collect();
+        assert_eq!(steps, [(samples + 6 * 160, true)], "{ptime_ms} ms");
+    }
+}
+
+#[test]
 fn reports_go_to_the_rtcp_port_and_end_with_bye() {
     let mut bench = Bench::with_room(1);
     bench.say(&[(1, 0)], 15 * 50);

@@ -98,7 +98,13 @@ impl Sender {
     /// Lets a frame's time pass without sending.
     pub(super) fn pause(&mut self) {
         self.drop_waiting();
-        self.timestamp = self.timestamp.wrapping_add(SAMPLE_RATE / 50);
+        self.pass(1);
+    }
+
+    /// Lets the time of `frames` pass in which there was nothing to send: the timestamp is of the
+    /// moment of sound, not of its place among what was sent (RFC 3550 §5.1).
+    pub(super) fn pass(&mut self, frames: u32) {
+        self.timestamp = self.timestamp.wrapping_add(frames.wrapping_mul(SAMPLE_RATE / 50));
         self.marker = true;
     }
 
