@@ -234,6 +234,12 @@ impl Phone {
         self.recorder.starts_at(from)
     }
 
+    /// Up to when audio has come.
+    #[must_use]
+    pub fn heard_until(&self) -> Duration {
+        self.recorder.ends_at()
+    }
+
     /// The share, 0 to 1, of a stretch of time for which audio came.
     #[must_use]
     pub fn coverage(&self, from: Duration, to: Duration) -> f64 {

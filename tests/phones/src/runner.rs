@@ -184,7 +184,8 @@ impl Phone {
             | Step::ExpectEnding(_)
             | Step::ExpectUp => return,
         };
-        self.runner.listen_from = now;
+        // What comes from now on may lie before `now`: a stream that fell behind is laid out so.
+        self.runner.listen_from = now.min(self.heard_until());
         self.obey(now, command);
     }
 
@@ -306,16 +307,25 @@ impl Phone {
         if heard.len() < prompt.needed() {
             return None;
         }
-        let Some(found) = prompt.find(heard) else {
+        // A far end that stopped for a moment goes on where it was: the pause is not in the prompt.
+        let joined = self.recorder.without_gaps(from, now);
+        let again = || joined.find(prompt);
+        let Some((first, last, score)) = prompt
+            .find(heard)
+            .map(|found| {
+                let first = found.offset.max(0).unsigned_abs();
+                (first, first + prompt.needed(), found.score)
+            })
+            .or_else(again)
+        else {
             // What was searched needs no second look, but for a prompt that has only begun.
-            let searched = heard.len() - prompt.needed();
+            let searched = heard.len().saturating_sub(prompt.needed() + joined.gaps());
             self.runner.listen_from = start + time_of(searched);
             return None;
         };
-        let offset = found.offset.max(0).unsigned_abs();
-        self.runner.listen_from = start + time_of(offset + prompt.needed());
-        let at = seconds(start + time_of(offset));
-        Some(format!("at {at}, correlation {:.2}", found.score))
+        self.runner.listen_from = start + time_of(last);
+        let at = seconds(start + time_of(first));
+        Some(format!("at {at}, correlation {score:.2}"))
     }
 
     fn judge(

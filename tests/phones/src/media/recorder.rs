@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::g711::Codec;
 use super::rtp::RtpPacket;
+use crate::analysis::Prompt;
 
 /// Samples a second.
 const RATE: u128 = 8000;
@@ -35,6 +36,41 @@ struct Anchor {
     ssrc: u32,
     timestamp: u32,
     position: i64,
+}
+
+/// What came in a stretch of time, its parts put together.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    samples: Vec<i16>,
+    /// Where each part begins, here and in the stretch.
+    parts: Vec<(usize, usize)>,
+    /// Samples of the stretch.
+    whole: usize,
+}
+
+impl Joined {
+    /// Samples for which nothing came.
+    pub(crate) fn gaps(&self) -> usize {
+        self.whole - self.samples.len()
+    }
+
+    /// Where in the stretch a prompt begins and where what is looked for ends, and its score;
+    /// `None` too where nothing was left out, since the whole was searched already.
+    pub(crate) fn find(&self, prompt: &Prompt) -> Option<(usize, usize, f64)> {
+        if self.gaps() == 0 {
+            return None;
+        }
+        let found = prompt.find(&self.samples)?;
+        let first = found.offset.max(0).unsigned_abs();
+        Some((self.place(first), self.place(first + prompt.needed()), found.score))
+    }
+
+    /// The place in the stretch of a sample here.
+    fn place(&self, sample: usize) -> usize {
+        let part = self.parts.partition_point(|&(here, _)| here <= sample);
+        let (here, there) = part.checked_sub(1).map_or((0, 0), |part| self.parts[part]);
+        there + (sample - here)
+    }
 }
 
 /// The heard audio of the last `keep`.
@@ -138,6 +174,27 @@ impl Recorder {
         from.max(time_of(self.base))
     }
 
+    /// The time behind the last sample.
+    pub(crate) fn ends_at(&self) -> Duration {
+        time_of(self.base + self.samples.len())
+    }
+
+    /// A stretch of time with the parts left out for which nothing came.
+    pub(crate) fn without_gaps(&self, from: Duration, to: Duration) -> Joined {
+        let range = self.range(from, to);
+        let mut joined = Joined { samples: Vec::new(), parts: Vec::new(), whole: range.len() };
+        let mut place = range.start;
+        while place < range.end {
+            let end = ((place / BLOCK + 1) * BLOCK).min(range.end);
+            if self.came[place / BLOCK] > 0 {
+                joined.parts.push((joined.samples.len(), place - range.start));
+                joined.samples.extend_from_slice(&self.samples[place..end]);
+            }
+            place = end;
+        }
+        joined
+    }
+
     /// The share, 0 to 1, of a stretch of time for which packets came.
     pub(crate) fn coverage(&self, from: Duration, to: Duration) -> f64 {
         let wanted = sample_number(to).saturating_sub(sample_number(from)).max(1);
@@ -215,6 +272,35 @@ mod tests {
         recorder.handle(1040 * MS, &packet(3, 320, 9000));
         assert_eq!(recorder.heard(1020 * MS, 1040 * MS), [0; 160]);
         assert!((recorder.coverage(1000 * MS, 1060 * MS) - 2.0 / 3.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_prompt_is_found_though_its_stream_stopped_in_the_middle_of_it() {
+        let speech: Vec<i16> = (0_u32..12_000)
+            .map(|n| {
+                let noise = n.wrapping_mul(2_654_435_761).rotate_left(n % 31) >> 18;
+                i16::try_from(noise).unwrap() - 8_192
+            })
+            .collect();
+        let mut recorder = Recorder::new(Duration::from_secs(10));
+        for (n, frame) in speech.chunks_exact(160).enumerate() {
+            let sequence = u16::try_from(n).unwrap();
+            let late = if n < 25 { 0 } else { 6 };
+            let payload: Vec<u8> = frame.iter().map(|&s| Codec::Pcmu.encode(s)).collect();
+            let timestamp = (u32::from(sequence) + late) * 160;
+            let (marker, payload_type, ssrc) = (false, 0, 5);
+            let payload = &payload;
+            let packet = RtpPacket { marker, payload_type, sequence, timestamp, ssrc, payload };
+            recorder.handle(1000 * MS + 20 * MS * (u32::from(sequence) + late), &packet.to_bytes());
+        }
+        let prompt = Prompt::new(&speech);
+        let (from, to) = (900 * MS, 3000 * MS);
+        assert_eq!(prompt.find(recorder.heard(from, to)), None);
+        let joined = recorder.without_gaps(from, to);
+        assert_eq!(joined.gaps(), 6 * 160);
+        let (first, last, _) = joined.find(&prompt).unwrap();
+        assert_eq!((first, last), (0, prompt.needed() + 6 * 160));
+        assert_eq!(recorder.ends_at(), 2620 * MS);
     }
 
     #[test]
