@@ -1,7 +1,7 @@
-//! From the INVITE to the first prompt.
+//! From the offered call to the first prompt.
 //!
-//! The open and the answered revision are on disk before the 200 OK leaves; without them the call
-//! is refused.
+//! The open and the answered revision are on disk before the answer leaves; without them the call is
+//! refused.
 
 use partyline_model::{CallId, Time};
 use partyline_secret::SecretDigits;
@@ -19,7 +19,7 @@ use partyline_cdr_record::CloseReason;
 use partyline_dialplan::Prompt;
 
 impl Bridge {
-    /// An INVITE came: its record begins, and the call is refused or its answer prepared.
+    /// A call came: its record begins, and the call is refused or its answer prepared.
     pub(crate) fn offered(&mut self, now: Time, id: CallId, offered: &Offered) {
         if id >= FIRST_OUTBOUND || self.calls.contains_key(&id) {
             return;
@@ -78,7 +78,7 @@ impl Bridge {
         self.release(now, id, close_of(refusal), Some(Output::Reject { call: id, refusal }));
     }
 
-    /// The records are on disk: the 200 OK may go.
+    /// The records are on disk: the answer may go.
     pub(crate) fn answer(&mut self, now: Time, id: CallId) {
         if self.drain != Drain::Open {
             let refusal = Refusal::Draining { retry_after: self.config.retry_after };
@@ -92,7 +92,7 @@ impl Bridge {
         self.outputs.push_back(Output::Talk { call: id, talk: Talk::Secret });
     }
 
-    /// The ACK came: from here the far end hears what is sent.
+    /// The far end has our answer: from here the far end hears what is sent.
     pub(crate) fn heard(&mut self, now: Time, id: CallId) {
         let Some(greeting) = self.greeting(id) else { return };
         if greeting.heard.is_some() {
@@ -100,7 +100,7 @@ impl Bridge {
         }
         greeting.heard = Some(now);
         self.schedule_greeting(now, id);
-        // Counted from the ACK: a leg that never sends one is the SIP stack's to give up.
+        // Counted from the confirmation: a leg without one is the signalling's to give up.
         if self.calls.get(&id).is_some_and(|call| call.expects_media) {
             self.timers.set(Timer::Call(id, CallTimer::NoMedia), now, self.config.no_media);
         }
@@ -170,7 +170,7 @@ impl Bridge {
 /// What the record of a refused call says.
 fn close_of(refusal: Refusal) -> Close {
     Close {
-        status: Some(refusal.sip_status()),
+        code: Some(refusal.failure().status_code()),
         q850: Some(refusal.q850()),
         ..Close::system(refusal.reason())
     }

@@ -180,7 +180,9 @@ impl Bridge {
             }
             Input::Ringing { call } => self.callee_rings(now, call),
             Input::Answered { call, dialog } => self.callee_answered(now, call, &dialog),
-            Input::DialFailed { call, status, q850 } => self.callee_failed(now, call, status, q850),
+            Input::DialFailed { call, failure, code, q850 } => {
+                self.callee_failed(now, call, failure, (code, q850));
+            }
             Input::Stats { call, quality } => self.measured(call, *quality),
             Input::RecordingFailed { recording } => self.recording_failed(now, recording),
             Input::Directory(snapshot) => self.directory = snapshot,

@@ -13,7 +13,7 @@ use crate::guard::{Caller, Tries};
 use crate::guess::Guess;
 use crate::record::{Close, LegBook};
 
-/// One leg, from its INVITE to its end.
+/// One leg, from its offer to its end.
 pub(crate) struct Call {
     pub(crate) phase: Phase,
     pub(crate) book: LegBook,
@@ -93,7 +93,7 @@ impl Call {
 pub(crate) enum Phase {
     /// The leg came in; its first revisions are on their way to disk.
     Opening,
-    /// The 200 OK went out; the first prompt waits until the far end can hear it.
+    /// The answer went out; the first prompt waits until the far end can hear it.
     Greeting(Greeting),
     /// The leg answers the questions that lead to a conference.
     Entry(Entry),
@@ -110,7 +110,7 @@ pub(crate) enum Phase {
 /// Waiting to be heard.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Greeting {
-    /// When the far end was known to have our answer: by its ACK or its first media.
+    /// When the far end was known to have our answer: by its confirmation or its first media.
     pub(crate) heard: Option<Time>,
     /// Whether a sign of life came.
     pub(crate) alive: bool,
@@ -189,9 +189,9 @@ pub(crate) struct Callee {
 /// How far the callee has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CalleeStage {
-    /// The open record of the callee is on its way to disk; no INVITE before it is there.
+    /// The open record of the callee is on its way to disk; no call before it is there.
     Opening,
-    /// The INVITE went out.
+    /// The call went out.
     Dialled,
     /// The callee answered; nobody hears it before that is on disk.
     Recording,

@@ -7,11 +7,11 @@ use std::time::Duration;
 pub struct Config {
     /// Most inbound calls at one time; the next is refused.
     pub max_calls: usize,
-    /// Least time from the ACK to the first prompt, so that its first syllable is heard.
+    /// Least time from the confirmation to the first prompt, so that its first syllable is heard.
     pub speak_after: Duration,
-    /// Most time from the ACK to the first prompt when no media comes.
+    /// Most time from the confirmation to the first prompt when no media comes.
     pub speak_at_latest: Duration,
-    /// A leg that showed no sign of life for so long after its ACK is hung up.
+    /// A leg that showed no sign of life for so long after its confirmation is hung up.
     pub no_media: Duration,
     /// Passcode entry.
     pub passcode: EntryTiming,
@@ -57,7 +57,7 @@ pub struct Config {
     pub late_stats: Duration,
     /// Pause before a record that could not be written is offered again.
     pub persist_retry: Duration,
-    /// What a refused caller is told to wait (`Retry-After`).
+    /// What a refused caller is told to wait.
     pub retry_after: Duration,
     /// Above so many legs, joins are not announced.
     pub silent_above: usize,

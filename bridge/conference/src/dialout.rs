@@ -1,10 +1,11 @@
 //! `*1`: a moderator calls somebody, talks in private, and brings both in or comes back alone.
 //!
-//! The callee's leg has a record of its own, before its INVITE goes out; nobody hears the callee
+//! The callee's leg has a record of its own, before the call goes out; nobody hears the callee
 //! before the record says that it answered.
 
 use partyline_cdr_record::{
-    CloseReason, DenyReason, FeatureCode, FeatureDetail, Presentation, ReleaseBy,
+    CallFailure, CloseReason, DenyReason, FeatureCode, FeatureDetail, Presentation, ReleaseBy,
+    StatusCode,
 };
 use partyline_dialplan::star::{Command, Match, Matcher, Menu};
 use partyline_dialplan::{Outbound, Prompt};
@@ -132,7 +133,7 @@ impl Bridge {
         self.speak(now, by, vec![Prompt::DialCalling]);
     }
 
-    /// The open record of `id` is on disk: the INVITE may go.
+    /// The open record of `id` is on disk: the call may go.
     pub(crate) fn dial(&mut self, now: Time, id: CallId) {
         let Some(by) = self.next_stage(id, CalleeStage::Opening, CalleeStage::Dialled) else {
             return;
@@ -149,7 +150,7 @@ impl Bridge {
         self.outputs.push_back(Output::Dial { call: id, by, number, caller_id });
     }
 
-    /// The INVITE went out: its dialog's names and trunk stand in the record even when nobody
+    /// The call went out: its dialog's names and trunk stand in the record even when nobody
     /// answers, so that an attempt can be found in the carrier's records. The callee has the whole
     /// time to ring, by whichever trunk.
     pub(crate) fn callee_dialled(
@@ -314,16 +315,20 @@ impl Bridge {
 /// When the callee does not come, or goes.
 impl Bridge {
     /// The callee did not answer.
-    pub(crate) fn callee_failed(&mut self, now: Time, id: CallId, status: u16, q850: Option<u8>) {
+    pub(crate) fn callee_failed(
+        &mut self,
+        now: Time,
+        id: CallId,
+        failure: CallFailure,
+        (code, q850): (StatusCode, Option<u8>),
+    ) {
         let Some(Phase::Callee(Callee { by, .. })) = self.calls.get(&id).map(|call| &call.phase)
         else {
             return;
         };
-        let (by, failure) = (*by, Failure::of(status));
-        self.report_failure(now, by, id, failure, status);
-        let q850 = q850.or(Some(partyline_cdr_record::q850_from_sip(status)));
-        let (reason, release) = failure.close();
-        self.release(now, id, Close { reason, by: release, status: Some(status), q850 }, None);
+        self.report_failure(now, *by, id, failure, code);
+        let (reason, by) = close_of(failure);
+        self.release(now, id, Close { reason, by, code: Some(code), q850 }, None);
     }
 
     /// The callee's telephone rang for too long.
@@ -332,11 +337,11 @@ impl Bridge {
         else {
             return;
         };
-        let by = *by;
-        self.report_failure(now, by, id, Failure::NoAnswer, 487);
-        let close =
-            Close { status: Some(487), q850: Some(19), ..Close::system(CloseReason::Normal) };
-        self.hang_up(now, id, close);
+        let failure = CallFailure::NoAnswer;
+        let code = failure.status_code();
+        self.report_failure(now, *by, id, failure, code);
+        let close = Close::system(CloseReason::Normal);
+        self.hang_up(now, id, Close { code: Some(code), q850: Some(19), ..close });
     }
 
     /// The callee's records cannot be written: no call without them.
@@ -345,8 +350,8 @@ impl Bridge {
         else {
             return;
         };
-        let by = *by;
-        self.report_failure(now, by, id, Failure::Other, 503);
+        let failure = CallFailure::Unreachable;
+        self.report_failure(now, *by, id, failure, failure.status_code());
         self.hang_up(now, id, Close::system(CloseReason::Internal));
     }
 
@@ -354,7 +359,8 @@ impl Bridge {
     pub(crate) fn callee_is_gone(&mut self, now: Time, by: CallId, id: CallId, stage: CalleeStage) {
         match stage {
             CalleeStage::Opening | CalleeStage::Dialled => {
-                self.report_failure(now, by, id, Failure::Other, 487);
+                let code = CallFailure::NoAnswer.status_code();
+                self.report_failure(now, by, id, CallFailure::Unreachable, code);
             }
             CalleeStage::Recording | CalleeStage::Greeted | CalleeStage::Talking(_) => {
                 self.rejoin(now, by);
@@ -368,65 +374,46 @@ impl Bridge {
         now: Time,
         by: CallId,
         callee: CallId,
-        failure: Failure,
-        status: u16,
+        failure: CallFailure,
+        code: StatusCode,
     ) {
         let Some(leg_id) = self.calls.get(&callee).map(|call| call.book.leg_id()) else { return };
         if self.apart_mut(by).is_none() {
             return;
         }
-        let event = Event::new(failure.code()).failed().about(leg_id);
-        self.event(now, by, event.with(FeatureDetail::Status(status)));
-        self.come_back(now, by, failure.prompt());
+        let event = Event::new(event_of(failure)).failed().about(leg_id);
+        self.event(now, by, event.with(FeatureDetail::Status(code.get())));
+        self.come_back(now, by, prompt_of(failure));
     }
 }
 
-/// Why a callee did not answer, as the moderator hears it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    Busy,
-    NoAnswer,
-    NotInService,
-    Refused,
-    Other,
+/// What the moderator hears.
+const fn prompt_of(failure: CallFailure) -> Prompt {
+    match failure {
+        CallFailure::Busy => Prompt::DialBusy,
+        CallFailure::NoAnswer => Prompt::DialNoAnswer,
+        CallFailure::NotFound => Prompt::DialNotInService,
+        CallFailure::Rejected => Prompt::DialRefused,
+        CallFailure::Unreachable => Prompt::DialFailed,
+    }
 }
 
-impl Failure {
-    /// By the final SIP status (RFC 3261 §21).
-    const fn of(status: u16) -> Self {
-        match status {
-            486 | 600 => Self::Busy,
-            408 | 480 | 487 => Self::NoAnswer,
-            404 | 410 | 484 | 485 | 604 => Self::NotInService,
-            403 | 603 | 607 => Self::Refused,
-            _ => Self::Other,
-        }
+const fn event_of(failure: CallFailure) -> FeatureCode {
+    match failure {
+        CallFailure::Busy => FeatureCode::DialoutBusy,
+        CallFailure::NoAnswer => FeatureCode::DialoutNoAnswer,
+        CallFailure::Rejected => FeatureCode::DialoutRejected,
+        CallFailure::NotFound | CallFailure::Unreachable => FeatureCode::DialoutFailed,
     }
+}
 
-    const fn prompt(self) -> Prompt {
-        match self {
-            Self::Busy => Prompt::DialBusy,
-            Self::NoAnswer => Prompt::DialNoAnswer,
-            Self::NotInService => Prompt::DialNotInService,
-            Self::Refused => Prompt::DialRefused,
-            Self::Other => Prompt::DialFailed,
+/// What the callee's record says, and who ended its leg.
+const fn close_of(failure: CallFailure) -> (CloseReason, ReleaseBy) {
+    match failure {
+        CallFailure::Busy | CallFailure::NoAnswer | CallFailure::Rejected => {
+            (CloseReason::Normal, ReleaseBy::Caller)
         }
-    }
-
-    const fn code(self) -> FeatureCode {
-        match self {
-            Self::Busy => FeatureCode::DialoutBusy,
-            Self::NoAnswer => FeatureCode::DialoutNoAnswer,
-            Self::Refused => FeatureCode::DialoutRejected,
-            Self::NotInService | Self::Other => FeatureCode::DialoutFailed,
-        }
-    }
-
-    const fn close(self) -> (CloseReason, ReleaseBy) {
-        match self {
-            Self::Busy | Self::NoAnswer | Self::Refused => (CloseReason::Normal, ReleaseBy::Caller),
-            Self::NotInService => (CloseReason::NotFound, ReleaseBy::Carrier),
-            Self::Other => (CloseReason::Transport, ReleaseBy::Carrier),
-        }
+        CallFailure::NotFound => (CloseReason::NotFound, ReleaseBy::Carrier),
+        CallFailure::Unreachable => (CloseReason::Transport, ReleaseBy::Carrier),
     }
 }

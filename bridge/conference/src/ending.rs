@@ -23,16 +23,16 @@ enum Parting {
 }
 
 impl Bridge {
-    /// The far end or the SIP stack ended the leg.
+    /// The far end or the signalling ended the leg.
     pub(crate) fn ended(&mut self, now: Time, id: CallId, ended: Ended) {
         let close = Close {
             reason: ended.kind.reason(),
             by: ended.kind.released_by(),
-            status: ended.status,
+            code: ended.code,
             q850: ended.q850,
         };
         let parting = match ended.kind {
-            EndKind::Bye | EndKind::Cancelled | EndKind::NoAck => Parting::Left,
+            EndKind::HungUp | EndKind::Cancelled | EndKind::Unconfirmed => Parting::Left,
             EndKind::Timeout | EndKind::Transport | EndKind::NoMedia | EndKind::Internal => {
                 Parting::Lost
             }
@@ -53,7 +53,7 @@ impl Bridge {
     /// The bridge ends the leg.
     pub(crate) fn hang_up(&mut self, now: Time, id: CallId, close: Close) {
         let q850 = close.q850.unwrap_or(close.reason.default_q850());
-        // Nobody else knows yet of a callee whose INVITE waits for its record.
+        // Nobody else knows yet of a callee whose call waits for its record.
         let is_known = self.calls.get(&id).is_some_and(|call| {
             !matches!(call.phase, Phase::Callee(Callee { stage: CalleeStage::Opening, .. }))
         });

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partyline_cdr_record::{CloseReason, Direction, Presentation, Quality, Record, ReleaseBy};
+pub use partyline_cdr_record::DialogNames;
+use partyline_cdr_record::{
+    CallFailure, CloseReason, Direction, Presentation, Quality, Record, ReleaseBy, StatusCode,
+};
 use partyline_dialplan::Prompt;
 use partyline_directory::Snapshot;
 use partyline_model::{
@@ -20,20 +23,20 @@ pub const FIRST_OUTBOUND: CallId = CallId(1 << 31);
 ///
 /// Has no `Debug`: it may hold a digit.
 pub enum Input {
-    /// An INVITE passed parsing and admission, and its media port is open. The call id is below
+    /// A call came in and passed admission, and its media port is open. The call id is below
     /// [`FIRST_OUTBOUND`] and new.
     Offered {
         /// The leg.
         call: CallId,
-        /// What the INVITE said.
+        /// What the call said.
         offered: Box<Offered>,
     },
-    /// The ACK to our 200 OK came.
+    /// The far end has our answer.
     Confirmed {
         /// The leg.
         call: CallId,
     },
-    /// The first sign of life came after the answer: RTP, RTCP, or an answered OPTIONS.
+    /// The first sign of life came after the answer: media, or an answered question.
     MediaStarted {
         /// The leg.
         call: CallId,
@@ -78,14 +81,14 @@ pub enum Input {
         /// Of [`Output::PlayRoom`].
         playback: PlaybackId,
     },
-    /// The far end or the SIP stack ended the leg, before or after its answer.
+    /// The far end or the signalling ended the leg, before or after its answer.
     Ended {
         /// The leg.
         call: CallId,
         /// How.
         ended: Ended,
     },
-    /// The INVITE of a dialled leg was sent; again by another trunk, when one fails.
+    /// The call to a dialled leg was sent; again by another trunk, when one fails.
     Dialled {
         /// The leg.
         call: CallId,
@@ -94,7 +97,7 @@ pub enum Input {
         /// The trunk that it was sent by.
         trunk: u32,
     },
-    /// A dialled leg rings (180 or 183).
+    /// A dialled leg rings.
     Ringing {
         /// The leg.
         call: CallId,
@@ -110,9 +113,11 @@ pub enum Input {
     DialFailed {
         /// The leg.
         call: CallId,
-        /// The final SIP status; 408 when nothing came.
-        status: u16,
-        /// The cause of the Reason header (RFC 3326).
+        /// Why.
+        failure: CallFailure,
+        /// How the signalling said so, for the record.
+        code: StatusCode,
+        /// The cause, ITU-T Q.850; `None` for what goes with the failure.
         q850: Option<u8>,
     },
     /// What the media plane has measured so far: goes into the leg's next revision. What comes
@@ -139,7 +144,7 @@ pub enum Input {
     Timeout,
 }
 
-/// What an INVITE said.
+/// What is known of a call that came in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
     /// The called number, as the trunk's rules read it.
@@ -161,38 +166,27 @@ pub struct Offered {
     pub expects_media: bool,
 }
 
-/// The names of a SIP dialog, kept to reconcile records with a carrier's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DialogNames {
-    /// Call-ID.
-    pub sip_call_id: String,
-    /// From tag.
-    pub from_tag: String,
-    /// To tag.
-    pub to_tag: String,
-}
-
 /// How a leg ended that we did not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// In what way.
     pub kind: EndKind,
-    /// The final SIP status, when there is one.
-    pub status: Option<u16>,
-    /// The cause of the Reason header (RFC 3326).
+    /// What the signalling said last, when that is more than the kind says; for the record.
+    pub code: Option<StatusCode>,
+    /// The cause, ITU-T Q.850, when there is one.
     pub q850: Option<u8>,
 }
 
 /// In what way a leg ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndKind {
-    /// BYE came.
-    Bye,
-    /// CANCEL came before the answer.
+    /// The far end hung up.
+    HungUp,
+    /// The caller gave up before the answer.
     Cancelled,
-    /// The 200 OK was never acknowledged.
-    NoAck,
-    /// The session timer ran out (RFC 4028), or a request in the dialog went unanswered.
+    /// The far end never confirmed our answer.
+    Unconfirmed,
+    /// The signalling found nobody there any more.
     Timeout,
     /// The transport failed.
     Transport,
@@ -206,8 +200,8 @@ impl EndKind {
     /// The reason in the record.
     pub(crate) const fn reason(self) -> CloseReason {
         match self {
-            Self::Bye | Self::Cancelled => CloseReason::Normal,
-            Self::NoAck => CloseReason::NoAck,
+            Self::HungUp | Self::Cancelled => CloseReason::Normal,
+            Self::Unconfirmed => CloseReason::NoAck,
             Self::Timeout => CloseReason::SessionTimer,
             Self::Transport => CloseReason::Transport,
             Self::NoMedia => CloseReason::NoMedia,
@@ -218,8 +212,10 @@ impl EndKind {
     /// Who ended the leg.
     pub(crate) const fn released_by(self) -> ReleaseBy {
         match self {
-            Self::Bye | Self::Cancelled => ReleaseBy::Caller,
-            Self::Timeout | Self::Transport | Self::NoMedia | Self::NoAck => ReleaseBy::Carrier,
+            Self::HungUp | Self::Cancelled => ReleaseBy::Caller,
+            Self::Timeout | Self::Transport | Self::NoMedia | Self::Unconfirmed => {
+                ReleaseBy::Carrier
+            }
             Self::Internal => ReleaseBy::System,
         }
     }
@@ -235,26 +231,26 @@ pub enum Output {
         /// In the order they must be written.
         records: Vec<Record>,
     },
-    /// Send the 200 OK.
+    /// Answer the call.
     Answer {
         /// The leg.
         call: CallId,
     },
-    /// Refuse the INVITE and close its media; the leg is gone.
+    /// Refuse the call and close its media; the leg is gone.
     Reject {
         /// The leg.
         call: CallId,
         /// Why.
         refusal: Refusal,
     },
-    /// Send BYE, or CANCEL to a leg that has not answered, and close its media; the leg is gone.
+    /// Hang up, or give up a leg that has not answered, and close its media; the leg is gone.
     Hangup {
         /// The leg.
         call: CallId,
-        /// For the Reason header (RFC 3326).
+        /// The cause to tell, ITU-T Q.850.
         q850: u8,
     },
-    /// Send an INVITE.
+    /// Call somebody.
     Dial {
         /// The new leg; [`FIRST_OUTBOUND`] or above.
         call: CallId,
@@ -425,7 +421,7 @@ pub enum Talk {
     Secret,
 }
 
-/// Why an INVITE is refused.
+/// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Nothing answers to the called number.
@@ -434,33 +430,33 @@ pub enum Refusal {
     Suspended,
     /// All lines of the bridge are in use.
     Full {
-        /// For `Retry-After`.
+        /// When the caller may try again.
         retry_after: Duration,
     },
     /// The bridge is going down for service.
     Draining {
-        /// For `Retry-After`.
+        /// When the caller may try again.
         retry_after: Duration,
     },
     /// Records cannot be written.
     NotDurable {
-        /// For `Retry-After`.
+        /// When the caller may try again.
         retry_after: Duration,
     },
 }
 
 impl Refusal {
-    /// The SIP status to refuse with.
-    pub const fn sip_status(self) -> u16 {
+    /// What the refusal is to the caller.
+    pub const fn failure(self) -> CallFailure {
         match self {
-            Self::UnknownNumber => 404,
-            Self::Suspended => 403,
-            Self::Full { .. } => 486,
-            Self::Draining { .. } | Self::NotDurable { .. } => 503,
+            Self::UnknownNumber => CallFailure::NotFound,
+            Self::Suspended => CallFailure::Rejected,
+            Self::Full { .. } => CallFailure::Busy,
+            Self::Draining { .. } | Self::NotDurable { .. } => CallFailure::Unreachable,
         }
     }
 
-    /// When to try again (RFC 3261 §20.33).
+    /// When the caller may try again.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
             Self::UnknownNumber | Self::Suspended => None,
@@ -507,8 +503,8 @@ pub struct Summary {
     pub close_reason: CloseReason,
     /// Who ended the leg.
     pub release_by: ReleaseBy,
-    /// The final SIP status.
-    pub sip_status: Option<u16>,
+    /// The final code of the signalling.
+    pub code: Option<StatusCode>,
     /// Keys pressed in the conference outside any code.
     pub stray_digits: u32,
 }

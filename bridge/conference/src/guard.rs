@@ -1,8 +1,9 @@
 //! Limits on guessing passcodes, across calls.
 //!
 //! What is counted are *verdicts*: answers that tell whether a typed passcode is right. Three codes
-//! typed ahead, by INFO or in the dialled URI, are three of them. Never kept is what was typed, how
-//! long it was or any hash of it: a wrong passcode is often the right secret at the wrong prompt.
+//! typed ahead, by signalling or in the dialled address, are three of them. Never kept is what was
+//! typed, how long it was or any hash of it: a wrong passcode is often the right secret at the
+//! wrong prompt.
 //!
 //! # Who guesses
 //! - **A caller who can be told apart**: the address where each address is one caller's (a trunk of

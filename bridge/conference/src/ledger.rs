@@ -10,9 +10,9 @@ use partyline_model::CallId;
 pub(crate) enum Gate {
     /// Nothing; they are offered again until they are.
     Nothing,
-    /// The 200 OK to this leg.
+    /// The answer to this leg.
     Answer(CallId),
-    /// The INVITE to this leg.
+    /// The call to this leg.
     Dial(CallId),
     /// The first sound from or to this leg.
     Bridge(CallId),

@@ -1,7 +1,7 @@
 //! What a leg, a session and an event leave behind: fills the records of `partyline-cdr-record`.
 //!
-//! Durations are differences of [`Time`]. The wall clock stamps a leg's INVITE, and every later
-//! stamp of that leg is the INVITE's plus monotonic time, so that a row agrees with itself even
+//! Durations are differences of [`Time`]. The wall clock stamps a leg's beginning, and every later
+//! stamp of that leg is that plus monotonic time, so that a row agrees with itself even
 //! when the wall clock was set during the call. Writing them is the caller's.
 
 mod leg;
@@ -10,7 +10,7 @@ mod session;
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    CloseReason, DenyReason, FeatureCode, FeatureDetail, Outcome, Pattern, ReleaseBy,
+    CloseReason, DenyReason, FeatureCode, FeatureDetail, Outcome, Pattern, ReleaseBy, StatusCode,
 };
 use partyline_dialplan::star::Command;
 use partyline_model::{Time, Uuid, WallTime};
@@ -59,8 +59,8 @@ pub(crate) enum Place {
 pub(crate) struct Close {
     pub(crate) reason: CloseReason,
     pub(crate) by: ReleaseBy,
-    /// `None` keeps the 200 of an answered leg, and is the reason's refusal for another.
-    pub(crate) status: Option<u16>,
+    /// What the signalling said last; `None` is what goes with the reason.
+    pub(crate) code: Option<StatusCode>,
     /// `None` is the reason's default.
     pub(crate) q850: Option<u8>,
 }
@@ -68,12 +68,12 @@ pub(crate) struct Close {
 impl Close {
     /// Ended by the bridge.
     pub(crate) const fn system(reason: CloseReason) -> Self {
-        Self { reason, by: ReleaseBy::System, status: None, q850: None }
+        Self { reason, by: ReleaseBy::System, code: None, q850: None }
     }
 
     /// Ended by a moderator.
     pub(crate) const fn moderator(reason: CloseReason) -> Self {
-        Self { reason, by: ReleaseBy::Moderator, status: None, q850: None }
+        Self { reason, by: ReleaseBy::Moderator, code: None, q850: None }
     }
 }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World, ms, secs};
-use partyline_cdr_record::{LegState, Quality, Record};
+use partyline_cdr_record::{CallFailure, LegState, Quality, Record, StatusCode};
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input};
 use partyline_directory::{ReferenceNumber, StartsWith};
 use partyline_model::{CallId, Digit, PlaybackId, RecordingId, RoomId, Time, WallTime};
@@ -111,9 +111,9 @@ fn play(world: &mut World, step: Step) {
         }
         Step::Ended(call, kind) => {
             let kinds = [
-                EndKind::Bye,
+                EndKind::HungUp,
                 EndKind::Cancelled,
-                EndKind::NoAck,
+                EndKind::Unconfirmed,
                 EndKind::Timeout,
                 EndKind::Transport,
                 EndKind::NoMedia,
@@ -124,7 +124,9 @@ fn play(world: &mut World, step: Step) {
         Step::Ringing(call) => world.input(Input::Ringing { call: id(call) }),
         Step::Answered(call) => world.answered(id(call)),
         Step::Failed(call, status) => {
-            world.input(Input::DialFailed { call: id(call), status, q850: None });
+            let failure = CallFailure::ALL[usize::from(status) % CallFailure::ALL.len()];
+            let code = StatusCode::new(status);
+            world.input(Input::DialFailed { call: id(call), failure, code, q850: None });
         }
         Step::Played(call, playback) => {
             world.input(Input::PlaybackDone { call: id(call), playback: PlaybackId(playback) });
@@ -164,7 +166,7 @@ fn finish(world: &mut World) {
     world.input(Input::Drain);
     world.run(secs(120));
     for call in (0..10).map(id) {
-        world.end(call, EndKind::NoAck);
+        world.end(call, EndKind::Unconfirmed);
     }
     world.run(secs(5));
     assert!(world.drained);

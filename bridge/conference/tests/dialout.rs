@@ -4,7 +4,8 @@ mod common;
 
 use common::{Disk, MODERATOR, PARTICIPANT, World, number, secs};
 use partyline_cdr_record::{
-    CloseReason, DenyReason, DialoutKind, Direction, FeatureCode, FeatureDetail, Outcome, ReleaseBy,
+    CallFailure, CloseReason, DenyReason, DialoutKind, Direction, FeatureCode, FeatureDetail,
+    Outcome, ReleaseBy, StatusCode,
 };
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input, Output, Talk};
 use partyline_dialplan::Prompt;
@@ -243,23 +244,31 @@ fn ringing_ends_after_45_seconds() {
 
 #[test]
 fn each_failure_is_spoken_and_recorded() {
+    use CallFailure::{Busy, NoAnswer, NotFound, Rejected, Unreachable};
     let cases = [
-        (486, Prompt::DialBusy, FeatureCode::DialoutBusy, CloseReason::Normal),
-        (480, Prompt::DialNoAnswer, FeatureCode::DialoutNoAnswer, CloseReason::Normal),
-        (404, Prompt::DialNotInService, FeatureCode::DialoutFailed, CloseReason::NotFound),
-        (603, Prompt::DialRefused, FeatureCode::DialoutRejected, CloseReason::Normal),
-        (503, Prompt::DialFailed, FeatureCode::DialoutFailed, CloseReason::Transport),
+        (Busy, 486, Prompt::DialBusy, FeatureCode::DialoutBusy, CloseReason::Normal),
+        (NoAnswer, 480, Prompt::DialNoAnswer, FeatureCode::DialoutNoAnswer, CloseReason::Normal),
+        (
+            NotFound,
+            404,
+            Prompt::DialNotInService,
+            FeatureCode::DialoutFailed,
+            CloseReason::NotFound,
+        ),
+        (Rejected, 603, Prompt::DialRefused, FeatureCode::DialoutRejected, CloseReason::Normal),
+        (Unreachable, 503, Prompt::DialFailed, FeatureCode::DialoutFailed, CloseReason::Transport),
     ];
-    for (status, prompt, code, reason) in cases {
+    for (failure, status, prompt, event, reason) in cases {
         let mut world = World::new();
         let (moderator, other, callee) = dialled(&mut world);
-        world.input(Input::DialFailed { call: callee, status, q850: None });
+        let code = StatusCode::new(status);
+        world.input(Input::DialFailed { call: callee, failure, code, q850: None });
         assert!(world.heard(moderator).ends_with(&[prompt, Prompt::DialAgain]), "{status}");
         assert_eq!(world.mix(moderator), world.mix(other));
         let leg = world.record(callee);
         assert_eq!((leg.sip_status, leg.close_reason), (Some(status), Some(reason)));
         assert!(!leg.is_billable());
-        assert_eq!(world.event(code).detail, FeatureDetail::Status(status));
+        assert_eq!(world.event(event).detail, FeatureDetail::Status(status));
     }
 }
 
@@ -398,7 +407,7 @@ fn a_lone_moderator_who_calls_is_not_alone() {
         world.press(moderator, "5");
     }
     assert!(!world.is_over(moderator) && !world.leg(moderator).music);
-    world.end(callee, EndKind::Bye);
+    world.end(callee, EndKind::HungUp);
     world.run(secs(15 * 60 + 2));
     assert_eq!(world.reason(moderator), CloseReason::AloneTimeout);
 }

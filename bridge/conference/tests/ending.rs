@@ -233,7 +233,7 @@ fn draining_tells_everybody_and_closes_every_record() {
     }
     assert!(!world.drained);
     let refused = world.call();
-    assert_eq!(world.leg(refused).refused.map(|r| r.sip_status()), Some(503));
+    assert_eq!(world.leg(refused).refused.map(|r| r.failure().status_code().get()), Some(503));
     world.run(secs(10));
     for call in [moderator, other, typing, refused] {
         assert_eq!(world.reason(call), CloseReason::Drain);
@@ -259,7 +259,7 @@ fn draining_refuses_a_call_whose_answer_is_on_its_way_to_disk() {
     let call = world.call();
     world.input(Input::Drain);
     world.disk_says(true);
-    assert_eq!(world.leg(call).refused.map(|r| r.sip_status()), Some(503));
+    assert_eq!(world.leg(call).refused.map(|r| r.failure().status_code().get()), Some(503));
     assert!(!world.drained);
     world.disk_says(true);
     assert!(world.drained);

@@ -201,7 +201,7 @@ fn a_caller_who_leaves_before_the_moderator_comes_leaves_no_session() {
     let mut world = World::new();
     let call = world.join(PARTICIPANT);
     world.run(secs(30));
-    world.end(call, EndKind::Bye);
+    world.end(call, EndKind::HungUp);
     assert_eq!(world.bridge.conferences(), 0);
     let conference = world.conference_records().last().copied().cloned().unwrap();
     assert!(conference.is_closed());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use partyline_cdr_record::Presentation;
-use partyline_conference::{DialogNames, EndKind, Ended, Input, Offered};
+use partyline_conference::{DialogNames, Input, Offered};
 use partyline_directory::DialIn;
 use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Time};
@@ -16,6 +16,7 @@ use partyline_sip::{
 use crate::call_map::{Attempts, Call, Stage};
 use crate::config::{SourceKind, Trunk};
 use crate::node::{Node, Refused, or_ended};
+use crate::outcome;
 use crate::refusals::Cause;
 
 /// Ports tried for a leg before its call is turned away: more than that are not occupied by other
@@ -362,14 +363,14 @@ impl Node {
         let silent_since = self.calls.get(id).and_then(|call| call.silent_since);
         self.forget(id);
         if stage == Some(true) {
-            let status = ended.status.unwrap_or(Status::REQUEST_TIMEOUT).code();
-            self.bridge.handle(now, Input::DialFailed { call: id, status, q850: ended.q850 });
+            let status = ended.status.unwrap_or(Status::REQUEST_TIMEOUT);
+            self.bridge.handle(now, outcome::dial_failed(id, status, ended.q850));
         } else if known {
             let input = match silent_since {
                 Some(since) if ended.kind == SipEndKind::Timeout => {
                     Input::MediaSilent { call: id, since }
                 }
-                Some(_) | None => Input::Ended { call: id, ended: reason(ended) },
+                Some(_) | None => Input::Ended { call: id, ended: outcome::ended(ended) },
             };
             self.bridge.handle(now, input);
         }
@@ -405,14 +406,3 @@ fn unsuitable(error: SdpError) -> Rejection {
 
 /// Q.850 cause 88, incompatible destination.
 pub(crate) const INCOMPATIBLE: u8 = 88;
-
-fn reason(ended: SipEnded) -> Ended {
-    let kind = match ended.kind {
-        SipEndKind::Bye => EndKind::Bye,
-        SipEndKind::Cancelled => EndKind::Cancelled,
-        SipEndKind::NoAck => EndKind::NoAck,
-        SipEndKind::Timeout => EndKind::Timeout,
-        SipEndKind::Rejected => EndKind::Internal,
-    };
-    Ended { kind, status: ended.status.map(Status::code), q850: ended.q850 }
-}

@@ -16,6 +16,7 @@ mod lost;
 mod media;
 mod node;
 mod outbound;
+mod outcome;
 mod ports;
 mod refusals;
 

@@ -11,11 +11,11 @@ use partyline_media::{
     Signalling, Talk as MediaTalk, TelephoneEvent,
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
-use partyline_sip::message::Status;
+use partyline_sip::Hangup;
 use partyline_sip::sdp::{self, Negotiated};
-use partyline_sip::{Hangup, Rejection};
 
 use crate::node::{Closing, Node, Output, or_ended};
+use crate::outcome;
 
 impl Node {
     /// Does what the conference core wants.
@@ -27,11 +27,7 @@ impl Node {
             }
             ConferenceOutput::Answer { call } => self.answer(now, call),
             ConferenceOutput::Reject { call, refusal } => {
-                let status = Status::new(refusal.sip_status()).unwrap_or(Status::SERVER_ERROR);
-                let mut rejection = Rejection::new(status);
-                rejection.retry_after = refusal.retry_after();
-                rejection.q850 = Some(refusal.q850());
-                self.reject(now, call, rejection);
+                self.reject(now, call, outcome::rejection(refusal));
             }
             ConferenceOutput::Hangup { call, q850 } => {
                 self.hang_up(now, call, Hangup { q850: Some(q850) });

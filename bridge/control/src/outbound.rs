@@ -10,6 +10,7 @@ use partyline_sip::{Dial, DialogId, Ended, Ender, Hangup, sdp};
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::inbound::INCOMPATIBLE;
 use crate::node::{Node, or_ended};
+use crate::outcome;
 
 /// As for calls that come in.
 const PORT_ATTEMPTS: Attempts = Attempts(8);
@@ -138,7 +139,6 @@ impl Node {
     }
 
     pub(crate) fn dial_failed(&mut self, now: Time, id: CallId, status: Status) {
-        let status = status.code();
-        self.bridge.handle(now, Input::DialFailed { call: id, status, q850: None });
+        self.bridge.handle(now, outcome::dial_failed(id, status, None));
     }
 }

@@ -76,6 +76,55 @@ impl ReleaseBy {
     }
 }
 
+/// The final status code of a leg's signalling, as its record keeps it (RFC 3261 §21): a value that
+/// is passed on by those who need not know what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatusCode(u16);
+
+impl StatusCode {
+    /// The code of the signalling.
+    pub const fn new(code: u16) -> Self {
+        Self(code)
+    }
+
+    /// The code, for the record and for the signalling.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// Why a call was not set up, in words that belong to no protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallFailure {
+    /// The called side takes no more calls at the moment.
+    Busy,
+    /// Nobody took the call in time, or the caller gave up.
+    NoAnswer,
+    /// The called number is not in service.
+    NotFound,
+    /// The called side, or a rule, does not want the call.
+    Rejected,
+    /// The call could not be carried through.
+    Unreachable,
+}
+
+impl CallFailure {
+    /// Every failure.
+    pub const ALL: [Self; 5] =
+        [Self::Busy, Self::NoAnswer, Self::NotFound, Self::Rejected, Self::Unreachable];
+
+    /// The code that the bridge itself gives the failure, in the record and on the wire.
+    pub const fn status_code(self) -> StatusCode {
+        StatusCode(match self {
+            Self::Busy => 486,
+            Self::NoAnswer => 487,
+            Self::NotFound => 404,
+            Self::Rejected => 403,
+            Self::Unreachable => 503,
+        })
+    }
+}
+
 /// Q.850 cause 16, normal call clearing.
 pub const NORMAL_CLEARING: u8 = 16;
 /// Q.850 cause 41, temporary failure; also that of every leg that recovery closes.

@@ -6,7 +6,7 @@
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId, Role, Uuid, WallTime};
 
 use crate::names::named;
-use crate::{CloseReason, Reference, ReleaseBy, Text};
+use crate::{CloseReason, Reference, ReleaseBy, StatusCode, Text};
 
 named! {
     /// Where a leg is in its life.
@@ -210,6 +210,17 @@ pub struct Origin {
     pub boot_id: Uuid,
 }
 
+/// What the SIP dialog of a leg is called, to reconcile its record with a carrier's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DialogNames {
+    /// Call-ID.
+    pub sip_call_id: String,
+    /// From tag.
+    pub from_tag: String,
+    /// To tag.
+    pub to_tag: String,
+}
+
 /// One revision of a leg's record. The current one is that with the highest `rev`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LegRecord {
@@ -395,6 +406,36 @@ impl LegRecord {
             flags: Flags::default(),
             region: None,
         }
+    }
+
+    /// Takes the names of the leg's dialog, each cut to what its field holds.
+    pub fn name_dialog(&mut self, dialog: &DialogNames) {
+        self.sip_call_id = Text::new(&dialog.sip_call_id);
+        self.from_tag = Text::new(&dialog.from_tag);
+        self.to_tag = Text::new(&dialog.to_tag);
+    }
+
+    /// The leg was answered at `at`.
+    pub const fn answer(&mut self, at: WallTime) {
+        self.state = LegState::Answered;
+        self.answered_at = Some(at);
+        self.sip_status = Some(200);
+    }
+
+    /// The leg is closed with the final `code` of its signalling. `None` leaves an answered leg
+    /// its 200, and gives another one the code that refuses for its close reason.
+    pub const fn close_with(&mut self, code: Option<StatusCode>) {
+        self.sip_status = match (code, self.answered_at, self.close_reason) {
+            (Some(code), _, _) => Some(code.get()),
+            (None, Some(_), _) => Some(200),
+            (None, None, Some(reason)) => Some(reason.refusal_status()),
+            (None, None, None) => None,
+        };
+    }
+
+    /// The final code of the leg's signalling, once there is one.
+    pub fn status_code(&self) -> Option<StatusCode> {
+        self.sip_status.map(StatusCode::new)
     }
 
     /// Whether the leg is over.

@@ -17,15 +17,17 @@ mod names;
 mod text;
 
 pub use cause::{
-    CloseReason, NORMAL_CLEARING, ReleaseBy, TEMPORARY_FAILURE, q850_from_sip, sip_from_q850,
+    CallFailure, CloseReason, NORMAL_CLEARING, ReleaseBy, StatusCode, TEMPORARY_FAILURE,
+    q850_from_sip, sip_from_q850,
 };
 pub use conference::{ConferenceRecord, ConferenceState};
 pub use dialog::DialogRecord;
 pub use encoding::{DecodeError, SCHEMA, decode, encode};
 pub use feature::{DenyReason, FeatureCode, FeatureDetail, FeatureRecord, Outcome, Pattern};
 pub use leg::{
-    AccessCode, AccessKind, Attestation, AuthMethod, DialoutKind, Direction, Flags, LegRecord,
-    LegState, Origin, Presentation, Quality, ReferenceSource, Region, role_from_name, role_name,
+    AccessCode, AccessKind, Attestation, AuthMethod, DialogNames, DialoutKind, Direction, Flags,
+    LegRecord, LegState, Origin, Presentation, Quality, ReferenceSource, Region, role_from_name,
+    role_name,
 };
 pub use names::UnknownName;
 pub use text::{Reference, ReferenceError, Text};

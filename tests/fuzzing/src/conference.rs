@@ -8,7 +8,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use partyline_cdr_record::{Quality, Record};
+use partyline_cdr_record::{CallFailure, Quality, Record, StatusCode};
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input};
 use partyline_directory::{ReferenceNumber, StartsWith};
 use partyline_model::{CallId, Digit, PlaybackId, RecordingId, RoomId, Time, WallTime};
@@ -38,9 +38,9 @@ const KEYS: [&str; 16] = [
     "*99",
 ];
 const ENDS: [EndKind; 7] = [
-    EndKind::Bye,
+    EndKind::HungUp,
     EndKind::Cancelled,
-    EndKind::NoAck,
+    EndKind::Unconfirmed,
     EndKind::Timeout,
     EndKind::Transport,
     EndKind::NoMedia,
@@ -149,7 +149,11 @@ fn of_call(world: &mut World, tape: &mut Tape<'_>) {
             Input::MediaSilent { call, since: Time::ZERO + since }
         }
         3 => Input::Ringing { call },
-        4 => Input::DialFailed { call, status: 300 + tape.u16() % 400, q850: None },
+        4 => {
+            let status = 300 + tape.u16() % 400;
+            let failure = CallFailure::ALL[usize::from(status) % CallFailure::ALL.len()];
+            Input::DialFailed { call, failure, code: StatusCode::new(status), q850: None }
+        }
         5 => Input::PlaybackDone { call, playback: PlaybackId(tape.byte().into()) },
         6 => Input::Dialled { call, dialog: Box::default(), trunk: 7 },
         _ => Input::Stats { call, quality: Box::new(Quality::default()) },
@@ -191,7 +195,7 @@ fn finish(world: &mut World) {
     world.run(Duration::from_secs(120));
     let calls: Vec<CallId> = world.legs.keys().copied().collect();
     for call in calls {
-        world.end(call, EndKind::NoAck);
+        world.end(call, EndKind::Unconfirmed);
     }
     world.run(Duration::from_secs(5));
     assert!(world.drained);

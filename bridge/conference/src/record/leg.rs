@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    AccessCode, AuthMethod, CloseReason, DialoutKind, Direction, FeatureRecord, Flags, LegRecord,
-    LegState, Origin, Quality, Record, ReleaseBy, Text,
+    AccessCode, AuthMethod, CloseReason, DialogNames, DialoutKind, Direction, FeatureRecord, Flags,
+    LegRecord, LegState, Origin, Quality, Record, ReleaseBy, Text,
 };
 use partyline_model::{Number, Time, Uuid, WallTime};
 
 use super::{Close, Event, Place, millis};
-use crate::event::{DialogNames, Offered, Summary};
+use crate::event::{Offered, Summary};
 use crate::lookup::Found;
 
 /// One leg's record as it grows.
@@ -86,9 +86,7 @@ impl LegBook {
 
     /// Takes the dialog's names.
     pub(crate) fn name(&mut self, dialog: &DialogNames) {
-        self.record.sip_call_id = Text::new(&dialog.sip_call_id);
-        self.record.from_tag = Text::new(&dialog.from_tag);
-        self.record.to_tag = Text::new(&dialog.to_tag);
+        self.record.name_dialog(dialog);
     }
 
     pub(crate) const fn record(&self) -> &LegRecord {
@@ -140,12 +138,10 @@ impl LegBook {
 
     pub(crate) fn answer(&mut self, now: Time) {
         self.answered = Some(now);
-        self.record.state = LegState::Answered;
-        self.record.answered_at = Some(self.stamp(now));
-        self.record.sip_status = Some(200);
+        self.record.answer(self.stamp(now));
     }
 
-    /// The 200 OK did not leave after all.
+    /// The answer did not leave after all.
     pub(crate) const fn unanswer(&mut self) {
         self.answered = None;
     }
@@ -206,7 +202,7 @@ impl LegBook {
     /// Closes the leg at `now`. `wall` is what the wall clock reads.
     pub(crate) fn close(&mut self, now: Time, wall: WallTime, close: Close) {
         self.move_to(Place::Outside, now);
-        // A 200 OK that nobody acknowledged made no call: nothing to charge.
+        // An answer that nobody confirmed made no call: nothing to charge.
         let answered = self.answered.filter(|_| close.reason != CloseReason::NoAck);
         let record = &mut self.record;
         record.state = LegState::Closed;
@@ -218,13 +214,10 @@ impl LegBook {
         let ended = self.ended.unwrap_or(now);
         record.duration_ms = answered.map_or(0, |at| millis(ended.since(at)));
         record.q850 = close.q850.or(Some(close.reason.default_q850()));
-        match answered {
-            Some(_) => record.sip_status = close.status.or(Some(200)),
-            None => {
-                record.answered_at = None;
-                record.sip_status = close.status.or(Some(close.reason.refusal_status()));
-            }
+        if answered.is_none() {
+            record.answered_at = None;
         }
+        record.close_with(close.code);
         let end = record.answered_at.map(|at| at + Duration::from_millis(record.duration_ms));
         let stamp = self.stamp(now);
         let end = end.unwrap_or(stamp);
@@ -280,7 +273,7 @@ impl LegBook {
             duration: record.answered_at.map(|_| Duration::from_millis(record.duration_ms)),
             close_reason: record.close_reason.unwrap_or(CloseReason::Internal),
             release_by: record.release_by.unwrap_or(ReleaseBy::System),
-            sip_status: record.sip_status,
+            code: record.status_code(),
             stray_digits,
         }
     }

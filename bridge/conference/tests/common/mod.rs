@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::{
     CloseReason, ConferenceRecord, FeatureCode, FeatureRecord, LegRecord, Origin, Presentation,
-    Record,
+    Record, StatusCode,
 };
 use partyline_conference::{
     Bridge, Config, DialogNames, EndKind, Ended, GuessAlarm, Input, Offered, Output, Parts,
@@ -280,12 +280,12 @@ impl World {
     }
 
     pub fn bye(&mut self, call: CallId) {
-        self.end(call, EndKind::Bye);
+        self.end(call, EndKind::HungUp);
     }
 
     pub fn end(&mut self, call: CallId, kind: EndKind) {
-        let status = matches!(kind, EndKind::Cancelled).then_some(487);
-        let ended = Ended { kind, status, q850: None };
+        let code = matches!(kind, EndKind::Cancelled).then_some(StatusCode::new(487));
+        let ended = Ended { kind, code, q850: None };
         self.input(Input::Ended { call, ended });
     }
 

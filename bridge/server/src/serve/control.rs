@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use partyline_cdr_record::StatusCode;
 use partyline_cdr_store::journal::{Health, JournalHandle};
 use partyline_control::{GuessAlarm, Node, Output};
 use partyline_directory::Snapshot;
@@ -160,7 +161,7 @@ impl Control {
                         seconds = summary.duration.map_or(0, |duration| duration.as_secs()),
                         reason = summary.close_reason.as_str(),
                         by = summary.release_by.of(summary.direction),
-                        status = summary.sip_status,
+                        status = summary.code.map(StatusCode::get),
                         "call ended"
                     );
                 }
