@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use partyline_media::Codec;
+use partyline_media::{Codec, decode};
 use partyline_model::WallTime;
 
 use crate::ear::{Ear, Tone};
@@ -269,7 +269,7 @@ impl Listener {
             self.anchors.pop_front();
         }
         let mut sound = vec![0; packet.payload.len()];
-        codec.decode(&packet.payload, &mut sound);
+        decode(codec, &packet.payload, &mut sound);
         self.ear.push(&sound);
         self.date_tones();
         let length = u32::try_from(sound.len()).unwrap_or(0);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use partyline_media::Codec;
+use partyline_media::{Codec, decode};
 
 use crate::ear::{Ear, Tone};
 use crate::press::{Note, Press, Source};
@@ -112,7 +112,7 @@ impl Encoding {
             (Self::Float, &[a, b, c, d]) => from_float(f32::from_le_bytes([a, b, c, d])),
             (Self::Law(codec), octets) => {
                 let mut sample = [0];
-                codec.decode(octets, &mut sample);
+                decode(codec, octets, &mut sample);
                 sample[0]
             }
             _ => 0,

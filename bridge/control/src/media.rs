@@ -7,12 +7,11 @@ use partyline_cdr_record::Quality;
 use partyline_conference::{Input, Output as ConferenceOutput, Talk};
 use partyline_dialplan::Prompt;
 use partyline_media::{
-    AudioQueue, ClockRate, Codec, Command, Direction, Event, InBand, LegConfig, LegStats, Rtcp,
-    Signalling, Talk as MediaTalk, TelephoneEvent,
+    AudioQueue, Command, Event, InBand, LegConfig, LegStats, Rtcp, Signalling, Talk as MediaTalk,
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
 use partyline_sip::Hangup;
-use partyline_sip::sdp::{self, Negotiated};
+use partyline_sip::sdp::Negotiated;
 
 use crate::node::{Closing, Node, Output, or_ended};
 use crate::outcome;
@@ -134,7 +133,7 @@ impl Node {
             self.outputs.push_back(Output::Intruded { leg_id, rtp, rtcp });
         }
         let quality = Quality {
-            codec: name(codec).into(),
+            codec: codec.encoding_name().into(),
             ptime_ms,
             rx_packets: stats.received_packets,
             tx_packets: stats.sent_packets,
@@ -176,7 +175,7 @@ impl Node {
         let (ssrc, first_timestamp) = (self.random_u32(), self.random_u32());
         let first_sequence = u16::try_from(self.random_u32() >> 16).unwrap_or_default();
         let Some(known) = self.calls.get_mut(call) else { return };
-        let codec = codec_of(negotiated.codec);
+        let codec = negotiated.codec;
         (known.codec, known.ptime_ms) = (codec, negotiated.ptime_ms);
         let update = std::mem::replace(&mut known.started, true);
         let rtcp = match negotiated.remote_rtcp {
@@ -187,17 +186,19 @@ impl Node {
         let config = Box::new(LegConfig {
             codec,
             send_payload_type: negotiated.payload_type,
-            receive: negotiated
-                .formats
-                .iter()
-                .map(|&(number, of)| (number, codec_of(of)))
-                .collect(),
-            telephone_event: negotiated.telephone_event.and_then(telephone_event),
+            receive: negotiated.formats.iter().copied().collect(),
+            telephone_event: negotiated.telephone_event,
             remote: negotiated.remote_rtp,
             networks,
             signalling,
             rtcp,
-            direction: direction(negotiated.direction),
+            // A far end that holds us plays its hold music: that must not reach the room, so nothing
+            // is received from it until it comes back.
+            direction: if negotiated.direction.sends() {
+                negotiated.direction
+            } else {
+                negotiated.direction.without_receiving()
+            },
             ptime_ms: u8::try_from(negotiated.ptime_ms).unwrap_or(20),
             in_band: InBand::WhenSilent,
             ssrc,
@@ -214,43 +215,11 @@ impl Node {
     }
 }
 
-const fn codec_of(agreed: sdp::Codec) -> Codec {
-    match agreed {
-        sdp::Codec::Pcmu => Codec::Pcmu,
-        sdp::Codec::Pcma => Codec::Pcma,
-    }
-}
-
-/// The encoding name of `a=rtpmap`.
-const fn name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Pcmu => "PCMU",
-        Codec::Pcma => "PCMA",
-    }
-}
-
 /// With timer B (32 s, RFC 3261 §17.1.1.2) that makes less than 90 s.
 const PROBE_AFTER: Duration = Duration::from_secs(50);
 
 const fn leg(call: CallId) -> LegKey {
     LegKey(call.0)
-}
-
-/// `None` for a clock that the media plane does not have: keys are then heard in the sound.
-fn telephone_event(agreed: sdp::TelephoneEvent) -> Option<TelephoneEvent> {
-    let clock = ClockRate::from_hz(agreed.clock_rate)?;
-    let sdp::TelephoneEvent { send, receive, also, clock_rate: _ } = agreed;
-    Some(TelephoneEvent { send, receive, also, clock })
-}
-
-/// A far end that holds us (`sendonly`: we may only receive) plays its hold music: that must not
-/// reach the room, so nothing is received from it until it comes back.
-const fn direction(negotiated: sdp::Direction) -> Direction {
-    match negotiated {
-        sdp::Direction::SendRecv => Direction::SendRecv,
-        sdp::Direction::SendOnly => Direction::SendOnly,
-        sdp::Direction::RecvOnly | sdp::Direction::Inactive => Direction::Inactive,
-    }
 }
 
 /// The clips of `prompts`, as many as a queue holds; `welcome` stands in for the neutral one.

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-
-use crate::Codec;
+use partyline_model::{Codec, Direction, TelephoneEvent};
 
 /// What holds for every leg of a worker.
 #[derive(Clone, Debug)]
@@ -22,94 +21,6 @@ impl Default for Config {
     /// Silence after 5 s, RTCP every 5 s.
     fn default() -> Self {
         Self { silence: Duration::from_secs(5), rtcp_interval: Duration::from_secs(5) }
-    }
-}
-
-/// Which way media flows, from our side (RFC 3264 §5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// We send and receive.
-    SendRecv,
-    /// We send only.
-    SendOnly,
-    /// We receive only.
-    RecvOnly,
-    /// Neither.
-    Inactive,
-}
-
-impl Direction {
-    pub(crate) const fn sends(self) -> bool {
-        matches!(self, Self::SendRecv | Self::SendOnly)
-    }
-
-    pub(crate) const fn receives(self) -> bool {
-        matches!(self, Self::SendRecv | Self::RecvOnly)
-    }
-}
-
-/// The rate of an RTP clock, which counts timestamps and the durations of telephone events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClockRate {
-    /// 8000 Hz: G.711, and G.722 by decree (RFC 3551 §4.5.2).
-    Hz8000,
-    /// 16000 Hz.
-    Hz16000,
-    /// 48000 Hz: Opus.
-    Hz48000,
-}
-
-impl ClockRate {
-    /// The clock with this rate.
-    pub const fn from_hz(hz: u32) -> Option<Self> {
-        match hz {
-            8_000 => Some(Self::Hz8000),
-            16_000 => Some(Self::Hz16000),
-            48_000 => Some(Self::Hz48000),
-            _ => None,
-        }
-    }
-
-    /// Units in the 20 ms of a frame.
-    pub(crate) const fn samples_per_frame(self) -> u16 {
-        match self {
-            Self::Hz8000 => 160,
-            Self::Hz16000 => 320,
-            Self::Hz48000 => 960,
-        }
-    }
-
-    /// Units in so many milliseconds.
-    pub(crate) fn units(self, millis: u32) -> u32 {
-        u32::from(self.samples_per_frame()) * millis / 20
-    }
-}
-
-/// Telephone events as negotiated (RFC 4733).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TelephoneEvent {
-    /// The payload type we send.
-    pub send: u8,
-    /// The payload type we asked for.
-    pub receive: u8,
-    /// Further types by which the far end calls telephone events, at whatever clock: some send by
-    /// their own description and not by ours.
-    pub also: [Option<u8>; 3],
-    /// The clock of the agreed type.
-    pub clock: ClockRate,
-}
-
-impl TelephoneEvent {
-    /// One payload type for both ways.
-    pub const fn new(payload_type: u8, clock: ClockRate) -> Self {
-        Self { send: payload_type, receive: payload_type, also: [None; 3], clock }
-    }
-
-    /// Whether a received packet of this type is an event.
-    pub(crate) fn is(&self, payload_type: u8) -> bool {
-        payload_type == self.receive
-            || payload_type == self.send
-            || self.also.contains(&Some(payload_type))
     }
 }
 

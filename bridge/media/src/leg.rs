@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use partyline_model::{Digit, LegKey, PlaybackId, RoomId, Time};
+use partyline_model::{Codec, Digit, LegKey, PlaybackId, RoomId, Time};
 
 use crate::audio::clamp::Clamp;
 use crate::audio::fader::Fader;
-use crate::audio::g711::{CODECS, Codec, Payload};
+use crate::audio::g711::{self, CODECS, Payload};
 use crate::audio::limiter::Limiter;
 use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
 use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum, level};
@@ -48,9 +48,9 @@ impl Shared {
     }
 
     fn payload(&mut self, codec: Codec) -> &Payload {
-        let index = codec.index();
+        let index = g711::index(codec);
         if !self.encoded[index] {
-            codec.encode(&self.frame, &mut self.payloads[index]);
+            g711::encode(codec, &self.frame, &mut self.payloads[index]);
             self.encoded[index] = true;
         }
         &self.payloads[index]
@@ -359,7 +359,7 @@ impl Leg {
             }
             (Slot::Tone, _) => {
                 let mut payload = [0; SAMPLES_PER_FRAME];
-                self.config.codec.encode(&frame, &mut payload);
+                g711::encode(self.config.codec, &frame, &mut payload);
                 self.sender.send(&payload, route, &mut self.stats, sink);
             }
             (Slot::Event(_), None) | (Slot::Sound, _) => return false,
@@ -382,7 +382,7 @@ impl Leg {
         let target = if prompt.is_some() { Fader::DUCKED } else { Fader::UNITY };
         let mut payload = [0; SAMPLES_PER_FRAME];
         if self.fader.is_idle(target) {
-            self.config.codec.encode(base, &mut payload);
+            g711::encode(self.config.codec, base, &mut payload);
         } else {
             let mut sum = [0; SAMPLES_PER_FRAME];
             self.fader.apply(target, base, &mut sum);
@@ -391,7 +391,7 @@ impl Leg {
             }
             let mut frame = SILENCE;
             self.prompt_limiter.apply(&sum, &mut frame);
-            self.config.codec.encode(&frame, &mut payload);
+            g711::encode(self.config.codec, &frame, &mut payload);
         }
         let route = Route { leg: self.key, config: &self.config, destination };
         self.sender.send(&payload, route, &mut self.stats, sink);

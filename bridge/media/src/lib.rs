@@ -23,14 +23,13 @@ mod room;
 mod rtp;
 mod worker;
 
-pub use audio::g711::Codec;
+pub use audio::g711::decode;
 pub use audio::prompt::{AudioLibrary, AudioQueue, AudioQueueFull, Clip, UnsupportedRate};
 pub use audio::{Frame, SAMPLE_RATE, SAMPLES_PER_FRAME};
 pub use command::{Command, Talk};
-pub use config::{
-    ClockRate, Config, Direction, Formats, InBand, LegConfig, Rtcp, Signalling, TelephoneEvent,
-};
+pub use config::{Config, Formats, InBand, LegConfig, Rtcp, Signalling};
 pub use event::{Dropped, Event, LegStats};
 pub use ipnet::IpNet;
 pub use key_queue::{KeyQueue, NotKeys, Stroke};
+pub use partyline_model::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use worker::{Channel, Sink, Worker};

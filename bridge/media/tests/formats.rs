@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Bench, Stream, address, config, leg, mu_encode, rtp};
-use partyline_media::{Codec, Command, Formats, LegConfig};
+use partyline_media::{Codec, Command, Formats, LegConfig, decode};
 
 const HZ: f64 = 400.0;
 
@@ -22,7 +22,7 @@ fn sine(from: u32, count: u32) -> Vec<i16> {
 fn a_encode(sample: i16) -> u8 {
     let value = |octet| {
         let mut sample = [0];
-        Codec::Pcma.decode(&[octet], &mut sample);
+        decode(Codec::Pcma, &[octet], &mut sample);
         i32::from(sample[0])
     };
     (0..=255).min_by_key(|&octet| (value(octet) - i32::from(sample)).abs()).unwrap()

@@ -1,11 +1,13 @@
-//! The words every part of Partyline shares: time, identifiers, digits, telephone numbers, roles.
+//! The words every part of Partyline shares: time, identifiers, digits, telephone numbers, roles,
+//! and what a media stream is made of.
 //!
-//! Values only. Nothing here reads a clock, draws a random number or knows a protocol.
+//! Values only. Nothing here reads a clock, draws a random number or takes part in a protocol.
 
 #![forbid(unsafe_code)]
 
 mod digit;
 mod id;
+mod media;
 mod number;
 mod role;
 mod time;
@@ -15,6 +17,7 @@ pub use id::{
     AccountId, AudioId, CallId, ConferenceId, IdSource, LegKey, PasscodeId, PlaybackId,
     RecordingId, RoomId, Uuid, UuidError,
 };
+pub use media::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use number::{Number, NumberError};
 pub use role::Role;
 pub use time::{Time, WallTime};

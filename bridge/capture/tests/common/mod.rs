@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use partyline_dtmf::tone::Burst;
-use partyline_media::Codec;
+use partyline_media::{Codec, decode};
 
 /// 2026-11-21 22:14:31 UTC.
 pub(crate) const START: u64 = 1_795_299_271_000_000;
@@ -202,7 +202,7 @@ pub(crate) fn talk(wire: &mut Wire, codec: Codec, ends: (SocketAddr, SocketAddr)
 pub(crate) fn encode(codec: Codec, sound: &[i16]) -> Vec<u8> {
     let decoded = |octet: u8| {
         let mut sample = [0];
-        codec.decode(&[octet], &mut sample);
+        decode(codec, &[octet], &mut sample);
         sample[0]
     };
     let values: Vec<(i16, u8)> = (0..=255).map(|octet| (decoded(octet), octet)).collect();

@@ -3,62 +3,46 @@
 //! Decoding yields the 16-bit form of the recommendation's 13-bit (A) and 14-bit (µ) values;
 //! encoding takes 16-bit samples and ignores the bits that the law does not carry.
 
+use partyline_model::Codec;
+
 use super::{Frame, SAMPLES_PER_FRAME};
 
-/// An audio codec a leg can be set up with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// G.711 µ-law, static payload type 0 (RFC 3551 §4.5.14).
-    Pcmu,
-    /// G.711 A-law, static payload type 8 (RFC 3551 §4.5.14).
-    Pcma,
-}
-
-/// How many codecs there are: the size of a table indexed by [`Codec::index`].
+/// How many codecs there are: the size of a table indexed by [`index`].
 pub(crate) const CODECS: usize = 2;
 
 /// The encoded form of a frame: one octet a sample.
 pub(crate) type Payload = [u8; SAMPLES_PER_FRAME];
 
-impl Codec {
-    /// The static payload type.
-    pub const fn payload_type(self) -> u8 {
-        match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
-        }
+/// The codec's place in a table of all.
+pub(crate) const fn index(codec: Codec) -> usize {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 1,
     }
+}
 
-    pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 1,
-        }
+/// Decodes as many octets as both slices hold.
+pub fn decode(codec: Codec, octets: &[u8], samples: &mut [i16]) {
+    let table = match codec {
+        Codec::Pcmu => &MU_DECODE,
+        Codec::Pcma => &A_DECODE,
+    };
+    for (sample, &octet) in samples.iter_mut().zip(octets) {
+        *sample = table[usize::from(octet)];
     }
+}
 
-    /// Decodes as many octets as both slices hold.
-    pub fn decode(self, octets: &[u8], samples: &mut [i16]) {
-        let table = match self {
-            Self::Pcmu => &MU_DECODE,
-            Self::Pcma => &A_DECODE,
-        };
-        for (sample, &octet) in samples.iter_mut().zip(octets) {
-            *sample = table[usize::from(octet)];
-        }
-    }
-
-    /// Encodes a frame.
-    pub(crate) fn encode(self, samples: &Frame, octets: &mut Payload) {
-        match self {
-            Self::Pcmu => {
-                for (octet, &sample) in octets.iter_mut().zip(samples) {
-                    *octet = MU_ENCODE[usize::from(sample.cast_unsigned() >> 2)];
-                }
+/// Encodes a frame.
+pub(crate) fn encode(codec: Codec, samples: &Frame, octets: &mut Payload) {
+    match codec {
+        Codec::Pcmu => {
+            for (octet, &sample) in octets.iter_mut().zip(samples) {
+                *octet = MU_ENCODE[usize::from(sample.cast_unsigned() >> 2)];
             }
-            Self::Pcma => {
-                for (octet, &sample) in octets.iter_mut().zip(samples) {
-                    *octet = A_ENCODE[usize::from(sample.cast_unsigned() >> 3)];
-                }
+        }
+        Codec::Pcma => {
+            for (octet, &sample) in octets.iter_mut().zip(samples) {
+                *octet = A_ENCODE[usize::from(sample.cast_unsigned() >> 3)];
             }
         }
     }
@@ -159,13 +143,13 @@ mod tests {
 
     fn encode_one(codec: Codec, sample: i16) -> u8 {
         let mut payload = [0; SAMPLES_PER_FRAME];
-        codec.encode(&[sample; SAMPLES_PER_FRAME], &mut payload);
+        encode(codec, &[sample; SAMPLES_PER_FRAME], &mut payload);
         payload[0]
     }
 
     fn decode_one(codec: Codec, octet: u8) -> i16 {
         let mut sample = [0];
-        codec.decode(&[octet], &mut sample);
+        decode(codec, &[octet], &mut sample);
         sample[0]
     }
 

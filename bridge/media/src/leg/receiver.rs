@@ -7,6 +7,7 @@ use partyline_model::{Digit, Time};
 
 use super::keys::Keys;
 use crate::LegConfig;
+use crate::audio::g711;
 use crate::audio::plc::Concealment;
 use crate::audio::{Frame, SAMPLES_PER_FRAME, level};
 use crate::event::LegStats;
@@ -290,7 +291,7 @@ impl Receiver {
                 Run::Audio(Sound { codec, octets }) => {
                     if wanted {
                         let part = &mut part[..octets.len()];
-                        codec.decode(octets, part);
+                        g711::decode(codec, octets, part);
                         self.concealment.heard(part);
                         sounding = true;
                         keys.handle_sound(now, part, level::peak(part) < QUIET / 4, report);

@@ -19,95 +19,9 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use error::SdpError;
 pub use negotiate::{accept, answer};
+pub use partyline_model::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use screen::MAX_BYTES;
 pub use write::offer;
-
-/// An audio codec that this bridge speaks: 8000 Hz, one channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Codec {
-    /// G.711 µ-law; payload type 0 unless mapped otherwise (RFC 3551 §6).
-    Pcmu,
-    /// G.711 A-law; payload type 8 unless mapped otherwise (RFC 3551 §6).
-    Pcma,
-}
-
-impl Codec {
-    /// Every codec, µ-law first.
-    pub const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
-
-    /// The static payload type of RFC 3551 §6.
-    pub const fn static_payload_type(self) -> u8 {
-        match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
-        }
-    }
-
-    /// The clock rate of `a=rtpmap`, which telephone events beside the codec share
-    /// (RFC 4733 §2.1).
-    pub const fn clock_rate(self) -> u32 {
-        match self {
-            Self::Pcmu | Self::Pcma => 8000,
-        }
-    }
-
-    /// The encoding name of `a=rtpmap`.
-    pub const fn encoding_name(self) -> &'static str {
-        match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-        }
-    }
-}
-
-/// What **we** may do with the stream (RFC 3264 §6.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
-    /// Send and receive.
-    SendRecv,
-    /// Send only.
-    SendOnly,
-    /// Receive only: the other side has put us on hold, and may play music to us.
-    RecvOnly,
-    /// Neither. RTCP goes on.
-    Inactive,
-}
-
-impl Direction {
-    /// Whether we may send RTP.
-    pub const fn sends(self) -> bool {
-        matches!(self, Self::SendRecv | Self::SendOnly)
-    }
-
-    /// Whether we expect RTP.
-    pub const fn receives(self) -> bool {
-        matches!(self, Self::SendRecv | Self::RecvOnly)
-    }
-
-    /// The same stream seen from the other end.
-    pub const fn reversed(self) -> Self {
-        match self {
-            Self::SendOnly => Self::RecvOnly,
-            Self::RecvOnly => Self::SendOnly,
-            Self::SendRecv | Self::Inactive => self,
-        }
-    }
-
-    /// What is left of it when nothing may be sent.
-    pub const fn without_sending(self) -> Self {
-        if self.receives() { Self::RecvOnly } else { Self::Inactive }
-    }
-
-    /// The name of the attribute that states it (RFC 8866 §6.7).
-    pub const fn attribute(self) -> &'static str {
-        match self {
-            Self::SendRecv => "sendrecv",
-            Self::SendOnly => "sendonly",
-            Self::RecvOnly => "recvonly",
-            Self::Inactive => "inactive",
-        }
-    }
-}
 
 /// Whose order of codecs decides when we answer (RFC 3264 §6.1 asks for the offerer's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,20 +69,6 @@ impl Local {
     fn spoken(&self) -> &[Codec] {
         if self.codecs.is_empty() { &Codec::ALL } else { &self.codecs }
     }
-}
-
-/// The payload types of telephone-event (RFC 4733).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TelephoneEvent {
-    /// The type to send with.
-    pub send: u8,
-    /// The type to expect.
-    pub receive: u8,
-    /// Further types that the other side's description gives to telephone-event, at whatever
-    /// clock. None was agreed on, and yet some equipment sends by the first one of its own list.
-    pub also: [Option<u8>; 3],
-    /// The clock rate of the agreed type, in Hz.
-    pub clock_rate: u32,
 }
 
 /// What both sides agreed on.

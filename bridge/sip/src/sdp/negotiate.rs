@@ -19,7 +19,7 @@ pub fn answer(offer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     let streams = parse(offer)?;
     let (index, chosen) = first_usable(&streams, local)?;
     let stream = &streams[index];
-    let telephone_event = stream.telephone_event(chosen.codec.clock_rate());
+    let telephone_event = stream.telephone_event(chosen.codec.clock());
     let mut agreed = chosen.agree(stream, chosen.payload_type, telephone_event);
     agreed.formats = stream.audio(local.spoken()).collect();
     let accepted = Accepted { index, negotiated: &agreed };
@@ -40,10 +40,10 @@ pub fn accept(answer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     let stream = &Stream { rtcp_mux: false, ..first };
     let chosen = choose(stream, local, CodecOrder::Offerer)?;
     let telephone_event = stream
-        .telephone_event(chosen.codec.clock_rate())
+        .telephone_event(chosen.codec.clock())
         .map(|theirs| TelephoneEvent { receive: write::TELEPHONE_EVENT_PAYLOAD_TYPE, ..theirs });
-    let mut agreed = chosen.agree(stream, chosen.codec.static_payload_type(), telephone_event);
-    let ours = local.spoken().iter().map(|&codec| (codec.static_payload_type(), codec));
+    let mut agreed = chosen.agree(stream, chosen.codec.payload_type(), telephone_event);
+    let ours = local.spoken().iter().map(|&codec| (codec.payload_type(), codec));
     // Its own numbers are those that it wants to receive, and yet some equipment sends by them.
     agreed.formats = ours.chain(stream.audio(local.spoken())).collect();
     Ok(agreed)

@@ -96,7 +96,7 @@ fn formats_of<'a>(
 /// What `a=rtpmap` says, which goes before the static table of RFC 3551 §6.
 fn encoding_of(payload_type: u8, mapped: Option<&str>) -> Option<Encoding> {
     let Some(mapped) = mapped else {
-        let codec = Codec::ALL.into_iter().find(|c| c.static_payload_type() == payload_type)?;
+        let codec = Codec::ALL.into_iter().find(|c| c.payload_type() == payload_type)?;
         return Some(Encoding::Audio(codec));
     };
     let mut parts = mapped.split('/').map(str::trim);
@@ -109,7 +109,7 @@ fn encoding_of(payload_type: u8, mapped: Option<&str>) -> Option<Encoding> {
     if name.eq_ignore_ascii_case("telephone-event") {
         return Some(Encoding::TelephoneEvent(rate));
     }
-    let mut codecs = Codec::ALL.into_iter().filter(|c| c.clock_rate() == rate);
+    let mut codecs = Codec::ALL.into_iter().filter(|c| c.clock().hz() == rate);
     let codec = codecs.find(|c| name.eq_ignore_ascii_case(c.encoding_name()))?;
     Some(Encoding::Audio(codec))
 }

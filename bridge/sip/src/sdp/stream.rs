@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Codec, Direction, SdpError, TelephoneEvent};
+use super::{ClockRate, Codec, Direction, SdpError, TelephoneEvent};
 
 /// The clock rate that telephone events had before there were others.
-const G711_CLOCK_RATE: u32 = 8000;
+const G711_CLOCK: ClockRate = ClockRate::Hz8000;
 
 /// The `m=` line as it came, for an answer that must repeat it (RFC 3264 §6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,21 +119,23 @@ impl Stream {
     ///
     /// `a=fmtp` is not consulted: its list says which events the writer wants to *receive*,
     /// and is no bound on those that it sends us (RFC 4733 §2.5.1.1).
-    pub(super) fn telephone_event(&self, clock_rate: u32) -> Option<TelephoneEvent> {
+    pub(super) fn telephone_event(&self, clock: ClockRate) -> Option<TelephoneEvent> {
         let types = || {
             self.formats.iter().filter_map(|format| match format.encoding {
                 Encoding::TelephoneEvent(rate) => Some((format.payload_type, rate)),
                 Encoding::Audio(_) => None,
             })
         };
-        let at = |wanted| types().find(|&(_, rate)| rate == wanted);
-        let (send, clock_rate) = at(clock_rate).or_else(|| at(G711_CLOCK_RATE))?;
+        let at = |wanted: ClockRate| {
+            types().find(|&(_, rate)| rate == wanted.hz()).map(|(number, _)| (number, wanted))
+        };
+        let (send, clock) = at(clock).or_else(|| at(G711_CLOCK))?;
         let mut also = [None; 3];
         let others = types().map(|(other, _)| other).filter(|&other| other != send);
         for (place, other) in also.iter_mut().zip(others) {
             *place = Some(other);
         }
-        Some(TelephoneEvent { send, receive: send, also, clock_rate })
+        Some(TelephoneEvent { send, receive: send, also, clock })
     }
 
     /// Where RTCP goes when RTP goes to `rtp`.

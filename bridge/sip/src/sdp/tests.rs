@@ -37,7 +37,7 @@ fn events(send: u8, receive: u8, others: &[u8]) -> Option<TelephoneEvent> {
     for (place, &other) in also.iter_mut().zip(others) {
         *place = Some(other);
     }
-    Some(TelephoneEvent { send, receive, also, clock_rate: 8000 })
+    Some(TelephoneEvent { send, receive, also, clock: ClockRate::Hz8000 })
 }
 
 fn lines_with(agreed: &Negotiated, prefix: &str) -> Vec<String> {
@@ -164,14 +164,15 @@ fn events_share_the_clock_of_wide_band_codecs_or_have_that_of_g711() {
         "a=rtpmap:97 telephone-event/16000",
         "a=rtpmap:98 telephone-event/48000",
     ]);
-    for (clock_rate, wanted) in [(8000, 96), (16_000, 97), (48_000, 98)] {
-        let agreed = several.telephone_event(clock_rate).unwrap();
-        assert_eq!((agreed.send, agreed.clock_rate), (wanted, clock_rate));
+    let clocks = [ClockRate::Hz8000, ClockRate::Hz16000, ClockRate::Hz48000];
+    for (clock, wanted) in clocks.into_iter().zip([96, 97, 98]) {
+        let agreed = several.telephone_event(clock).unwrap();
+        assert_eq!((agreed.send, agreed.clock), (wanted, clock));
     }
     // As a Polycom beside G.722.1 (sipwise/rtpengine#1136).
     let one = stream(&["m=audio 30002 RTP/AVP 0 127", "a=rtpmap:127 telephone-event/8000"]);
-    let agreed = one.telephone_event(16_000).unwrap();
-    assert_eq!((agreed.send, agreed.clock_rate), (127, 8000));
+    let agreed = one.telephone_event(ClockRate::Hz16000).unwrap();
+    assert_eq!((agreed.send, agreed.clock), (127, ClockRate::Hz8000));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use sdp_types::{Attribute, Connection, Media, Origin, Session};
 
 use super::stream::Stream;
-use super::{Codec, Direction, Local, Negotiated};
+use super::{ClockRate, Codec, Direction, Local, Negotiated};
 
 /// The payload type that we offer telephone-event with; the number that most equipment uses.
 pub(super) const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
@@ -18,12 +18,11 @@ pub(super) struct Accepted<'a> {
 /// Offers one audio stream, both ways: every codec of `local` in its order, and
 /// telephone-event (RFC 3264 §5).
 pub fn offer(local: &Local) -> Vec<u8> {
-    let codecs: Vec<(u8, Codec)> =
-        local.spoken().iter().map(|&c| (c.static_payload_type(), c)).collect();
+    let codecs: Vec<(u8, Codec)> = local.spoken().iter().map(|&c| (c.payload_type(), c)).collect();
     let body = Audio {
         proto: "RTP/AVP",
         codecs: &codecs,
-        telephone_event: Some((TELEPHONE_EVENT_PAYLOAD_TYPE, codecs[0].1.clock_rate())),
+        telephone_event: Some((TELEPHONE_EVENT_PAYLOAD_TYPE, codecs[0].1.clock())),
         rtcp_mux: false,
         direction: Direction::SendRecv,
         ptime_ms: 20,
@@ -41,7 +40,7 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
         let body = Audio {
             proto: &stream.line.proto,
             codecs: &[(agreed.receive_payload_type, agreed.codec)],
-            telephone_event: agreed.telephone_event.map(|t| (t.receive, t.clock_rate)),
+            telephone_event: agreed.telephone_event.map(|t| (t.receive, t.clock)),
             rtcp_mux: agreed.rtcp_mux,
             direction: agreed.direction,
             ptime_ms: agreed.ptime_ms,
@@ -55,8 +54,8 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
 struct Audio<'a> {
     proto: &'a str,
     codecs: &'a [(u8, Codec)],
-    /// Payload type and clock rate of telephone events.
-    telephone_event: Option<(u8, u32)>,
+    /// Payload type and clock of telephone events.
+    telephone_event: Option<(u8, ClockRate)>,
     rtcp_mux: bool,
     direction: Direction,
     ptime_ms: u16,
@@ -71,12 +70,12 @@ impl Audio<'_> {
             .map(|(pt, c)| {
                 Attribute::with_value(
                     "rtpmap",
-                    format!("{pt} {}/{}", c.encoding_name(), c.clock_rate()),
+                    format!("{pt} {}/{}", c.encoding_name(), c.clock().hz()),
                 )
             })
             .collect();
-        if let Some((pt, clock_rate)) = self.telephone_event {
-            let map = format!("{pt} telephone-event/{clock_rate}");
+        if let Some((pt, clock)) = self.telephone_event {
+            let map = format!("{pt} telephone-event/{}", clock.hz());
             attributes.push(Attribute::with_value("rtpmap", map));
             attributes.push(Attribute::with_value("fmtp", format!("{pt} 0-15")));
         }

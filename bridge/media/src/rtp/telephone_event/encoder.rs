@@ -47,7 +47,7 @@ impl Encoder {
     pub(crate) fn next(&mut self) -> Option<EventPacket> {
         if self.frames > 0 {
             self.frames -= 1;
-            let step = self.clock.samples_per_frame();
+            let step = self.clock.units_per_frame();
             if let Some(longer) = self.duration.checked_add(step) {
                 self.duration = longer;
             } else {

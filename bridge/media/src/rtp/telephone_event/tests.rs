@@ -247,7 +247,7 @@ const CLOCKS: [ClockRate; 3] = [ClockRate::Hz8000, ClockRate::Hz16000, ClockRate
 /// What our own sender makes of presses, as (code, frames, frames of pause), with an audio packet
 /// in each frame that has no event.
 fn sent(clock: ClockRate, presses: &[(u8, u32, u32)]) -> Vec<Vec<Sent>> {
-    let step = u32::from(clock.samples_per_frame());
+    let step = u32::from(clock.units_per_frame());
     let (mut sequence, mut timestamp) = (65_500_u16, u32::MAX - 3 * step);
     let mut all = Vec::new();
     for &(code, frames, pause) in presses {
@@ -296,7 +296,7 @@ fn decoded_at(clock: ClockRate, packets: &[(Time, Sent)]) -> String {
 #[test]
 fn the_sender_keeps_to_the_rfc() {
     for clock in CLOCKS {
-        let step = clock.samples_per_frame();
+        let step = clock.units_per_frame();
         let packets = &sent(clock, &[(11, 5, 4)])[0];
         assert_eq!(packets.len(), 5 + 2, "the end three times");
         for (n, Sent(_, packet)) in (0_u16..).zip(packets) {
