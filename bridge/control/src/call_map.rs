@@ -6,6 +6,7 @@ use bytes::Bytes;
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
 use partyline_model::{AudioId, CallId, Number, Time, Uuid};
+use partyline_sip::sdp::Offer;
 use partyline_sip::{DialogId, DialogState, Incoming};
 
 /// What the node knows of a call.
@@ -18,7 +19,9 @@ pub(crate) struct Call {
     pub(crate) session_id: u64,
     /// `sess-version` of the last description that we sent.
     pub(crate) session_version: u64,
-    /// The last description that we sent, and on what it ran.
+    /// The far end's offer that our 200 will answer.
+    pub(crate) offer: Option<Offer>,
+    /// The last description that we sent.
     pub(crate) described: Bytes,
     /// The clip that welcomes in place of the neutral one, from the number that was dialled.
     pub(crate) welcome: Option<AudioId>,
@@ -76,6 +79,7 @@ impl Call {
             stage,
             session_id,
             session_version: 0,
+            offer: None,
             described: Bytes::new(),
             welcome: None,
             silent_since: None,

@@ -5,9 +5,9 @@ use partyline_cdr_record::Presentation;
 use partyline_conference::{DialogNames, Input, Offered};
 use partyline_directory::DialIn;
 use partyline_media::Signalling;
-use partyline_model::{AudioId, CallId, Digit, Time};
+use partyline_model::{AudioId, CallId, Digit, Direction, Time};
 use partyline_sip::message::Status;
-use partyline_sip::sdp::{self, Local, SdpError};
+use partyline_sip::sdp::{self, Local, Offer, SdpError, Terms};
 use partyline_sip::{
     DialogId, Dropped, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
     Presentation as SipPresentation, RefusedRequest, Rejection,
@@ -64,22 +64,27 @@ impl Node {
             self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
             return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
-        if let Some(offer) = &incoming.offer {
-            // Only whether it can be answered: the port is not known yet.
-            let probe = Local::new((self.config.media_address, 9).into(), 0);
-            if let Err(error) = sdp::answer(offer, &probe) {
+        let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer)).transpose();
+        let offer = match read {
+            Ok(offer) => offer,
+            Err(error) => {
                 self.say_refused(now, source, error.status(), Cause::Description(error));
                 let rejection = unsuitable(error);
                 return self.turn_away(now, incoming.dialog, Refused::Description, rejection);
             }
-        }
+        };
         let id = self.calls.next_inbound();
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
         let welcome = self.welcome(&incoming);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
-        self.calls.insert(id, Call { welcome, ..Call::new(dialog, stage, session_id) });
+        self.calls.insert(id, Call { welcome, offer, ..Call::new(dialog, stage, session_id) });
         self.open_ports(now, id);
+    }
+
+    /// What of an offer suits our media.
+    fn read_offer(&self, offer: &[u8]) -> Result<Offer, SdpError> {
+        Offer::read(offer, &Terms::at(self.config.media_address))
     }
 
     fn turn_away(&mut self, now: Time, dialog: DialogId, reason: Refused, rejection: Rejection) {
@@ -117,7 +122,9 @@ impl Node {
         let Some(call) = self.calls.get_mut(id) else { return };
         match std::mem::replace(&mut call.stage, Stage::Up) {
             Stage::Opening(incoming, _) => {
-                let offered = self.offered(&incoming);
+                let offer = call.offer.as_ref().map(|offer| offer.negotiated().direction);
+                let expects_media = offer.is_none_or(Direction::receives);
+                let offered = self.offered(&incoming, expects_media);
                 let allowed = self.trunk_of(&incoming).is_some_and(|trunk| trunk.uri_passcode);
                 let pin = allowed && incoming.pin.is_some();
                 if let Some(call) = self.calls.get_mut(id) {
@@ -148,7 +155,7 @@ impl Node {
         }
     }
 
-    fn offered(&self, incoming: &Incoming) -> Offered {
+    fn offered(&self, incoming: &Incoming, expects_media: bool) -> Offered {
         let trunk = self.trunk_of(incoming);
         let trusted = trunk.is_some_and(|trunk| trunk.trusted);
         let asserted = incoming.p_asserted_identities.iter().filter(|_| trusted);
@@ -166,12 +173,6 @@ impl Node {
         };
         let known = self.dial_in(incoming).map(|dial_in| dial_in.number);
         let number = || incoming.dialled.iter().find_map(|form| form.parse().ok());
-        let local = Local::new((self.config.media_address, 9).into(), 0);
-        let expects_media = incoming
-            .offer
-            .as_ref()
-            .and_then(|offer| sdp::answer(offer, &local).ok())
-            .is_none_or(|negotiated| negotiated.direction.receives());
         Offered {
             dnis: known.or_else(number),
             dnis_raw: incoming.dnis_raw.clone(),
@@ -245,23 +246,20 @@ impl Node {
         let Stage::Offered(incoming) = std::mem::replace(&mut call.stage, Stage::Up) else {
             return;
         };
-        let negotiated = match &incoming.offer {
-            Some(offer) => sdp::answer(offer, &local).ok(),
-            None => None,
-        };
-        let description = match &negotiated {
-            Some(negotiated) => Bytes::copy_from_slice(&negotiated.sdp),
+        let offer = call.offer.take();
+        let description: Bytes = match &offer {
+            Some(offer) => offer.answer(&local).into(),
             None => sdp::offer(&local).into(),
         };
         call.described.clone_from(&description);
-        if negotiated.is_none() {
+        if offer.is_none() {
             call.stage = Stage::AwaitingAnswer;
         }
         if self.endpoint.answer(now, incoming.dialog, description).is_err() {
             return; // It has ended; its event is in the queue.
         }
-        if let Some(negotiated) = negotiated {
-            self.run_media(id, &negotiated, Signalling::Pending);
+        if let Some(offer) = offer {
+            self.run_media(id, offer.negotiated(), Signalling::Pending);
         }
     }
 
@@ -314,14 +312,11 @@ impl Node {
             );
             return;
         };
-        match sdp::answer(offer, &local) {
-            Ok(negotiated) => {
-                let description = self.next_version(id, local, |local| {
-                    // What could be answered once can be answered with another version number.
-                    sdp::answer(offer, local).map_or(Vec::new(), |again| again.sdp)
-                });
+        match self.read_offer(offer) {
+            Ok(offer) => {
+                let description = self.next_version(id, local, |local| offer.answer(local));
                 if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {
-                    self.run_media(id, &negotiated, Signalling::Pending);
+                    self.run_media(id, offer.negotiated(), Signalling::Pending);
                 }
             }
             Err(error) => {

@@ -1,13 +1,15 @@
 //! Session descriptions (RFC 8866) and offer/answer (RFC 3264) for one G.711 audio stream.
 //!
-//! [`answer`] and [`accept`] turn the other side's bytes into a [`Negotiated`] stream; [`offer`]
-//! writes ours. All three are functions of their arguments: no state is kept between two
-//! exchanges of a dialog, so a re-offer is answered by the same call as the first one.
+//! [`Offer`] is the other side's offer, read once, from which the answer is written; [`accept`]
+//! takes the other side's answer to ours, which [`offer`] writes. All are functions of their
+//! arguments: no state is kept between two exchanges of a dialog, so a re-offer is answered like
+//! the first one.
 //!
 //! Not done here: encrypted profiles, ICE, BUNDLE, video, fax, and the choice of the RTP port.
 
 mod error;
 mod negotiate;
+mod offer;
 mod parse;
 mod screen;
 mod stream;
@@ -19,6 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use error::SdpError;
 pub use negotiate::{accept, answer};
+pub use offer::{Offer, Terms};
 pub use partyline_model::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use screen::MAX_BYTES;
 pub use write::offer;
@@ -65,6 +68,11 @@ impl Local {
         }
     }
 
+    /// What of our end an offer is judged by.
+    pub fn terms(&self) -> Terms<'_> {
+        Terms { address: self.address, codecs: &self.codecs, order: self.order }
+    }
+
     /// What we speak, never empty.
     fn spoken(&self) -> &[Codec] {
         if self.codecs.is_empty() { &Codec::ALL } else { &self.codecs }
@@ -74,7 +82,8 @@ impl Local {
 /// What both sides agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
-    /// The answer to send; empty when the answer was the other side's ([`accept`]).
+    /// The answer to send; empty when the answer was the other side's ([`accept`]) or is not
+    /// written yet ([`Offer::negotiated`]).
     pub sdp: Vec<u8>,
     /// The codec to send.
     pub codec: Codec,

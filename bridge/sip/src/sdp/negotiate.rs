@@ -4,27 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::parse::parse;
 use super::stream::Stream;
-use super::write::{self, Accepted};
-use super::{Codec, CodecOrder, Local, Negotiated, SdpError, TelephoneEvent};
+use super::write;
+use super::{Codec, CodecOrder, Local, Negotiated, Offer, SdpError, TelephoneEvent, Terms};
 
-/// Answers `offer` (RFC 3264 §6); the answer is [`Negotiated::sdp`].
-///
-/// Takes the first audio stream that suits and refuses the others with port 0, in their order.
-/// One codec is answered, with the offer's payload types, and telephone-event when offered at its
-/// clock rate or at 8000 Hz. A hold is answered with the direction reversed.
+/// Reads `offer` and answers it, in one step; the answer is [`Negotiated::sdp`].
 ///
 /// # Errors
 /// Any [`SdpError`]; its [`status`](SdpError::status) refuses the offer.
 pub fn answer(offer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
-    let streams = parse(offer)?;
-    let (index, chosen) = first_usable(&streams, local)?;
-    let stream = &streams[index];
-    let telephone_event = stream.telephone_event(chosen.codec.clock());
-    let mut agreed = chosen.agree(stream, chosen.payload_type, telephone_event);
-    agreed.formats = stream.audio(local.spoken()).collect();
-    let accepted = Accepted { index, negotiated: &agreed };
-    agreed.sdp = write::answer(&streams, &accepted, local);
-    Ok(agreed)
+    let offer = Offer::read(offer, &local.terms())?;
+    Ok(Negotiated { sdp: offer.answer(local), ..offer.negotiated().clone() })
 }
 
 /// Takes the other side's answer to our [`offer`](super::offer) of the same `local`.
@@ -38,7 +27,7 @@ pub fn accept(answer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     let first = parse(answer)?.into_iter().next().ok_or(SdpError::NoCommonMedia)?;
     // We do not offer to share the port, so that an answer cannot ask for it (RFC 5761 §5.1.1).
     let stream = &Stream { rtcp_mux: false, ..first };
-    let chosen = choose(stream, local, CodecOrder::Offerer)?;
+    let chosen = choose(stream, &Terms { order: CodecOrder::Offerer, ..local.terms() })?;
     let telephone_event = stream
         .telephone_event(chosen.codec.clock())
         .map(|theirs| TelephoneEvent { receive: write::TELEPHONE_EVENT_PAYLOAD_TYPE, ..theirs });
@@ -50,15 +39,15 @@ pub fn accept(answer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
 }
 
 /// What was chosen of one stream.
-struct Chosen {
-    codec: Codec,
+pub(super) struct Chosen {
+    pub(super) codec: Codec,
     /// The type that the writer of the stream expects `codec` with.
-    payload_type: u8,
+    pub(super) payload_type: u8,
     address: IpAddr,
 }
 
 impl Chosen {
-    fn agree(
+    pub(super) fn agree(
         &self,
         stream: &Stream,
         receive_payload_type: u8,
@@ -88,10 +77,13 @@ impl Chosen {
 }
 
 /// The first stream that suits, or why the first audio stream does not.
-fn first_usable(streams: &[Stream], local: &Local) -> Result<(usize, Chosen), SdpError> {
+pub(super) fn first_usable(
+    streams: &[Stream],
+    terms: &Terms<'_>,
+) -> Result<(usize, Chosen), SdpError> {
     let mut why = SdpError::NoCommonMedia;
     for (index, stream) in streams.iter().enumerate() {
-        match choose(stream, local, local.order) {
+        match choose(stream, terms) {
             Ok(chosen) => return Ok((index, chosen)),
             Err(error) if why == SdpError::NoCommonMedia => why = error,
             Err(_) => {}
@@ -100,10 +92,10 @@ fn first_usable(streams: &[Stream], local: &Local) -> Result<(usize, Chosen), Sd
     Err(why)
 }
 
-fn choose(stream: &Stream, local: &Local, order: CodecOrder) -> Result<Chosen, SdpError> {
-    let address = stream.check(local.address)?;
-    let ours = local.spoken();
-    let codec = match order {
+fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpError> {
+    let address = stream.check(terms.address)?;
+    let ours = terms.spoken();
+    let codec = match terms.order {
         CodecOrder::Offerer => stream.first_of(ours),
         CodecOrder::Ours => ours.iter().copied().find(|&c| stream.payload_type(c).is_some()),
     };

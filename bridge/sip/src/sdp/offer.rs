@@ -1,0 +1,72 @@
+//! The other side's offer: read once, answered as often as a port or a version changes.
+
+use std::net::IpAddr;
+
+use super::negotiate::first_usable;
+use super::parse::parse;
+use super::stream::Stream;
+use super::write::{self, Accepted};
+use super::{Codec, CodecOrder, Local, Negotiated, SdpError};
+
+/// What we take of an offer, whatever port we answer with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms<'a> {
+    /// Where our media is: its address family decides.
+    pub address: IpAddr,
+    /// What we speak, best first; an empty list stands for [`Codec::ALL`].
+    pub codecs: &'a [Codec],
+    /// Whose order decides.
+    pub order: CodecOrder,
+}
+
+impl Terms<'_> {
+    /// Every codec, in the offerer's order, for media at `address`.
+    pub const fn at(address: IpAddr) -> Self {
+        Self { address, codecs: &Codec::ALL, order: CodecOrder::Offerer }
+    }
+
+    /// What we speak, never empty.
+    pub(super) const fn spoken(&self) -> &[Codec] {
+        if self.codecs.is_empty() { &Codec::ALL } else { self.codecs }
+    }
+}
+
+/// An offer that can be answered (RFC 3264 §6).
+///
+/// The first audio stream that suits is taken, and the others are refused with port 0, in their
+/// order. One codec is answered, with the offer's payload types, and telephone-event when offered
+/// at its clock rate or at 8000 Hz. A hold is answered with the direction reversed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    streams: Vec<Stream>,
+    /// Which of them is taken.
+    index: usize,
+    agreed: Negotiated,
+}
+
+impl Offer {
+    /// Reads an offer and chooses what suits.
+    ///
+    /// # Errors
+    /// Any [`SdpError`]; its [`status`](SdpError::status) refuses the offer.
+    pub fn read(body: &[u8], terms: &Terms<'_>) -> Result<Self, SdpError> {
+        let streams = parse(body)?;
+        let (index, chosen) = first_usable(&streams, terms)?;
+        let stream = &streams[index];
+        let telephone_event = stream.telephone_event(chosen.codec.clock());
+        let mut agreed = chosen.agree(stream, chosen.payload_type, telephone_event);
+        agreed.formats = stream.audio(terms.spoken()).collect();
+        Ok(Self { streams, index, agreed })
+    }
+
+    /// What both sides agree on once the answer is sent; its text is empty.
+    pub const fn negotiated(&self) -> &Negotiated {
+        &self.agreed
+    }
+
+    /// The answer, with the address, port and version of `local`.
+    pub fn answer(&self, local: &Local) -> Vec<u8> {
+        let accepted = Accepted { index: self.index, negotiated: &self.agreed };
+        write::answer(&self.streams, &accepted, local)
+    }
+}
