@@ -62,6 +62,14 @@ names! {
     PAssertedIdentity "P-Asserted-Identity";
     Privacy "Privacy";
     Diversion "Diversion";
+    WwwAuthenticate "WWW-Authenticate";
+    ProxyAuthenticate "Proxy-Authenticate";
+    Authorization "Authorization";
+    ProxyAuthorization "Proxy-Authorization";
+    Expires "Expires";
+    MinExpires "Min-Expires";
+    Path "Path";
+    ServiceRoute "Service-Route";
 }
 
 /// The text of a header: unfolded, trimmed, and able to go out again byte for byte.
@@ -156,8 +164,8 @@ impl Headers {
         self.push(name, Value::new(text));
     }
 
-    /// Takes every field of a name out.
-    pub(crate) fn remove(&mut self, name: &Name) {
+    /// Takes every field of `name` out.
+    pub fn remove(&mut self, name: &Name) {
         self.0.retain(|(n, _)| n != name);
     }
 
@@ -222,6 +230,16 @@ mod tests {
         assert_eq!(Value::from_wire(b" a\rb\xff").as_str(), "a b\u{ff}");
         assert_eq!(Value::from_wire(b" a\rb \r ").as_str(), "a b", "no blank is left at the end");
         assert_eq!(Value::new("a\r\nEvil: b").as_str(), "a  Evil: b");
+    }
+
+    #[test]
+    fn every_field_of_a_name_is_taken_out_and_no_other() {
+        let mut headers = Headers::default();
+        for (name, text) in [(Name::Path, "a"), (Name::Route, "b"), (Name::Path, "c")] {
+            headers.add(name, text);
+        }
+        headers.remove(&Name::Path);
+        assert_eq!(headers.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]

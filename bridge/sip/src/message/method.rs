@@ -31,6 +31,9 @@ const NOT_OFFERED: [&str; 8] =
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
 
 impl Method {
+    /// Binds an address of record to a contact (RFC 3261 §10).
+    pub const REGISTER: Self = Self::Known("REGISTER");
+
     /// Reads a method token; `None` when `text` is not a token (RFC 3261 §25.1).
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
@@ -78,6 +81,7 @@ mod tests {
         assert_eq!(Method::parse("INVITE"), Some(Method::Invite));
         assert_eq!(Method::parse("invite"), Some(Method::Unknown("invite".into())));
         assert_eq!(Method::parse("REFER"), Some(Method::Known("REFER")));
+        assert_eq!(Method::parse("REGISTER"), Some(Method::REGISTER));
         assert_eq!(Method::parse("IN VITE"), None);
         assert_eq!(Method::parse(""), None);
     }
