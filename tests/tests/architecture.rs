@@ -47,8 +47,9 @@ const IMPURE: [&str; 23] = [
     "time",
     "tokio",
 ];
-/// The sums of each pure crate's own words.
-const MOST_EXTERNAL: usize = 5;
+/// How many crates from outside a pure crate may use. `sip` has the most: half of its six are the
+/// hash functions of digest authentication.
+const MOST_EXTERNAL: usize = 6;
 /// Which crates of the workspace each may use: the arrows of ARCHITECTURE.md.
 const MAY_USE: [(&str, &[&str]); 19] = [
     ("partyline-model", &[]),

@@ -2,14 +2,16 @@
 //! events come out.
 //!
 //! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
-//! session descriptions; the endpoint hands those on unread.
+//! session descriptions; the endpoint hands those on unread. [`auth`] is digest authentication in
+//! both roles; the endpoint does not ask it yet.
 //!
-//! Not here: transports but UDP, registration, authentication, reliable provisional responses,
-//! session timers, name resolution.
+//! Not here: transports but UDP, registration, reliable provisional responses, session timers, name
+//! resolution.
 
 #![forbid(unsafe_code)]
 
 mod admission;
+pub mod auth;
 pub mod cause;
 mod command;
 mod counters;

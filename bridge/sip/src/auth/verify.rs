@@ -1,0 +1,206 @@
+//! Challenges of ours, and whether an answer is right (RFC 3261 §22.1, §22.4; RFC 8760 §2).
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use partyline_model::Time;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::algorithm::{Algorithm, Hash, Hex};
+use super::answer::response;
+use super::challenge::Place;
+use super::credentials::Credentials;
+use super::nonce::{NonceLimits, Nonces, Unusable};
+use super::params::is_quotable;
+use super::secret::{Ha1, Password};
+use crate::message::{Message, StartLine};
+
+/// Why a request is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unverified {
+    /// There is no answer for this realm: the first request of most calls.
+    Absent,
+    /// The answer breaks its grammar, or is by an algorithm that was not offered.
+    Malformed,
+    /// The user is unknown or the password wrong; which, nobody is told.
+    Wrong,
+    /// The answer is right, and its nonce too old.
+    Stale,
+    /// The answer is right and was used before: somebody listened, or a clumsy peer.
+    Replayed,
+}
+
+impl Unverified {
+    /// A name for a metric's label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "no_credentials",
+            Self::Malformed => "malformed_credentials",
+            Self::Wrong => "wrong_credentials",
+            Self::Stale => "stale_nonce",
+            Self::Replayed => "replayed_nonce",
+        }
+    }
+
+    /// Whether the user and password are right, so that the peer may try again by itself.
+    pub const fn is_stale(self) -> bool {
+        match self {
+            Self::Stale | Self::Replayed => true,
+            Self::Absent | Self::Malformed | Self::Wrong => false,
+        }
+    }
+
+    /// Whether somebody may be guessing: to be counted against his source.
+    pub const fn is_guess(self) -> bool {
+        match self {
+            Self::Malformed | Self::Wrong => true,
+            Self::Absent | Self::Stale | Self::Replayed => false,
+        }
+    }
+}
+
+impl fmt::Display for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "no credentials for this realm",
+            Self::Malformed => "malformed credentials",
+            Self::Wrong => "unknown user or wrong password",
+            Self::Stale => "right credentials with an old nonce",
+            Self::Replayed => "right credentials that were used before",
+        })
+    }
+}
+
+impl std::error::Error for Unverified {}
+
+/// The side that asks: writes challenges and judges their answers.
+///
+/// A challenge leaves nothing in memory; a right answer leaves some 60 octets until its nonce is
+/// too old, within [`NonceLimits`]. A wrong answer takes as long as one of an unknown user.
+///
+/// The `uri` of an answer is not held against the Request-URI, which proxies change on the way
+/// (RFC 3261 §22.4): that an answer serves once is what keeps it from another request.
+pub struct Verifier {
+    nonces: Nonces,
+    offered: Vec<Hash>,
+    /// Compares digests without telling by time where they differ.
+    comparer: Hmac<Sha256>,
+    /// Stands in for a user that there is not.
+    nobody: Ha1,
+}
+
+impl Verifier {
+    /// A verifier with a key of 32 unpredictable octets; it offers SHA-256, then MD5.
+    pub fn new(key: Zeroizing<[u8; 32]>, limits: NonceLimits) -> Self {
+        let comparer = Hmac::<Sha256>::new_from_slice(&*key).expect("HMAC has keys of any length");
+        let nobody = Ha1::of("", "", &Password::new(Zeroizing::new(key.to_vec())));
+        Self {
+            nonces: Nonces::new(key, limits),
+            offered: vec![Hash::Sha256, Hash::Md5],
+            comparer,
+            nobody,
+        }
+    }
+
+    /// Says which algorithms are offered and taken, the best first (RFC 8760 §2.3).
+    #[must_use]
+    pub fn offering(self, offered: Vec<Hash>) -> Self {
+        Self { offered, ..self }
+    }
+
+    /// Asks users of a realm to prove who they are: one header for each algorithm, with one nonce.
+    /// `refused` is why the request is answered so. A realm that could leave its quotes is written
+    /// without what follows.
+    pub fn challenge(
+        &mut self,
+        now: Time,
+        (place, realm): (Place, &str),
+        refused: Unverified,
+        response: &mut Message,
+    ) {
+        let realm = if is_quotable(realm) { realm } else { "" };
+        let nonce = self.nonces.make(now, realm);
+        let stale = if refused.is_stale() { ",stale=true" } else { "" };
+        for hash in &self.offered {
+            let text = format!(
+                "Digest realm=\"{realm}\",nonce=\"{}\",algorithm={},qop=\"auth\"{stale}",
+                nonce.as_str(),
+                hash.token(),
+            );
+            response.headers.add(place.challenge(), text);
+        }
+    }
+
+    /// Who sends a request: the name of a user of the realm, whom `find` knows. The request's nonce
+    /// has then been used. ACK and CANCEL are not to be asked (RFC 3261 §22.1).
+    ///
+    /// # Errors
+    /// [`Unverified`], for the challenge that the request is answered with.
+    pub fn verify<'a, 'u>(
+        &mut self,
+        now: Time,
+        (place, realm): (Place, &str),
+        request: &'a Message,
+        find: impl FnOnce(&str) -> Option<&'u Ha1>,
+    ) -> Result<&'a str, Unverified> {
+        let StartLine::Request { method, .. } = &request.start else {
+            return Err(Unverified::Malformed);
+        };
+        let answer = answer_for(request, place, realm)?;
+        let Some(Algorithm { hash, session: false }) = answer.algorithm else {
+            return Err(Unverified::Malformed);
+        };
+        if !self.offered.contains(&hash) {
+            return Err(Unverified::Malformed);
+        }
+        let known = find(answer.user).and_then(|ha1| ha1.get(hash));
+        let ha1 = known.or(self.nobody.get(hash)).ok_or(Unverified::Wrong)?;
+        let ha2 = hash.of(&[method.as_str().as_bytes(), answer.uri.as_bytes()]);
+        let protection = answer.protection.map(|(text, _, cnonce)| (text, cnonce));
+        let algorithm = Algorithm { hash, session: false };
+        let expected = response(algorithm, ha1, answer.nonce, protection, &ha2);
+        let given = Hex::read(answer.response.as_bytes(), hash.hex_digits());
+        let given = given.ok_or(Unverified::Malformed)?;
+        if !self.is_same(&expected, &given) || known.is_none() {
+            return Err(Unverified::Wrong);
+        }
+        // A nonce that is not ours, from before a restart, is no worse than an old one.
+        let nonce = self.nonces.read(answer.nonce, realm).ok_or(Unverified::Stale)?;
+        let count = answer.protection.map(|(_, count, _)| count);
+        self.nonces.spend(now, nonce, count).map_err(|unusable| match unusable {
+            Unusable::Stale => Unverified::Stale,
+            Unusable::Replayed => Unverified::Replayed,
+        })?;
+        Ok(answer.user)
+    }
+
+    /// Nonces that are remembered because they were used.
+    pub fn used_nonces(&self) -> usize {
+        self.nonces.len()
+    }
+
+    /// What a stranger finds out from the time that this takes is about digests under our key.
+    fn is_same(&self, one: &Hex, other: &Hex) -> bool {
+        let hash = |hex: &Hex| self.comparer.clone().chain_update(hex.as_bytes()).finalize();
+        hash(one) == hash(other)
+    }
+}
+
+/// The answer for a realm among those of a request.
+fn answer_for<'a>(
+    request: &'a Message,
+    place: Place,
+    realm: &str,
+) -> Result<Credentials<'a>, Unverified> {
+    let name = place.credentials();
+    // The name outlives no reference into the message: the values are taken one by one.
+    for (_, value) in request.headers.iter().filter(|(other, _)| **other == name) {
+        match Credentials::read(value.as_str()) {
+            Ok(Some(answer)) if answer.realm == realm => return Ok(answer),
+            Ok(_) => {}
+            Err(_) => return Err(Unverified::Malformed),
+        }
+    }
+    Err(Unverified::Absent)
+}
