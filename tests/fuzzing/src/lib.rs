@@ -18,6 +18,7 @@ mod flac;
 mod listing;
 mod media;
 mod sdp;
+mod sip_auth;
 mod sip_endpoint;
 mod sip_message;
 mod tape;
@@ -31,6 +32,7 @@ pub use flac::prompt_flac;
 pub use listing::{packet_capture, wav_file};
 pub use media::{rtcp, rtp_packet, telephone_event};
 pub use sdp::sdp;
+pub use sip_auth::sip_auth;
 pub use sip_endpoint::{SEPARATOR, sip_endpoint};
 pub use sip_message::sip_message;
 
@@ -51,7 +53,7 @@ macro_rules! targets {
 
 /// Every target.
 pub const TARGETS: &[Target] = targets! {
-    sip_message sip_endpoint sdp
+    sip_message sip_endpoint sip_auth sdp
     rtp_packet rtcp telephone_event dtmf
     dial_plan dialled_number prompt_flac
     conference_inputs
