@@ -151,6 +151,11 @@ impl Params {
         Ok(Self(params))
     }
 
+    /// Names and values in order; a flag has none.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(name, value)| (&**name, value.as_deref()))
+    }
+
     /// The value of the first parameter of this name (in any case): `Some(None)` for a flag.
     pub fn find(&self, name: &str) -> Option<Option<&str>> {
         self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_deref())

@@ -2,6 +2,8 @@
 //!
 //! A URI keeps its text, so that a Contact comes back in a Request-URI byte for byte.
 
+mod compare;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
