@@ -3,9 +3,9 @@
 //!
 //! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
 //! session descriptions; the endpoint hands those on unread. [`auth`] is digest authentication in
-//! both roles; the endpoint does not ask it yet.
+//! both roles, [`register`] a registration of ours; the endpoint does not carry them yet.
 //!
-//! Not here: transports but UDP, registration, reliable provisional responses, session timers, name
+//! Not here: transports but UDP, reliable provisional responses, session timers, name
 //! resolution.
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@ mod event;
 mod flow;
 pub mod message;
 pub mod rate;
+pub mod register;
 pub mod sdp;
 mod shares;
 pub mod transaction;
