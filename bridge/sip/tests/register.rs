@@ -1,4 +1,4 @@
-//! A registration of ours, against a registrar that the test plays.
+//! A registration of ours, against a registrar that the test plays and against our own.
 
 mod common;
 
@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use common::Counting;
 use partyline_model::Time;
-use partyline_sip::auth::{Login, Password, Unanswerable};
-use partyline_sip::message::{Message, Name, Status, Uri};
+use partyline_sip::auth::{
+    Ha1, Login, NonceLimits, Password, Place, Unanswerable, Unverified, Verifier,
+};
+use partyline_sip::message::{Envelope, Message, Name, Status, Uri};
 use partyline_sip::register::{DownReason, RegisterConfig, RegisterOutput, Registration};
+use partyline_sip::registrar::{Registrar, RegistrarLimits};
 use zeroize::Zeroizing;
 
 const CONTACT: &str = "sip:tok3n@203.0.113.5:5060";
@@ -385,4 +388,85 @@ fn a_lost_connection_is_made_anew_at_once() {
     assert!(line.wait() <= 2.0);
     line.sent(0);
     assert_eq!(line.registration.bound_at(), Some(0), "calls out go on");
+}
+
+/// A registrar of ours that asks who comes.
+struct Far {
+    verifier: Verifier,
+    registrar: Registrar<()>,
+    ha1: Ha1,
+    challenges: usize,
+}
+
+const REALM: (Place, &str) = (Place::Server, "carrier.example");
+
+impl Far {
+    fn new() -> Self {
+        let limits = NonceLimits { lifetime: Duration::from_secs(100), most_used: 9 };
+        Self {
+            verifier: Verifier::new(Zeroizing::new([5; 32]), limits),
+            registrar: Registrar::new(RegistrarLimits {
+                least_expires: Duration::from_secs(900),
+                ..RegistrarLimits::default()
+            }),
+            ha1: Ha1::of("1234567t0", REALM.1, &password("zanzibar")),
+            challenges: 0,
+        }
+    }
+
+    fn answer(&mut self, now: Time, request: &Message) -> Message {
+        // What goes out is read as it comes in, but for what the transaction adds.
+        let mut wire = Message::parse(&request.to_bytes()).expect("readable");
+        wire.headers.put_first(Name::Via, "SIP/2.0/UDP h;branch=z9hG4bK1");
+        Envelope::read(&wire).expect("complete");
+        let ha1 = &self.ha1;
+        match self.verifier.verify(now, REALM, &wire, |user| (user == "1234567t0").then_some(ha1)) {
+            Ok(user) => self.registrar.register(now, user, (), &wire),
+            Err(refused) => {
+                self.challenges += 1;
+                assert_ne!(refused, Unverified::Wrong);
+                let mut response = Message::response(Status::UNAUTHORIZED);
+                self.verifier.challenge(now, REALM, refused, &mut response);
+                response
+            }
+        }
+    }
+}
+
+#[test]
+fn a_day_with_our_own_registrar_is_one_unbroken_binding() {
+    for reuse_nonce in [false, true] {
+        let config = RegisterConfig { reuse_nonce, ..config() };
+        let (mut line, mut far) = (Line::new(config, Some(login("zanzibar")), 3), Far::new());
+        line.registration.start(1);
+        let (mut ups, mut requests) = (0, 0);
+        while line.now < Time::from_secs(86_400) {
+            let (outs, sent) = line.poll();
+            assert!(!outs.iter().any(|out| matches!(out, Out::Down(_) | Out::Stopped)), "{outs:?}");
+            ups += outs.iter().filter(|out| matches!(out, Out::Up(_))).count();
+            match sent {
+                Some(request) => {
+                    requests += 1;
+                    let response = far.answer(line.now, &request);
+                    line.registration.handle_response(line.now, &response);
+                }
+                None => {
+                    line.wait();
+                    far.registrar.handle_timeout(line.now);
+                    assert_eq!(far.registrar.len(), 1, "never gone from there");
+                }
+            }
+        }
+        assert_eq!(ups, 1);
+        // 900 s, refreshed after 450 to 810 s, each asked for once since nonces live 100 s.
+        assert!((106..=192).contains(&far.challenges), "{}", far.challenges);
+        assert_eq!(requests, 2 * far.challenges + 1, "and one 423");
+        assert!(far.verifier.used_nonces() <= 2);
+        line.registration.stop(line.now);
+        while let (_, Some(request)) = line.poll() {
+            let response = far.answer(line.now, &request);
+            line.registration.handle_response(line.now, &response);
+        }
+        assert!(far.registrar.is_empty());
+    }
 }
