@@ -3,8 +3,8 @@
 //!
 //! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
 //! session descriptions; the endpoint hands those on unread. [`auth`] is digest authentication in
-//! both roles, [`register`] a registration of ours, [`registrar`] keeps those of others; the
-//! endpoint does not carry them yet.
+//! both roles, [`register`] a registration of ours, [`registrar`] keeps those of others, [`health`]
+//! watches a trunk; the endpoint does not carry them yet.
 //!
 //! Not here: transports but UDP, reliable provisional responses, session timers, name
 //! resolution.
@@ -20,6 +20,7 @@ mod dialog;
 mod endpoint;
 mod event;
 mod flow;
+pub mod health;
 pub mod message;
 pub mod rate;
 pub mod register;
