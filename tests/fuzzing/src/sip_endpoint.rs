@@ -31,7 +31,7 @@ pub fn sip_endpoint(data: &[u8]) {
 }
 
 /// Numbers that are all different and the same in every run.
-struct Counting(u128);
+pub(crate) struct Counting(pub(crate) u128);
 
 impl IdSource for Counting {
     fn next_u128(&mut self) -> u128 {
