@@ -2,6 +2,7 @@
 
 mod body;
 mod envelope;
+mod framer;
 mod header;
 mod method;
 mod name_addr;
@@ -21,6 +22,7 @@ use zeroize::Zeroize;
 pub(crate) use body::ContentError;
 pub use body::InfoBody;
 pub use envelope::{CSeq, Envelope};
+pub use framer::{Broken, Frame, Framer, MAX_HEAD_BYTES, websocket_message};
 pub use header::{Headers, Name, Value};
 pub(crate) use method::ALLOW;
 pub use method::Method;

@@ -127,7 +127,7 @@ impl Message {
 }
 
 /// The line without its end (CRLF, or LF alone), and what follows.
-fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = match bytes.iter().position(|&b| b == b'\n') {
         Some(at) => (&bytes[..at], &bytes[at + 1..]),
         None => (bytes, &[][..]),
@@ -136,7 +136,7 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Joins continuation lines (RFC 3261 §7.3.1): each fold becomes one space.
-fn unfold<'a>(first: &'a [u8], mut rest: &'a [u8]) -> (Cow<'a, [u8]>, &'a [u8]) {
+pub(super) fn unfold<'a>(first: &'a [u8], mut rest: &'a [u8]) -> (Cow<'a, [u8]>, &'a [u8]) {
     let mut line = Cow::Borrowed(first);
     while matches!(rest.first(), Some(b' ' | b'\t')) {
         let (next, after) = split_line(rest);
