@@ -13,8 +13,8 @@ mod metrics;
 mod ports;
 mod random;
 mod recorder;
-mod sip_udp;
 mod sounds;
+mod transport;
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -48,8 +48,8 @@ pub(crate) use folders::Folders;
 use machine::Granted;
 use random::Random;
 use recorder::Recorder;
-use sip_udp::Sockets;
 use sounds::Sounds;
+use transport::udp::Sockets;
 
 /// Requests that the journal's thread may have waiting; more are refused, and the calls with them.
 const JOURNAL_QUEUE: usize = 8192;

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::metrics::Sample;
 use super::recorder::Recorder;
-use super::sip_udp::{Datagram, Sockets};
+use super::transport::udp::{Datagram, Sockets};
 
 /// How often the wall clock is read and the metrics are published.
 const SECOND: Duration = Duration::from_secs(1);
