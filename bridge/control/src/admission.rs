@@ -4,6 +4,7 @@
 //! which looks at each datagram before it queues it ([`Gate`], [`FairQueue`]), and the SIP endpoint,
 //! which asks before it keeps anything of a request.
 
+mod connections;
 mod gate;
 mod queue;
 
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use partyline_sip::rate::Rate;
 use partyline_sip::{Admission, Limits};
 
+pub use self::connections::{ConnectionGate, Unwelcome, Welcome};
 pub use self::gate::{Gate, Unwanted};
 pub use self::queue::FairQueue;
 use crate::config::{Config, SourceKind, Trunk};

@@ -20,7 +20,9 @@ mod outcome;
 mod ports;
 mod refusals;
 
-pub use admission::{FairQueue, Gate, Known, Sources, Unwanted};
+pub use admission::{
+    ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
+};
 pub use config::{Config, NumberFormat, PortRange, PortRangeError, SourceKind, Trunk};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;

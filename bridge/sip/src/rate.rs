@@ -119,13 +119,18 @@ impl Default for Strangers {
 impl Strangers {
     /// Whether a stranger is heard at `now`.
     pub fn hears(&mut self, now: Time, source: IpAddr) -> bool {
-        self.networks.take(now, network(source, 24, 56), STRANGER) && self.all.take(now, STRANGERS)
+        self.networks.take(now, neighbourhood(source), STRANGER) && self.all.take(now, STRANGERS)
     }
 }
 
 /// The address with which limits count a host: of IPv6 its /64, all of whose addresses are its own.
 pub fn host(source: IpAddr) -> IpAddr {
     network(source, 32, 64)
+}
+
+/// The network with which limits count strangers: a /24 of IPv4, a /56 of IPv6.
+pub fn neighbourhood(source: IpAddr) -> IpAddr {
+    network(source, 24, 56)
 }
 
 fn network(source: IpAddr, v4_bits: u32, v6_bits: u32) -> IpAddr {

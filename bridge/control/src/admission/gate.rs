@@ -10,13 +10,13 @@ use super::Sources;
 use crate::config::SourceKind;
 
 /// The longest datagram of a stranger that is read.
-const STRANGER_OCTETS: usize = 4096;
+pub(super) const STRANGER_OCTETS: usize = 4096;
 /// Known sources whose rates are remembered.
-const MOST_SOURCES: usize = 16 * 1024;
+pub(super) const MOST_SOURCES: usize = 16 * 1024;
 /// Datagrams of a carrier's address: 5,000 calls that end at once fit.
-const CARRIER: Rate = Rate { per_second: 5000, burst: 10_000 };
+pub(super) const CARRIER: Rate = Rate { per_second: 5000, burst: 10_000 };
 /// Datagrams of a phone's address.
-const PHONE: Rate = Rate { per_second: 200, burst: 400 };
+pub(super) const PHONE: Rate = Rate { per_second: 200, burst: 400 };
 
 /// Why a datagram is not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
