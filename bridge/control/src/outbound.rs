@@ -110,6 +110,7 @@ impl Node {
             p_asserted_identity: caller.filter(|_| trunk.trusted).map(uri),
             offer: Bytes::new(),
             headers: Vec::new(),
+            login: None,
         };
         Some((place, dial))
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::auth::Login;
 use crate::cause;
 use crate::message::Status;
 
@@ -89,6 +91,9 @@ pub struct Dial {
     pub offer: Bytes,
     /// Further headers, name and value; a name that is no token is left out.
     pub headers: Vec<(String, String)>,
+    /// Who we are when the far end asks, in the INVITE and in what follows it in the call; `None`
+    /// lets a challenge end the call.
+    pub login: Option<Arc<Login>>,
 }
 
 /// Why a command was not carried out. Nothing changed.

@@ -1,10 +1,12 @@
 //! Dialogs (RFC 3261 §12): how requests find their peer, and in what state a call is.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use partyline_model::Time;
 
+use crate::auth::Login;
 use crate::flow::Flow;
 use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
@@ -36,6 +38,8 @@ pub(crate) struct Path {
     pub(crate) flow: Flow,
     /// Where the peer's last INVITE, or its answer to ours, came from.
     pub(crate) heard_from: Option<SocketAddr>,
+    /// Who we are when the peer asks.
+    pub(crate) login: Option<Arc<Login>>,
 }
 
 /// One entry of a route set.
@@ -282,6 +286,7 @@ mod tests {
             routes: Route::recorded(&message).expect("routes"),
             flow: Flow::udp(None, "198.51.100.1:5060".parse().expect("an address")),
             heard_from: None,
+            login: None,
         }
     }
 

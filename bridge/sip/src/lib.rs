@@ -4,7 +4,7 @@
 //! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
 //! session descriptions; the endpoint hands those on unread. [`auth`] is digest authentication in
 //! both roles, [`register`] a registration of ours, [`registrar`] keeps those of others, [`health`]
-//! watches a trunk; the endpoint does not carry them yet.
+//! watches a trunk; of these the endpoint only answers challenges to its own requests yet.
 //!
 //! Not here: transports but UDP, reliable provisional responses, session timers, name
 //! resolution.

@@ -8,11 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_model::{IdSource, Time};
+use partyline_sip::auth::{Login, Password};
 use partyline_sip::message::{Message, Name, StartLine, Status};
 use partyline_sip::{Config, Dial, DialogId, Endpoint, Event, Hangup, Output, Rejection, Transmit};
+use zeroize::Zeroizing;
 
 /// Stands between the pieces of an input: ASCII's record separator.
 pub const SEPARATOR: u8 = 0x1e;
@@ -211,6 +214,11 @@ fn us() -> SocketAddr {
     SocketAddr::from(([203, 0, 113, 5], 5060))
 }
 
+fn login() -> Arc<Login> {
+    let password = Password::new(Zeroizing::new(b"secret".to_vec()));
+    Arc::new(Login::new("bob", password).expect("a plain name"))
+}
+
 fn dial() -> Dial {
     Dial {
         destination: SocketAddr::from(([192, 0, 2, 1], 5060)),
@@ -221,5 +229,6 @@ fn dial() -> Dial {
         p_asserted_identity: None,
         offer: b"v=0\r\n".to_vec().into(),
         headers: Vec::new(),
+        login: Some(login()),
     }
 }

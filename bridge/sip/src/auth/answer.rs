@@ -88,6 +88,13 @@ impl Login {
     }
 }
 
+impl fmt::Debug for Login {
+    /// Names the user, never the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
 /// Why a 401 or 407 is not answered: the request has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unanswerable {
@@ -365,6 +372,13 @@ mod tests {
             protection: None,
         };
         assert_eq!(bob.response(Hash::Md5), "b5f508175c6cccc6f0600285b4391fbf");
+    }
+
+    #[test]
+    fn a_login_that_is_printed_names_no_password() {
+        let password = Password::new(Zeroizing::new(b"zanzibar".to_vec()));
+        let printed = format!("{:?}", Login::new("bob", password).expect("a plain name"));
+        assert!(printed.contains("bob") && !printed.contains("zanzibar"), "{printed}");
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Endpoint {
             routes: routes.collect::<Result<_, _>>()?,
             flow: state.flow,
             heard_from: None,
+            login: None,
         };
         self.send_bye_along(now, path, q850, Purpose::Nothing);
         Ok(())

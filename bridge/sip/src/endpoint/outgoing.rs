@@ -10,11 +10,15 @@ use partyline_model::Time;
 use zeroize::Zeroize;
 
 use super::{Endpoint, Owner};
-use crate::dialog::Path;
+use crate::auth::Authentication;
+use crate::dialog::{Path, Renegotiation, State};
 use crate::event::{DialogId, Event};
 use crate::flow::Flow;
 use crate::message::{MAGIC_COOKIE, Message, Method, Name, Status, Via};
 use crate::transaction::{Client, InviteClient, RequestId, TransactionId};
+
+/// What shows who sends a request.
+const CREDENTIALS: [Name; 2] = [Name::Authorization, Name::ProxyAuthorization];
 
 /// A request of ours.
 pub(super) struct Outgoing {
@@ -28,6 +32,8 @@ pub(super) struct Outgoing {
     flow: Flow,
     /// The transaction that carries it.
     pub(super) transaction: TransactionId,
+    /// What it was asked for.
+    authentication: Authentication,
 }
 
 /// What depends on a request.
@@ -47,12 +53,14 @@ pub(super) enum Purpose {
 
 impl Outgoing {
     /// ACK or CANCEL of an INVITE (RFC 3261 §9.1, §17.1.1.3): its Via, Route, From and Call-ID,
-    /// with this To.
+    /// with this To. Nobody may ask who sends them: they have what the INVITE was let through with
+    /// (§22.1).
     pub(super) fn hop_by_hop(&self, method: Method, via: &str, to: &Message) -> Message {
         let mut message = Message::request(method.clone(), self.message.request_uri());
         message.headers.add(Name::Via, via);
         for (name, value) in self.message.headers.iter() {
-            if [Name::MaxForwards, Name::Route, Name::From, Name::CallId].contains(name) {
+            let repeated = [Name::MaxForwards, Name::Route, Name::From, Name::CallId];
+            if repeated.contains(name) || CREDENTIALS.contains(name) {
                 message.headers.push(name.clone(), value.clone());
             }
         }
@@ -66,6 +74,16 @@ impl Outgoing {
     /// CANCEL of an INVITE.
     pub(super) fn cancel(&self, via: &str) -> Message {
         self.hop_by_hop(Method::Cancel, via, &self.message)
+    }
+
+    /// Writes the credentials of the request into another: into the ACK of its 2xx
+    /// (RFC 3261 §13.2.2.4).
+    pub(super) fn lend_credentials(&self, ack: &mut Message) {
+        for (name, value) in self.message.headers.iter() {
+            if CREDENTIALS.contains(name) {
+                ack.headers.push(name.clone(), value.clone());
+            }
+        }
     }
 
     /// Forgets the body once it need not be sent again: it may be part of a passcode.
@@ -127,7 +145,9 @@ impl Endpoint {
         dress(&mut message);
         let id = RequestId(self.next_id());
         let transaction = TransactionId(self.next_id());
-        let outgoing = Outgoing { message, method, purpose, path, flow, transaction };
+        let authentication = Authentication::default();
+        let outgoing =
+            Outgoing { message, method, purpose, path, flow, transaction, authentication };
         self.launch(now, id, outgoing);
         id
     }
@@ -195,6 +215,69 @@ impl Endpoint {
         let transaction = self.outgoing.get(&request)?.transaction;
         let entry = self.invite_clients.get(&transaction)?;
         entry.machine.is_proceeding().then_some(transaction)
+    }
+
+    /// Answers a 401 or 407 by sending the request again, as another transaction with the next CSeq
+    /// number (RFC 3261 §22.2); `false` when there is nothing to answer with, or nobody waits for
+    /// the request any more.
+    pub(super) fn answer_challenge(
+        &mut self,
+        now: Time,
+        id: RequestId,
+        status: Status,
+        response: &Message,
+    ) -> bool {
+        let asked = [Status::UNAUTHORIZED, Status::PROXY_AUTHENTICATION_REQUIRED];
+        if !asked.contains(&status) || !self.is_wanted(id) {
+            return false;
+        }
+        let cnonce = self.random.next_u128();
+        let Some(outgoing) = self.outgoing.get_mut(&id) else { return false };
+        let Some(login) = outgoing.path.login.clone() else { return false };
+        if outgoing.authentication.challenged(&login, response).is_err() {
+            return false;
+        }
+        outgoing.authentication.authorize(&login, cnonce, &mut outgoing.message);
+        self.send_again(now, id);
+        true
+    }
+
+    /// Whether a request that has failed is worth sending again.
+    fn is_wanted(&self, id: RequestId) -> bool {
+        let Some(outgoing) = self.outgoing.get(&id) else { return false };
+        let state = |dialog| self.dialogs.get(&dialog).map(|dialog| &dialog.state);
+        match outgoing.purpose {
+            Purpose::Nothing | Purpose::LastOf(_) => true,
+            Purpose::Dial(dialog) => matches!(state(dialog), Some(State::Calling { .. })),
+            Purpose::Reinvite(dialog) => {
+                matches!(state(dialog), Some(State::Confirmed(Renegotiation::Ours { .. })))
+            }
+            Purpose::Digit(dialog) => state(dialog).is_some_and(|state| !state.has_ended()),
+        }
+    }
+
+    fn send_again(&mut self, now: Time, id: RequestId) {
+        let transaction = TransactionId(self.next_id());
+        let Some(mut outgoing) = self.outgoing.remove(&id) else { return };
+        let dialog = match outgoing.purpose {
+            Purpose::Nothing => None,
+            Purpose::Dial(dialog)
+            | Purpose::Reinvite(dialog)
+            | Purpose::LastOf(dialog)
+            | Purpose::Digit(dialog) => self.dialogs.get_mut(&dialog),
+        };
+        if let Some(dialog) = dialog {
+            // Other requests of the dialog may have been sent meanwhile.
+            let last = dialog.path.local_cseq.max(outgoing.path.local_cseq);
+            outgoing.path.local_cseq = last;
+            dialog.path.local_cseq = last + 1;
+        }
+        outgoing.path.next_cseq();
+        let cseq = format!("{} {}", outgoing.path.local_cseq, outgoing.method);
+        outgoing.message.headers.remove(&Name::CSeq);
+        outgoing.message.headers.add(Name::CSeq, cseq);
+        outgoing.transaction = transaction;
+        self.launch(now, id, outgoing);
     }
 
     /// A request other than INVITE got its final response, or 408 in place of one.

@@ -100,6 +100,10 @@ impl Endpoint {
         let (mut ack, flow) = path.request(Method::Ack, path.local_cseq);
         let (_, via) = self.new_via();
         ack.headers.put_first(Name::Via, &*via);
+        let request = self.invite_clients.get(&invite).map(|entry| entry.request);
+        if let Some(outgoing) = request.and_then(|request| self.outgoing.get(&request)) {
+            outgoing.lend_credentials(&mut ack);
+        }
         let bytes = Bytes::from(ack.to_bytes());
         self.transmit(flow, bytes.clone());
         let remote_tag = path.remote_tag.clone().unwrap_or_default();

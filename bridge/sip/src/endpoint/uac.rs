@@ -74,6 +74,7 @@ impl Endpoint {
             routes: Vec::new(),
             flow: Flow::udp(None, dial.destination),
             heard_from: None,
+            login: dial.login.clone(),
         }
     }
 
@@ -101,7 +102,11 @@ impl Endpoint {
             self.timers.set(Owner::Client(id), entry.machine.deadline());
             if is_final {
                 entry.wipe();
-                self.conclude(request, status);
+                let answers =
+                    request.is_some_and(|id| self.answer_challenge(now, id, status, &message));
+                if !answers {
+                    self.conclude(request, status);
+                }
             }
         } else if let Some(entry) = self.invite_clients.get_mut(&id) {
             let received = entry.machine.receive(now, status);
@@ -155,6 +160,9 @@ impl Endpoint {
         status: Status,
         message: &Message,
     ) {
+        if self.answer_challenge(now, request, status, message) {
+            return;
+        }
         let q850 = cause::read_reason(&message.headers).or(cause::cause_of(status));
         let status = Some(status);
         let ended = Ended { by: Ender::Remote, kind: EndKind::Rejected, status, q850 };

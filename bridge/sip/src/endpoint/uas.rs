@@ -321,6 +321,7 @@ impl Endpoint {
             routes,
             flow: request.flow,
             heard_from: Some(request.source()),
+            login: None,
         };
         Some((offer, path))
     }

@@ -207,6 +207,7 @@ pub(crate) fn dial() -> Dial {
         p_asserted_identity: Some("sip:18005550100@203.0.113.5".to_owned()),
         offer: b"v=0 offer".to_vec().into(),
         headers: vec![("X-Account".to_owned(), "7\r\nEvil: 1".to_owned())],
+        login: None,
     }
 }
 
