@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
 
+use crate::own::Own;
+
 /// How a node reaches the world and is reached.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -18,6 +20,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// The clips of the media plane that welcome by brand, by the name that a dial-in number gives.
     pub brands: BTreeMap<String, AudioId>,
+    /// Where nobody's media may be sent, besides our own media.
+    pub own: Own,
 }
 
 /// A carrier, an SBC or a PBX that exchanges calls with us.
@@ -123,6 +127,11 @@ impl PortRange {
         let first = low.checked_next_multiple_of(2).ok_or(PortRangeError)?;
         let last = high.checked_sub(1).ok_or(PortRangeError)? & !1;
         if first < 1024 || last < first { Err(PortRangeError) } else { Ok(Self { first, last }) }
+    }
+
+    /// Whether `port` is one of the range, for RTP or RTCP.
+    pub(crate) fn has(self, port: u16) -> bool {
+        (self.first..=self.last.saturating_add(1)).contains(&port)
     }
 
     /// The even ports; each has the odd one above it beside it.

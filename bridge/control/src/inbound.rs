@@ -7,7 +7,7 @@ use partyline_directory::DialIn;
 use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Direction, Time};
 use partyline_sip::message::Status;
-use partyline_sip::sdp::{self, Local, Offer, SdpError, Terms};
+use partyline_sip::sdp::{self, Local, Negotiated, Offer, SdpError, Terms};
 use partyline_sip::{
     DialogId, Dropped, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
     Presentation as SipPresentation, RefusedRequest, Rejection,
@@ -84,7 +84,16 @@ impl Node {
 
     /// What of an offer suits our media.
     fn read_offer(&self, offer: &[u8]) -> Result<Offer, SdpError> {
-        Offer::read(offer, &Terms::at(self.config.media_address))
+        let offer = Offer::read(offer, &Terms::at(self.config.media_address))?;
+        self.check_ends(offer.negotiated())?;
+        Ok(offer)
+    }
+
+    /// Refuses what the far end describes when our sound would come back to us.
+    fn check_ends(&self, described: &Negotiated) -> Result<(), SdpError> {
+        let mut ends = [Some(described.remote_rtp), described.remote_rtcp].into_iter().flatten();
+        let own = ends.any(|end| self.config.is_own_end(end));
+        if own { Err(SdpError::OurOwnAddress) } else { Ok(()) }
     }
 
     fn turn_away(&mut self, now: Time, dialog: DialogId, reason: Refused, rejection: Rejection) {
@@ -283,6 +292,7 @@ impl Node {
     pub(crate) fn take_answer(&mut self, id: CallId, sdp: Option<&[u8]>) -> bool {
         let negotiated =
             self.local(id).zip(sdp).and_then(|(local, answer)| sdp::accept(answer, &local).ok());
+        let negotiated = negotiated.filter(|negotiated| self.check_ends(negotiated).is_ok());
         let Some(negotiated) = negotiated else { return false };
         if let Some(call) = self.calls.get_mut(id) {
             call.stage = Stage::Up;

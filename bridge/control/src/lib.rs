@@ -17,6 +17,7 @@ mod media;
 mod node;
 mod outbound;
 mod outcome;
+mod own;
 mod ports;
 mod refusals;
 
@@ -27,5 +28,6 @@ pub use config::{Config, NumberFormat, PortRange, PortRangeError, SourceKind, Tr
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
 pub use node::{Node, Output, Parts, Refused};
+pub use own::Own;
 pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
 pub use refusals::{Cause, Refusal};

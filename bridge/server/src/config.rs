@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use partyline_billing::{Party, TaxRate};
-use partyline_control::{SourceKind, Trunk};
+use partyline_control::{Own, SourceKind, Trunk};
 
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
@@ -181,6 +181,8 @@ impl From<RawConfig> for Config {
             caller_id: trunk.caller_id,
         });
         let taxes = raw.seller.taxes.into_iter();
+        let others = [Some(raw.http_listen), raw.sip_advertised].into_iter().flatten();
+        let listening = raw.sip_listen.iter().copied().chain(others).collect();
         Self {
             file: None,
             node_id: raw.node_id,
@@ -193,6 +195,7 @@ impl From<RawConfig> for Config {
                 trunks: trunks.collect(),
                 // The files are read when the bridge starts.
                 brands: BTreeMap::new(),
+                own: Own { media_bind: raw.media_bind, listening },
             },
             http_listen: raw.http_listen,
             log: Log { filter: raw.log_filter, format: raw.log_format },

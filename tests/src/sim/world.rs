@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
-use partyline_control::{Config, GuessAlarm, Node, Output, Parts, PortRange, Refusal};
+use partyline_control::{Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal};
 use partyline_dialplan::Plan;
 use partyline_media::Event;
 use partyline_model::Uuid;
@@ -93,6 +93,7 @@ impl World {
             ports: PortRange::new(PORTS.0, PORTS.1).expect("a range of ports"),
             trunks: builder.trunks,
             brands: BTreeMap::new(),
+            own: Own { media_bind: None, listening: vec![BRIDGE] },
         };
         let random = Box::new(Dice::new(seed, 5));
         let parts = Parts { endpoint, bridge, directory, random };

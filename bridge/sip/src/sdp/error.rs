@@ -36,6 +36,8 @@ pub enum SdpError {
     OnlyIpv6,
     /// `c=` holds an IPv4 address (`IN IP4`) and no other, our media is on IPv6.
     OnlyIpv4,
+    /// `c=` or `a=rtcp` holds an address and port of our own: sound would go round.
+    OurOwnAddress,
     /// The audio stream has port 0: refused (answer) or removed (re-offer, RFC 3264 §8.2).
     StreamRemoved,
 }
@@ -59,6 +61,7 @@ impl SdpError {
             | Self::UnusableAddress
             | Self::OnlyIpv6
             | Self::OnlyIpv4
+            | Self::OurOwnAddress
             | Self::StreamRemoved => 488,
         }
     }
@@ -66,7 +69,11 @@ impl SdpError {
     /// The code of the Warning header that goes with a 488 (RFC 3261 §20.43).
     pub const fn warning(self) -> u16 {
         match self {
-            Self::HostName | Self::UnusableAddress | Self::OnlyIpv6 | Self::OnlyIpv4 => 301,
+            Self::HostName
+            | Self::UnusableAddress
+            | Self::OnlyIpv6
+            | Self::OnlyIpv4
+            | Self::OurOwnAddress => 301,
             Self::NoCommonTransport => 302,
             Self::NoCommonMedia => 304,
             Self::NoCommonCodec => 305,
@@ -99,6 +106,7 @@ impl fmt::Display for SdpError {
             Self::UnusableAddress => "media cannot be sent to the connection address",
             Self::OnlyIpv6 => "the connection address is IPv6 (IN IP6) only, our media is on IPv4",
             Self::OnlyIpv4 => "the connection address is IPv4 (IN IP4) only, our media is on IPv6",
+            Self::OurOwnAddress => "media would come back: address and port are the bridge's own",
             Self::StreamRemoved => "the audio stream is removed or refused",
         })
     }
