@@ -88,8 +88,20 @@ fn no_passcode_is_kept_with_a_dialog() {
     let dialog = ua.feed(&invite).invited();
     let state = ua.endpoint.dialog_state(dialog).expect("it is there");
     assert!(state.local.contains("pin=*") && !format!("{state:?}").contains("627000"));
-    let mut ua = Ua::new();
-    let routed = format!("Record-Route: <sip:192.0.2.8;lr;Pin=627000>\r\n{SDP}");
-    let dialog = ua.feed(&request("INVITE", 1, "inv", None, &routed)).invited();
-    assert_eq!(ua.endpoint.dialog_state(dialog), None);
+    for header in [
+        "Record-Route: <sip:192.0.2.8;lr;Pin=627000>",
+        "Record-Route: <sip:192.0.2.8;lr;p%69n=627000>",
+        "Record-Route: <sip:192.0.2.8;lr;x%3Bpin=627000>",
+        "Record-Route: \"a;pin=627000\" <sip:192.0.2.8;lr>",
+        "Contact: <sip:a@192.0.2.8;pin=627000>",
+        "Contact: <sip:7000;%70%49%6e=627000@192.0.2.8>",
+    ] {
+        let mut ua = Ua::new();
+        let invite = request("INVITE", 1, "inv", None, &format!("{header}\r\n{SDP}"));
+        let own = "Contact: <sip:caller@192.0.2.1:5060>\r\n";
+        let other = header.starts_with("Contact");
+        let invite = if other { invite.replace(own, "") } else { invite };
+        let dialog = ua.feed(&invite).invited();
+        assert_eq!(ua.endpoint.dialog_state(dialog), None, "{header}");
+    }
 }

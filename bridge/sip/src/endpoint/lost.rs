@@ -8,7 +8,7 @@ use crate::command::CommandError;
 use crate::dialog::{Path, Route};
 use crate::event::DialogId;
 use crate::flow::Flow;
-use crate::message::{Uri, Value};
+use crate::message::{Uri, Value, has_pin};
 
 /// How far the numbers of requests leap over those that may have been sent after the dialog was
 /// kept (RFC 3261 §12.2.2: a higher one by more than one is no error).
@@ -45,13 +45,13 @@ impl Endpoint {
     }
 
     /// What must be kept of a call to end it later; `None` when it holds no state any more, or one
-    /// whose routes might hold a passcode.
+    /// whose Contact or routes hold a passcode.
     pub fn dialog_state(&self, dialog: DialogId) -> Option<DialogState> {
         let path = &self.dialogs.get(&dialog)?.path;
         let routes = path.routes.iter().map(|route| route.as_str().to_owned());
         let routes: Vec<String> = routes.collect();
-        // Every other header has its passcodes masked; a route must be repeated as it came.
-        if routes.iter().any(|route| has_pin(route)) {
+        // Every other header has its passcodes masked; these must be repeated as they came.
+        if has_pin(path.target.as_str()) || routes.iter().any(|route| has_pin(route)) {
             return None;
         }
         Some(DialogState {
@@ -97,9 +97,4 @@ impl Endpoint {
         self.send_bye_along(now, path, q850, Purpose::Nothing);
         Ok(())
     }
-}
-
-fn has_pin(route: &str) -> bool {
-    let mut parameters = route.split(';').skip(1).map(|parameter| parameter.trim_start().bytes());
-    parameters.any(|mut name| b"pin".iter().all(|b| name.next().map(|n| n | 0x20) == Some(*b)))
 }

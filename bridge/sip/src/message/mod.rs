@@ -29,6 +29,7 @@ pub use method::Method;
 pub use name_addr::NameAddr;
 pub use parse::{Fault, MAX_HEADER_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, Unreadable};
 pub use pin::Pin;
+pub(crate) use pin::has_pin;
 pub use scan::{Malformed, Params};
 pub use status::Status;
 pub(crate) use uri::escape_user;
