@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{CONTACT_AND_SDP, PEER, SDP, Ua, addr, confirmed, dial, invite, request, response};
 use partyline_sip::message::{Name, Status};
 use partyline_sip::rate::Rate;
-use partyline_sip::{Admission, Dropped, Limits};
+use partyline_sip::{Admission, Dropped, Hangup, Limits};
 
 const FRIEND: &str = "192.0.2.2:5060";
 const STRANGER: &str = "198.51.100.9:5060";
@@ -141,6 +141,33 @@ fn a_source_that_floods_with_calls_leaves_room_for_others() {
     }
     ua.secs(40);
     assert_eq!(ua.feed(&call(2000, SDP)).lines(), ["100 INVITE"], "its share comes back to it");
+}
+
+#[test]
+fn an_invite_without_ack_sends_others_one_bye() {
+    for (header, hung_up) in [
+        ("Contact: <sip:x@198.51.100.77>\r\n", false),
+        ("Contact: <sip:x@198.51.100.77>\r\n", true),
+        ("Record-Route: <sip:198.51.100.77;lr>\r\n", false),
+    ] {
+        let mut ua = ua();
+        let own = "Contact: <sip:caller@192.0.2.1:5060>\r\n";
+        let invite = call(1, &format!("{header}{SDP}"));
+        let other = header.starts_with("Contact");
+        let invite = if other { invite.replace(own, "") } else { invite };
+        let dialog = ua.feed(&invite).invited();
+        ua.endpoint.answer(ua.now, dialog, b"v=0".to_vec()).expect("it waits");
+        if hung_up {
+            ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
+        }
+        let out = ua.secs(200);
+        let there =
+            |sent: &&partyline_sip::Transmit| sent.flow.remote == addr("198.51.100.77:5060");
+        let sent: Vec<_> = out.sent.iter().filter(there).collect();
+        assert_eq!(sent.len(), 1, "{header} {hung_up}");
+        assert!(sent[0].payload.starts_with(b"BYE "));
+        ua.assert_forgotten();
+    }
 }
 
 #[test]

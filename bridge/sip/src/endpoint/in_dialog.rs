@@ -340,10 +340,18 @@ impl Endpoint {
         self.emit(Event::Confirmed { dialog: id, sdp });
     }
 
-    /// The ACK to our 200 never came: BYE, and the call is over (RFC 3261 §13.3.1.4).
+    /// The ACK to our 200 never came: BYE, and the call is over (RFC 3261 §13.3.1.4). To a re-INVITE
+    /// it is like any other; after an INVITE it goes out once: whoever forged that INVITE wrote
+    /// into it where our requests go.
     pub(super) fn ack_timed_out(&mut self, now: Time, id: DialogId, q850: Option<u8>) {
         let (by, kind) = (Ender::Timeout, EndKind::NoAck);
+        let held = self.dialogs.get(&id);
+        let was_up = held.is_some_and(|held| matches!(held.state, State::Confirmed(_)));
         self.report_end(id, Ended { by, kind, status: None, q850: None });
-        self.send_bye(now, id, q850);
+        if was_up {
+            return self.send_bye(now, id, q850);
+        }
+        self.send_bye_once(id, q850);
+        self.forget_dialog(id);
     }
 }

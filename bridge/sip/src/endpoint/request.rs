@@ -58,6 +58,19 @@ impl Endpoint {
         self.set_state(id, State::Leaving);
     }
 
+    /// Sends BYE in a dialog, and neither repeats it nor waits for its answer.
+    pub(super) fn send_bye_once(&mut self, id: DialogId, q850: Option<u8>) {
+        let Some(dialog) = self.dialogs.get_mut(&id) else { return };
+        let cseq = dialog.path.next_cseq();
+        let (mut request, flow) = dialog.path.request(Method::Bye, cseq);
+        let (_, via) = self.new_via();
+        request.headers.put_first(Name::Via, &*via);
+        if let Some(cause) = q850 {
+            request.headers.add(Name::Reason, cause::write_reason(cause));
+        }
+        self.transmit(flow, request.to_bytes().into());
+    }
+
     /// Sends a key within a dialog (application/dtmf-relay, as Cisco defined it).
     pub(super) fn send_info(&mut self, now: Time, id: DialogId, digit: Digit, length: Duration) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
