@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use partyline_sip::rate::Rate;
-use partyline_sip::{Admission, Limits};
+use partyline_sip::{Admission, Callers, Limits};
 
 pub use self::connections::{ConnectionGate, Unwelcome, Welcome};
 pub use self::gate::{Gate, Unwanted};
@@ -26,6 +26,9 @@ const CARRIER: Limits = Limits {
     invites: Rate { per_second: 500, burst: 2000 },
     answers: Rate { per_second: 500, burst: 2000 },
     pending: usize::MAX,
+    waiting: usize::MAX,
+    callers: Callers::ByNumber { asserted: false },
+    trunk: 0,
 };
 /// What a phone may use; an office behind one address still comes to its nine o'clock conference.
 const PHONE: Limits = Limits {
@@ -33,6 +36,9 @@ const PHONE: Limits = Limits {
     invites: Rate { per_second: 10, burst: 60 },
     answers: Rate { per_second: 20, burst: 60 },
     pending: 32,
+    waiting: 100,
+    callers: Callers::ByAddress,
+    trunk: 0,
 };
 
 /// The trunks by their source addresses.
@@ -47,6 +53,7 @@ struct Source {
     id: u32,
     name: Arc<str>,
     kind: SourceKind,
+    trusted: bool,
     networks: Vec<IpNet>,
     /// Where calls out go, and requests within them come from.
     destination: Option<IpAddr>,
@@ -61,6 +68,8 @@ pub struct Known<'a> {
     pub name: &'a str,
     /// Whose its addresses are.
     pub kind: SourceKind,
+    /// Whether its P-Asserted-Identity is believed.
+    pub trusted: bool,
     /// Whether it may call us; otherwise it only answers for calls out.
     pub calls: bool,
 }
@@ -72,6 +81,7 @@ impl Sources {
             id: trunk.id,
             name: trunk.name.as_str().into(),
             kind: trunk.kind,
+            trusted: trunk.trusted,
             networks: trunk.sources.clone(),
             destination: trunk.destination.map(|address| address.ip()),
         };
@@ -87,7 +97,8 @@ impl Sources {
             Some(trunk) => (trunk, true),
             None => (callee()?, false),
         };
-        Some(Known { trunk: trunk.id, name: &trunk.name, kind: trunk.kind, calls })
+        let (name, kind, trusted) = (&*trunk.name, trunk.kind, trunk.trusted);
+        Some(Known { trunk: trunk.id, name, kind, trusted, calls })
     }
 }
 
@@ -120,8 +131,13 @@ impl Trunks {
 impl Admission for Trunks {
     fn limits(&self, source: IpAddr) -> Option<Limits> {
         self.sources.find(source).map(|known| match known.kind {
-            SourceKind::Carrier => Limits { calls: known.calls, ..CARRIER },
-            SourceKind::Phones => Limits { calls: known.calls, ..PHONE },
+            SourceKind::Carrier => Limits {
+                calls: known.calls,
+                trunk: known.trunk,
+                callers: Callers::ByNumber { asserted: known.trusted },
+                ..CARRIER
+            },
+            SourceKind::Phones => Limits { calls: known.calls, trunk: known.trunk, ..PHONE },
         })
     }
 

@@ -43,9 +43,11 @@ impl Node {
                 self.media(Command::StopPlay { leg: leg(call) });
             }
             ConferenceOutput::Music { call, on } => {
+                self.let_in(call);
                 self.media(Command::Music { leg: leg(call), on });
             }
             ConferenceOutput::Join { call, room } => {
+                self.let_in(call);
                 self.media(Command::Join { leg: leg(call), room });
             }
             ConferenceOutput::Leave { call } => self.media(Command::Leave { leg: leg(call) }),
@@ -85,6 +87,13 @@ impl Node {
     }
 
     /// Takes in what the media plane reports.
+    /// A caller whose passcode was right waits, or is in the room.
+    fn let_in(&mut self, id: CallId) {
+        if let Some(dialog) = self.calls.get(id).and_then(|call| call.dialog) {
+            self.endpoint.release_share(dialog);
+        }
+    }
+
     pub(crate) fn media_event(&mut self, now: Time, event: Event) {
         let input = match event {
             Event::Opened { leg } => return self.ports_open(now, CallId(leg.0)),

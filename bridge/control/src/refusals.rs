@@ -87,6 +87,11 @@ impl Refusal {
             Cause::Endpoint(Dropped::TooOften | Dropped::NoShare, _) => {
                 "if many callers share that address, say kind = \"carrier\" in its [[trunk]]".into()
             }
+            Cause::Endpoint(Dropped::Unproven, _) => {
+                "somebody may forge them: let the sources of its [[trunk]] name no more addresses \
+                 than call"
+                    .into()
+            }
             Cause::Endpoint(Dropped::TooManyDialogs, _) | Cause::NoPort => {
                 "widen media.ports, or send some calls elsewhere".into()
             }
@@ -120,7 +125,10 @@ const fn reason_of(reason: Dropped) -> &'static str {
         Dropped::Stranger => "no trunk has this source address",
         Dropped::ForeignSource => "a request within a call came from another address",
         Dropped::TooOften => "the source calls too often",
-        Dropped::NoShare => "the source has too many calls that are not answered or acknowledged",
+        Dropped::NoShare => "the caller has too many calls without a passcode",
+        Dropped::Unproven => {
+            "addresses of the trunk that never acknowledged a call have too many calls"
+        }
         Dropped::TooManyDialogs => "there are as many calls as there may be",
         Dropped::Oversized => "the INVITE is too large",
         Dropped::Misdirected => "the same INVITE came by two ways",

@@ -17,6 +17,24 @@ pub struct Limits {
     /// Calls at once whose answer is outstanding or not acknowledged. The endpoint gives no source
     /// more of these than half of what is left.
     pub pending: usize,
+    /// Calls of one caller at once that have given no passcode yet; the same bound holds for them.
+    pub waiting: usize,
+    /// How callers are told apart.
+    pub callers: Callers,
+    /// The trunk that the source belongs to.
+    pub trunk: u32,
+}
+
+/// How the callers of a source are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// Each address is one caller's.
+    ByAddress,
+    /// Many callers share an address: by their number, and all who withhold it as one.
+    ByNumber {
+        /// Whether P-Asserted-Identity is believed and goes before From (RFC 3325 §6).
+        asserted: bool,
+    },
 }
 
 impl Limits {
@@ -26,6 +44,9 @@ impl Limits {
         invites: Rate { per_second: 1_000_000, burst: 1_000_000 },
         answers: Rate { per_second: 1_000_000, burst: 1_000_000 },
         pending: usize::MAX,
+        waiting: usize::MAX,
+        callers: Callers::ByAddress,
+        trunk: 0,
     };
 }
 

@@ -35,11 +35,14 @@ pub enum Dropped {
     TooOften,
     /// An INVITE, or a request within a call, whose source holds its share of calls or memory.
     NoShare,
+    /// A call from an address that never acknowledged one, while such addresses of its trunk hold
+    /// their share of calls: they may be forged.
+    Unproven,
     /// A request within a call that came from an address that does not speak for its peer.
     ForeignSource,
 }
 
-const REASONS: [Dropped; 17] = [
+const REASONS: [Dropped; 18] = [
     Dropped::KeepAlive,
     Dropped::Oversized,
     Dropped::NotSip,
@@ -56,6 +59,7 @@ const REASONS: [Dropped; 17] = [
     Dropped::Unheard,
     Dropped::TooOften,
     Dropped::NoShare,
+    Dropped::Unproven,
     Dropped::ForeignSource,
 ];
 
@@ -79,6 +83,7 @@ impl Dropped {
             Self::Unheard => "strangers_too_often",
             Self::TooOften => "too_often",
             Self::NoShare => "no_share",
+            Self::Unproven => "unproven",
             Self::ForeignSource => "foreign_source",
         }
     }
@@ -119,6 +124,6 @@ mod tests {
         }
         counters.count(Dropped::NotSip);
         assert_eq!(counters.of(Dropped::NotSip), 2);
-        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 18);
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 19);
     }
 }

@@ -10,6 +10,7 @@ use crate::auth::Login;
 use crate::flow::Flow;
 use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
+use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
 use crate::transaction::{RequestId, TransactionId};
 
@@ -167,8 +168,10 @@ impl Path {
 pub(crate) struct Dialog {
     pub(crate) path: Path,
     pub(crate) state: State,
-    /// The source among whose unanswered calls this one counts.
-    pub(crate) pending: Option<IpAddr>,
+    /// Where the call counts while its caller has given no passcode.
+    pub(crate) seat: Option<Seat>,
+    /// Whether the call is counted among those that only tidy up.
+    pub(crate) tidies_up: bool,
     /// How often the peer asks something, and how often it changes the session.
     pub(crate) requests: Bucket,
     pub(crate) offers: Bucket,
@@ -177,7 +180,7 @@ pub(crate) struct Dialog {
 impl Dialog {
     pub(crate) fn new(path: Path, state: State) -> Self {
         let (requests, offers) = (Bucket::default(), Bucket::default());
-        Self { path, state, pending: None, requests, offers }
+        Self { path, state, seat: None, tidies_up: false, requests, offers }
     }
 }
 
@@ -202,11 +205,6 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// Whether a call that came in is unanswered, or its answer not acknowledged.
-    pub(crate) fn is_pending(&self) -> bool {
-        matches!(self, Self::Offered { .. } | Self::Answered(_))
-    }
-
     /// Whether the end was reported.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self, Self::HangingUp { .. } | Self::Cancelling { .. } | Self::Leaving)

@@ -29,7 +29,7 @@ pub mod sdp;
 mod shares;
 pub mod transaction;
 
-pub use admission::{Admission, Limits};
+pub use admission::{Admission, Callers, Limits};
 pub use command::{CommandError, Config, Dial, Hangup, Rejection};
 pub use counters::{Counters, Dropped};
 pub use endpoint::{DialogState, Endpoint};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{CONTACT_AND_SDP, PEER, SDP, Ua, addr, confirmed, dial, invite, request, response};
 use partyline_sip::message::{Name, Status};
 use partyline_sip::rate::Rate;
-use partyline_sip::{Admission, Dropped, Hangup, Limits};
+use partyline_sip::{Admission, Callers, DialogId, Dropped, Hangup, Limits};
 
 const FRIEND: &str = "192.0.2.2:5060";
 const STRANGER: &str = "198.51.100.9:5060";
@@ -31,7 +31,7 @@ impl Trunks {
 
 impl Admission for Trunks {
     fn limits(&self, source: IpAddr) -> Option<Limits> {
-        Self::of(source).map(|_| self.limits)
+        Self::of(source).map(|trunk| Limits { trunk: trunk.into(), ..self.limits })
     }
 
     fn allies(&self, peer: IpAddr, source: IpAddr) -> bool {
@@ -119,8 +119,11 @@ fn whatever_a_stranger_asks_has_the_same_bound() {
 #[test]
 fn a_source_that_floods_with_calls_leaves_room_for_others() {
     let mut ua = ua_with(Limits::NONE, 300);
+    let (dialog, _) = confirmed(&mut ua);
+    ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
+    assert_eq!(ua.drain().lines(), ["BYE"]);
     let mut taken = 0;
-    for n in 0..1000 {
+    for n in 2..1000 {
         let out = ua.feed(&call(n, SDP));
         if out.lines() == ["100 INVITE"] {
             // It is answered, and no ACK ever comes.
@@ -135,12 +138,133 @@ fn a_source_that_floods_with_calls_leaves_room_for_others() {
         ua.drain();
     }
     assert_eq!(taken, 100, "a third");
-    for n in 1000..1060 {
+    for n in 1000..1040 {
         let out = ua.feed_bytes("203.0.113.9:5060", call(n, SDP).as_bytes());
         assert_eq!(out.lines(), ["100 INVITE"]);
     }
     ua.secs(40);
     assert_eq!(ua.feed(&call(2000, SDP)).lines(), ["100 INVITE"], "its share comes back to it");
+}
+
+/// Takes the `n`th call of a source, answers and acknowledges it; `None` when it is refused.
+fn connect(ua: &mut Ua, n: usize, (source, from): (&str, &str)) -> Option<DialogId> {
+    let write = |text: String| text.replace("<sip:14165550100@192.0.2.1>", from);
+    let out = ua.feed_bytes(source, write(call(n, SDP)).as_bytes());
+    if out.lines() != ["100 INVITE"] {
+        assert_eq!(out.lines(), ["503 INVITE"]);
+        return None;
+    }
+    let dialog = out.invited();
+    ua.endpoint.answer(ua.now, dialog, b"v=0".to_vec()).expect("it waits");
+    let tag = common::to_tag(&ua.drain().message(0));
+    let ack = request("ACK", 1, &format!("ack{n}"), Some(&tag), "");
+    let ack = write(ack.replace("Call-ID: c1", &format!("Call-ID: c{n}")));
+    assert_eq!(ua.feed_bytes(source, ack.as_bytes()).events.len(), 1);
+    Some(dialog)
+}
+
+const FROM: &str = "<sip:14165550100@192.0.2.1>";
+
+#[test]
+fn acknowledged_calls_without_a_passcode_leave_room_for_others() {
+    let mut ua = ua_with(Limits::NONE, 300);
+    let held: Vec<_> = (0..400).filter_map(|n| connect(&mut ua, n, (PEER, FROM))).collect();
+    assert_eq!(held.len(), 100, "a third");
+    assert_eq!(ua.endpoint.counters().of(Dropped::NoShare), 300);
+    let others = (1000..1100).filter_map(|n| {
+        let source = format!("203.0.113.{}:5060", n - 1000);
+        connect(&mut ua, n, (&source, FROM))
+    });
+    assert_eq!(others.count(), 100);
+    for dialog in held {
+        ua.endpoint.release_share(dialog);
+    }
+    let more = (2000..2400).filter_map(|n| connect(&mut ua, n, (PEER, FROM)));
+    assert_eq!(more.count(), 34, "those who gave a passcode do not count: a third of what is left");
+}
+
+#[test]
+fn callers_behind_a_carrier_have_a_share_each() {
+    let callers = Callers::ByNumber { asserted: false };
+    let mut ua = ua_with(Limits { callers, ..Limits::NONE }, 300);
+    let mut number = 0;
+    let mut taken = |ua: &mut Ua, from: &str| {
+        let first = number;
+        number += 400;
+        (first..number).filter(|&n| connect(ua, n, (PEER, from)).is_some()).count()
+    };
+    assert_eq!(taken(&mut ua, "<sip:anonymous@anonymous.invalid>"), 100);
+    assert_eq!(taken(&mut ua, "<sip:192.0.2.1>"), 0, "who withholds his number is one with them");
+    assert_eq!(taken(&mut ua, "<sip:+14165550101@h>"), 67);
+    assert_eq!(taken(&mut ua, "<sip:+14165550102@h>"), 45);
+}
+
+#[test]
+fn no_room_for_anybody_is_blamed_on_nobody() {
+    let mut ua = ua_with(Limits::NONE, 1);
+    connect(&mut ua, 1, (PEER, FROM)).expect("there is room for one");
+    let out = ua.feed_bytes(FRIEND, call(2, SDP).as_bytes());
+    assert_eq!(refused(&out), [(Dropped::TooManyDialogs, Status::SERVICE_UNAVAILABLE)]);
+}
+
+#[test]
+fn forged_calls_over_all_addresses_of_a_trunk_leave_room_for_others() {
+    let mut ua = ua_with(Limits::NONE, 300);
+    let known = connect(&mut ua, 1, (FRIEND, FROM)).expect("nobody else is there");
+    ua.endpoint.release_share(known);
+    let taken = (3..255).filter(|n| {
+        let out = ua.feed_bytes(&format!("192.0.2.{n}:5060"), call(*n, SDP).as_bytes());
+        assert!(out.refused.iter().all(|refused| refused.reason == Dropped::Unproven));
+        // It is answered, and no ACK ever comes.
+        let taken = out.lines() == ["100 INVITE"];
+        if taken {
+            ua.endpoint.answer(ua.now, out.invited(), b"v=0".to_vec()).expect("it waits");
+            ua.drain();
+        }
+        taken
+    });
+    assert_eq!(taken.count(), 60, "a fifth for one network");
+    for n in 1000..1050 {
+        assert!(connect(&mut ua, n, (FRIEND, FROM)).is_some(), "who acknowledged a call before");
+    }
+    for n in 2000..2050 {
+        let source = format!("203.0.113.{}:5060", n - 2000);
+        assert!(connect(&mut ua, n, (&source, FROM)).is_some(), "another trunk");
+    }
+}
+
+#[test]
+fn calls_that_are_over_take_nobodys_room() {
+    let mut ua = ua_with(Limits::NONE, 10);
+    for n in 0..10 {
+        let dialog = connect(&mut ua, n, (PEER, FROM)).expect("there is room");
+        ua.endpoint.release_share(dialog);
+        if n > 0 {
+            ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
+            ua.drain();
+        }
+    }
+    // Nobody answers the BYEs.
+    assert_eq!(ua.endpoint.dialogs(), 10);
+    for n in 20..29 {
+        let dialog = connect(&mut ua, n, (PEER, FROM)).expect("there is room for nine");
+        ua.endpoint.release_share(dialog);
+    }
+    assert_eq!(connect(&mut ua, 30, (PEER, FROM)), None);
+    assert_eq!(ua.endpoint.counters().of(Dropped::TooManyDialogs), 1);
+}
+
+#[test]
+fn calls_that_are_over_have_a_bound_of_their_own() {
+    let mut ua = Ua::with(|config| config.max_dialogs = 5);
+    for n in 0..5 {
+        let dialog = connect(&mut ua, n, (PEER, FROM)).expect("there is room");
+        ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
+        ua.drain();
+    }
+    assert_eq!(connect(&mut ua, 9, (PEER, FROM)), None);
+    ua.secs(33);
+    assert!(connect(&mut ua, 10, (PEER, FROM)).is_some());
 }
 
 #[test]

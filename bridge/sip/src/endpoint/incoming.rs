@@ -4,11 +4,15 @@
 use bytes::Bytes;
 
 use super::receive::Request;
+use crate::admission::Callers;
 use crate::event::{DialogId, Incoming, Presentation};
 use crate::message::{Headers, Name, NameAddr};
 
 /// The longest Call-ID that is handed on.
 const MAX_CALL_ID_BYTES: usize = 128;
+
+/// The longest number by which a caller is told apart; no number is longer.
+const MAX_CALLER_BYTES: usize = 64;
 
 /// The most identities that are looked at for a number: RFC 3325 §9.1 has two.
 const MAX_IDENTITIES: usize = 8;
@@ -36,6 +40,17 @@ pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Bytes>
         offer,
         pin: request.message.pin.take(),
     }
+}
+
+/// The number by which a caller is told apart from others of the same source; `None` when it is
+/// withheld.
+pub(super) fn caller(request: &Request, callers: Callers) -> Option<String> {
+    let Callers::ByNumber { asserted } = callers else { return None };
+    let (headers, from) = (&request.message.headers, &request.envelope.from);
+    let believed = || users(headers, &Name::PAssertedIdentity).next().filter(|_| asserted);
+    let user = believed().or_else(|| from.uri.subscribers().next())?;
+    let shown = user.len() <= MAX_CALLER_BYTES && !user.eq_ignore_ascii_case("anonymous");
+    shown.then_some(user)
 }
 
 /// The users of an identity header's values, in their order, over all its lines.

@@ -59,6 +59,8 @@ pub struct Endpoint {
     dialogs: BTreeMap<DialogId, Dialog>,
     /// By Call-ID and our tag; the peer's tag is compared afterwards.
     dialog_keys: BTreeMap<(Box<str>, Box<str>), DialogId>,
+    /// Dialogs whose end was reported: no calls any more, though their BYE or ACK is awaited.
+    tidying_up: usize,
     counters: Counters,
 }
 
@@ -130,6 +132,7 @@ impl Endpoint {
             clients: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             dialog_keys: BTreeMap::new(),
+            tidying_up: 0,
             counters: Counters::default(),
         }
     }
@@ -235,11 +238,28 @@ impl Endpoint {
     fn set_state(&mut self, id: DialogId, state: State) {
         self.timers.set(Owner::Dialog(id), state.deadline());
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        let settled = dialog.pending.take_if(|_| !state.is_pending());
+        let ended = state.has_ended();
+        if ended && !std::mem::replace(&mut dialog.tidies_up, true) {
+            self.tidying_up += 1;
+        }
+        if let Some(seat) = dialog.seat.as_mut().filter(|seat| seat.is_pending())
+            && matches!(state, State::Confirmed(_))
+        {
+            self.shares.prove(seat);
+        }
+        let over = dialog.seat.take_if(|_| ended);
         let before = std::mem::replace(&mut dialog.state, state);
         self.abandon_reinvite(&before);
-        if let Some(source) = settled {
-            self.shares.remove_call(source);
+        if let Some(seat) = over {
+            self.shares.remove_call(seat);
+        }
+    }
+
+    /// The caller has given a passcode: the call counts in nobody's share any more.
+    pub fn release_share(&mut self, dialog: DialogId) {
+        let held = self.dialogs.get_mut(&dialog);
+        if let Some(seat) = held.and_then(|held| held.seat.take()) {
+            self.shares.remove_call(seat);
         }
     }
 
@@ -259,8 +279,9 @@ impl Endpoint {
         if let Some(dialog) = self.dialogs.remove(&id) {
             self.dialog_keys.remove(&(dialog.path.call_id, dialog.path.local_tag));
             self.abandon_reinvite(&dialog.state);
-            if let Some(source) = dialog.pending {
-                self.shares.remove_call(source);
+            self.tidying_up -= usize::from(dialog.tidies_up);
+            if let Some(seat) = dialog.seat {
+                self.shares.remove_call(seat);
             }
         }
     }

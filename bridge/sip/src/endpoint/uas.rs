@@ -12,6 +12,7 @@ use crate::counters::Dropped;
 use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State, Unacked};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::message::{ContentError, Headers, Host, Message, Method, Name, StartLine, Status, scan};
+use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
 use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
 
@@ -219,34 +220,44 @@ impl Endpoint {
             return self.refuse(template, Dropped::Misdirected, Status::LOOP_DETECTED, None);
         }
         let Some((offer, path)) = self.check_invite(&mut request) else { return };
-        if let Some(reason) = self.no_room(&request, &key, &limits) {
-            let full = Status::SERVICE_UNAVAILABLE;
-            return self.refuse(&request.template, reason, full, None);
-        }
+        let seat = match self.find_room(&request, &key, &limits) {
+            Ok(seat) => seat,
+            Err(reason) => {
+                let full = Status::SERVICE_UNAVAILABLE;
+                return self.refuse(&request.template, reason, full, None);
+            }
+        };
         let id = DialogId(self.next_id());
         let event = incoming::read(id, &mut request, offer);
         let server = self.open_invite_server(now, (key, Some(merge)), id, &path, request);
         let mut dialog = Dialog::new(path, State::Offered { server });
-        dialog.pending = Some(source);
-        self.shares.add_call(source);
+        self.shares.add_call(&seat);
+        dialog.seat = Some(seat);
         self.insert_dialog(id, dialog);
         self.emit(Event::Invite(Box::new(event)));
     }
 
-    /// Why there is no room for a call, if there is none.
-    fn no_room(&self, request: &Request, key: &ServerKey, limits: &Limits) -> Option<Dropped> {
-        let source = request.source().ip();
-        let held = self.dialogs.len();
-        let free = self.admission.capacity().saturating_sub(held);
-        let transactions = self.config.max_dialogs.saturating_mul(TRANSACTIONS_PER_DIALOG);
-        if held >= self.config.max_dialogs || self.invite_servers.len() >= transactions {
-            Some(Dropped::TooManyDialogs)
-        } else if !self.shares.fits_call(source, limits, free)
-            || !self.shares.fits(source, self.size_of(request, key))
-        {
-            Some(Dropped::NoShare)
-        } else {
-            None
+    /// Where a call will count, or why there is no room for it. Calls that are over and only tidy
+    /// up take nobody's room: they have as much of their own.
+    fn find_room(
+        &self,
+        request: &Request,
+        key: &ServerKey,
+        limits: &Limits,
+    ) -> Result<Seat, Dropped> {
+        let (source, most) = (request.source().ip(), self.config.max_dialogs);
+        let live = self.dialogs.len() - self.tidying_up;
+        let free = self.admission.capacity().saturating_sub(live);
+        let transactions = most.saturating_mul(TRANSACTIONS_PER_DIALOG);
+        if live >= most || self.tidying_up >= most || self.invite_servers.len() >= transactions {
+            return Err(Dropped::TooManyDialogs);
+        }
+        let number = incoming::caller(request, limits.callers);
+        let seat = self.shares.seat(source, limits, number);
+        match self.shares.refusal(&seat, limits, free) {
+            Some(reason) => Err(reason),
+            None if !self.shares.fits(source, self.size_of(request, key)) => Err(Dropped::NoShare),
+            None => Ok(seat),
         }
     }
 
