@@ -165,6 +165,22 @@ fn check_strangers(evening: &Evening) {
 }
 
 #[test]
+fn nobody_is_locked_out_by_who_writes_his_number_into_from() {
+    let untrusted = |trunks: &mut Vec<Trunk>| trunks[0].trusted = false;
+    let mut world = World::build().without_audio().trunks(untrusted).start();
+    let victim = |phone: &mut PhoneConfig| phone.from = "+14165550144".to_owned();
+    let [mallory, anna] = ["mallory", "anna"].map(|name| world.phone_with(name, victim));
+    let script = Script::new().call().until_answered(secs(5)).wait(ms(500));
+    for call in 0..2 {
+        let codes = format!("{:06}#{:06}#{:06}#", 111_000 + call, 222_000 + call, 333_000 + call);
+        world.play(mallory, script.clone().press(&codes).until_over(secs(60))).run_for(secs(50));
+    }
+    world.play(anna, script.press(MODERATOR)).run_for(secs(8));
+    assert!(world.room_of(anna).is_some(), "she is in at once");
+    world.finish();
+}
+
+#[test]
 fn twenty_phones_get_three_verdicts_each_whatever_number_they_show() {
     // One phone each: the address is the guesser.
     let mut world = World::build().without_audio().trunks(phones).start();

@@ -153,6 +153,8 @@ pub struct Offered {
     pub dnis_raw: String,
     /// The caller's number.
     pub ani: Option<Number>,
+    /// Whether the trunk vouches for the caller's number; otherwise it is the caller's own word.
+    pub ani_believed: bool,
     /// Whether the caller's number may be shown.
     pub ani_presentation: Presentation,
     /// What the dialog is called.

@@ -8,13 +8,15 @@
 //! # Who guesses
 //! - **A caller who can be told apart**: the address where each address is one caller's (a trunk of
 //!   phones; for IPv6 its /64, which is what one subscriber has), else the calling number on its
-//!   trunk. What a phone says of its own number counts for nothing: it could lock somebody else out.
+//!   trunk, if the trunk is trusted. What a caller says of his own number counts for nothing: he
+//!   could lock somebody else out, or be taken for somebody who got in before.
 //!   Such a caller gets [`MOST_WRONG`] wrong verdicts in [`WINDOW`]; until the first of them is ten
 //!   minutes old, a further try gets none, be it right or wrong: after 2 s, 4 s, 8 s … the call is
 //!   let go. A wrong try that the same call puts right counts a quarter, once a call, so that a
 //!   switchboard of a hundred people who share a number may slip, and whoever knows one passcode
 //!   cannot use it to wash away guesses at others.
-//! - **A caller who cannot**: the number is withheld, or a new one each time. Only the number that
+//! - **A caller who cannot**: the number is withheld, nobody vouches for it, or it is a new one each
+//!   time. Only the number that
 //!   was dialled, and the bridge as a whole, see those. They count calls that came to nothing, less
 //!   what is usual: a typo that is put right is taken back, but for the share of typos above one in
 //!   four accepted calls; of the rest, one in ten accepted calls is usual. Above that the number is
@@ -95,7 +97,10 @@ impl Caller {
         match offered.phone {
             Some(IpAddr::V4(address)) => Some(Self::Phone(address.to_bits().into())),
             Some(IpAddr::V6(address)) => Some(Self::Phone(address.to_bits() >> 64 << 64)),
-            None => offered.ani.map(|number| Self::Number(offered.trunk, number)),
+            None => {
+                let number = offered.ani.filter(|_| offered.ani_believed)?;
+                Some(Self::Number(offered.trunk, number))
+            }
         }
     }
 

@@ -186,6 +186,7 @@ impl Node {
             dnis: known.or_else(number),
             dnis_raw: incoming.dnis_raw.clone(),
             ani,
+            ani_believed: trusted && ani.is_some(),
             ani_presentation,
             dialog: DialogNames {
                 sip_call_id: incoming.sip_call_id.clone(),

@@ -228,7 +228,15 @@ fn an_ipv6_caller_is_known_by_his_network() {
     assert_eq!(of("2001:db8:1:2::7"), of("2001:db8:1:2:9::8"));
     assert_ne!(of("2001:db8:1:2::7"), of("2001:db8:1:3::7"));
     assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-    assert_eq!(Caller::of(&offered(None)), Some(Caller::Number(7, number(14_165_550_100))));
+}
+
+#[test]
+fn a_number_that_nobody_vouches_for_tells_nobody_apart() {
+    let vouched = offered(None);
+    assert_eq!(Caller::of(&vouched), Some(Caller::Number(7, number(14_165_550_100))));
+    assert_eq!(Caller::of(&Offered { ani_believed: false, ..vouched }), None);
+    let phone = Some("192.0.2.1".parse().unwrap());
+    assert!(Caller::of(&Offered { ani_believed: false, ..offered(phone) }).is_some());
 }
 
 fn offered(phone: Option<IpAddr>) -> Offered {
@@ -236,6 +244,7 @@ fn offered(phone: Option<IpAddr>) -> Offered {
         dnis: None,
         dnis_raw: String::new(),
         ani: Some(number(14_165_550_100)),
+        ani_believed: true,
         ani_presentation: partyline_cdr_record::Presentation::Allowed,
         dialog: crate::event::DialogNames::default(),
         trunk: 7,

@@ -248,6 +248,7 @@ impl World {
             dnis: dnis.parse().ok(),
             dnis_raw: dnis.to_owned(),
             ani: Some(number("14165550100")),
+            ani_believed: true,
             ani_presentation: Presentation::Allowed,
             dialog: DialogNames {
                 sip_call_id: call.to_string(),
