@@ -164,6 +164,42 @@ fn check_strangers(evening: &Evening) {
     assert!(quarters.is_sorted() && quarters[3] >= secs(16), "{quarters:?}");
 }
 
+/// One code in each call, forty calls a second, beside a lawful caller every second. Whoever shows
+/// a number does not wait for those who withhold theirs.
+#[test]
+fn one_code_a_call_gets_no_more_than_five_verdicts_a_second() {
+    const SECONDS: usize = 15;
+    let build = World::build().without_audio().starts_with(StartsWith::FirstCaller);
+    let mut world = build.start();
+    let (mut guessers, mut lawful) = (Vec::new(), Vec::new());
+    let quick = |phone: &mut PhoneConfig| (phone.key_on, phone.key_gap) = (ms(60), ms(40));
+    for call in 0..SECONDS * 40 {
+        if call % 40 == 0 {
+            let caller = world.phone_with(&format!("lawful {call}"), quick);
+            let script = Script::new().call().until_answered(secs(5)).wait(ms(500));
+            world.play(caller, script.press(PARTICIPANT).wait(secs(6)).hang_up());
+            lawful.push(caller);
+        }
+        let phone = world.phone_with(&format!("guesser {call}"), |phone| {
+            quick(phone);
+            withheld(phone, 0, call);
+        });
+        let script = Script::new().call().until_answered(secs(5)).wait(ms(100));
+        world.play(phone, script.press(&format!("{:06}#", 111_000 + call)).wait(ms(500)).hang_up());
+        guessers.push(phone);
+        world.run_for(ms(25));
+    }
+    world.run_for(secs(30));
+    let guesses: Vec<_> = guessers.iter().map(|&id| world.call_id(id).to_owned()).collect();
+    let records = world.finish();
+    let verdicts: usize =
+        guesses.iter().map(|call| usize::from(records.leg(call).auth_failures)).sum();
+    assert!((50..=8 + 50 + 5 * SECONDS).contains(&verdicts), "{verdicts}");
+    for (index, &caller) in lawful.iter().enumerate() {
+        check_lawful(&world, &records, caller, index * 10);
+    }
+}
+
 #[test]
 fn nobody_is_locked_out_by_who_writes_his_number_into_from() {
     let untrusted = |trunks: &mut Vec<Trunk>| trunks[0].trusted = false;

@@ -9,7 +9,7 @@ use partyline_secret::SecretDigits;
 use crate::bridge::{Bridge, Drain};
 use crate::call::{Call, Entry, Greeting, Phase, Topic};
 use crate::event::{FIRST_OUTBOUND, Offered, Output, Refusal, Talk};
-use crate::guard::Caller;
+use crate::guard::{Caller, Stranger};
 use crate::ledger::Gate;
 use crate::lookup::Admission;
 use crate::record::{Close, LegBook};
@@ -37,6 +37,7 @@ impl Bridge {
         let mut call = Call::new(Phase::Opening, book, typed);
         call.expects_media = offered.expects_media;
         call.caller = Caller::of(offered);
+        call.stranger = Stranger::of(offered);
         self.calls.insert(id, call);
         self.persist(Gate::Answer(id), vec![open, answered]);
     }

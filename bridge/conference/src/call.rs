@@ -9,7 +9,7 @@ use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, Role, RoomId,
 use partyline_secret::SecretDigits;
 
 use crate::event::Talk;
-use crate::guard::{Caller, Tries};
+use crate::guard::{Caller, Stranger, Tries};
 use crate::guess::Guess;
 use crate::record::{Close, LegBook};
 
@@ -27,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) guess: Option<Guess>,
     /// By what guesses of the leg are counted, beside the number that was dialled.
     pub(crate) caller: Option<Caller>,
+    /// With whom the leg waits for a first answer, under attack.
+    pub(crate) stranger: Stranger,
     /// Wrong guesses of the leg at the secret that it is asked for.
     pub(crate) tries: Tries,
     /// The prompt that plays to the leg.
@@ -51,6 +53,7 @@ impl Call {
             typed,
             guess: None,
             caller: None,
+            stranger: Stranger::Withheld,
             tries: Tries::NONE,
             speaking: None,
             told: Presence::SILENT,

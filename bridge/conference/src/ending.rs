@@ -64,10 +64,10 @@ impl Bridge {
     /// Plays a last prompt to `id`, then hangs up.
     pub(crate) fn dismiss(&mut self, now: Time, id: CallId, prompts: Vec<Prompt>, close: Close) {
         self.part(now, id, Parting::Left, close);
+        self.drop_guess(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Leaving(close);
         call.question = None;
-        call.guess = None;
         call.typed.clear();
         self.timers.cancel_call(id);
         self.speak(now, id, prompts);
@@ -82,6 +82,7 @@ impl Bridge {
     /// The leg is gone: its record is closed, and `tell` is what the far end gets.
     pub(crate) fn release(&mut self, now: Time, id: CallId, close: Close, tell: Option<Output>) {
         self.part(now, id, Parting::Left, close);
+        self.drop_guess(id);
         let Some(mut call) = self.calls.remove(&id) else { return };
         if matches!(call.phase, Phase::Opening) {
             // The answer was written down, and never left.

@@ -24,12 +24,21 @@
 //!
 //! # What separates a guesser from a caller with a typo
 //! Nothing does before the second verdict of a call, for both have typed one wrong passcode. So the
-//! first try of a call is answered at once, always. The second, while the number is under attack and
-//! by a caller not seen to get in before, comes [`PACE`] after the first at the earliest: as long as
-//! "That passcode is not valid. Please try again." takes, which nobody notices who listens and
-//! dials. From the third try on, which few lawful callers need and every guesser uses, the answer
+//! first try of a call is answered at once, while few have one. The second, while the number is under
+//! attack and by a caller not seen to get in before, comes [`PACE`] after the first at the earliest:
+//! as long as "That passcode is not valid. Please try again." takes, which nobody notices who listens
+//! and dials. From the third try on, which few lawful callers need and every guesser uses, the answer
 //! takes 2 s, 4 s, 8 s … by how far the failures are above the usual, up to [`LONGEST_DELAY`]. A
 //! right and a wrong passcode wait alike: the typed digits are held unlooked-at until then.
+//!
+//! One try a call and another call would get round that. So under attack first tries have *turns*,
+//! [`turns::AT_NUMBER`] at a dialled number and [`turns::EVERYWHERE`] on the bridge: five times the lawful callers of
+//! a busy hour. Who withholds his number waits for the turns of those only, who shows one that did
+//! not get in before for the turns of those; phones, which their addresses tell apart, and callers who
+//! got in before wait for none. What a caller notices then: nothing, unless he withholds his number as
+//! the guessers do, or they show new numbers and he calls for the first time. A turn more than
+//! [`LONGEST_DELAY`] away is not given: that call gets no verdict. Who hangs up before his turn gives
+//! it back, so that calls that nobody waits in keep nobody waiting.
 //!
 //! The **security passcode** is guarded the same way, with counts of its own, by caller and by the
 //! session that it belongs to. It may have four digits, and whoever is asked has a passcode already;
@@ -43,6 +52,7 @@
 //! numbers and sessions are the directory's and the bridge's own, and bounded with them.
 
 mod callers;
+mod turns;
 mod window;
 
 use std::collections::BTreeMap;
@@ -53,6 +63,8 @@ use partyline_model::{Number, RoomId, Time};
 
 use crate::event::{GuessAlarm, GuessCounts, GuessKey, Offered};
 use callers::{Callers, Known};
+use turns::Turns;
+pub(crate) use turns::{Stranger, Turn, Wait};
 use window::Window;
 
 /// How far back verdicts count.
@@ -144,6 +156,9 @@ struct Traffic {
     typos: Window,
     accepted: Window,
     alarmed: Option<Time>,
+    /// Turns that were taken under attack.
+    withheld: Turns,
+    new: Turns,
 }
 
 impl Traffic {
@@ -153,6 +168,13 @@ impl Traffic {
         let typos = self.typos.sum(now).saturating_sub(accepted / 4);
         let failures = (self.hopeless.sum(now) + typos).saturating_sub(accepted / 10);
         steps(failures, usual)
+    }
+
+    const fn turns(&mut self, stranger: Stranger) -> &mut Turns {
+        match stranger {
+            Stranger::Withheld => &mut self.withheld,
+            Stranger::New => &mut self.new,
+        }
     }
 
     fn right(&mut self, now: Time, after_wrong: bool) {
@@ -197,19 +219,24 @@ impl Guard {
         &self.counts
     }
 
-    /// How long the answer to what was typed at `now` has to wait, whatever it is.
-    pub(crate) fn delay(
+    /// When the answer to what was typed at `now` may come, whatever it is. A turn that is handed
+    /// out is used by [`Self::admits`], or given back.
+    pub(crate) fn wait(
         &mut self,
         now: Time,
         target: Target,
-        caller: Option<Caller>,
+        (caller, stranger): (Option<Caller>, Stranger),
         tries: Tries,
-    ) -> Duration {
-        let (delay, key) = self.delay_and_key(now, target, caller, tries);
-        if !delay.is_zero() {
+    ) -> Wait {
+        let turn = self.turn(now, target, (caller, stranger), tries);
+        let (wait, key) = turn.unwrap_or_else(|| {
+            let (delay, key) = self.delay_and_key(now, target, caller, tries);
+            (Wait { delay, turn: Turn::Free }, key)
+        });
+        if !wait.delay.is_zero() {
             *self.counts.delayed.entry(key).or_default() += 1;
         }
-        delay
+        wait
     }
 
     fn delay_and_key(
@@ -246,20 +273,29 @@ impl Guard {
 
     /// Whether a verdict may be given on what `caller` typed at `typed`; counted when not. An answer
     /// that has waited is no younger for it.
-    pub(crate) fn admits(&mut self, typed: Time, target: Target, caller: Option<Caller>) -> bool {
-        let key = match (caller, target) {
-            (Some(caller), _) if self.callers(target).closed(typed, caller).is_some() => {
+    pub(crate) fn admits(
+        &mut self,
+        typed: Time,
+        target: Target,
+        caller: Option<Caller>,
+        turn: &Turn,
+    ) -> bool {
+        let key = match (turn, caller, target) {
+            (&Turn::Never(key), ..) => key,
+            (_, Some(caller), _) if self.callers(target).closed(typed, caller).is_some() => {
                 self.callers_mut(target).refuse(caller);
                 caller.key()
             }
-            (_, Target::Security(room)) if !self.is_known(target, caller) => {
+            (_, _, Target::Security(room)) if !self.is_known(target, caller) => {
                 let wrong = self.rooms.get(&room).map_or(0, |room| room.hopeless.sum(typed));
                 if wrong < ROOM_WRONG {
                     return true;
                 }
                 GuessKey::Session
             }
-            (_, Target::Passcode(_) | Target::Security(_)) => return true,
+            (Turn::Free | Turn::Taken(..), _, Target::Passcode(_) | Target::Security(_)) => {
+                return true;
+            }
         };
         *self.counts.withheld.entry(key).or_default() += 1;
         false

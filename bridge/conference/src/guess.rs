@@ -10,7 +10,7 @@ use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
 use crate::event::Output;
-use crate::guard::Target;
+use crate::guard::{Target, Turn, Wait};
 use crate::record::{Close, Event};
 use crate::timers::{CallTimer, Timer};
 
@@ -22,6 +22,15 @@ pub(crate) struct Guess {
     pub(crate) at: Time,
     /// Tries that the question allows, this one among them.
     pub(crate) tries: u8,
+    /// The turn that it waits for, under attack.
+    pub(crate) turn: Turn,
+}
+
+impl Guess {
+    /// What was typed at `now`.
+    pub(crate) const fn new(now: Time, typed: SecretDigits, secret: Secret, tries: u8) -> Self {
+        Self { typed, secret, at: now, tries, turn: Turn::Free }
+    }
 }
 
 /// What a guess is at.
@@ -35,16 +44,25 @@ pub(crate) enum Secret {
 
 impl Bridge {
     /// A secret was typed: it is judged at once, or when the answer may come.
-    pub(crate) fn guessed(&mut self, now: Time, id: CallId, guess: Guess) {
+    pub(crate) fn guessed(&mut self, now: Time, id: CallId, mut guess: Guess) {
         let target = self.target(id, guess.secret);
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let delay = target.map(|target| self.guard.delay(now, target, call.caller, call.tries));
-        match delay {
-            Some(delay) if !delay.is_zero() => {
-                call.guess = Some(guess);
-                self.timers.set(Timer::Call(id, CallTimer::Verdict), now, delay);
-            }
-            Some(_) | None => self.judge(now, id, guess),
+        let who = (call.caller, call.stranger);
+        let wait = target.map(|target| self.guard.wait(now, target, who, call.tries));
+        let Wait { delay, turn } = wait.unwrap_or_default();
+        guess.turn = turn;
+        if delay.is_zero() {
+            return self.judge(now, id, guess);
+        }
+        call.guess = Some(guess);
+        self.timers.set(Timer::Call(id, CallTimer::Verdict), now, delay);
+    }
+
+    /// What `id` typed is not going to be judged.
+    pub(crate) fn drop_guess(&mut self, id: CallId) {
+        let guess = self.calls.get_mut(&id).and_then(|call| call.guess.take());
+        if let Some(guess) = guess {
+            self.guard.give_back(&guess.turn);
         }
     }
 
@@ -67,10 +85,10 @@ impl Bridge {
     }
 
     fn judge(&mut self, now: Time, id: CallId, guess: Guess) {
-        let Guess { typed, secret, at, tries } = guess;
+        let Guess { typed, secret, at, tries, turn } = guess;
         let caller = self.calls.get(&id).and_then(|call| call.caller);
         let target = self.target(id, secret);
-        let admitted = target.is_none_or(|target| self.guard.admits(at, target, caller));
+        let admitted = target.is_none_or(|target| self.guard.admits(at, target, caller, &turn));
         match secret {
             _ if !admitted => {
                 drop(typed);

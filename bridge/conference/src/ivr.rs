@@ -18,7 +18,7 @@ impl Bridge {
         if typed.is_empty() {
             return self.passcode_silent(now, id, tries);
         }
-        self.guessed(now, id, Guess { typed, secret: Secret::Passcode, at: now, tries });
+        self.guessed(now, id, Guess::new(now, typed, Secret::Passcode, tries));
     }
 
     /// What the passcode opens.
@@ -115,7 +115,7 @@ impl Bridge {
     /// A security passcode was given at the gate.
     pub(crate) fn security_given(&mut self, now: Time, id: CallId, tries: u8) {
         let Some(typed) = self.take_typed(id) else { return self.no_memory(now, id) };
-        self.guessed(now, id, Guess { typed, secret: Secret::Security, at: now, tries });
+        self.guessed(now, id, Guess::new(now, typed, Secret::Security, tries));
     }
 
     /// Whether the security passcode is the right one.

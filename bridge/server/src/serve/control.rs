@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::StatusCode;
 use partyline_cdr_store::journal::{Health, JournalHandle};
-use partyline_control::{GuessAlarm, Node, Output};
+use partyline_control::{GuessAlarm, GuessKey, Node, Output};
 use partyline_directory::Snapshot;
 use partyline_media::{Command, Event};
 use partyline_media_io::{Clock, Commands, Outlet, Running};
@@ -208,7 +208,30 @@ fn warn_of_guessing(alarm: &GuessAlarm) {
         dialled,
         wrong_in_ten_minutes = alarm.wrong,
         right_in_ten_minutes = alarm.accepted,
-        "passcodes are being guessed: further tries are delayed or get no answer; the records with \
-         auth_failures say who calls, and partyline_guesses in /metrics how it goes on"
+        "passcodes are being guessed: {}; the records with auth_failures say who calls, and \
+         partyline_guesses in /metrics how it goes on",
+        consequence(alarm.key)
     );
+}
+
+/// What the bridge does about guesses that are counted by `key`.
+const fn consequence(key: GuessKey) -> &'static str {
+    match key {
+        GuessKey::Address | GuessKey::CallingNumber => {
+            "this caller gets no answer until his first wrong try is ten minutes old"
+        }
+        GuessKey::DialledNumber => {
+            "callers that did not get in before get five first answers a second there, their later \
+             answers are delayed more and more, and who would wait for longer than 32 s gets none"
+        }
+        GuessKey::Everywhere => {
+            "callers that did not get in before get twenty first answers a second, their later \
+             answers are delayed more and more, and who would wait for longer than 32 s gets none"
+        }
+        GuessKey::Session => {
+            "answers are delayed, and after twenty wrong tries callers that never gave the \
+             security passcode get none"
+        }
+        GuessKey::Call => "further answers in this call are delayed",
+    }
 }

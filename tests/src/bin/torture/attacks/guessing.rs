@@ -4,7 +4,8 @@
 //!
 //! Where attackers can be told from each other, each gets three verdicts and no more: the codes
 //! after the third guess are the right ones, so that another verdict would let them in. Where they
-//! cannot, an alarm comes within a minute and their guesses become slower.
+//! cannot, an alarm comes within a minute and their guesses become slower; those who key one code a
+//! call get five verdicts a second in all.
 
 mod judge;
 
@@ -36,8 +37,8 @@ const AGAIN: Duration = Duration::from_secs(4);
 /// A lawful caller who is not in by then has noticed, and an attacker waits no longer.
 const PATIENCE: Duration = Duration::from_secs(15);
 const ATTACKER_WAITS: Duration = Duration::from_secs(25);
-/// For one code to be keyed and its answer to be heard.
-const ONE_CODE: Duration = Duration::from_millis(2500);
+/// For one code to be keyed and its answer to be given.
+const ONE_CODE: Duration = Duration::from_millis(1700);
 /// Lawful calls before the attack, that say what is usual.
 const USUAL: usize = 6;
 
@@ -48,7 +49,7 @@ enum Kind {
     FixedNumbers,
     Withheld,
     NewNumbers,
-    /// Withheld, and one code in each call: the first answer of a call cannot be delayed.
+    /// Withheld, and one code in each call, which is over as soon as that could be answered.
     OnceACall,
 }
 
@@ -121,7 +122,7 @@ struct Case<'p> {
     next_guest: Duration,
 }
 
-/// Plays all four cases and marks them.
+/// Plays all cases and marks them.
 pub(crate) fn run(place: &Place, options: &Options, marks: &mut Marks) -> Result<()> {
     let time = Duration::from_secs(match (options.quick, options.guessing) {
         (true, _) => 14,

@@ -26,6 +26,8 @@ const SLOWER: u32 = 2;
 /// Verdicts a second that twenty attackers may still get in the last third of the time. Unhindered
 /// they get twelve.
 const HINDERED: f64 = 4.0;
+/// The same where each call has one code. Unhindered they get eleven; five a second are answered.
+const HINDERED_ONCE: f64 = 5.5;
 /// Most callers that are named.
 const NAMED: usize = 8;
 
@@ -136,8 +138,25 @@ pub(super) fn attackers(
             format_args!("{name}: three verdicts each, {ALL_VERDICTS} in all"),
             format_args!("{most} at most, {all} in all of {guesses}, {entered} entered"),
         );
-    } else if case.kind != Kind::OnceACall {
-        let (first, late) = (permille(&mut first, 500), permille(&mut late, 500));
+    } else {
+        let a_second = thirds[2] as f64 / (time.as_secs_f64() / 3.0);
+        slower((case.kind, all), marks, (&mut first, &mut late), a_second);
+    }
+    Ok(())
+}
+
+/// The guesses of attackers who cannot be told apart: `all` verdicts, `a_second` of them at last.
+fn slower(
+    (kind, all): (Kind, usize),
+    marks: &mut Marks,
+    (first, late): (&mut [Duration], &mut [Duration]),
+    a_second: f64,
+) {
+    let name = kind.name();
+    let mut most = HINDERED_ONCE;
+    if kind != Kind::OnceACall {
+        most = HINDERED;
+        let (first, late) = (permille(first, 500), permille(late, 500));
         marks.mark(
             late >= first * SLOWER || late.is_zero() && all > 0,
             format_args!("{name}: the delay grows"),
@@ -148,14 +167,12 @@ pub(super) fn attackers(
                 ms(late)
             ),
         );
-        let a_second = thirds[2] as f64 / (time.as_secs_f64() / 3.0);
-        marks.mark(
-            a_second <= HINDERED && all > 0,
-            format_args!("{name}: guessing becomes slower"),
-            format_args!("{a_second:.1} verdicts a second in the last third, {HINDERED} at most"),
-        );
     }
-    Ok(())
+    marks.mark(
+        a_second <= most && all > 0,
+        format_args!("{name}: guessing becomes slower"),
+        format_args!("{a_second:.1} verdicts a second in the last third, {most} at most"),
+    );
 }
 
 /// Looks for the alarm in the log and in the metrics while it all goes on.
