@@ -42,6 +42,11 @@ fn a_number_reaches_the_dial_in_in_every_form() {
         "sip:conference@h",
         "sip:conference;phone-context=pbx.example@h",
         "sip:%63onference@h;user=dialstring",
+        "sip:+18005550142%3Bnpdi@h",
+        "sip:+18005550142%3bnpdi%3Brn%3D+14165550000@h;user=phone",
+        "tel:+18005550142%3Bnpdi",
+        "sip:5550142@h;phone-context=+1800;user=phone",
+        "sip:5550142@h;phone-context=%2B1800;user=phone",
     ];
     let mut world = World::build().without_audio().start();
     for (n, form) in forms.iter().enumerate() {

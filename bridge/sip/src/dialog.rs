@@ -97,14 +97,24 @@ impl Contact {
     pub(crate) fn read(message: &Message) -> Self {
         let mut items = message.headers.items(&Name::Contact);
         let Some(first) = items.next() else { return Self::Absent };
-        if first.len() > MAX_CONTACT_OCTETS {
+        // A comma in a name without quotes: what stands before it is no address.
+        let mut lines = message.headers.all(&Name::Contact);
+        if !first.contains(['<', ':'])
+            && let (Some(line), None) = (lines.next(), lines.next())
+        {
+            return Self::of(line.as_str());
+        }
+        if items.next().is_some() { Self::Unusable } else { Self::of(first) }
+    }
+
+    /// One address.
+    fn of(text: &str) -> Self {
+        if text.len() > MAX_CONTACT_OCTETS {
             return Self::Unusable;
         }
-        let uri = NameAddr::parse(first).ok().map(|contact| contact.uri);
-        match uri.filter(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips)) {
-            Some(uri) if items.next().is_none() => Self::Target(uri),
-            Some(_) | None => Self::Unusable,
-        }
+        let uri = NameAddr::parse(text).ok().map(|contact| contact.uri);
+        let fits = |uri: &Uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips);
+        uri.filter(fits).map_or(Self::Unusable, Self::Target)
     }
 
     pub(crate) fn target(self) -> Option<Uri> {

@@ -6,7 +6,7 @@ use common::{Ua, addr, dial, invite, response};
 use partyline_sip::message::StartLine;
 
 /// What is replaced in a plain INVITE, and by what.
-const ODD: [(&str, &str); 15] = [
+const ODD: [(&str, &str); 28] = [
     ("<sip:caller@192.0.2.1:5060>", "<sip:caller@192.0.2.1:5060;x=\"<urn:a,b>;c\">"),
     (
         "<sip:caller@192.0.2.1:5060>",
@@ -25,6 +25,19 @@ const ODD: [(&str, &str); 15] = [
     ("Max-Forwards: 70", "Record-Route: sip:192.0.2.8;lr, <sip:192.0.2.9;lr=>"),
     ("Max-Forwards: 70", "Record-Route: <sip:192.0.2.8;lr>;,"),
     ("@203.0.113.5 SIP/2.0", "@203.0.113.5;user=phone; SIP/2.0"),
+    ("<sip:caller@192.0.2.1:5060>", "< sip:caller@192.0.2.1:5060 >"),
+    ("<sip:caller@192.0.2.1:5060>", "Bell, A <sip:caller@192.0.2.1:5060>"),
+    ("<sip:caller@192.0.2.1:5060>", "<sip:caller@192.0.2.1:5060>;+sip.instance=<urn:uuid:1>"),
+    ("<sip:caller@192.0.2.1:5060>", "sip:caller@192.0.2.1:5060;+sip.instance=<urn:uuid:1>"),
+    ("<sip:caller@192.0.2.1:5060>", "<sip:a%@192.0.2.1:5060>"),
+    ("\"Ann\" <sip:14165550100@192.0.2.1>;tag=a", "Bell, A <sip:1@192.0.2.1>;tag=a"),
+    ("\"Ann\" <sip:14165550100@192.0.2.1>;tag=a", "Ann; home <sip:1@192.0.2.1>;tag=a"),
+    ("\"Ann\" <sip:14165550100@192.0.2.1>;tag=a", "<sip:100%@192.0.2.1>;tag=a"),
+    ("Max-Forwards: 70", "this is no header"),
+    ("Max-Forwards: 70", "X Y: z"),
+    ("Max-Forwards: 70", "Content-Length:"),
+    ("Max-Forwards: 70", "Content-Length: 3\r\nl: 3"),
+    ("Max-Forwards: 70", "Warnung \u{fc}ber: x"),
 ];
 
 #[test]
@@ -51,6 +64,11 @@ fn requests_in_a_call_find_the_peer_by_its_odd_contact() {
         ("sip:callee@192.0.2.77:5080;x=\">\";y=\"<\"", "sip:callee@192.0.2.77:5080"),
         ("\"<\" <sip:callee@192.0.2.77:5080>", "sip:callee@192.0.2.77:5080"),
         ("<sip:callee@192.0.2.77:5080;x=\"a>b\">", "sip:callee@192.0.2.77:5080;x=\"a%3Eb\""),
+        ("< sip:callee@192.0.2.77:5080 >", "sip:callee@192.0.2.77:5080"),
+        ("Bell, A <sip:callee@192.0.2.77:5080>", "sip:callee@192.0.2.77:5080"),
+        ("Pat; home <sip:callee@192.0.2.77:5080>", "sip:callee@192.0.2.77:5080"),
+        ("<sip:callee@192.0.2.77:5080>;+sip.instance=<urn:uuid:1>", "sip:callee@192.0.2.77:5080"),
+        ("sip:callee@192.0.2.77:5080;+sip.instance=<urn:uuid:1>", "sip:callee@192.0.2.77:5080"),
         ("<sip:callee@192.0.2.77:5080;lr=>;,", "sip:callee@192.0.2.77:5080;lr="),
     ];
     for (contact, target) in cases {

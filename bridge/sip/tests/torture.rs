@@ -52,7 +52,7 @@ const VERDICTS: [(&str, Verdict); 49] = [
     // A date in another zone than GMT is of no use, and nothing here reads it.
     ("TC_BADDATE_V", Call),
     ("TC_REGBADCT_I", Answer("405 REGISTER")),
-    ("TC_BADASPEC_I", Answer("400 OPTIONS")),
+    ("TC_BADASPEC_I", Answer("200 OPTIONS")),
     ("TC_BADDN_I", Answer("400 OPTIONS")),
     ("TC_BADVERS_V", Answer("505 OPTIONS")),
     ("TC_MISMATCH01_V", Answer("400 INVITE")),

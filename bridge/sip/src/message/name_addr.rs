@@ -18,8 +18,8 @@ impl NameAddr {
     /// Reads one address, not a list.
     ///
     /// # Errors
-    /// [`Malformed`] for an open quote or bracket, blanks inside the brackets, a comma in an
-    /// unquoted name, and a bare URI with `?` (which needs brackets).
+    /// [`Malformed`] for an open quote or bracket, blanks inside the URI, and a bare URI with `?` or
+    /// a comma (which needs brackets).
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let text = text.trim();
         let (display, rest) = if text.starts_with('"') {
@@ -28,7 +28,12 @@ impl NameAddr {
             (unquote(&text[..end]), rest)
         } else if let Some((display, rest)) = split_once_unquoted(text, '<') {
             let display = display.trim_end();
-            if display.contains(['"', ',', ';', '>']) {
+            // The bracket of a parameter's value: `sip:a@h;+sip.instance=<urn:uuid:1>`.
+            if display.ends_with('=') && display.contains(';') {
+                return Self::parse_bare(text);
+            }
+            // A name with a comma or semicolon wants quotes, and yet it is a name.
+            if display.contains(['"', '>']) {
                 return Err(Malformed);
             }
             (display.to_owned(), rest)
@@ -38,7 +43,7 @@ impl NameAddr {
         let (uri, params) = split_once_unquoted(rest, '>').ok_or(Malformed)?;
         Ok(Self {
             display: Some(display).filter(|d| !d.is_empty()),
-            uri: Uri::parse(uri)?,
+            uri: Uri::parse(uri.trim())?,
             params: Params::parse(params)?,
         })
     }
@@ -91,6 +96,12 @@ mod tests {
             ("sip:@h;tag=9", None, "sip:@h", Some("9")),
             ("<sip:a@h;lr=>;tag=10;", None, "sip:a@h;lr=", Some("10")),
             ("<sip:a@h>;tag=", None, "sip:a@h", None),
+            ("< sip:a@h >;tag=11", None, "sip:a@h", Some("11")),
+            ("Bell, A <sip:a@h>;tag=12", Some("Bell, A"), "sip:a@h", Some("12")),
+            ("Pat; home <sip:a@h>;tag=13", Some("Pat; home"), "sip:a@h", Some("13")),
+            ("<sip:a@h>;+sip.instance=<urn:uuid:1>;tag=14", None, "sip:a@h", Some("14")),
+            ("sip:a@h;+sip.instance=<urn:uuid:1>;tag=15", None, "sip:a@h", Some("15")),
+            ("<sip:100%@h>;tag=16", None, "sip:100%@h", Some("16")),
         ];
         for (text, display, uri, tag) in cases {
             let got = NameAddr::parse(text).unwrap_or_else(|_| panic!("{text}"));
@@ -104,8 +115,11 @@ mod tests {
         for bad in [
             r#""A <sip:a@h>"#,
             "<sip:a@h",
-            "< sip:a@h >",
-            "Bell, A <sip:a@h>",
+            "<sip:a @h>",
+            "Bell, A sip:a@h",
+            "sip:a@h;x=<y",
+            "<sip:a@h>;x=<y\">",
+            "<>",
             "sip:a@h?x=y",
             "",
             r#""A" sip:a@h"#,

@@ -185,6 +185,11 @@ fn value_end(value: &str) -> Result<usize, Malformed> {
     if value.starts_with('"') {
         return quoted_end(value);
     }
+    // `+sip.instance=<urn:uuid:...>`, whose quotes some phones forget.
+    if value.starts_with('<') {
+        let end = value.find(['>', '"']).ok_or(Malformed)?;
+        return if value[end..].starts_with('>') { Ok(end + 1) } else { Err(Malformed) };
+    }
     let end = value.find([';', '"', '<', '>']).unwrap_or(value.len());
     let trimmed = value[..end].trim_end();
     if trimmed.contains([' ', '\t', ',']) {

@@ -200,16 +200,20 @@ impl Uri {
 
     /// Whom the URI names, in each form that may be known, best first: a local number behind the
     /// digits of its `phone-context` (RFC 3966 §5.1.5), the user or number alone, and that without
-    /// visual separators. Portability, carrier and trunk-group parameters (RFC 4694, RFC 4904) say
+    /// visual separators. The signs before parameters may be escaped. Portability, carrier and trunk-group parameters (RFC 4694, RFC 4904) say
     /// by which way a call came, not whom it is for.
     pub fn subscribers(&self) -> impl Iterator<Item = String> {
-        let user = self.user().filter(|user| !user.is_empty());
-        let context = user.as_ref().filter(|user| !user.starts_with('+')).and_then(|user| {
-            let (_, params) = self.user_raw()?.split_once(';')?;
-            let params = Params::parse(&format!(";{params}")).ok()?;
-            let context = unescape(params.value("phone-context")?);
-            context.starts_with('+').then(|| format!("{context}{user}"))
-        });
+        let whole = self.user_raw().map(unescape);
+        let whole = whole.as_deref().map(|whole| whole.split_once(';').unwrap_or((whole, "")));
+        let params = whole.and_then(|(_, params)| Params::parse(&format!(";{params}")).ok());
+        let user = whole.map(|(user, _)| user.to_owned()).filter(|user| !user.is_empty());
+        let within = params.as_ref().and_then(|params| params.value("phone-context"));
+        // Some write it behind the host, among the parameters of the URI.
+        let behind = || self.sip().and_then(|sip| sip.params.value("phone-context"));
+        let context = within.or_else(behind).map(unescape);
+        let context = context.filter(|context| context.starts_with('+'));
+        let local = user.as_ref().filter(|user| !user.starts_with('+'));
+        let context = context.zip(local).map(|(context, user)| format!("{context}{user}"));
         let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ');
         let bare = user.as_ref().filter(|user| user.contains(separates));
         let bare = bare.map(|user| user.replace(separates, "")).filter(|bare| {
@@ -260,7 +264,8 @@ impl SipUri {
             Some(("", rest)) => (None, rest),
             Some((info, rest)) => {
                 let user = info.split(':').next().unwrap_or(info);
-                if user.is_empty() || info.contains('"') || !escapes_are_whole(info) {
+                // A percent sign that escapes nothing stands for itself, as exchanges mean it.
+                if user.is_empty() || info.contains('"') {
                     return Err(Malformed);
                 }
                 (Some(user.into()), rest)
@@ -305,7 +310,8 @@ fn check_tel(text: &str) -> Result<(), Malformed> {
         return Err(Malformed);
     }
     let number = unescape(&text[..end]);
-    let digits = number.strip_prefix('+').unwrap_or(&number);
+    let number = number.split(';').next().unwrap_or_default();
+    let digits = number.strip_prefix('+').unwrap_or(number);
     let fits = |b: u8| b.is_ascii_hexdigit() || b"*#-.()".contains(&b);
     if digits.is_empty() || !digits.bytes().all(fits) {
         return Err(Malformed);
@@ -408,7 +414,6 @@ mod tests {
             "sip:a@[::1",
             "sip:a@h; lr",
             "<sip:a@h>",
-            "sip:%4@h",
             "nocolon",
             "1sip:a@h",
             "sip:a@h;;",
@@ -422,6 +427,7 @@ mod tests {
     fn what_is_plain_is_read() {
         for (text, user) in [
             ("sip:@host", None),
+            ("sip:100%@h;lr", Some("100%")),
             ("sip:a@h;lr=", Some("a")),
             ("sip:a@h;lr;", Some("a")),
             ("sip:a@h:;lr", Some("a")),

@@ -11,7 +11,7 @@ pub enum SdpError {
     TooLarge,
     /// More than 512 lines.
     TooManyLines,
-    /// A line of more than 4096 bytes.
+    /// A line that is read, of more than 4096 bytes.
     LineTooLong,
     /// More than 32 `m=` lines.
     TooManyStreams,

@@ -13,21 +13,22 @@ const MAX_STREAMS: usize = 32;
 
 /// The lines of `body` that matter, each ended by CRLF; bytes that are no UTF-8 are replaced.
 /// Blanks at the end of a line, blank lines, and blanks or zeros at the end of all say nothing:
-/// some senders count the zero that ends a string in C as text.
+/// some senders count the zero that ends a string in C as text. Nor do the mark that begins a file
+/// of UTF-8, a Ctrl-Z that ends one, and a `c=` line that comes again as it was.
 pub(super) fn screen(body: &[u8]) -> Result<String, SdpError> {
     if body.len() > MAX_BYTES {
         return Err(SdpError::TooLarge);
     }
-    let padding = |b: &u8| matches!(b, 0 | b' ' | b'\t' | b'\r' | b'\n');
+    let padding = |b: &u8| matches!(b, 0 | 0x1a | b' ' | b'\t' | b'\r' | b'\n');
     let end = body.iter().rposition(|b| !padding(b)).map_or(0, |at| at + 1);
     let body = &body[..end];
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let mut kept = String::with_capacity(body.len());
     let (mut count, mut streams) = (0, 0);
+    // The last `c=` line of the same section.
+    let mut connection: &[u8] = &[];
     let lines = body.split(|&b| b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l));
     for line in lines {
-        if line.len() > MAX_LINE_BYTES {
-            return Err(SdpError::LineTooLong);
-        }
         let line = line.trim_ascii_end();
         let [key, rest @ ..] = line else { continue };
         count += 1;
@@ -37,18 +38,29 @@ pub(super) fn screen(body: &[u8]) -> Result<String, SdpError> {
         if rest.first() != Some(&b'=') {
             return Err(SdpError::Malformed);
         }
+        if !matches!(key, b'm' | b'v' | b'c' | b'a') {
+            continue;
+        }
+        if line.len() > MAX_LINE_BYTES {
+            return Err(SdpError::LineTooLong);
+        }
         let text = String::from_utf8_lossy(line);
         match key {
+            b'c' if connection == line => continue,
             b'm' => {
                 streams += 1;
+                connection = &[];
                 // The grammar has single spaces; some gateways write columns.
                 for (i, word) in text.split_ascii_whitespace().enumerate() {
                     kept.push_str(if i == 0 { "" } else { " " });
                     kept.push_str(word);
                 }
             }
-            b'v' | b'c' | b'a' => kept.push_str(&text),
-            _ => continue,
+            b'c' => {
+                connection = line;
+                kept.push_str(&text);
+            }
+            _ => kept.push_str(&text),
         }
         kept.push_str("\r\n");
     }

@@ -388,7 +388,7 @@ fn packet_time_is_ten_to_sixty_milliseconds() {
 
 #[test]
 fn what_carriers_really_send_is_tolerated() {
-    let cases: [&[u8]; 6] = [
+    let cases: [&[u8]; 8] = [
         // No o=, s=, t=; LF line ends; no final line end.
         b"v=0\nc=IN IP4 198.51.100.7\nm=audio 30002 RTP/AVP 0",
         // A session id and version beyond 64 bits, a Latin-1 subject, b= and k= in odd places.
@@ -401,6 +401,11 @@ fn what_carriers_really_send_is_tolerated() {
           a=candidate:1 1 UDP 1 198.51.100.7 30002 typ host\r\ny=0\r\na=\xff\xfe\r\na=\r\n",
         // Two c= lines in the stream: the first counts.
         b"v=0\r\nm=audio 30002 RTP/AVP 0\r\nc=IN IP4 198.51.100.7\r\nc=IN IP4 198.51.100.8\r\n",
+        // A byte order mark, the same c= again, a Ctrl-Z.
+        b"\xef\xbb\xbfv=0\r\nc=IN IP4 198.51.100.7\r\nc=IN IP4 198.51.100.7\r\n\
+          m=audio 30002 RTP/AVP 0\r\n\x1a",
+        &[b"v=0\r\ns=", &[b'x'; 5000][..], b"\r\nc=IN IP4 198.51.100.7\r\nm=audio 30002 RTP/AVP 0\r\n"]
+            .concat(),
         // Payload types that are none, and one twice.
         b"v=0\r\nc=IN IP4 198.51.100.7\r\nm=audio 30002 RTP/AVP 999 x 0 0\r\na=rtpmap:zero\r\na=rtpmap\r\n",
     ];
@@ -422,7 +427,7 @@ fn what_cannot_be_read_is_400() {
         (b"v=0\r\nm=audio 99999 RTP/AVP 0\r\n", SdpError::Malformed),
         (b"v=0\r\nm=audio 30002 RTP/AVP\r\n", SdpError::Malformed),
         (b"v=0\r\nm=audio 3\x000 RTP/AVP 0\r\n", SdpError::Malformed),
-        (b"v=0\r\nc=IN IP4 1.2.3.4\r\nc=IN IP4 1.2.3.4\r\n", SdpError::Malformed),
+        (b"v=0\r\nc=IN IP4 1.2.3.4\r\nc=IN IP4 1.2.3.5\r\n", SdpError::Malformed),
         (b"v=0\r\nm=audio 30002 RTP/AVP 0\r\n", SdpError::NoConnection),
         (&[b'a'; MAX_BYTES + 1], SdpError::TooLarge),
         (&long_line, SdpError::LineTooLong),
