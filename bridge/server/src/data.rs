@@ -24,7 +24,11 @@ impl Data {
     /// # Errors
     /// There is none: nothing is made. Or the database or a key file cannot be read or trusted.
     pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
-        Self::within(config, Folders::find(&config.data_dir)?).await
+        let folders = Folders::find(&config.data_dir)?;
+        let store = store(config).await?;
+        // Where there is a database, no key is made.
+        let keys = Keys::open_beside(&folders.keys, &folders.database)?;
+        Ok(Self { store, keys, folders })
     }
 
     /// As [`Self::open`], and makes the folder, for its owner only, when it is missing. For `serve`
@@ -33,14 +37,15 @@ impl Data {
     /// # Errors
     /// A folder, the database or a key file cannot be made, read or trusted.
     pub(crate) async fn make(config: &Config) -> anyhow::Result<Self> {
-        Self::within(config, Folders::make(&config.data_dir)?).await
-    }
-
-    async fn within(config: &Config, folders: Folders) -> anyhow::Result<Self> {
+        FolderParts::of(&config.data_dir).ensure_usable()?;
+        let folders = Folders::make(&config.data_dir)?;
         let keys = Keys::open_beside(&folders.keys, &folders.database)?;
-        let store = FolderParts::of(&config.data_dir).open().await.with_context(|| {
-            format!("the data folder {} cannot be used", config.data_dir.display())
-        })?;
-        Ok(Self { store, keys, folders })
+        Ok(Self { store: store(config).await?, keys, folders })
     }
+}
+
+async fn store(config: &Config) -> anyhow::Result<Store> {
+    let dir = &config.data_dir;
+    let opened = FolderParts::of(dir).open().await;
+    opened.with_context(|| format!("the data folder {} cannot be used", dir.display()))
 }

@@ -223,6 +223,12 @@ fn say_recovered(recovered: &Recovered) {
             "the last run did not end well: its open legs were closed at their last sign of life"
         );
     }
+    for (first, count) in &recovered.missing {
+        tracing::error!(
+            "the journal lacks {count} segments from {first:08}.plj on, and no program removes \
+             any: what only they had is lost unless they are put back"
+        );
+    }
     for SetAside { damage, copy } in &recovered.damaged {
         let copy = copy.as_ref().map_or_else(
             |error| format!("could not be made: {error}"),

@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
 use common::{Bench, has_line};
 
@@ -64,4 +65,48 @@ fn nothing_is_written_over_and_nothing_damaged_is_restored() {
     assert!(!other.data().exists());
     let said = other.fails(&["restore", "nowhere"]);
     assert!(said.contains("nowhere is no backup"), "{said}");
+}
+
+/// Runs the program in `folder` of the bench, whose data folder is the usual one below it.
+fn in_folder(bench: &Bench, folder: &str, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_partyline"));
+    command.env_clear().current_dir(bench.path(folder)).args(args);
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{args:?}: {done:?}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn plain_relative_names_and_slashes_at_the_end_are_names_as_others() {
+    let bench = Bench::bare();
+    for folder in ["one", "two", "three/empty"] {
+        fs::create_dir_all(bench.path(folder)).unwrap();
+    }
+    in_folder(&bench, "one", &["init"]);
+    in_folder(&bench, "one", &["backup", "copy", "--with-keys"]);
+    in_folder(&bench, "one", &["backup", "./second/", "--with-keys"]);
+    for left in ["one/copy.partial", "one/second.partial", "one/second/.partial"] {
+        assert!(!bench.path(left).exists(), "{left}");
+    }
+    let said = in_folder(&bench, "two", &["restore", "../one/copy"]);
+    assert!(said.contains("The last invoice in it: none. The next account is 2."), "{said}");
+    in_folder(&bench, "three", &["--data", "empty/", "restore", "../one/second/"]);
+    let show = &["passcode", "show", "1"];
+    let expected = in_folder(&bench, "one", show);
+    assert_eq!(in_folder(&bench, "two", show), expected);
+    assert_eq!(in_folder(&bench, "three", &[&["--data", "empty"], &show[..]].concat()), expected);
+}
+
+#[test]
+fn a_folder_with_some_of_the_names_is_no_data_folder_and_nothing_is_made_in_it() {
+    let bench = Bench::bare();
+    for name in ["journal", "keys", "recordings"] {
+        fs::create_dir_all(bench.data().join(name)).unwrap();
+    }
+    for args in [&["account", "list"][..], &["cdr", "list"], &["backup", "copy"]] {
+        let said = bench.fails(args);
+        assert!(said.contains("there is no data in"), "{args:?}: {said}");
+    }
+    assert_eq!(fs::read_dir(bench.data()).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(bench.data().join("keys")).unwrap().count(), 0);
 }

@@ -18,11 +18,15 @@ const ORIGIN: Origin = Origin { node_id: 1, boot_id: Uuid(1) };
 const START: WallTime = WallTime::from_micros(1_791_817_200_000_000);
 
 fn leg(n: u32) -> Record {
+    leg_of(n, 1)
+}
+
+fn leg_of(n: u32, account: u64) -> Record {
     let invited = START + Duration::from_secs(n.into());
     let mut leg = LegRecord::open(ORIGIN, Uuid(n.into()), n.into(), Direction::In, invited);
     leg.state = LegState::Closed;
     leg.rev = 2;
-    leg.account_id = Some(AccountId(1));
+    leg.account_id = Some(AccountId(account));
     leg.access_kind = AccessKind::TollFree;
     leg.answered_at = Some(invited);
     leg.duration_ms = 60_000;
@@ -137,6 +141,95 @@ fn a_missing_database_stops_every_command_and_says_what_to_do() {
     assert!(said.contains("account 2"), "{said}");
     let said = bench.fails(&["cdr", "rebuild", "--new-database"]);
     assert!(said.contains("the database is there"), "{said}");
+}
+
+#[test]
+fn a_lost_database_is_not_made_while_the_journal_is_in_use() {
+    let bench = thirty_calls();
+    for file in ["partyline.db", "partyline.db-wal", "partyline.db-shm"] {
+        fs::remove_file(bench.data().join(file)).unwrap_or_default();
+    }
+    let running = FileDisk::open(&bench.data().join("journal")).unwrap();
+    let said = bench.fails(&["cdr", "rebuild", "--new-database"]);
+    assert!(said.contains("stop the bridge first"), "{said}");
+    // Nothing is there that an account could be made in.
+    let said = bench.fails(&["account", "add", "Another"]);
+    assert!(said.contains("partyline.db is missing, though"), "{said}");
+    drop(running);
+    bench.ok(&["cdr", "rebuild", "--new-database"]);
+    let said = bench.ok(&["account", "add", "Another"]);
+    assert!(said.contains("account 2"), "{said}");
+}
+
+/// A folder restored from a copy that is older than an account, whose calls and invoice the journal
+/// and the invoices' folder have.
+#[test]
+fn an_older_database_gives_nobody_the_number_the_calls_or_the_invoice_of_another() {
+    let bench = thirty_calls();
+    let invoice =
+        |account| ["invoice", "--account", account, "--month", "2026-10", "--out", "invoices"];
+    bench.ok(&["backup", "copy", "--with-keys"]);
+    bench.ok(&["account", "add", "Second", "--deck", "demo"]);
+    let mut running = journal(&bench, 31..=31);
+    let legs = [leg_of(32, 2), leg_of(33, 2)];
+    running.append(legs.iter(), Time::ZERO, START).unwrap();
+    drop(running);
+    let said = bench.ok(&invoice("Second"));
+    assert!(said.contains("invoice PL-2026-000001, Second"), "{said}");
+    let issued = fs::read(bench.path("invoices/PL-2026-000001.csv")).unwrap();
+    fs::rename(bench.data(), bench.path("lost")).unwrap();
+    let said = bench.ok(&["restore", "copy"]);
+    assert!(said.contains("The last invoice in it: none. The next account is 2."), "{said}");
+    for entry in fs::read_dir(bench.path("lost/journal")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), bench.data().join("journal").join(entry.file_name())).unwrap();
+    }
+    let said = bench.ok(&["account", "add", "Third", "--deck", "demo"]);
+    assert!(said.contains("account 3"), "{said}");
+    let said = bench.ok(&invoice("Third"));
+    assert!(said.contains("nothing to be invoiced"), "{said}");
+    // Nobody is billed for the calls of account 2, and that is said.
+    assert!(said.contains("2 of them were made by 1 accounts"), "{said}");
+    assert!(said.contains("account 2:"), "{said}");
+    // The number was given before: its files are there.
+    let said = bench.fails(&invoice("Demo"));
+    assert!(said.contains("PL-2026-000001 was issued before"), "{said}");
+    assert_eq!(fs::read(bench.path("invoices/PL-2026-000001.csv")).unwrap(), issued);
+    let elsewhere = ["invoice", "--account", "Demo", "--month", "2026-10", "--out", "other"];
+    bench.ok(&elsewhere);
+    let said = bench.fails(&["invoice", "--again", "PL-2026-000001", "--out", "invoices"]);
+    assert!(said.contains("is never written over"), "{said}");
+    assert_eq!(fs::read(bench.path("invoices/PL-2026-000001.csv")).unwrap(), issued);
+}
+
+#[test]
+fn an_invoice_over_a_damaged_or_gapped_journal_says_so_and_is_not_a_success() {
+    let bench = Bench::with_demo();
+    drop(journal(&bench, 1..=3));
+    drop(journal(&bench, 4..=4));
+    drop(journal(&bench, 5..=5));
+    let mut bytes = fs::read(segment(&bench)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(segment(&bench), &bytes).unwrap();
+    fs::remove_file(bench.data().join("journal/00000002.plj")).unwrap();
+    let invoice =
+        ["invoice", "--account", "Demo", "--month", "2026-10", "--out", "invoices", "--draft"];
+    for _ in 0..2 {
+        let run = bench.run(&invoice);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(has_line(&run.out, &["Toll-free dial-in", "3", "0:03:00"]), "{run:?}");
+        assert!(run.out.contains("Calls of 2026-10 may be missing"), "{run:?}");
+        assert!(has_line(&run.out, &["segment 00000001.plj, offset", "damaged"]), "{run:?}");
+        assert!(run.out.contains("segment 00000002.plj is missing"), "{run:?}");
+    }
+    let run = bench.run(&["cdr", "rebuild"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.out.contains("segment 00000002.plj is missing"), "{run:?}");
+    // Without any journal, though there was one.
+    fs::rename(bench.data().join("journal"), bench.path("elsewhere")).unwrap();
+    let said = bench.fails(&invoice);
+    assert!(said.contains("lacks what is known to be in it"), "{said}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! so does a folder that is restored. What is there is never written over.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -13,7 +13,7 @@ use partyline_cdr_record::{DialogRecord, Origin, Record};
 use partyline_model::{Time, WallTime};
 use sha2::{Digest, Sha256};
 
-use crate::folder::{FORMAT, FolderIdentity, FolderParts, IDENTITY_FILE, sync_folder};
+use crate::folder::{FORMAT, FolderIdentity, FolderParts, IDENTITY_FILE, at, sync_folder};
 use crate::ingest::Ingest;
 use crate::journal::{FileDisk, Journal, JournalConfig, Piece, Pieces, list};
 use crate::store::Store;
@@ -23,6 +23,14 @@ use crate::{BackupError, StoreError};
 const MANIFEST: &str = "MANIFEST";
 /// How it begins.
 const TITLE: &str = "partyline backup 1";
+/// Octets of a file that are in memory at a time.
+const PIECE: usize = 256 * 1024;
+/// Where a data folder that is there already is restored before its parts get their places.
+pub(crate) const RESTORING: &str = ".restoring";
+/// The name that it has for a moment when all of them have theirs.
+const RESTORED: &str = ".restored";
+/// The lock of a journal, below the data folder.
+const LOCK: &str = "journal/lock";
 /// Folders of the data folder that are always copied, beside database and journal.
 const ALWAYS: [&str; 1] = ["brands"];
 
@@ -71,7 +79,8 @@ pub async fn backup(
     extent: Extent,
     gate: Gate<'_>,
 ) -> Result<Copied, StoreError> {
-    if target.exists() {
+    let target = &plain(target)?;
+    if target.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(target.to_owned()).into());
     }
     let partial = beside(target, "partial");
@@ -103,8 +112,8 @@ pub fn verify(backup: &Path) -> Result<Copied, StoreError> {
     let entries = manifest(backup)?;
     for entry in &entries {
         let path = backup.join(&entry.path);
-        let bytes = fs::read(&path);
-        if !bytes.is_ok_and(|bytes| *entry == Entry::of(&entry.path, &bytes)) {
+        let found = File::open(&path).and_then(|file| pour(&entry.path, file, &mut io::sink()));
+        if !found.is_ok_and(|found| *entry == found) {
             return Err(BackupError::Damaged(path).into());
         }
     }
@@ -119,42 +128,86 @@ pub fn verify(backup: &Path) -> Result<Copied, StoreError> {
 }
 
 /// Makes the data folder `data` from the copy in `backup`, which is checked first. `data` must be
-/// missing or empty.
+/// missing or empty; a folder that is there, a mounted one or one behind a link, is filled.
 ///
 /// Calls that were up when the copy was made are closed at the last sign of life in it; their far
 /// ends are not sent BYE, since the bridge that was copied may have ended them long ago.
 ///
 /// # Errors
 /// [`BackupError::InUse`] when something lies in `data`; as [`verify`]; [`StoreError`] when the
-/// database or the journal is damaged although its sum is right. `data` is as before then.
+/// database or the journal is damaged although its sum is right. There is no usable `data` then,
+/// and the same call goes on where this one was stopped.
 pub async fn restore(
     backup: &Path,
     data: &Path,
     (origin, now): (Origin, WallTime),
     gate: Gate<'_>,
 ) -> Result<Copied, StoreError> {
+    let data = &real(data)?;
+    let inside = data.join(RESTORING);
+    if is_complete(&inside, backup) {
+        // A run before was stopped while it moved what it had made.
+        let copied = verify(backup)?;
+        let mut copy = Copy { root: inside, entries: Vec::new(), gate };
+        copy.unpack(data)?;
+        return Ok(copied);
+    }
     let mut found = Vec::new();
     if data.exists() {
         walk(data, "", &mut found)?;
     }
     // The lock of a bridge that ran in an empty folder is nothing to be kept.
-    if found.iter().any(|name| name != "journal/lock") {
+    let below = format!("{RESTORING}/");
+    if found.iter().any(|name| name != LOCK && !name.starts_with(&below)) {
         return Err(BackupError::InUse(data.to_owned()).into());
     }
     let copied = verify(backup)?;
-    let partial = beside(data, "restoring");
+    let partial = if data.exists() { inside } else { beside(data, "restoring") };
     let mut copy = Copy::begin(&partial, gate)?;
     for entry in manifest(backup)? {
-        let path = backup.join(&entry.path);
-        copy.put(&entry.path, &fs::read(&path).map_err(at(&path))?)?;
+        copy.take(&backup.join(&entry.path), &entry.path)?;
     }
     settle(&partial, origin, now).await?;
-    copy.step(data)?;
-    if data.exists() {
-        fs::remove_dir_all(data).map_err(at(data))?;
+    if !data.exists() {
+        copy.rename(data)?;
+        return Ok(copied);
     }
-    copy.rename(data)?;
+    let list = fs::read(backup.join(MANIFEST)).map_err(at(backup))?;
+    copy.put(MANIFEST, &list)?;
+    copy.unpack(data)?;
     Ok(copied)
+}
+
+/// The name of `path` without a slash at its end and independent of the current folder.
+fn plain(path: &Path) -> Result<PathBuf, StoreError> {
+    let whole = std::path::absolute(path).map_err(at(path))?;
+    let plain: PathBuf = whole.components().collect();
+    if plain.file_name().is_none() {
+        return Err(BackupError::Exists(path.to_owned()).into());
+    }
+    Ok(plain)
+}
+
+/// The folder that `path` leads to, or would be.
+fn real(path: &Path) -> Result<PathBuf, StoreError> {
+    match fs::canonicalize(path) {
+        Ok(real) => Ok(real),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let path = plain(path)?;
+            // A link to nothing: what is behind it may be a volume that is not mounted.
+            if path.symlink_metadata().is_ok() {
+                return Err(at(&path)(error));
+            }
+            Ok(path)
+        }
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+/// Whether `inside` holds all that `backup` has, settled, or what is left of it to be moved.
+fn is_complete(inside: &Path, backup: &Path) -> bool {
+    let lists = [inside, backup].map(|folder| fs::read(folder.join(MANIFEST)).ok());
+    lists[0].is_some() && lists[0] == lists[1]
 }
 
 /// Opens what was restored: the database is whole, open calls are closed and in it.
@@ -173,6 +226,10 @@ async fn settle(partial: &Path, origin: Origin, now: WallTime) -> Result<(), Sto
         let told: Vec<Record> = told.map(|dialog| Record::Dialog(Box::new(dialog))).collect();
         journal.append(told.iter(), Time::ZERO, now)?;
         Ingest::new(store.clone(), &parts.journal).catch_up(Some(journal.end())).await?;
+        // Newer segments of a journal that survived may be put in the place of these: the first
+        // start reads all from the beginning, which changes nothing of what is known.
+        let again = "UPDATE ingest_position SET segment = 0, position = 0";
+        sqlx::query(again).execute(&store.pool).await?;
     }
     store.close().await;
     Ok(())
@@ -217,8 +274,58 @@ impl<'a> Copy<'a> {
         file.write_all(bytes).map_err(at(&path))?;
         self.step(&path)?;
         file.sync_all().map_err(at(&path))?;
-        self.entries.push(Entry::of(name, bytes));
+        self.entries.push(pour(name, bytes, &mut io::sink()).map_err(at(&path))?);
         Ok(())
+    }
+
+    /// Copies one file, durably, a piece at a time.
+    fn take(&mut self, from: &Path, name: &str) -> Result<(), StoreError> {
+        let path = self.root.join(name);
+        if let Some(folder) = path.parent() {
+            private_folder(folder)?;
+        }
+        self.step(&path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = options.open(&path).map_err(at(&path))?;
+        let source = File::open(from).map_err(at(from))?;
+        let entry = pour(name, source, &mut file).map_err(at(&path))?;
+        self.step(&path)?;
+        file.sync_all().map_err(at(&path))?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Moves everything into the folder around this one: the database last, without which nothing
+    /// opens the folder, and the list behind it.
+    fn unpack(&mut self, data: &Path) -> Result<(), StoreError> {
+        sync_tree(&self.root)?;
+        let lock = data.join(LOCK);
+        match fs::remove_file(&lock) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&lock)(error)),
+            Ok(()) | Err(_) => {}
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(at(&self.root))? {
+            names.push(entry.map_err(at(&self.root))?.file_name());
+        }
+        names.sort_by_key(|name| (name == MANIFEST, name == "partyline.db", name.clone()));
+        for name in names.iter().filter(|name| *name != MANIFEST) {
+            let (from, to) = (self.root.join(name), data.join(name));
+            self.step(&to)?;
+            if to.is_dir() {
+                remove_empty(&to)?;
+            }
+            sync_folder(&from).map_err(at(&from))?;
+            fs::rename(&from, &to).map_err(at(&to))?;
+            sync_folder(&to).map_err(at(&to))?;
+        }
+        // The folder is whole when this name is gone; what is left is the list.
+        let done = data.join(RESTORED);
+        self.step(&done)?;
+        fs::rename(&self.root, &done).map_err(at(&done))?;
+        sync_folder(&done).map_err(at(data))?;
+        fs::remove_dir_all(&done).map_err(at(&done))
     }
 
     /// Takes in a file that SQLite wrote.
@@ -228,7 +335,7 @@ impl<'a> Copy<'a> {
         let file = File::open(&path).map_err(at(&path))?;
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(at(&path))?;
         file.sync_all().map_err(at(&path))?;
-        self.entries.push(Entry::of(name, &fs::read(&path).map_err(at(&path))?));
+        self.entries.push(pour(name, file, &mut io::sink()).map_err(at(&path))?);
         Ok(())
     }
 
@@ -255,8 +362,7 @@ impl<'a> Copy<'a> {
             walk(from, "", &mut found)?;
         }
         for file in found {
-            let path = from.join(&file);
-            self.put(&format!("{name}/{file}"), &fs::read(&path).map_err(at(&path))?)?;
+            self.take(&from.join(&file), &format!("{name}/{file}"))?;
         }
         Ok(())
     }
@@ -282,13 +388,30 @@ impl<'a> Copy<'a> {
     }
 }
 
-impl Entry {
-    fn of(path: &str, bytes: &[u8]) -> Self {
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let octets = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        Self { path: path.to_owned(), octets, sha256 }
+/// Copies `from` to its end and says what it was.
+fn pour(name: &str, mut from: impl Read, to: &mut impl Write) -> io::Result<Entry> {
+    let (mut sum, mut octets, mut piece) = (Sha256::new(), 0_u64, vec![0; PIECE]);
+    loop {
+        let read = from.read(&mut piece)?;
+        if read == 0 {
+            let sha256 = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            return Ok(Entry { path: name.to_owned(), octets, sha256 });
+        }
+        to.write_all(&piece[..read])?;
+        sum.update(&piece[..read]);
+        octets += u64::try_from(read).unwrap_or_default();
     }
+}
 
+/// Removes folders that hold no file.
+fn remove_empty(root: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(root).map_err(at(root))? {
+        remove_empty(&entry.map_err(at(root))?.path())?;
+    }
+    fs::remove_dir(root).map_err(at(root))
+}
+
+impl Entry {
     fn parse(line: &str) -> Option<Self> {
         let (sha256, rest) = line.split_once(' ')?;
         let (octets, path) = rest.split_once(' ')?;
@@ -382,8 +505,4 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     PathBuf::from(name)
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |source| StoreError::Io { path: path.to_owned(), source }
 }

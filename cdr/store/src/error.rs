@@ -36,6 +36,12 @@ pub enum JournalError {
         /// The folder they lie in.
         expected: Uuid,
     },
+    /// The segments end before what was written to them or read in them.
+    #[error(
+        "the journal in {0} lacks what is known to be in it: was the folder moved, unmounted or \
+         replaced? Put it back. If it is lost for good, the next start of the bridge begins another"
+    )]
+    Gone(PathBuf),
     /// Segment numbers have run out.
     #[error("the journal has no segment number left")]
     Exhausted,
@@ -59,6 +65,12 @@ pub enum BackupError {
          what is there to another place"
     )]
     InUse(PathBuf),
+    /// A restore was stopped before the folder was whole.
+    #[error(
+        "{0} is there: a restore into this folder was stopped before it was whole; run the same \
+         partyline restore again"
+    )]
+    Unfinished(PathBuf),
     /// There is no list of files.
     #[error("{0} is no backup, or one that was never finished: it has no MANIFEST")]
     NoBackup(PathBuf),
@@ -113,6 +125,19 @@ pub enum StoreError {
         /// The journal beside it.
         journal: PathBuf,
     },
+    /// The folder had a database, and has neither that nor a journal.
+    #[error(
+        "the database {database} is missing, though the data folder had one, and there is no \
+         journal in {journal} to make it from. Put both back, or restore a backup into an empty \
+         folder: partyline restore BACKUP. If this folder never took a call, or all is lost, move \
+         it away and begin a new one: partyline init"
+    )]
+    NothingLeft {
+        /// Where it should be.
+        database: PathBuf,
+        /// Where the journal should be.
+        journal: PathBuf,
+    },
     /// The database belongs to another data folder.
     #[error(
         "the database belongs to data folder {found}, but {identity} says {expected}: parts of two \
@@ -144,6 +169,12 @@ pub enum StoreError {
         /// How much.
         octets: u64,
     },
+    /// The file of the database is not the one that was opened.
+    #[error(
+        "the database {0} was removed or replaced while it was in use: stop the bridge and put it \
+         back; the journal keeps the records"
+    )]
+    Displaced(PathBuf),
     /// A file beside the database failed.
     #[error("{path}: {source}")]
     Io {
@@ -172,6 +203,12 @@ pub enum StoreError {
     /// The journal could not be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The database contradicts itself: a disk has changed what was written.
+    #[error(
+        "the database is damaged: {0}. Records come from the journal anew: partyline cdr rebuild; \
+         if that does not help, restore a backup"
+    )]
+    Corrupt(String),
     /// A stored record cannot be decoded.
     #[error("a stored record is damaged: {0}")]
     Record(#[from] partyline_cdr_record::DecodeError),

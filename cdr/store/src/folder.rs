@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use partyline_model::Uuid;
 
-use crate::StoreError;
-use crate::ingest::reader;
+use crate::backup::RESTORING;
 use crate::journal::list;
 use crate::store::Store;
+use crate::{BackupError, StoreError};
 
 /// The format that this program writes. 1 was before folders had an identity.
 ///
@@ -64,24 +64,46 @@ impl FolderParts {
         Ok(has_content(&self.database) || self.identity.exists() || !journal.is_empty())
     }
 
+    /// Makes sure that nothing stands in the way of using the folder.
+    ///
+    /// # Errors
+    /// [`BackupError::Unfinished`] while a backup is being restored into it;
+    /// [`StoreError::NewerFolder`] when a later version wrote it; [`StoreError::Identity`],
+    /// [`StoreError::Io`].
+    pub fn ensure_usable(&self) -> Result<(), StoreError> {
+        self.known().map(|_| ())
+    }
+
+    /// Which folder it is; `None` where that was never written down.
+    pub(crate) fn known(&self) -> Result<Option<FolderIdentity>, StoreError> {
+        let restoring = self.identity.with_file_name(RESTORING);
+        if restoring.exists() {
+            return Err(BackupError::Unfinished(restoring).into());
+        }
+        let known = FolderIdentity::read(&self.identity)?;
+        match known {
+            Some(FolderIdentity { format, .. }) if format > FORMAT => {
+                Err(StoreError::NewerFolder { found: format, known: FORMAT })
+            }
+            Some(_) | None => Ok(known),
+        }
+    }
+
     /// Opens the database of the folder, and makes one in a folder that never had any.
     ///
     /// # Errors
-    /// [`StoreError::NewerFolder`], [`StoreError::Newer`] when a later version wrote it;
-    /// [`StoreError::NoDatabase`] when it had one; [`StoreError::OtherFolder`] when the database is
-    /// that of another folder; as [`Store::open`].
+    /// As [`FolderParts::ensure_usable`]; [`StoreError::Newer`] when a later version wrote it;
+    /// [`StoreError::NoDatabase`], [`StoreError::NothingLeft`] when it had one;
+    /// [`StoreError::OtherFolder`] when the database is that of another folder; as
+    /// [`Store::open`].
     pub async fn open(&self) -> Result<Store, StoreError> {
-        let known = FolderIdentity::read(&self.identity)?;
-        if let Some(FolderIdentity { format, .. }) = known
-            && format > FORMAT
-        {
-            return Err(StoreError::NewerFolder { found: format, known: FORMAT });
-        }
+        let known = self.known()?;
         let journal = list(&self.journal).map_err(at(&self.journal))?;
         if !has_content(&self.database) && (known.is_some() || !journal.is_empty()) {
-            return Err(StoreError::NoDatabase {
-                database: self.database.clone(),
-                journal: self.journal.clone(),
+            let (database, journal_dir) = (self.database.clone(), self.journal.clone());
+            return Err(match journal.is_empty() {
+                true => StoreError::NothingLeft { database, journal: journal_dir },
+                false => StoreError::NoDatabase { database, journal: journal_dir },
             });
         }
         let store = Store::open_for(&self.database, known.map(|known| known.folder)).await?;
@@ -100,32 +122,12 @@ impl FolderParts {
     }
 }
 
-impl FolderParts {
-    /// Makes an empty database in a folder that has lost its own, for [`crate::rebuild`] to fill;
-    /// `false` when there is one.
-    ///
-    /// # Errors
-    /// [`StoreError::NoJournal`] when there is nothing to fill it from; as [`FolderParts::open`].
-    pub async fn replace_lost_database(&self) -> Result<bool, StoreError> {
-        if has_content(&self.database) {
-            return Ok(false);
-        }
-        let found = reader::identity(&self.journal).map_err(at(&self.journal))?;
-        let Some(found) = found else { return Err(StoreError::NoJournal(self.journal.clone())) };
-        let known = FolderIdentity::read(&self.identity)?;
-        let named = (found.folder.0 != 0).then_some(found.folder);
-        let folder = known.map(|known| known.folder).or(named);
-        Store::open_for(&self.database, folder).await?.close().await;
-        Ok(true)
-    }
-}
-
 /// An empty file is what a start that failed leaves.
 pub(crate) fn has_content(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |source| StoreError::Io { path: path.to_owned(), source }
 }
 
@@ -185,5 +187,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes the name of `path` durable.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    match path.parent() {
+        // A plain name lies in the current folder.
+        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }

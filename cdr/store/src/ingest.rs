@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod full;
 mod health;
+mod numbers;
+mod places;
 pub(crate) mod reader;
 mod rows;
 
@@ -15,16 +17,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use partyline_model::Uuid;
+use partyline_model::{Uuid, WallTime};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Row, SqliteExecutor};
 use tokio::sync::watch;
 
-use crate::journal::{Damage, FileDisk, Frames, Position};
+use crate::journal::{Clock as _, Damage, FileDisk, Frames, Payload, Position, SystemClock};
 use crate::store::{Store, blob, int};
 use crate::{JournalError, StoreError};
 use health::Watched;
 pub use health::{IngestHealth, IngestWatch};
+use numbers::Highest;
+pub use places::{Gap, Lack, Place};
 use reader::{Limit, Stretch, Tail};
 
 /// How often the journal is looked at although nobody said that it has grown.
@@ -47,9 +51,18 @@ pub struct Ingested {
     pub damaged: Vec<Damage>,
     /// Damaged places of which a start has set a copy aside before.
     pub set_aside: Vec<Damage>,
+    /// Segments that are missing.
+    pub missing: Vec<Gap>,
 }
 
 impl Ingested {
+    /// Whether something of the journal was not taken.
+    pub fn lacks(&self) -> bool {
+        let Self { damaged, set_aside, missing, .. } = self;
+        let lists = damaged.len() + set_aside.len() + missing.len();
+        lists > 0 || self.unknown > 0 || self.conflicts > 0
+    }
+
     fn add(&mut self, mut other: Self) {
         self.added += other.added;
         self.repeated += other.repeated;
@@ -57,6 +70,7 @@ impl Ingested {
         self.unknown += other.unknown;
         self.damaged.append(&mut other.damaged);
         self.set_aside.append(&mut other.set_aside);
+        self.missing.append(&mut other.missing);
     }
 }
 
@@ -116,15 +130,24 @@ impl Ingest {
 
     async fn round(&self, adopted: &mut bool, limit: Position) {
         self.watched.reaches_for(limit);
+        let first = !*adopted;
         let done = async {
-            if !*adopted {
+            if first {
                 self.adopt().await?;
                 *adopted = true;
             }
-            self.drain(Limit { durable: Some(limit), tail: Tail::Live }).await
+            self.store.ensure_in_place()?;
+            let done = self.drain(Limit { durable: Some(limit), tail: Tail::Live }).await?;
+            if first || done.lacks() {
+                self.watched.places(self.store.count_places().await?);
+            }
+            if position(&self.store.pool).await?.at < limit {
+                return Err(JournalError::Gone(self.journal.clone()).into());
+            }
+            Ok::<_, StoreError>(())
         };
         match done.await {
-            Ok(_counted) => self.watched.caught_up(limit),
+            Ok(()) => self.watched.caught_up(limit),
             Err(error) => {
                 // Nothing is lost: the journal keeps it, the next round tries again.
                 let octets = self.octets_behind(limit).await;
@@ -144,10 +167,10 @@ impl Ingest {
     /// for `patience`.
     ///
     /// # Errors
-    /// [`StoreError::Lagging`] when records still wait; as [`Ingest::catch_up`].
+    /// [`StoreError::Lagging`] when records still wait; [`JournalError::Gone`] when there is no
+    /// journal and there was one; as [`Ingest::catch_up`].
     pub async fn ensure_caught_up(&self, patience: Duration) -> Result<(), StoreError> {
-        let dir = self.journal.clone();
-        if self.blocking(move || crate::journal::list(&dir)).await?.is_empty() {
+        if self.is_empty().await? {
             return Ok(());
         }
         match FileDisk::open(&self.journal) {
@@ -176,7 +199,30 @@ impl Ingest {
         }
     }
 
+    /// Whether the journal holds whole records that the store has not taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Journal`].
+    pub async fn has_more(&self) -> Result<bool, StoreError> {
+        self.is_behind(Limit { durable: None, tail: Tail::Live }).await
+    }
+
+    /// Whether there is no journal yet; one that was read must be there.
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        let dir = self.journal.clone();
+        if !self.blocking(move || crate::journal::list(&dir)).await?.is_empty() {
+            return Ok(false);
+        }
+        match position(&self.store.pool).await?.at == Position::default() {
+            true => Ok(true),
+            false => Err(JournalError::Gone(self.journal.clone()).into()),
+        }
+    }
+
     async fn is_behind(&self, limit: Limit) -> Result<bool, StoreError> {
+        if self.is_empty().await? {
+            return Ok(false);
+        }
         let known = position(&self.store.pool).await?;
         let dir = self.journal.clone();
         let look = move || {
@@ -222,6 +268,10 @@ impl Ingest {
             Some(_) | None => {}
         }
         let mut tx = self.store.write().await?;
+        places::forget(&mut tx, found.journal).await?;
+        if let Some(before) = known.journal.filter(|_| known.at != Position::default()) {
+            places::note(&mut tx, &self.left(before, known.at).await?).await?;
+        }
         sqlx::query("UPDATE ingest_position SET segment = 0, position = 0, journal = ?")
             .bind(blob(found.journal))
             .execute(&mut *tx)
@@ -229,36 +279,96 @@ impl Ingest {
         Ok(tx.commit().await?)
     }
 
+    /// The end of a journal that was exchanged for the one that is there.
+    async fn left(&self, journal: Uuid, at: Position) -> Result<Place, StoreError> {
+        let newest = "SELECT coalesce(max(invited_at), 0) FROM leg";
+        let newest: i64 = sqlx::query_scalar(newest).fetch_one(&self.store.pool).await?;
+        let dir = self.journal.clone();
+        let begun = self.blocking(move || reader::begun_behind(&dir, 0)).await?;
+        let (_, now) = SystemClock::new().now();
+        let since = WallTime::from_micros(newest);
+        let until = begun.filter(|&begun| begun > since).unwrap_or(now);
+        Ok(Place { journal, at, lack: Lack::Left, extent: 0, since, until })
+    }
+
     /// Takes one chunk; `None` when there is nothing more.
     async fn chunk(&self, limit: Limit) -> Result<Option<Ingested>, StoreError> {
-        let at = position(&self.store.pool).await?.at;
+        let known = position(&self.store.pool).await?;
         let dir = self.journal.clone();
-        let found = self.blocking(move || reader::next(&dir, at, limit)).await?;
+        let found = self.blocking(move || reader::next(&dir, known.at, limit)).await?;
         let Some(stretch) = found else { return Ok(None) };
-        let mut round = Ingested::default();
+        let (mut round, mut lacks) = (Ingested::default(), Vec::new());
         let mut tx = self.store.write().await?;
         let end = match stretch {
             Stretch::Frames(start, bytes) => {
-                let mut frames = Frames::new(&bytes);
+                let (mut frames, mut highest) = (Frames::new(&bytes), Highest::default());
+                let mut begin = start;
                 for frame in frames.by_ref() {
-                    rows::take(&mut tx, &frame.payload, &mut round).await?;
+                    if let Payload::Record(record, _) = &frame.payload {
+                        highest.note(record);
+                    }
+                    let end = start.offset + u64::try_from(frame.end).unwrap_or(0);
+                    let lack = rows::take(&mut tx, &frame.payload, &mut round).await?;
+                    lacks.extend(lack.map(|lack| (lack, begin, end - begin.offset)));
+                    begin.offset = end;
                 }
-                let consumed = u64::try_from(frames.consumed()).unwrap_or(0);
-                Position { offset: start.offset + consumed, ..start }
+                highest.lift(&mut tx).await?;
+                begin
             }
-            Stretch::Damaged(damage, behind, true) => {
-                round.set_aside.push(damage);
+            Stretch::Damaged(damage, behind, harm) => {
+                let Damage { segment, offset, octets } = damage;
+                if !harm.torn {
+                    lacks.push((Lack::Damaged, Position { segment, offset }, octets));
+                }
+                if harm.set_aside {
+                    round.set_aside.push(damage);
+                } else {
+                    tracing::error!(%damage, "the journal is damaged; reading goes on behind it");
+                    round.damaged.push(damage);
+                }
                 behind
             }
-            Stretch::Damaged(damage, behind, false) => {
-                tracing::error!(%damage, "the journal is damaged; reading goes on behind it");
-                round.damaged.push(damage);
+            Stretch::Missing(gap, behind) => {
+                tracing::error!("{gap} in the journal; reading goes on behind it");
+                lacks.push((Lack::Missing, Position { segment: gap.first, offset: 0 }, gap.count));
+                round.missing.push(gap);
                 behind
             }
         };
+        for (lack, at, extent) in lacks {
+            places::note(&mut tx, &self.place(known.journal, lack, at, extent).await?).await?;
+        }
         move_to(&mut tx, end).await?;
         tx.commit().await?;
         Ok(Some(round))
+    }
+
+    /// A place whose records are not in the database, with the time that they are of.
+    async fn place(
+        &self,
+        journal: Option<Uuid>,
+        lack: Lack,
+        at: Position,
+        extent: u64,
+    ) -> Result<Place, StoreError> {
+        let last = match lack {
+            Lack::Missing => u32::try_from(extent).map_or(u32::MAX, |count| at.segment + count - 1),
+            Lack::Damaged | Lack::Unknown | Lack::Conflict | Lack::Left => at.segment,
+        };
+        let dir = self.journal.clone();
+        let times = move || {
+            Ok((reader::begun_before(&dir, at.segment)?, reader::begun_behind(&dir, last)?))
+        };
+        let (since, until) = self.blocking(times).await?;
+        let (_, now) = SystemClock::new().now();
+        Ok(Place {
+            journal: journal.unwrap_or(Uuid(0)),
+            at,
+            lack,
+            extent,
+            since: since.unwrap_or_default(),
+            until: until.unwrap_or(now),
+        })
     }
 
     /// Reads files away from the event loop.

@@ -1,20 +1,22 @@
-//! The records of the database filled from the journal anew.
+//! The records of the database filled from the journal anew, and a database that was lost.
 //!
 //! The new records are gathered in a file beside the database. They take the place of the old ones
-//! in one transaction, and only when nothing is lost by it or the caller accepts what is. Whatever
-//! stops it before, the old records are there.
+//! in one transaction, and only when nothing is lost by it or the caller accepts what is. A lost
+//! database is made in such a file too and gets its name as the last step. Whatever stops either
+//! before, everything is as it was.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use partyline_cdr_record::Record;
+use partyline_model::Uuid;
+use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, Row};
 
 use crate::StoreError;
-use crate::ingest::{Ingest, Ingested};
-use crate::journal::list;
+use crate::folder::{FolderParts, at, has_content, sync_folder};
+use crate::ingest::{Ingest, Ingested, reader};
+use crate::journal::{FileDisk, list};
 use crate::store::{Store, unsigned};
 
 /// What the journal says less or otherwise than the database did.
@@ -30,9 +32,17 @@ pub struct Lacking {
     pub conference_revisions: u64,
     /// Events that are missing or differ.
     pub features: u64,
+    /// Records of all kinds that the journal does not have; the others differ.
+    pub missing: u64,
 }
 
 impl Lacking {
+    /// Whether the journal has every record of the database, and some with other content. Its
+    /// frames have checksums: when none came twice, the database has changed.
+    pub fn is_change(&self) -> bool {
+        self.missing == 0 && self.legs == 0 && !self.is_nothing()
+    }
+
     /// Whether nothing is.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
@@ -81,18 +91,102 @@ pub async fn rebuild(
     }
     let beside = database.with_extension("rebuilt");
     remove(&beside)?;
-    let new = Store::open_scratch(&beside, store.folder()).await?;
-    let ingested = Ingest::new(new.clone(), journal).catch_up(None).await;
-    new.close().await;
-    let done =
-        match ingested {
-            Ok(ingested) => exchange(store, &beside, loss)
-                .await
-                .map(|(lacking, replaced)| Rebuilt { ingested, lacking, replaced }),
-            Err(error) => Err(error),
-        };
+    let done = rebuild_beside(store, &beside, journal, loss).await;
     remove(&beside)?;
     done
+}
+
+async fn rebuild_beside(
+    store: &Store,
+    beside: &Path,
+    journal: &Path,
+    loss: Loss,
+) -> Result<Rebuilt, StoreError> {
+    let new = Store::open_scratch(beside, Some(store.folder())).await?;
+    let ingested = Ingest::new(new.clone(), journal).catch_up(None).await;
+    new.close().await;
+    let ingested = ingested?;
+    let (lacking, replaced) = exchange(store, beside, loss).await?;
+    Ok(Rebuilt { ingested, lacking, replaced })
+}
+
+/// A database that was made in the place of a lost one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// What was read in the journal.
+    pub ingested: Ingested,
+    /// The number of the next account: behind all that the records name.
+    pub next_account: u64,
+}
+
+/// Makes the database of a folder that has lost it from the journal; `None` when there is one.
+/// Nobody else can open it before it is filled and its numbers are behind those of the records.
+///
+/// # Errors
+/// [`crate::JournalError::Locked`] while a bridge runs; [`StoreError::NothingLeft`] when there is
+/// nothing to make it from; as [`FolderParts::ensure_usable`] and [`rebuild`]. There is no database then.
+pub async fn replace_lost_database(parts: &FolderParts) -> Result<Option<Replaced>, StoreError> {
+    let FolderParts { database, journal, .. } = parts;
+    if has_content(database) {
+        return Ok(None);
+    }
+    if list(journal).map_err(at(journal))?.is_empty() {
+        let (database, journal) = (database.clone(), journal.clone());
+        return Err(StoreError::NothingLeft { database, journal });
+    }
+    // Held until the end: nobody appends meanwhile, and nobody else makes a database.
+    let lock = FileDisk::open(journal)?;
+    if has_content(database) {
+        return Ok(None);
+    }
+    let known = parts.known()?;
+    let found = reader::identity(journal).map_err(at(journal))?.map(|found| found.folder);
+    let folder = known.map(|known| known.folder).or(found.filter(|folder| folder.0 != 0));
+    let beside = database.with_extension("new");
+    remove(&beside)?;
+    let made = make_beside(&beside, folder, journal).await;
+    let named = made.and_then(|made| give_name(&beside, database).map(|()| made));
+    if named.is_err() {
+        remove(&beside)?;
+    }
+    drop(lock);
+    named.map(Some)
+}
+
+async fn make_beside(
+    beside: &Path,
+    folder: Option<Uuid>,
+    journal: &Path,
+) -> Result<Replaced, StoreError> {
+    let new = Store::open_scratch(beside, folder).await?;
+    let filled = async {
+        let ingested = Ingest::new(new.clone(), journal).catch_up(None).await?;
+        Ok(Replaced { ingested, next_account: new.next_account().await? })
+    };
+    let filled = filled.await;
+    new.close().await;
+    filled
+}
+
+/// Makes the database at `beside` durable and puts it where `database` was. What the lost one has
+/// left of its log goes aside: it would be taken for the new one's.
+fn give_name(beside: &Path, database: &Path) -> Result<(), StoreError> {
+    File::open(beside).and_then(|file| file.sync_all()).map_err(at(beside))?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let left = with_suffix(database, suffix);
+        match fs::rename(&left, with_suffix(&left, ".lost")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&left)(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    fs::rename(beside, database).map_err(at(database))?;
+    sync_folder(database).map_err(at(database))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Compares and replaces in one transaction.
@@ -122,6 +216,7 @@ async fn exchange_on(
         leg_revisions: unsigned(&row, "leg_revisions")?,
         conference_revisions: unsigned(&row, "conference_revisions")?,
         features: unsigned(&row, "features")?,
+        missing: unsigned(&row, "missing")?,
     };
     if !lacking.is_nothing() && loss == Loss::Refused {
         tx.rollback().await?;
@@ -133,6 +228,14 @@ async fn exchange_on(
         for statement in [delete, insert] {
             sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *tx).await?;
         }
+    }
+    // What a journal that was left may have had is not in this one.
+    for statement in [
+        "DELETE FROM main.journal_place WHERE lack <> 'left'",
+        "INSERT INTO main.journal_place SELECT * FROM rebuilt.journal_place WHERE true \
+            ON CONFLICT DO NOTHING",
+    ] {
+        sqlx::query(statement).execute(&mut *tx).await?;
     }
     let position = "UPDATE main.ingest_position SET (segment, position, journal) = \
                     (SELECT segment, position, journal FROM rebuilt.ingest_position)";
@@ -154,14 +257,19 @@ const LACKING: &str = "SELECT \
             AND n.body = o.body)) AS conference_revisions, \
     (SELECT count(*) FROM main.feature o WHERE NOT EXISTS \
         (SELECT 1 FROM rebuilt.feature n WHERE n.leg_id = o.leg_id \
-            AND n.feature_seq = o.feature_seq AND n.body = o.body)) AS features";
+            AND n.feature_seq = o.feature_seq AND n.body = o.body)) AS features, \
+    (SELECT count(*) FROM main.leg_rev o WHERE NOT EXISTS \
+        (SELECT 1 FROM rebuilt.leg_rev n WHERE n.leg_id = o.leg_id AND n.rev = o.rev)) + \
+    (SELECT count(*) FROM main.conference_rev o WHERE NOT EXISTS \
+        (SELECT 1 FROM rebuilt.conference_rev n WHERE n.conf_id = o.conf_id AND n.rev = o.rev)) + \
+    (SELECT count(*) FROM main.feature o WHERE NOT EXISTS \
+        (SELECT 1 FROM rebuilt.feature n WHERE n.leg_id = o.leg_id \
+            AND n.feature_seq = o.feature_seq)) AS missing";
 
 /// Removes a database that nobody has open.
 fn remove(path: &Path) -> Result<(), StoreError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
+        let path = with_suffix(path, suffix);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 return Err(StoreError::Io { path, source });
@@ -170,52 +278,4 @@ fn remove(path: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
-}
-
-impl Store {
-    /// Numbers new accounts, conferences and passcodes behind those that the records name, so that
-    /// a database made from a journal gives no old number to somebody else; the first account
-    /// number that is free.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`], [`StoreError::Record`].
-    pub async fn number_behind_records(&self) -> Result<u64, StoreError> {
-        let mut passcodes = 0;
-        let mut after = Vec::new();
-        loop {
-            let page = "SELECT leg_id, body FROM leg WHERE leg_id > ? ORDER BY leg_id LIMIT 1000";
-            let rows = sqlx::query(page).bind(&after).fetch_all(&self.pool).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.try_get("leg_id")?;
-            for row in &rows {
-                let body: Vec<u8> = row.try_get("body")?;
-                if let Record::Leg(leg) = partyline_cdr_record::decode(&body)? {
-                    let highest = leg.access_codes.iter().map(|code| code.passcode.0).max();
-                    passcodes = highest.unwrap_or_default().max(passcodes);
-                }
-            }
-        }
-        let mut tx = self.write().await?;
-        let highest = "SELECT max(coalesce((SELECT max(account_id) FROM leg), 0), \
-                coalesce((SELECT max(account_id) FROM session), 0)) AS accounts, \
-            max(coalesce((SELECT max(conference_id) FROM leg), 0), \
-                coalesce((SELECT max(conference_id) FROM session), 0)) AS conferences";
-        let highest = sqlx::query(highest).fetch_one(&mut *tx).await?;
-        let accounts = unsigned(&highest, "accounts")?;
-        let conferences = unsigned(&highest, "conferences")?;
-        for (table, highest) in
-            [("account", accounts), ("conference", conferences), ("passcode", passcodes)]
-        {
-            for statement in [
-                "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, 0 \
-                 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
-                "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1",
-            ] {
-                let highest = crate::store::int(highest);
-                sqlx::query(statement).bind(table).bind(highest).execute(&mut *tx).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(accounts + 1)
-    }
 }

@@ -1,9 +1,11 @@
 //! The SQLite file: opened privately, brought up to date, shared by all who read and write it.
 
 use std::borrow::Cow;
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_model::Uuid;
@@ -14,19 +16,23 @@ use sqlx::sqlite::{
 use sqlx::{Connection, Row, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use crate::StoreError;
+use crate::folder::{at, has_content};
 
 /// The store. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pool: SqlitePool,
     pub(crate) folder: Uuid,
+    /// The file that was opened, with its device and number.
+    file: Arc<(PathBuf, u64, u64)>,
 }
 
 /// How long a writer waits for another before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
 
 impl Store {
-    /// Opens the file at `path`, makes it and its folder when missing, and brings its schema up to date.
+    /// Opens the file at `path`, makes it and its folder when missing, and brings its schema up to
+    /// date. On a disk that is read only it can be read.
     ///
     /// # Errors
     /// [`StoreError::Exposed`] when others than the owner may read the file;
@@ -35,12 +41,15 @@ impl Store {
         Self::open_for(path, None).await
     }
 
-    /// A database that is thrown away after use: nothing of it is made durable.
-    pub(crate) async fn open_scratch(path: &Path, folder: Uuid) -> Result<Self, StoreError> {
+    /// A database that is thrown away after use, or made durable as a whole by the caller.
+    pub(crate) async fn open_scratch(
+        path: &Path,
+        folder: Option<Uuid>,
+    ) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .journal_mode(SqliteJournalMode::Off)
             .synchronous(SqliteSynchronous::Off);
-        Self::open_with(path, options, Some(folder)).await
+        Self::open_with(path, options, folder).await
     }
 
     /// As [`Store::open`]; a database that does not know its data folder is given `folder`, or an
@@ -57,8 +66,11 @@ impl Store {
         options: SqliteConnectOptions,
         folder: Option<Uuid>,
     ) -> Result<Self, StoreError> {
-        make_private(path)?;
         let options = options.filename(path).foreign_keys(true).busy_timeout(BUSY);
+        let options = match make_private(path)? {
+            Access::Full => options,
+            Access::Reading => options.read_only(true).immutable(!has_content(&log_of(path))),
+        };
         let pool = pool_options().connect_with(options).await?;
         migrations().run(&pool).await.map_err(newer)?;
         let folder = match folder {
@@ -75,7 +87,21 @@ impl Store {
             }
         };
         let known: Vec<u8> = known;
-        Ok(Self { pool, folder: uuid(&known, "folder")? })
+        let file = fs::metadata(path).map_err(at(path))?;
+        let file = Arc::new((path.to_owned(), file.dev(), file.ino()));
+        Ok(Self { pool, folder: uuid(&known, "folder")?, file })
+    }
+
+    /// Makes sure that the file which was opened is still where others open it: what is written
+    /// into a removed one is lost.
+    pub(crate) fn ensure_in_place(&self) -> Result<(), StoreError> {
+        let (path, device, number) = &*self.file;
+        let there = fs::metadata(path);
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == (*device, *number)) {
+            Ok(())
+        } else {
+            Err(StoreError::Displaced(path.clone()))
+        }
     }
 
     /// The data folder that this is the database of.
@@ -121,21 +147,36 @@ fn newer(error: MigrateError) -> StoreError {
     StoreError::Migrate(error)
 }
 
+/// What the disk lets be done with the file.
+enum Access {
+    Full,
+    /// The disk is read only: what is there can be listed, copied and written again elsewhere.
+    Reading,
+}
+
 /// Makes the file with mode 0600; SQLite gives its companions (`-wal`, `-shm`) the same.
-fn make_private(path: &Path) -> Result<(), StoreError> {
-    let io = |source| StoreError::Io { path: path.to_owned(), source };
+fn make_private(path: &Path) -> Result<Access, StoreError> {
     if let Some(dir) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at(dir))?;
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(io)?;
-    refuse_exposed(path, &file.metadata().map_err(io)?)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let (file, access) = match options.open(path) {
+        Ok(file) => (file, Access::Full),
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
+            (File::open(path).map_err(at(path))?, Access::Reading)
+        }
+        Err(error) => return Err(at(path)(error)),
+    };
+    refuse_exposed(path, &file.metadata().map_err(at(path))?)?;
+    Ok(access)
+}
+
+/// The file of what was committed and is not yet in the database's own.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
 }
 
 /// Refuses a file that others than its owner may read or write.
@@ -155,6 +196,8 @@ fn migrations() -> Migrator {
         (4, "folder", include_str!("../migrations/sqlite/0004_folder.sql")),
         (5, "invoice files", include_str!("../migrations/sqlite/0005_invoice_files.sql")),
         (6, "removed", include_str!("../migrations/sqlite/0006_removed.sql")),
+        (7, "numbers", include_str!("../migrations/sqlite/0007_numbers.sql")),
+        (8, "places", include_str!("../migrations/sqlite/0008_places.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sql.into_sql_str();

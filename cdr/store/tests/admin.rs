@@ -315,7 +315,8 @@ async fn documents_of_the_version_before_become_files_byte_for_byte() {
         DROP TABLE invoice; DROP TABLE rate_deck; DELETE FROM _sqlx_migrations WHERE version = 5;";
     sqlx::raw_sql(drop_new).execute(&old).await.unwrap();
     sqlx::raw_sql(BEFORE_FILES).execute(&old).await.unwrap();
-    sqlx::query("INSERT INTO rate_deck VALUES (1, 7, 1, 'd', 'csv', zeroblob(32), 77)")
+    sqlx::query("INSERT INTO rate_deck VALUES (1, 7, 1, 'd', 'csv', ?, 77)")
+        .bind(sha2::Sha256::digest("csv").to_vec())
         .execute(&old)
         .await
         .unwrap();

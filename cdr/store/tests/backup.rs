@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use common::{answered, closed, invited, of, origin, wall};
@@ -200,4 +201,71 @@ async fn a_power_cut_at_any_step_of_a_restore_leaves_the_copy_and_no_half_folder
     assert!(steps > 15, "{steps} steps");
     assert_eq!(legs(&target).await.len(), 6);
     verify(&copy).unwrap();
+}
+
+#[tokio::test]
+async fn a_restore_fills_the_folder_that_is_there_and_goes_on_after_a_power_cut_at_any_step() {
+    let bridge = bridge().await;
+    bridge.backup("copy").await.unwrap();
+    let (copy, run) = (bridge.path("copy"), (origin(9), wall(100)));
+    let mut steps = 0;
+    loop {
+        let target = bridge.path(&format!("volume{steps}"));
+        fs::create_dir_all(target.join("journal")).unwrap();
+        fs::write(target.join("journal/lock"), b"").unwrap();
+        let folder = fs::metadata(&target).unwrap().ino();
+        let done = restore(&copy, &target, run, &mut power(steps)).await;
+        assert_eq!(fs::metadata(&target).unwrap().ino(), folder, "the folder itself stays");
+        if done.is_ok() {
+            break;
+        }
+        // Until it is whole nothing opens it, and so nothing begins anew in it.
+        if target.join(".restoring").exists() {
+            assert!(FolderParts::of(&target).open().await.is_err(), "cut at step {steps}");
+        }
+        restore(&copy, &target, run, &mut |_| Ok(())).await.unwrap();
+        assert_eq!(legs(&target).await.len(), 6, "cut at step {steps}");
+        let names = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
+        steps += 1;
+    }
+    assert!(steps > 20, "{steps} steps");
+}
+
+#[tokio::test]
+async fn a_data_folder_that_is_a_link_stays_one() {
+    let bridge = bridge().await;
+    bridge.backup("copy").await.unwrap();
+    fs::create_dir(bridge.path("volume")).unwrap();
+    symlink(bridge.path("volume"), bridge.path("second")).unwrap();
+    bridge.restore("copy", "second").await.unwrap();
+    assert!(bridge.path("second").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(legs(&bridge.path("volume")).await.len(), 6);
+    // A link to nothing is not replaced.
+    symlink(bridge.path("unmounted"), bridge.path("third")).unwrap();
+    bridge.restore("copy", "third").await.unwrap_err();
+    bridge.backup("third").await.unwrap_err();
+    assert!(bridge.path("third").symlink_metadata().unwrap().is_symlink());
+}
+
+#[tokio::test]
+async fn the_newer_segments_of_a_journal_that_survived_are_read_whole_after_a_restore() {
+    let mut bridge = bridge().await;
+    bridge.backup("copy").await.unwrap();
+    // The bridge goes on and fills the segments that the restore begins in its own way.
+    for n in 20..40 {
+        bridge.journal.append([of(&invited(n, 50))].iter(), Time::from_secs(50), wall(50)).unwrap();
+    }
+    bridge.restore("copy", "second").await.unwrap();
+    for entry in fs::read_dir(bridge.path("data/journal")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.path().extension().is_some_and(|extension| extension == "plj") {
+            fs::copy(entry.path(), bridge.path("second/journal").join(entry.file_name())).unwrap();
+        }
+    }
+    let store = FolderParts::of(&bridge.path("second")).open().await.unwrap();
+    let done = Ingest::new(store.clone(), &bridge.path("second/journal")).catch_up(None).await;
+    let done = done.unwrap();
+    assert!(!done.lacks(), "{done:?}");
+    assert_eq!(store.legs(&LegFilter::default()).await.unwrap().len(), 6 + 20);
 }

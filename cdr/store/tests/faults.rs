@@ -18,7 +18,7 @@ use partyline_cdr_store::journal::{
     FileDisk, Header, Journal, JournalConfig, Payload, Piece, Pieces,
 };
 use partyline_cdr_store::query::LegFilter;
-use partyline_cdr_store::rebuild::{Loss, rebuild};
+use partyline_cdr_store::rebuild::{Loss, rebuild, replace_lost_database};
 use partyline_cdr_store::{JournalError, Store, StoreError};
 use partyline_model::{Time, Uuid};
 use tempfile::TempDir;
@@ -209,13 +209,75 @@ async fn a_missing_database_is_not_made_anew_and_its_numbers_are_not_given_again
     empty.set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
     fs::remove_file(&parts.identity).unwrap();
     assert!(matches!(parts.open().await, Err(StoreError::NoDatabase { .. })));
-    assert!(parts.replace_lost_database().await.unwrap());
+    // A log of the lost database is not taken for the new one's.
+    fs::write(dir.path().join("partyline.db-wal"), b"old").unwrap();
+    let made = replace_lost_database(&parts).await.unwrap().unwrap();
+    assert_eq!(made.next_account, 5002);
+    assert_eq!(fs::read(dir.path().join("partyline.db-wal.lost")).unwrap(), b"old");
     let store = parts.open().await.unwrap();
-    let (database, journal) = (&parts.database, &parts.journal);
-    assert!(rebuild(&store, database, journal, Loss::Refused).await.unwrap().replaced);
     assert_eq!(legs(&store).await, before);
-    assert_eq!(store.number_behind_records().await.unwrap(), 5002);
-    assert!(!parts.replace_lost_database().await.unwrap(), "there is one now");
+    assert!(replace_lost_database(&parts).await.unwrap().is_none(), "there is one now");
+}
+
+#[tokio::test]
+async fn a_lost_database_that_cannot_be_made_whole_is_not_there_and_can_be_made_later() {
+    let dir = TempDir::new().unwrap();
+    let (parts, store) = (FolderParts::of(dir.path()), filled(dir.path()).await);
+    let before = legs(&store).await;
+    store.close().await;
+    fs::remove_file(&parts.database).unwrap();
+    // A bridge runs, or whoever else has the journal.
+    let running = FileDisk::open(&parts.journal).unwrap();
+    let error = replace_lost_database(&parts).await.unwrap_err();
+    assert!(matches!(error, StoreError::Journal(JournalError::Locked(_))), "{error}");
+    assert!(matches!(parts.open().await, Err(StoreError::NoDatabase { .. })));
+    drop(running);
+    // A segment that cannot be read stops it in the middle.
+    let third = &segments(dir.path())[2];
+    fs::rename(third, dir.path().join("third")).unwrap();
+    fs::create_dir(third).unwrap();
+    replace_lost_database(&parts).await.unwrap_err();
+    assert!(matches!(parts.open().await, Err(StoreError::NoDatabase { .. })));
+    let left = fs::read_dir(dir.path())
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let left: Vec<String> = left.filter(|name| name.starts_with("partyline.")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    fs::remove_dir(third).unwrap();
+    fs::rename(dir.path().join("third"), third).unwrap();
+    // What a run that was killed has left is in nobody's way.
+    fs::write(dir.path().join("partyline.new"), b"half").unwrap();
+    replace_lost_database(&parts).await.unwrap().unwrap();
+    assert_eq!(legs(&parts.open().await.unwrap()).await, before);
+}
+
+#[tokio::test]
+async fn without_database_and_journal_the_way_out_is_said() {
+    let dir = TempDir::new().unwrap();
+    let parts = FolderParts::of(dir.path());
+    parts.open().await.unwrap().close().await;
+    fs::remove_file(&parts.database).unwrap();
+    let said = parts.open().await.unwrap_err().to_string();
+    assert!(said.contains("no journal") && said.contains("partyline init"), "{said}");
+    assert!(!said.contains("--new-database"), "{said}");
+    let error = replace_lost_database(&parts).await.unwrap_err();
+    assert!(matches!(error, StoreError::NothingLeft { .. }), "{error}");
+    assert!(!parts.database.exists());
+}
+
+#[tokio::test]
+async fn a_rebuild_that_fails_leaves_nothing_behind() {
+    let dir = TempDir::new().unwrap();
+    let (parts, store) = (FolderParts::of(dir.path()), filled(dir.path()).await);
+    let third = &segments(dir.path())[2];
+    fs::remove_file(third).unwrap();
+    fs::create_dir(third).unwrap();
+    rebuild(&store, &parts.database, &parts.journal, Loss::Refused).await.unwrap_err();
+    assert!(!parts.database.with_extension("rebuilt").exists());
+    // Nor when the file itself cannot be used.
+    fs::create_dir(parts.database.with_extension("rebuilt")).unwrap();
+    rebuild(&store, &parts.database, &parts.journal, Loss::Refused).await.unwrap_err();
+    assert_eq!(legs(&store).await.len(), 12);
 }
 
 #[tokio::test]

@@ -249,7 +249,7 @@ async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> any
     let mut account = blank(name);
     let address = settings.address.join("\n");
     settings.apply(context, &mut account, true).await?;
-    let mut change = context.store().change().await?;
+    let mut change = context.numbering().await?;
     let id = change.add_account(&account).await?;
     change.set_account_address(id, &address).await?;
     change.commit_checked().await?;

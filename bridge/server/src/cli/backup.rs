@@ -7,9 +7,11 @@ use anyhow::Context as _;
 use clap::Args;
 use partyline_cdr_record::Origin;
 use partyline_cdr_store::backup::{self, Copied, Extent};
+use partyline_cdr_store::folder::FolderParts;
 use partyline_model::Uuid;
 
 use super::context::Context;
+use super::invoice;
 use crate::clock;
 use crate::config::Config;
 
@@ -85,6 +87,18 @@ impl Restore {
         let copied = backup::restore(&self.backup, data, run, &mut pass).await;
         let copied = copied.context("nothing was restored")?;
         writeln!(out, "{}: {}", data.display(), amount(copied))?;
+        let store = FolderParts::of(data).open().await?;
+        let (last, next) = (store.last_invoices().await?, store.next_account().await?);
+        store.close().await;
+        let last: Vec<_> = last.iter().map(|(series, n)| invoice::name(series, *n)).collect();
+        let last = if last.is_empty() { "none".to_owned() } else { last.join(", ") };
+        writeln!(
+            out,
+            "The last invoice in it: {last}. The next account is {next}. Accounts and invoices of \
+             after the copy are not in it: before you go on, put the newer segments of a journal \
+             that is left into {}, and issue nothing before you know the last number.",
+            data.join("journal").display()
+        )?;
         if !copied.keys {
             writeln!(
                 out,

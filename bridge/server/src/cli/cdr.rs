@@ -56,7 +56,7 @@ pub(super) enum CdrCommand {
     #[command(
         after_help = "The records in the database are replaced in one step, and only when the \
 journal has all of them.
-Exit code 2: places of the journal are damaged; they are named. Exit code 1: nothing was changed."
+Exit code 2: places of the journal are damaged or missing; they are named. Exit code 1: nothing was changed."
     )]
     Rebuild(Rebuild),
 }

@@ -153,7 +153,7 @@ impl Add {
             enabled: true,
             ends_with_moderator: self.ends_with_moderator,
         };
-        let mut change = context.store().change().await?;
+        let mut change = context.numbering().await?;
         conference.id = change.add_conference(&conference).await?;
         let made = self.codes.add(context, &mut change, conference.id).await?;
         change.commit_checked().await?;

@@ -2,12 +2,19 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use partyline_cdr_store::Store;
+use partyline_cdr_store::admin::Change;
+use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::keys::Keys;
 
 use crate::config::Config;
 use crate::data::Data;
+
+/// How long a running bridge may take to fill the database with what it has in the journal.
+pub(super) const LAG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The configuration, the open data folder and where results go.
 pub(super) struct Context<'a> {
@@ -33,6 +40,32 @@ impl<'a> Context<'a> {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.data.keys
+    }
+
+    /// Begins a change that gives new numbers. None may be one that a call of before names: what
+    /// the journal has is taken first, or the running bridge is waited for.
+    pub(super) async fn numbering(&self) -> anyhow::Result<Change> {
+        self.know_numbers().await?;
+        Ok(self.store().change().await?)
+    }
+
+    /// The number of the next rate plan.
+    pub(super) async fn next_plan(&self) -> anyhow::Result<u32> {
+        self.know_numbers().await?;
+        Ok(self.store().next_plan().await?)
+    }
+
+    async fn know_numbers(&self) -> anyhow::Result<()> {
+        let ingest = Ingest::new(self.store().clone(), &self.data.folders.journal);
+        let known = async {
+            // The journal is locked only when that is needed: a bridge may be starting.
+            if ingest.has_more().await? {
+                ingest.ensure_caught_up(LAG_PATIENCE).await
+            } else {
+                Ok(())
+            }
+        };
+        known.await.context("no new number is given while calls of before are not known")
     }
 
     /// Prints a line.

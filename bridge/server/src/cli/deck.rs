@@ -123,7 +123,7 @@ async fn add(context: &mut Context<'_>, adding: Add) -> anyhow::Result<()> {
     let decks = context.store().decks().await?;
     let plan = match decks.iter().find(|known| known.name == deck.id()) {
         Some(known) => known.plan,
-        None => decks.iter().map(|known| known.plan).max().unwrap_or(0) + 1,
+        None => context.next_plan().await?,
     };
     for account in context.store().accounts().await? {
         if account.rate_plan == plan && account.currency != deck.currency().code() {

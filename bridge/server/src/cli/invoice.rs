@@ -8,11 +8,12 @@
 mod again;
 mod report;
 
+pub(super) use again::name;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -26,15 +27,13 @@ use partyline_cdr_store::ingest::Ingest;
 use partyline_directory::Account;
 use partyline_model::{Uuid, WallTime};
 
-use super::context::Context;
+use super::context::{Context, LAG_PATIENCE};
 use super::{deck, files, lookup, times};
 use crate::clock;
 use crate::config::Seller;
 
 /// How often the files are made again because other invoices took their number.
 const TRIES: usize = 10;
-/// How long a running bridge may take to fill the database with what it has in the journal.
-const LAG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rate a month of an account and write its invoice as PDF, CSV and JSON.
 #[derive(Args, Debug)]
@@ -48,7 +47,8 @@ and the version of the deck that were in force when it was answered. An issued i
 the bytes of its files; --again writes them, whatever has changed since, and so does the first
 command once there is nothing new. Over 2,000 calls the PDF is a summary: the calls are in the CSV.
 Exit code 2: calls without a rate were left out; they are named, and come on the next invoice once
-the deck has a rate for them.")]
+the deck has a rate for them. Or calls may be missing: places of the journal that could not be read
+are named.")]
 pub(super) struct Invoice {
     /// The number or name of the account
     #[arg(long, required_unless_present = "again")]
@@ -77,6 +77,9 @@ struct Parties {
     seller: Seller,
     period: Period,
 }
+
+/// The extensions of an invoice's files.
+const EXTENSIONS: [&str; 3] = ["pdf", "csv", "json"];
 
 /// The files of an invoice, by their extension.
 type Files = [(&'static str, Vec<u8>); 3];
@@ -113,7 +116,7 @@ impl Invoice {
                 if invoices.len() > 1 {
                     name = format!("{name}-{}", invoice.currency);
                 }
-                write(context, &self.out, &name, &files_of(invoice)?)?;
+                write(context, &self.out, &name, &files_of(invoice)?, files::write_whole)?;
                 report::summary(context, invoice)?;
             }
         } else if invoices.is_empty() {
@@ -127,9 +130,10 @@ impl Invoice {
         }
         if !self.draft {
             for invoice in invoices {
-                let (name, invoice, files) = issue(context, &parties, month, invoice, now).await?;
+                let (name, invoice, files) =
+                    issue(context, &parties, month, invoice, now, &self.out).await?;
                 report::summary(context, &invoice)?;
-                write(context, &self.out, &name, &files).with_context(|| {
+                write(context, &self.out, &name, &files, files::write_once).with_context(|| {
                     format!(
                         "invoice {name} is issued; write its files again: partyline invoice \
                          --again {name} --out DIR"
@@ -138,7 +142,8 @@ impl Invoice {
             }
         }
         report::unbilled(context, &parties.period, month).await?;
-        report::unrated(context, &suspense)
+        let places = report::places(context, &parties.period, month).await?;
+        report::unrated(context, &suspense, places)
     }
 }
 
@@ -154,6 +159,8 @@ async fn rated(
 ) -> anyhow::Result<(Vec<Document>, Vec<(Uuid, partyline_billing::Unrated)>)> {
     let (store, account) = (context.store(), parties.account.id);
     let (from, to) = (parties.period.from(), parties.period.to());
+    let sound = store.ensure_sound().await;
+    sound.context("nothing is invoiced from what may have changed")?;
     let plans = deck::plans(store, parties.account.rate_plan, from).await?;
     let mut tally = Tally::new(parties.period.clone(), &plans);
     store.uninvoiced_legs(account, from, to, |leg| tally.add(leg)).await?;
@@ -173,6 +180,7 @@ async fn issue(
     month: Month,
     mut invoice: Document,
     now: WallTime,
+    out: &Path,
 ) -> anyhow::Result<(String, Document, Files)> {
     let store = context.store();
     let series = format!("{}-{}", parties.seller.series, invoice.header.issued.year());
@@ -181,7 +189,8 @@ async fn issue(
         // The files print the number, so they are made for the one that comes next; should
         // somebody else take it meanwhile, they are made again. Nobody waits for a page.
         let next = store.next_invoice_number(&series).await?;
-        let name = again::name(&series, next);
+        let name = name(&series, next);
+        refuse_known(out, &name)?;
         invoice.header.number = Some(name.clone());
         let files = files_of(&invoice)?;
         let new = NewInvoice {
@@ -207,6 +216,18 @@ async fn issue(
         }
     }
     bail!("other invoices are being issued all the time; run it again")
+}
+
+/// The files of a number that was never issued are nowhere, unless a database of before did.
+fn refuse_known(out: &Path, name: &str) -> anyhow::Result<()> {
+    let there = EXTENSIONS.iter().map(|extension| out.join(format!("{name}.{extension}")));
+    let Some(there) = there.into_iter().find(|path| path.exists()) else { return Ok(()) };
+    bail!(
+        "{} is there: invoice {name} was issued before, and this database does not know of it. Was \
+         it restored from an older backup? Nothing was issued. Calls on invoices that it does not \
+         know would be billed twice; for new ones, seller.series keeps their numbers apart",
+        there.display()
+    )
 }
 
 impl Parties {
@@ -297,11 +318,12 @@ fn write(
     dir: &Path,
     name: &str,
     files: &[(&'static str, Vec<u8>)],
+    put: fn(&Path, &str, &[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut written = Vec::new();
     for (extension, bytes) in files {
         let file = format!("{name}.{extension}");
-        files::write_whole(dir, &file, bytes)?;
+        put(dir, &file, bytes)?;
         written.push(dir.join(file).display().to_string());
     }
     context.say(format_args!("written: {}", written.join(", ")))

@@ -109,7 +109,7 @@ async fn new(
     let conference = lookup::conference(context.store(), conference).await?;
     let before = context.store().passcodes(conference.id).await?;
     let roles = codes.roles(only)?;
-    let mut change = context.store().change().await?;
+    let mut change = context.numbering().await?;
     let replaced = |row: &&PasscodeRow| roles.iter().any(|role| role.role() == row.role);
     for old in before.iter().filter(replaced) {
         change.retire_passcode(old.id).await?;

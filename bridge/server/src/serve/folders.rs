@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use partyline_cdr_store::folder::FolderParts;
 
 /// Where everything lies below the data folder.
 pub(crate) struct Folders {
@@ -24,11 +25,11 @@ impl Folders {
     /// The folders of `data`, which has been made before.
     ///
     /// # Errors
-    /// `data` holds neither a database nor a journal nor keys: it is not a data folder.
+    /// `data` holds neither an identity nor a database nor a segment: it is not a data folder,
+    /// whatever folders may be in it.
     pub(crate) fn find(data: &Path) -> anyhow::Result<Self> {
-        let known = ["partyline.db", "journal", "keys"];
-        if known.iter().any(|name| data.join(name).exists()) {
-            return Self::make(data);
+        if FolderParts::of(data).is_in_use()? {
+            return Ok(Self::below(data));
         }
         let whole = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
         anyhow::bail!(
@@ -43,22 +44,26 @@ impl Folders {
     /// # Errors
     /// The system's, with the folder it is about.
     pub(crate) fn make(data: &Path) -> anyhow::Result<Self> {
-        let below = |name: &str| {
-            let path = data.join(name);
-            DirBuilder::new().recursive(true).mode(0o700).create(&path).with_context(|| {
+        let folders = Self::below(data);
+        for path in [&folders.journal, &folders.keys, &folders.recordings, &folders.brands] {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
                 format!(
                     "cannot make the folder {}: check data.dir and its permissions",
                     path.display()
                 )
             })?;
-            anyhow::Ok(path)
-        };
-        Ok(Self {
-            journal: below("journal")?,
-            keys: below("keys")?,
-            recordings: below("recordings")?,
-            brands: below("brands")?,
-            database: data.join("partyline.db"),
-        })
+        }
+        Ok(folders)
+    }
+
+    fn below(data: &Path) -> Self {
+        let FolderParts { database, journal, .. } = FolderParts::of(data);
+        Self {
+            database,
+            journal,
+            keys: data.join("keys"),
+            recordings: data.join("recordings"),
+            brands: data.join("brands"),
+        }
     }
 }

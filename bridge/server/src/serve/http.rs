@@ -175,7 +175,7 @@ fn verdict(
         let seconds = lag.as_secs();
         let text = format!(
             "the store lags {seconds} s and {lag_octets} octets behind the journal: calls are \
-             taken and recorded, but lists and invoices lack them; is the database's disk full?\n"
+             taken and recorded, but lists and invoices lack them; the log says why\n"
         );
         (StatusCode::SERVICE_UNAVAILABLE, text.into())
     } else {

@@ -160,6 +160,8 @@ impl Page {
         ] {
             self.counter(&format!("partyline_store_{name}_total"), help, value);
         }
+        let help = "Places of the journal that could not be taken, whenever they were found";
+        self.gauge("partyline_store_places_lacking", help, ingested.places);
         let help = "Octets in the journal that the store could not take yet";
         self.gauge("partyline_store_lag_octets", help, ingested.lag_octets);
         let help = "How long records have been waiting for the store";

@@ -3,23 +3,30 @@
 
 use std::collections::BTreeMap;
 
-use partyline_cdr_record::{ConferenceRecord, LegRecord, Record, decode};
+use partyline_cdr_record::{ConferenceRecord, LegRecord, Record};
 use partyline_model::{AccountId, Uuid, WallTime};
 use sqlx::Row;
 
+use super::sound;
 use crate::StoreError;
-use crate::store::{Store, int, unsigned};
+use crate::store::{Store, int, unsigned, uuid};
 
 /// Legs that are in memory at a time.
 const PAGE: i64 = 2_000;
 
 /// Answered calls without an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unbilled {
     /// How many.
     pub legs: u64,
     /// How long they lasted together, in milliseconds.
     pub duration_ms: u64,
+    /// How many of them name an account that the database does not have.
+    pub of_unknown: u64,
+    /// How many such accounts there are.
+    pub unknown_accounts: u64,
+    /// The lowest of them, when there is one.
+    pub first_unknown: AccountId,
     /// The first of them.
     pub first: Vec<Uuid>,
 }
@@ -29,7 +36,8 @@ impl Store {
     /// `take`, in the order of their end; how many legs of that time stand on one already.
     ///
     /// # Errors
-    /// [`StoreError::Database`], [`StoreError::Record`], [`StoreError::Column`].
+    /// [`StoreError::Corrupt`] when a leg is not what was written; [`StoreError::Database`],
+    /// [`StoreError::Record`], [`StoreError::Column`].
     pub async fn uninvoiced_legs(
         &self,
         account: AccountId,
@@ -39,35 +47,41 @@ impl Store {
     ) -> Result<u64, StoreError> {
         // One transaction: all pages are of the same moment.
         let mut tx = self.pool.begin().await?;
-        let (mut invoiced, mut last) = (0, (from.as_micros(), Vec::new()));
+        let (mut found, mut invoiced) = (0, 0);
+        let mut last = (from.as_micros(), Vec::new());
         loop {
             let page = sqlx::query(
-                "SELECT body, leg_id, disconnected_at, \
+                "SELECT leg.body, leg.leg_id, disconnected_at, r.body AS written, \
                     EXISTS (SELECT 1 FROM invoiced i WHERE i.leg_id = leg.leg_id) AS invoiced \
-                 FROM leg WHERE account_id = ? AND disconnected_at < ? \
-                    AND (disconnected_at, leg_id) > (?, ?) \
+                 FROM leg LEFT JOIN leg_rev r ON r.leg_id = leg.leg_id AND r.rev = leg.rev \
+                 WHERE account_id = ? AND disconnected_at < ? \
+                    AND (disconnected_at, leg.leg_id) > (?, ?) \
                     AND state IN ('closed', 'orphan_closed') \
-                 ORDER BY disconnected_at, leg_id LIMIT ?",
+                 ORDER BY disconnected_at, leg.leg_id LIMIT ?",
             )
             .bind(int(account.0))
             .bind(to.as_micros())
             .bind(last.0)
-            .bind(last.1)
+            .bind(last.1.clone())
             .bind(PAGE)
             .fetch_all(&mut *tx)
             .await?;
             let Some(end) = page.last() else { break };
-            last = (end.try_get("disconnected_at")?, end.try_get("leg_id")?);
+            let end = (end.try_get("disconnected_at")?, end.try_get("leg_id")?);
+            if end <= last {
+                return Err(StoreError::Corrupt("an index of legs is out of order".to_owned()));
+            }
+            last = end;
             for row in &page {
+                found += 1;
                 if row.try_get("invoiced")? {
                     invoiced += 1;
-                } else if let Record::Leg(leg) = decode(row.try_get("body")?)? {
-                    take(&leg);
                 } else {
-                    return Err(StoreError::Column("body"));
+                    take(&sound::leg(row, account)?);
                 }
             }
         }
+        sound::ensure_all(&mut tx, account, (from, to), found).await?;
         tx.commit().await?;
         Ok(invoiced)
     }
@@ -75,16 +89,19 @@ impl Store {
     /// The conferences that legs of an account were in which ended in `from..to`.
     ///
     /// # Errors
-    /// [`StoreError::Database`], [`StoreError::Record`].
+    /// [`StoreError::Corrupt`] when one is not what was written; [`StoreError::Database`],
+    /// [`StoreError::Record`].
     pub async fn sessions_of_legs(
         &self,
         account: AccountId,
         from: WallTime,
         to: WallTime,
     ) -> Result<BTreeMap<Uuid, ConferenceRecord>, StoreError> {
-        let bodies: Vec<Vec<u8>> = sqlx::query_scalar(
-            "SELECT body FROM session WHERE conf_id IN (SELECT conf_id FROM leg \
-             WHERE account_id = ? AND disconnected_at >= ? AND disconnected_at < ?)",
+        let rows = sqlx::query(
+            "SELECT s.conf_id, s.body, r.body AS written FROM session s \
+             LEFT JOIN conference_rev r ON r.conf_id = s.conf_id AND r.rev = s.rev \
+             WHERE s.conf_id IN (SELECT conf_id FROM leg \
+                WHERE account_id = ? AND disconnected_at >= ? AND disconnected_at < ?)",
         )
         .bind(int(account.0))
         .bind(from.as_micros())
@@ -92,8 +109,9 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let mut sessions = BTreeMap::new();
-        for body in bodies {
-            let Record::Conference(conference) = decode(&body)? else {
+        for row in &rows {
+            let id = uuid(row.try_get("conf_id")?, "conf_id")?;
+            let Record::Conference(conference) = sound::twice(row, id)? else {
                 return Err(StoreError::Column("body"));
             };
             sessions.insert(conference.conf_id, *conference);
@@ -102,7 +120,8 @@ impl Store {
     }
 
     /// The answered calls that ended in `from..to` and have no account to be billed to: their
-    /// callers never gave a passcode that was accepted. `most` of their ids at most.
+    /// callers never gave a passcode that was accepted, or the account is not in the database.
+    /// `most` of their ids at most.
     ///
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Column`].
@@ -113,14 +132,18 @@ impl Store {
         most: u32,
     ) -> Result<Unbilled, StoreError> {
         let sum = sqlx::query(
-            "SELECT COUNT(*) AS legs, COALESCE(SUM(duration_ms), 0) AS duration_ms FROM leg \
-             WHERE account_id IS NULL AND disconnected_at >= ? AND disconnected_at < ? \
+            "SELECT COUNT(*) AS legs, COALESCE(SUM(duration_ms), 0) AS duration_ms, \
+                COUNT(account_id) AS strange, COUNT(DISTINCT account_id) AS accounts, \
+                COALESCE(MIN(account_id), 0) AS account FROM leg \
+             WHERE (account_id IS NULL OR account_id NOT IN (SELECT id FROM account)) \
+             AND disconnected_at >= ? AND disconnected_at < ? \
              AND answered_at IS NOT NULL AND duration_ms > 0",
         );
         let sum = sum.bind(from.as_micros()).bind(to.as_micros()).fetch_one(&self.pool).await?;
         let first = sqlx::query_scalar::<_, Vec<u8>>(
             "SELECT leg_id FROM leg \
-             WHERE account_id IS NULL AND disconnected_at >= ? AND disconnected_at < ? \
+             WHERE (account_id IS NULL OR account_id NOT IN (SELECT id FROM account)) \
+             AND disconnected_at >= ? AND disconnected_at < ? \
              AND answered_at IS NOT NULL AND duration_ms > 0 \
              ORDER BY disconnected_at, leg_id LIMIT ?",
         );
@@ -132,6 +155,9 @@ impl Store {
         Ok(Unbilled {
             legs: unsigned(&sum, "legs")?,
             duration_ms: unsigned(&sum, "duration_ms")?,
+            of_unknown: unsigned(&sum, "strange")?,
+            unknown_accounts: unsigned(&sum, "accounts")?,
+            first_unknown: AccountId(unsigned(&sum, "account")?),
             first: first.collect::<Result<_, StoreError>>()?,
         })
     }

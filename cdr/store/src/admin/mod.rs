@@ -10,6 +10,7 @@ mod directory;
 mod invoiced;
 mod money;
 mod passcode;
+mod sound;
 
 pub use change::{Change, Closed};
 pub use invoiced::Unbilled;

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 
 use super::change::{Change, is_duplicate, no_account};
+use super::sound::unchanged;
 use crate::StoreError;
 use crate::store::{Store, blob, int, unsigned};
 
@@ -265,6 +266,16 @@ impl Store {
         rows.iter().map(invoice).collect()
     }
 
+    /// The last number of each series that invoices were issued in.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Column`].
+    pub async fn last_invoices(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let rows = sqlx::query("SELECT series, max(number) AS number FROM invoice GROUP BY series");
+        let rows = rows.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get("series")?, unsigned(row, "number")?))).collect()
+    }
+
     /// The number that the next invoice of a series would have now; only issuing it settles that.
     ///
     /// # Errors
@@ -314,7 +325,7 @@ impl Store {
 }
 
 fn deck(row: &SqliteRow) -> Result<Deck, StoreError> {
-    Ok(Deck {
+    unchanged(Deck {
         plan: row.try_get("plan")?,
         version: row.try_get("version")?,
         name: row.try_get("name")?,

@@ -29,6 +29,8 @@ pub struct IngestHealth {
     pub unknown: u64,
     /// Octets of the journal that were damaged and skipped.
     pub damaged_octets: u64,
+    /// Places of journals that are not in the store, whenever they were found.
+    pub places: u64,
     /// How often the journal was read from its beginning since it was not the one before.
     pub begun_anew: u64,
 }
@@ -93,6 +95,19 @@ impl Watched {
         });
     }
 
+    pub(super) fn places(&self, places: u64) {
+        self.with(|state, _| {
+            if places > state.health.places {
+                tracing::error!(
+                    places,
+                    "places of the journal are not in the store: calls may be missing, and \
+                     partyline invoice names the places"
+                );
+            }
+            state.health.places = places;
+        });
+    }
+
     pub(super) fn begins_anew(&self) {
         self.with(|state, _| state.health.begun_anew += 1);
     }
@@ -111,13 +126,14 @@ impl Watched {
     pub(super) fn failed(&self, octets: Option<u64>, error: &StoreError) {
         self.with(|state, now| {
             state.health.failed_rounds += 1;
+            state.since.get_or_insert(now);
             state.health.lag_octets = octets.unwrap_or(state.health.lag_octets);
             if state.said.is_none_or(|said| now.since(said) >= AGAIN) {
                 state.said = Some(now);
                 let octets = state.health.lag_octets;
                 tracing::error!(
                     %error, octets,
-                    "records wait in the journal: the store cannot take them; is its disk full?"
+                    "records wait in the journal: the store cannot take them"
                 );
             }
         });

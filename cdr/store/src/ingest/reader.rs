@@ -3,11 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use partyline_model::Uuid;
+use partyline_model::{Uuid, WallTime};
 
+use super::places::Gap;
 use crate::journal::{
-    Damage, Frames, Header, Identity, Payload, Piece, Pieces, Position, is_set_aside, length, list,
-    read_from,
+    Damage, Frames, Header, Identity, Payload, Piece, Pieces, Position, claimed_end, is_set_aside,
+    length, list, read_from,
 };
 
 /// Bytes read at a time; one transaction each.
@@ -37,20 +38,37 @@ pub(crate) struct Limit {
 pub(crate) enum Stretch {
     /// Bytes that begin with a whole frame, and where that is.
     Frames(Position, Vec<u8>),
-    /// A damaged place, where reading goes on, and whether a start has set a copy aside.
-    Damaged(Damage, Position, bool),
+    /// A damaged place, where reading goes on, and what it may have held.
+    Damaged(Damage, Position, Harm),
+    /// Segments that are missing, and where reading goes on.
+    Missing(Gap, Position),
+}
+
+/// What a damaged place may have held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Harm {
+    /// A start has set a copy aside.
+    pub(crate) set_aside: bool,
+    /// The place looks as the end of a write that a crash cut short: nothing acknowledged is lost.
+    pub(crate) torn: bool,
 }
 
 /// The stretch behind `at`; `None` when there is nothing more.
 pub(crate) fn next(dir: &Path, at: Position, limit: Limit) -> io::Result<Option<Stretch>> {
     let segments = list(dir)?;
     let newest = segments.last().copied().unwrap_or_default();
+    let mut expected = at.segment.max(1);
     for segment in segments.into_iter().filter(|&segment| segment >= at.segment) {
         let end = match limit.durable {
             Some(durable) if segment > durable.segment => return Ok(None),
             Some(durable) if segment == durable.segment => durable.offset,
             Some(_) | None => u64::MAX,
         };
+        if segment > expected {
+            let gap = Gap { first: expected, count: u64::from(segment - expected) };
+            return Ok(Some(Stretch::Missing(gap, Position { segment, offset: 0 })));
+        }
+        expected = segment.saturating_add(1);
         let is_same = segment == at.segment && at.offset > 0;
         let offset = if is_same { at.offset } else { head(dir, segment, end)? };
         let start = Position { segment, offset };
@@ -72,9 +90,23 @@ pub(crate) fn next(dir: &Path, at: Position, limit: Limit) -> io::Result<Option<
         let octets = u64::try_from(bad).unwrap_or(u64::MAX);
         let damage = Damage { segment, offset, octets };
         let behind = Position { segment, offset: offset.saturating_add(octets) };
-        return Ok(Some(Stretch::Damaged(damage, behind, is_set_aside(dir, segment, offset))));
+        let torn = end == u64::MAX && bad == bytes.len() && is_torn(&bytes, offset);
+        let harm = Harm { set_aside: is_set_aside(dir, segment, offset), torn };
+        return Ok(Some(Stretch::Damaged(damage, behind, harm)));
     }
     Ok(None)
+}
+
+/// Whether the end of a segment, in which no good frame begins, can be that of a write that was cut
+/// short: the beginning of a header or of a frame, or what a file system puts in its place.
+fn is_torn(end: &[u8], offset: u64) -> bool {
+    let cut_short = if offset == 0 {
+        end.len() < Header::LEN
+    } else {
+        // A length that no frame has was not written so.
+        end.len() < 4 || claimed_end(end, 0).is_some_and(|claimed| claimed > end.len())
+    };
+    cut_short || end.iter().all(|&octet| octet == 0)
 }
 
 fn damaged(piece: Piece<'_>) -> Option<usize> {
@@ -82,6 +114,26 @@ fn damaged(piece: Piece<'_>) -> Option<usize> {
         Piece::Damage(place) => Some(place.end),
         Piece::Frame(_) => None,
     }
+}
+
+/// When `segment` or the newest one before it that says so was begun.
+pub(crate) fn begun_before(dir: &Path, segment: u32) -> io::Result<Option<WallTime>> {
+    let before = list(dir)?.into_iter().rev().filter(|&other| other <= segment);
+    first_begun(dir, before)
+}
+
+/// When the next segment behind `segment` that says so was begun.
+pub(crate) fn begun_behind(dir: &Path, segment: u32) -> io::Result<Option<WallTime>> {
+    first_begun(dir, list(dir)?.into_iter().filter(|&other| other > segment))
+}
+
+fn first_begun(dir: &Path, segments: impl Iterator<Item = u32>) -> io::Result<Option<WallTime>> {
+    for segment in segments {
+        if let Some(header) = Header::parse(&read_from(dir, segment, 0, HEAD)?) {
+            return Ok(Some(header.created));
+        }
+    }
+    Ok(None)
 }
 
 /// Where the first frame of `segment` begins; 0 when its header is damaged.

@@ -4,7 +4,7 @@ use partyline_cdr_record::{ConferenceRecord, FeatureRecord, LegRecord, Record};
 use partyline_model::Number;
 use sqlx::sqlite::SqliteConnection;
 
-use super::Ingested;
+use super::{Ingested, Lack};
 use crate::StoreError;
 use crate::journal::Payload;
 use crate::store::{blob, int};
@@ -16,12 +16,12 @@ enum Taken {
     Conflict,
 }
 
-/// Takes one frame into the database and counts it in `round`.
+/// Takes one frame into the database and counts it in `round`; why, when it was not taken.
 pub(super) async fn take(
     tx: &mut SqliteConnection,
     payload: &Payload<'_>,
     round: &mut Ingested,
-) -> Result<(), StoreError> {
+) -> Result<Option<Lack>, StoreError> {
     let taken = match payload {
         Payload::Record(Record::Leg(leg), body) => take_leg(tx, leg, body).await?,
         Payload::Record(Record::Conference(conference), body) => {
@@ -30,18 +30,21 @@ pub(super) async fn take(
         Payload::Record(Record::Feature(feature), body) => take_feature(tx, feature, body).await?,
         Payload::Record(Record::Tick(_) | Record::Dialog(_), _)
         | Payload::Checkpoint
-        | Payload::Identity(_) => return Ok(()),
+        | Payload::Identity(_) => return Ok(None),
         Payload::Unknown(_) => {
             round.unknown += 1;
-            return Ok(());
+            return Ok(Some(Lack::Unknown));
         }
     };
     match taken {
         Taken::Added => round.added += 1,
         Taken::Repeated => round.repeated += 1,
-        Taken::Conflict => round.conflicts += 1,
+        Taken::Conflict => {
+            round.conflicts += 1;
+            return Ok(Some(Lack::Conflict));
+        }
     }
-    Ok(())
+    Ok(None)
 }
 
 async fn take_leg(

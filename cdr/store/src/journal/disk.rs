@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::JournalError;
@@ -17,7 +17,7 @@ pub trait Disk: Send {
     fn create(&mut self, segment: u32) -> io::Result<()>;
     /// Appends to `segment`. On an error any part of `bytes` may have been written.
     fn append(&mut self, segment: u32, bytes: &[u8]) -> io::Result<()>;
-    /// Makes what was appended to `segment` durable.
+    /// Makes what was appended to `segment` durable where the next start looks for it.
     fn sync(&mut self, segment: u32) -> io::Result<()>;
     /// Cuts `segment` to `len` bytes, durably. Asked only for what was never acknowledged.
     fn truncate(&mut self, segment: u32, len: u64) -> io::Result<()>;
@@ -101,11 +101,31 @@ impl Disk for FileDisk {
     }
 
     fn sync(&mut self, segment: u32) -> io::Result<()> {
-        self.file(segment)?.sync_data()
+        let file = self.file(segment)?;
+        file.sync_data()?;
+        let held = file.metadata()?;
+        let there = fs::metadata(path(&self.dir, segment));
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+            return Ok(());
+        }
+        // What was written is durable where nobody will look for it. Opened by its name the next
+        // time, the segment is written again once it is back.
+        self.current = None;
+        Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the journal's folder was moved, removed or unmounted: put it back",
+        ))
     }
 
     fn truncate(&mut self, segment: u32, len: u64) -> io::Result<()> {
         let file = self.file(segment)?;
+        if file.metadata()?.len() < len {
+            self.current = None;
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the segment is shorter than what was written to it: an older copy is in its place",
+            ));
+        }
         file.set_len(len)?;
         file.seek(SeekFrom::End(0))?;
         file.sync_all()

@@ -15,6 +15,7 @@ mod writer;
 pub use disk::{Disk, FileDisk};
 pub(crate) use disk::{is_set_aside, length, list, read_from};
 pub use frame::{Frame, Frames, Header, Identity, Payload, Position};
+pub(crate) use pieces::claimed_end;
 pub use pieces::{Damage, Piece, Pieces};
 pub use recovery::{Recovered, SetAside};
 pub use thread::{Clock, Full, Health, JournalHandle, JournalThread, OnDurable, SystemClock};

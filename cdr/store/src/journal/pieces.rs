@@ -92,8 +92,8 @@ fn next_good(bytes: &[u8], bad: usize) -> usize {
     (bad + 1..bytes.len()).find(|&at| begins_frame(bytes, at)).unwrap_or(bytes.len())
 }
 
-/// The end that the frame at `at` claims to have.
-fn claimed_end(bytes: &[u8], at: usize) -> Option<usize> {
+/// The end that the frame at `at` claims to have; `None` when no frame is as long.
+pub(crate) fn claimed_end(bytes: &[u8], at: usize) -> Option<usize> {
     let length = bytes.get(at..)?.first_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     (length <= MAX_PAYLOAD).then(|| at + FRAME_HEAD + length)

@@ -41,6 +41,8 @@ pub struct Recovered {
     pub unknown: u64,
     /// Whole frames that stand behind a damaged place of their segment.
     pub behind_damage: u64,
+    /// Segments that are missing though there are later ones: the first of each gap and how many.
+    pub missing: Vec<(u32, u32)>,
     /// What was damaged. A torn end, as a crash in the middle of a write leaves it, looks the same.
     pub damaged: Vec<SetAside>,
     /// Legs closed as orphans, in their closed form.
@@ -66,6 +68,13 @@ pub(crate) struct Scan {
 pub(crate) fn scan(disk: &mut dyn Disk) -> Result<Scan, JournalError> {
     let segments = disk.segments().map_err(JournalError::io("read"))?;
     let mut scan = Scan { last_segment: segments.last().copied(), ..Scan::default() };
+    let mut expected = 1;
+    for &segment in &segments {
+        if segment > expected {
+            scan.report.missing.push((expected, segment - expected));
+        }
+        expected = segment.saturating_add(1);
+    }
     let mut contents = Vec::new();
     for &segment in segments.iter().rev() {
         let bytes = disk.read(segment).map_err(JournalError::io("read"))?;

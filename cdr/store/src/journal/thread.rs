@@ -266,11 +266,12 @@ impl<C: Clock> Worker<C> {
         counters.sync_micros.fetch_add(u64::try_from(took).unwrap_or(0), Ordering::Relaxed);
         let open_legs = u64::try_from(self.journal.open_legs()).unwrap_or(u64::MAX);
         counters.open_legs.store(open_legs, Ordering::Relaxed);
-        let failed = written.is_err();
-        let failed_before = counters.failing.swap(failed, Ordering::Relaxed);
+        // A sign of life fits a full disk that has no room for a call's record.
+        let failing = written.is_err() || self.journal.is_short();
+        let failed_before = counters.failing.swap(failing, Ordering::Relaxed);
         match written {
             Ok(()) => {
-                if failed_before {
+                if failed_before && !failing {
                     tracing::warn!("the journal can be written again");
                 }
                 counters.groups.fetch_add(1, Ordering::Relaxed);

@@ -53,6 +53,8 @@ pub struct Journal {
     identity: Identity,
     end: Position,
     repair: Repair,
+    /// The size of the largest write that failed since one as large was made; zero when none has.
+    wanted: usize,
     open: OpenSet,
 }
 
@@ -85,7 +87,8 @@ impl Journal {
         };
         let end = Position { segment, offset: 0 };
         let open = OpenSet::default();
-        let mut journal = Self { disk, config, identity, end, repair: Repair::None, open };
+        let mut journal =
+            Self { disk, config, identity, end, repair: Repair::None, wanted: 0, open };
         let mut bytes = Vec::new();
         for record in &closed {
             let encoded = journal.put(&mut bytes, mono, record)?;
@@ -108,6 +111,11 @@ impl Journal {
         self.open.legs.len()
     }
 
+    /// Whether a write of the size that failed last has not succeeded since: less may fit.
+    pub const fn is_short(&self) -> bool {
+        self.wanted > 0
+    }
+
     /// Appends `records` and syncs once. When it returns `Ok`, all of them are durable; after an
     /// error none counts, and a later call repairs the segment before it appends.
     ///
@@ -128,20 +136,28 @@ impl Journal {
         for record in records {
             noted.push((record, self.put(&mut bytes, mono, record)?));
         }
-        self.write(&bytes)?;
+        let written = self.write(&bytes);
+        self.wanted = match (&written, self.wanted) {
+            (Ok(()), wanted) if bytes.len() >= wanted => 0,
+            (Ok(()), wanted) => wanted,
+            (Err(_), wanted) => wanted.max(bytes.len()),
+        };
+        written?;
         for (record, encoded) in noted {
             self.open.note(record, &encoded, mono);
         }
         Ok(())
     }
 
-    /// Appends a sign of life.
+    /// Appends a sign of life; after a failure so many that what failed would fit.
     ///
     /// # Errors
     /// As [`Journal::append`].
     pub fn tick(&mut self, mono: Time, wall: WallTime) -> Result<(), JournalError> {
         let tick = Record::Tick(self.open.tick(self.config.origin.boot_id, mono, wall));
-        self.append(std::iter::once(&tick), mono, wall)
+        let one = self.put(&mut Vec::new(), mono, &tick)?.len().max(1);
+        let count = 1 + self.wanted.div_ceil(one);
+        self.append(std::iter::repeat_n(&tick, count), mono, wall)
     }
 
     fn put(&self, out: &mut Vec<u8>, mono: Time, record: &Record) -> Result<Vec<u8>, JournalError> {

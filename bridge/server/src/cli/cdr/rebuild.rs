@@ -6,18 +6,22 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use partyline_cdr_store::Store;
 use partyline_cdr_store::folder::FolderParts;
 use partyline_cdr_store::journal::FileDisk;
-use partyline_cdr_store::rebuild::{Loss, Rebuilt, rebuild};
+use partyline_cdr_store::rebuild::{
+    Lacking, Loss, Rebuilt, Replaced, rebuild, replace_lost_database,
+};
+use partyline_cdr_store::{JournalError, Store, StoreError};
 
 use super::super::context::Context;
 use super::Rebuild;
 use crate::config::Config;
 use crate::serve::Folders;
 
-/// Exit code when the journal is damaged.
+/// Exit code when the journal is damaged or lacks segments.
 const DAMAGED: u8 = 2;
+/// What to do about a journal that is in use.
+const STOP: &str = "stop the bridge first";
 /// Damaged places named one by one.
 const NAMED: usize = 1000;
 
@@ -29,25 +33,29 @@ pub(super) async fn run(context: &mut Context<'_>, how: Rebuild) -> anyhow::Resu
     fill(&store, &database, &journal, loss, context.out).await
 }
 
-/// Makes a database that was lost, before anything else opens the folder: no account may be made
-/// in it until its numbers are behind those of the records.
+/// Makes a database that was lost. Nobody can open it, and make an account in it, before its
+/// numbers are behind those of the records.
 pub(super) async fn lost(config: &Config, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     Folders::find(&config.data_dir)?;
     let parts = FolderParts::of(&config.data_dir);
-    if !parts.replace_lost_database().await? {
+    let made = match replace_lost_database(&parts).await {
+        Err(error @ StoreError::Journal(JournalError::Locked(_))) => Err(error).context(STOP),
+        made => made.map_err(Into::into),
+    };
+    let Some(Replaced { ingested, next_account }) = made? else {
         bail!("the database is there: --new-database is for one that is lost");
-    }
-    let store = parts.open().await?;
-    let code = fill(&store, &parts.database, &parts.journal, Loss::Refused, out).await?;
-    let next = store.number_behind_records().await?;
-    store.close().await;
+    };
+    parts.open().await?.close().await;
+    let done = Rebuilt { ingested, lacking: Lacking::default(), replaced: true };
+    report(out, &done)?;
     writeln!(
         out,
         "The database is new: accounts, conferences, passcodes, rates and issued invoices were in \
-         the old one only. New accounts are numbered from {next}. Issue no invoice before you know \
-         the last number of the old series."
+         the old one only. New accounts are numbered from {next_account}. Issue no invoice before \
+         you know the last number of the old series: a name of your own for the next one, \
+         seller.series, keeps them apart."
     )?;
-    Ok(code)
+    Ok(code(&done))
 }
 
 async fn fill(
@@ -59,10 +67,17 @@ async fn fill(
 ) -> anyhow::Result<ExitCode> {
     // Held until the end: nobody appends while it is read. A folder that is missing stays so.
     let lock = journal.exists().then(|| FileDisk::open(journal)).transpose();
-    let lock = lock.context("stop the bridge first")?;
+    let lock = lock.context(STOP)?;
     let done = rebuild(store, database, journal, loss).await?;
     drop(lock);
     report(out, &done)?;
+    if !done.replaced && done.lacking.is_change() && done.ingested.conflicts == 0 {
+        bail!(
+            "the records in the database stay as they were. The journal has all of them, and its \
+             checksums are right: it is the database that is damaged. Take those of the journal: \
+             partyline cdr rebuild --accept-loss"
+        );
+    }
     if !done.replaced {
         bail!(
             "the records in the database stay as they were, since the journal lacks some of them. \
@@ -70,8 +85,12 @@ async fn fill(
              partyline cdr rebuild --accept-loss"
         );
     }
-    let whole = done.ingested.damaged.is_empty();
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) })
+    Ok(code(&done))
+}
+
+fn code(done: &Rebuilt) -> ExitCode {
+    let whole = done.ingested.damaged.is_empty() && done.ingested.missing.is_empty();
+    if whole { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) }
 }
 
 fn report(out: &mut dyn Write, done: &Rebuilt) -> anyhow::Result<()> {
@@ -86,6 +105,9 @@ fn report(out: &mut dyn Write, done: &Rebuilt) -> anyhow::Result<()> {
     }
     if let Some(more) = ingested.damaged.len().checked_sub(NAMED).filter(|&more| more > 0) {
         writeln!(out, "and {more} more damaged places")?;
+    }
+    for gap in &ingested.missing {
+        writeln!(out, "{gap}, and no program removes any: put it back")?;
     }
     if !ingested.set_aside.is_empty() {
         let octets = ingested.set_aside.iter().map(|damage| damage.octets).sum::<u64>();

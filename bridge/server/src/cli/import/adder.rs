@@ -60,7 +60,7 @@ impl<'c, 'a> Adder<'c, 'a> {
         yes: bool,
     ) -> anyhow::Result<Self> {
         let store = context.store();
-        let change = store.change().await?;
+        let change = context.numbering().await?;
         // Read while no other writer can be under way.
         let mut accounts = store.accounts().await?;
         accounts.retain(|account| account.status != AccountStatus::Closed);

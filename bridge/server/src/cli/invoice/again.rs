@@ -7,14 +7,12 @@ use partyline_billing::{Month, format};
 use partyline_cdr_store::admin::Invoice;
 use partyline_directory::Account;
 
-use super::{report, write};
+use super::{EXTENSIONS, report, write};
 use crate::cli::context::Context;
-
-/// The extensions of an invoice's files.
-const FILES: [&str; 3] = ["pdf", "csv", "json"];
+use crate::cli::files;
 
 /// The number of an invoice as it is printed: `PL-2026-000042`.
-pub(super) fn name(series: &str, count: u64) -> String {
+pub(in crate::cli) fn name(series: &str, count: u64) -> String {
     format!("{series}-{count:06}")
 }
 
@@ -61,7 +59,7 @@ async fn one(context: &mut Context<'_>, invoice: &Invoice, out: &Path) -> anyhow
     let name = name(series, *number);
     context.say(format_args!("{name} was issued before; its files are written again"))?;
     let (mut files, mut lacking) = (Vec::new(), Vec::new());
-    for extension in FILES {
+    for extension in EXTENSIONS {
         let kept = context.store().invoice_file(series, *number, extension).await;
         match kept.with_context(|| format!("{name}.{extension}"))? {
             Some(bytes) => files.push((extension, bytes)),
@@ -76,7 +74,7 @@ async fn one(context: &mut Context<'_>, invoice: &Invoice, out: &Path) -> anyhow
             lacking.join(" and ")
         ))?;
     }
-    write(context, out, &name, &files)
+    write(context, out, &name, &files, files::write_once)
 }
 
 /// Makes the files that were not kept from the document that was.

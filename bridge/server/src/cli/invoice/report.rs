@@ -11,8 +11,10 @@ use crate::cli::context::Context;
 use crate::cli::table::{Align, Table};
 use crate::cli::times;
 
-/// Exit code when calls could not be rated.
-const UNRATED: u8 = 2;
+/// Exit code when calls could not be rated or may be missing.
+const INCOMPLETE: u8 = 2;
+/// Places of the journal that are named.
+const MOST_PLACES: usize = 20;
 /// Calls without a rate that are named.
 const MOST_UNRATED: usize = 20;
 /// Texts in letters of no font that are named.
@@ -76,22 +78,63 @@ pub(super) async fn unbilled(
     }
     let ids: Vec<_> = found.first.iter().map(ToString::to_string).collect();
     let more = if found.legs > ids.len() as u64 { ", ..." } else { "" };
+    let why = match found.legs - found.of_unknown {
+        0 => "",
+        _ => ": no passcode was accepted in them",
+    };
     context.say(format_args!(
-        "{} answered calls of {month}, {} long together, are billed to no account: no passcode was \
-         accepted in them. See them with partyline cdr show: {}{more}",
+        "{} answered calls of {month}, {} long together, are billed to no account{why}. See them \
+         with partyline cdr show: {}{more}",
         found.legs,
         times::clock_time(found.duration_ms),
         ids.join(", ")
+    ))?;
+    if found.of_unknown == 0 {
+        return Ok(());
+    }
+    context.say(format_args!(
+        "{} of them were made by {} accounts that this database does not have, the first of them \
+         account {}: it is older than its journal, and whoever made them is in a newer one only.",
+        found.of_unknown, found.unknown_accounts, found.first_unknown.0
     ))
+}
+
+/// Names the places of the journal that calls of the period may be missing from; whether there are
+/// any.
+pub(super) async fn places(
+    context: &mut Context<'_>,
+    period: &Period,
+    month: Month,
+) -> anyhow::Result<bool> {
+    let places = context.store().places(period.from(), period.to()).await?;
+    if places.is_empty() {
+        return Ok(false);
+    }
+    context.say(format_args!(
+        "Calls of {month} may be missing: of the journal, {} places of that time could not be read:",
+        places.len()
+    ))?;
+    for place in places.iter().take(MOST_PLACES) {
+        context.say(format_args!("  {place}"))?;
+    }
+    if places.len() > MOST_PLACES {
+        context.say(format_args!("  and {} more", places.len() - MOST_PLACES))?;
+    }
+    context.say(
+        "Put back what is damaged or missing and run partyline cdr rebuild; calls that are found \
+         come on the next invoice of the month.",
+    )?;
+    Ok(true)
 }
 
 /// Names what was left out; nothing is billed at zero in silence.
 pub(super) fn unrated(
     context: &mut Context<'_>,
     suspense: &[(Uuid, Unrated)],
+    places: bool,
 ) -> anyhow::Result<ExitCode> {
     if suspense.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(if places { ExitCode::from(INCOMPLETE) } else { ExitCode::SUCCESS });
     }
     context
         .say(format_args!("{} calls have no rate and are not on the invoice:", suspense.len()))?;
@@ -102,5 +145,5 @@ pub(super) fn unrated(
         context.say(format_args!("  and {} more", suspense.len() - MOST_UNRATED))?;
     }
     context.say("Add the rates to the deck (partyline deck add) and run this again.")?;
-    Ok(ExitCode::from(UNRATED))
+    Ok(ExitCode::from(INCOMPLETE))
 }
