@@ -399,7 +399,7 @@ fn pour(name: &str, mut from: impl Read, to: &mut impl Write) -> io::Result<Entr
         }
         to.write_all(&piece[..read])?;
         sum.update(&piece[..read]);
-        octets += u64::try_from(read).unwrap_or_default();
+        octets += u64::try_from(read).unwrap_or(u64::MAX);
     }
 }
 

@@ -69,6 +69,27 @@ fn a_group_costs_one_sync() {
 }
 
 #[test]
+fn a_sign_of_life_that_fits_a_full_disk_does_not_make_the_journal_well() {
+    let disk = SimDisk::new();
+    let (mut journal, _) = open(&disk, 1, 0);
+    assert!(append(&mut journal, 1, &[of(&invited(1, 0))]));
+    // Room for a sign of life, and for no record of a call.
+    disk.set(Fault::Space(disk.appended() + 150));
+    for secs in [2, 7] {
+        assert!(!append(&mut journal, secs, &[of(&invited(2, 0))]));
+        assert!(journal.is_short());
+        let at = Time::from_secs(secs + 1);
+        assert!(journal.tick(at, wall(0)).is_err() && journal.is_short(), "calls are refused");
+    }
+    disk.set(Fault::None);
+    journal.tick(Time::from_secs(9), wall(9)).expect("there is space");
+    assert!(!journal.is_short());
+    assert!(append(&mut journal, 10, &[of(&invited(2, 0))]));
+    let (_, found) = open(&disk.after_kill(), 2, 11);
+    assert_eq!((found.legs.len(), found.damaged.len()), (2, 0));
+}
+
+#[test]
 fn an_orphan_is_closed_at_the_last_sign_of_life() {
     let disk = SimDisk::new();
     let (mut journal, _) = open(&disk, 1, 0);
