@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod codes;
 pub mod library;
 mod matcher;
 mod parse;
@@ -19,6 +20,7 @@ pub mod say;
 pub mod star;
 mod tone;
 
+pub use codes::{codes_opened_by, country_codes};
 pub use library::{Clip, Language};
 pub use plan::{Apart, Barred, Class, Outbound, Plan};
 pub use prompt::Prompt;

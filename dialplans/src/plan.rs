@@ -398,7 +398,7 @@ mod tests {
         assert_eq!(jamaica(of(&closed(&["1", "1876"]), "Jamaica")), "1658");
         assert_eq!(jamaica(of(&closed(&["1", "187"]), "Jamaica")), "1658 1876");
         assert_eq!(of(&closed(&["1", "1658", "1876"]), "Jamaica"), None);
-        assert!(closed(&["1416", "1876", "33"]).is_empty());
+        assert!(closed(&["1416", "1876", "354"]).is_empty());
         assert!(
             of(&closed(&["44"]), "Jersey").is_some() && of(&closed(&["44"]), "Jamaica").is_none()
         );

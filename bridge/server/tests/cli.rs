@@ -721,3 +721,23 @@ fn a_dial_out_prefix_says_what_it_leaves_closed() {
     let said = bench.ok(&["import", &file.display().to_string()]);
     assert_eq!(said.matches("Guernsey 441481").count(), 1, "{said}");
 }
+
+#[test]
+fn a_dial_out_prefix_says_what_it_opens() {
+    let bench = Bench::empty();
+    let said = bench.ok(&["account", "add", "Acme", "--dial-out", "36,1416"]);
+    assert!(said.contains("*1 opens 36 (Hungary), 1416 (in North America"), "{said}");
+    for wide in ["8", "35"] {
+        let said = bench.fails(&["account", "set", "Acme", "--dial-out", wide]);
+        assert!(said.contains("is not a country code; it would open"), "{said}");
+        let file = bench.file("wide.csv", &format!("kind,name,dial_out\naccount,B,{wide}\n"));
+        let said = bench.fails(&["import", &file.display().to_string()]);
+        assert!(said.contains("is not a country code; it would open"), "{said}");
+    }
+    let said = bench.ok(&["account", "set", "Acme", "--dial-out", "8", "--yes"]);
+    assert!(said.contains("Japan 81"), "{said}");
+    for typed in ["0", "011"] {
+        let said = bench.misused(&["account", "set", "Acme", "--dial-out", typed]);
+        assert!(said.contains("never with 0, 00 or 011"), "{said}");
+    }
+}

@@ -25,6 +25,9 @@ pub(super) enum AccountCommand {
         /// Add it although another account has the name
         #[arg(long)]
         same_name: bool,
+        /// Accept a prefix of --dial-out that opens several countries
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         settings: Settings,
     },
@@ -47,7 +50,8 @@ pub(super) enum AccountCommand {
         /// Take the name although another account has it
         #[arg(long)]
         same_name: bool,
-        /// Accept that a price becomes tenfold, or a tenth, by another deck
+        /// Accept that a price becomes tenfold, or a tenth, by another deck, or a prefix of
+        /// --dial-out that opens several countries
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -152,6 +156,9 @@ pub(super) fn prefixes(text: &str) -> Result<Prefixes, &'static str> {
         .filter(|prefix| !prefix.is_empty())
         .map(str::to_owned)
         .collect();
+    if prefixes.iter().any(|prefix| prefix.starts_with('0')) {
+        return Err("a number begins with its country code, never with 0, 00 or 011: write 44");
+    }
     let digits = |p: &String| p.len() <= 15 && p.bytes().all(|b| b.is_ascii_digit());
     if prefixes.iter().all(digits) {
         Ok(Prefixes(prefixes))
@@ -179,13 +186,15 @@ pub(super) fn blank(name: String) -> Account {
 impl AccountCommand {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         match self {
-            Self::Add { name, same_name, settings } => {
+            Self::Add { name, same_name, yes, settings } => {
+                settings.check_reach(yes)?;
                 check_name(context, &name, None, same_name).await?;
                 add(context, name, settings).await
             }
             Self::List => list(context).await,
             Self::Show { account } => show(context, &account).await,
             Self::Set { account, name, same_name, yes, settings } => {
+                settings.check_reach(yes)?;
                 if let Some(name) = &name {
                     let own = lookup::account(context.store(), &account).await?.id;
                     check_name(context, name, Some(own), same_name).await?;
@@ -254,9 +263,7 @@ async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> any
     change.set_account_address(id, &address).await?;
     change.commit_checked().await?;
     context.say(format_args!("account {} {:?} added", id.0, account.name))?;
-    if let Some(closed) = reach::left_closed(&account.entitlements.dial_out) {
-        context.say(closed)?;
-    }
+    say_reach(context, &account)?;
     if account.rate_plan == 0 {
         context.say("It has no rate deck yet and cannot be invoiced: partyline deck use")?;
     }
@@ -283,13 +290,23 @@ async fn set(
     }
     change.commit_checked().await?;
     context.say(format_args!("account {} {:?} changed", account.id.0, account.name))?;
-    match reach::left_closed(&account.entitlements.dial_out) {
-        Some(closed) if dial_out => context.say(closed),
-        Some(_) | None => Ok(()),
+    if dial_out { say_reach(context, &account) } else { Ok(()) }
+}
+
+/// What `*1` opens, and what it seems to open and does not.
+fn say_reach(context: &mut Context<'_>, account: &Account) -> anyhow::Result<()> {
+    let policy = &account.entitlements.dial_out;
+    for text in [reach::opened(policy), reach::left_closed(policy)].into_iter().flatten() {
+        context.say(text)?;
     }
+    Ok(())
 }
 
 impl Settings {
+    fn check_reach(&self, yes: bool) -> anyhow::Result<()> {
+        self.dial_out.as_ref().map_or(Ok(()), |listed| reach::check_width(&listed.0, yes))
+    }
+
     /// Puts what was given into `account`.
     async fn apply(
         self,
@@ -407,4 +424,18 @@ async fn status(
     change.set_account_status(account.id, status).await?;
     change.commit_checked().await?;
     context.say(format_args!("account {} {:?} is {status}", account.id.0, account.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_prefix_begins_with_what_is_typed_before_a_country_code() {
+        for text in ["0", "011", "0044", "1416,011"] {
+            assert!(prefixes(text).is_err(), "{text}");
+        }
+        assert_eq!(prefixes("+44, 1416").map(|p| p.0).unwrap(), ["44", "1416"]);
+        assert!(prefixes("").unwrap().0.is_empty());
+    }
 }

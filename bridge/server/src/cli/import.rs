@@ -27,7 +27,8 @@ pub(super) struct Import {
     /// Take passcodes that are easy to guess
     #[arg(long)]
     weak_ok: bool,
-    /// Accept that a price becomes tenfold, or a tenth, by another deck
+    /// Accept that a price becomes tenfold, or a tenth, by another deck, or a prefix of dial_out that
+    /// opens several countries
     #[arg(long)]
     yes: bool,
 }
@@ -75,8 +76,13 @@ impl Import {
         }
         // Accounts of one reseller mostly have the same list: it is told of once.
         let mut closed = BTreeSet::new();
-        for (_, row) in &rows {
+        for (line, row) in &rows {
             if let Row::Account { account, .. } = row {
+                let listed = &account.entitlements.dial_out.prefixes;
+                if let Err(error) = reach::check_width(listed, self.yes) {
+                    faults.push(Fault { line: *line, message: error.to_string() });
+                }
+                closed.extend(reach::opened(&account.entitlements.dial_out));
                 closed.extend(reach::left_closed(&account.entitlements.dial_out));
             }
         }

@@ -1,12 +1,55 @@
-//! What `*1` reaches, in words: which ranges listed prefixes seem to open and do not.
+//! What `*1` reaches, in words: which countries listed prefixes open, and which ranges they seem to
+//! open and do not.
 
 use std::fmt::Write;
 
-use partyline_dialplan::Plan;
+use anyhow::bail;
+use partyline_dialplan::{Plan, codes_opened_by};
 use partyline_directory::DialOutPolicy;
 
 /// Columns of a line.
 const WIDTH: usize = 96;
+
+/// Most countries of one prefix that are named.
+const NAMED: usize = 12;
+
+/// What each prefix opens: `44 (United Kingdom)`; `None` for none.
+pub(super) fn opened(policy: &DialOutPolicy) -> Option<String> {
+    let each = policy.prefixes.iter().map(|prefix| format!("{prefix} ({})", countries(prefix)));
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| format!("*1 opens {}", each.join(", ")))
+}
+
+fn countries(prefix: &str) -> String {
+    let all: Vec<_> = codes_opened_by(prefix).collect();
+    match &all[..] {
+        [] => "no country".to_owned(),
+        [(code, country)] if prefix.len() > code.len() => format!("in {country}"),
+        [(_, country)] => (*country).to_owned(),
+        _ => {
+            let named = all.iter().take(NAMED).map(|(code, country)| format!("{country} {code}"));
+            let named = named.collect::<Vec<_>>().join(", ");
+            let more = all.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{} countries: {named}{more}", all.len())
+        }
+    }
+}
+
+/// Refuses a prefix that is not yet a country code, such as `8`, unless `yes`: it opens every
+/// country whose code begins with it.
+pub(super) fn check_width(prefixes: &[String], yes: bool) -> anyhow::Result<()> {
+    let is_wide =
+        |prefix: &&String| codes_opened_by(prefix).any(|(code, _)| code.len() > prefix.len());
+    match prefixes.iter().find(is_wide) {
+        Some(wide) if !yes => bail!(
+            "{wide} is not a country code; it would open {}. List the codes that are wanted, or say \
+             --yes",
+            countries(wide)
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
 
 /// The ranges with prices of their own that the prefixes do not open, with how to open them;
 /// `None` when they open all that they seem to.
@@ -44,6 +87,35 @@ mod tests {
     }
 
     #[test]
+    fn each_prefix_says_what_it_opens() {
+        let opened = |prefixes: &[&str]| {
+            let prefixes = prefixes.iter().map(|&prefix| prefix.to_owned()).collect();
+            opened(&DialOutPolicy { prefixes, ..DialOutPolicy::default() })
+        };
+        let text = opened(&["36", "1416", "999"]).unwrap();
+        assert_eq!(
+            text,
+            "*1 opens 36 (Hungary), 1416 (in North America and the Caribbean), 999 (no country)"
+        );
+        let text = opened(&["8"]).unwrap();
+        assert!(text.contains("Japan 81") && text.contains("countries"), "{text}");
+        assert_eq!(opened(&[]), None);
+    }
+
+    #[test]
+    fn a_prefix_of_many_countries_wants_a_yes() {
+        let check = |prefix: &str, yes| check_width(&[prefix.to_owned()], yes);
+        for code in ["1", "7", "44", "1876", "4420", "999"] {
+            assert!(check(code, false).is_ok(), "{code}");
+        }
+        for wide in ["8", "4", "35", "97"] {
+            let error = check(wide, false).unwrap_err().to_string();
+            assert!(error.contains("not a country code"), "{error}");
+            assert!(check(wide, true).is_ok(), "{wide}");
+        }
+    }
+
+    #[test]
     fn a_country_code_says_what_it_does_not_open() {
         let text = of(&["1"]).unwrap();
         assert!(
@@ -52,7 +124,7 @@ mod tests {
         );
         assert!(text.lines().all(|line| line.len() <= 100), "{text}");
         assert!(!text.contains("Jersey"), "{text}");
-        assert_eq!(of(&["1416", "33"]), None);
+        assert_eq!(of(&["1416", "354"]), None);
         assert_eq!(of(&[]), None);
     }
 }
