@@ -121,8 +121,7 @@ impl Capture {
             Frame::Udp(datagram) => self.handle_datagram(at, started, &datagram),
             Frame::Piece(piece) => {
                 let Some(octets) = self.fragments.handle(at, &piece) else { return };
-                let (source, destination, _) = piece.of;
-                match (link::whole(source, destination, &octets), depth.checked_sub(1)) {
+                match (link::whole(piece.of, &octets), depth.checked_sub(1)) {
                     (Some(inside), Some(depth)) => self.handle_frame(time, inside, depth),
                     (Some(_), None) => self.spoilt.tunnels += 1,
                     (None, _) => {}

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
+use etherparse::IpNumber;
 use partyline_model::WallTime;
 
 /// Datagrams that are put together at a time.
@@ -15,10 +16,10 @@ const PATIENCE: i64 = 30_000_000;
 /// What a datagram may hold, and as much again in pieces that overlap.
 const MOST: usize = 2 * 65_535;
 
-/// Which datagram a piece is of: source, destination, identification.
-pub(crate) type Whole = (IpAddr, IpAddr, u32);
+/// Which datagram a piece is of: source, destination, protocol, identification.
+pub(crate) type Whole = (IpAddr, IpAddr, IpNumber, u32);
 
-/// A piece of a UDP datagram.
+/// A piece of a UDP datagram, or of a tunnel's packet.
 #[derive(Clone, Copy)]
 pub(crate) struct Piece<'a> {
     pub(crate) of: Whole,
@@ -51,7 +52,7 @@ pub(crate) struct Fragments {
 }
 
 impl Fragments {
-    /// Takes a piece; gives the datagram, its UDP header included, when that is the last one.
+    /// Takes a piece; gives what the datagram carries, the UDP header included, when that is the last one.
     pub(crate) fn handle(&mut self, at: WallTime, piece: &Piece<'_>) -> Option<Vec<u8>> {
         let index = self.find(at, piece.of);
         let held = self.held.get_mut(index)?;
@@ -135,7 +136,7 @@ mod tests {
     }
 
     fn of(id: u32) -> Whole {
-        ("192.0.2.1".parse().unwrap(), "198.51.100.7".parse().unwrap(), id)
+        ("192.0.2.1".parse().unwrap(), "198.51.100.7".parse().unwrap(), IpNumber::UDP, id)
     }
 
     fn piece(id: u32, offset: usize, more: bool, payload: &[u8]) -> Piece<'_> {

@@ -9,7 +9,7 @@ use etherparse::{
     TransportSlice,
 };
 
-use crate::fragment::Piece;
+use crate::fragment::{Piece, Whole};
 use crate::tunnel::{self, Inside};
 
 /// The link types of the pcap registry that telephony is captured on.
@@ -145,30 +145,37 @@ fn piece<'a>(
         _ => None,
     };
     match place {
-        Some((id, offset, more)) if payload.ip_number == IpNumber::UDP => {
+        Some((id, offset, more)) if is_put_together(payload.ip_number) => {
             if payload.incomplete {
                 return Frame::CutPiece;
             }
             let offset = usize::from(offset.value()) * 8;
             Frame::Piece(Piece {
-                of: (source, destination, id),
+                of: (source, destination, payload.ip_number, id),
                 offset,
                 more,
                 payload: payload.payload,
             })
         }
-        // Without the other pieces nothing can be said of a tunnel's payload.
         Some(_) if is_tunnel(payload.ip_number) => Frame::Tunnel,
         _ => Frame::Other,
     }
+}
+
+/// What is looked into once its pieces are together; of other tunnels one piece says as much.
+fn is_put_together(number: IpNumber) -> bool {
+    matches!(number, IpNumber::UDP | IpNumber::GRE | IpNumber::IPV4 | IpNumber::IPV6)
 }
 
 fn is_tunnel(number: IpNumber) -> bool {
     !matches!(tunnel::in_ip(number, &[]), Inside::Plain)
 }
 
-/// Reads a datagram that was put together.
-pub(crate) fn whole(source: IpAddr, destination: IpAddr, octets: &[u8]) -> Option<Frame<'_>> {
+/// Reads what was put together of pieces.
+pub(crate) fn whole((source, destination, number, _): Whole, octets: &[u8]) -> Option<Frame<'_>> {
+    if number != IpNumber::UDP {
+        return Some(deeper(tunnel::in_ip(number, octets), tunnel::DEEPEST, Frame::Other));
+    }
     let (header, rest) = octets.split_first_chunk::<8>()?;
     let [from, to, length] = [0, 2, 4].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
     let payload = usize::from(length).checked_sub(header.len())?;

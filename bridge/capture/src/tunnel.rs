@@ -1,5 +1,5 @@
 //! What is inside of a tunnel's packet: switches that mirror a port, and networks of containers, wrap
-//! the telephony in GRE, ERSPAN, VXLAN or GENEVE, and carriers put IP into IP.
+//! the telephony in GRE, ERSPAN, VXLAN, GENEVE, MPLS or TZSP, and carriers put IP into IP.
 //!
 //! Encrypted tunnels cannot be looked into; those that are not known here are told apart, so that
 //! they can be counted.
@@ -17,7 +17,10 @@ mod port {
     pub(super) const VXLAN: u16 = 4789;
     /// VXLAN's before IANA gave it one; Linux' default.
     pub(super) const VXLAN_LINUX: u16 = 8472;
+    pub(super) const VXLAN_GPE: u16 = 4790;
     pub(super) const GENEVE: u16 = 6081;
+    pub(super) const MPLS: u16 = 6635;
+    pub(super) const TZSP: u16 = 37_008;
 }
 
 /// What GRE and GENEVE carry besides IP (IEEE 802 numbers).
@@ -58,11 +61,16 @@ pub(crate) fn in_ip(number: IpNumber, payload: &[u8]) -> Inside<'_> {
 pub(crate) fn in_udp(port: u16, payload: &[u8]) -> Inside<'_> {
     match port {
         port::VXLAN | port::VXLAN_LINUX => vxlan(payload),
+        port::VXLAN_GPE => vxlan_gpe(payload),
         port::GENEVE => geneve(payload),
+        port::MPLS => mpls(payload),
+        port::TZSP => tzsp(payload),
         // Version 1 with protocol type GTP, a T-PDU (3GPP TS 29.281 5.1).
         port::GTP_USER if matches!(payload, [0x30..=0x37, 0xff, ..]) => Inside::Unread,
-        // Version 2, with a length (RFC 2661 3.1).
-        port::L2TP if matches!(payload, [flags, 2, ..] if flags & 0x40 != 0) => Inside::Unread,
+        // Version 2, with a length, or data without one (RFC 2661 3.1).
+        port::L2TP if matches!(payload, [flags, 2, ..] if flags & 0x40 != 0 || flags & 0xf4 == 0) => {
+            Inside::Unread
+        }
         // A security parameter index that is not that of IKE (RFC 3948 2.2); longer than a keepalive.
         port::ESP if payload.len() > 8 && !payload.starts_with(&[0; 4]) => Inside::Unread,
         _ => Inside::Plain,
@@ -91,11 +99,61 @@ fn gre(packet: &[u8]) -> Option<LaxSlicedPacket<'_>> {
     }
 }
 
-/// Virtual eXtensible LAN (RFC 7348 5): a flag, a network identifier, nothing else.
+/// Virtual eXtensible LAN (RFC 7348 5): a flag and a network identifier. What is reserved is ignored,
+/// such as the policy group that some switches put there; the last octet tells it from telephony.
 fn vxlan(payload: &[u8]) -> Inside<'_> {
     match payload.split_first_chunk() {
-        Some(([8, 0, 0, 0, _, _, _, 0], frame)) => Inside::of(ethernet(frame)),
+        Some(([flags, _, _, _, _, _, _, 0], frame)) if flags & 8 != 0 => {
+            Inside::of(ethernet(frame))
+        }
         _ => Inside::Plain,
+    }
+}
+
+/// The Generic Protocol Extension of VXLAN (draft-ietf-nvo3-vxlan-gpe 3): a flag says that the fourth
+/// octet names what follows.
+fn vxlan_gpe(payload: &[u8]) -> Inside<'_> {
+    match payload.split_first_chunk() {
+        Some(([flags, 0, 0, next, _, _, _, 0], packet)) if flags & 0x0c == 0x0c => match next {
+            1 | 2 => Inside::of(LaxSlicedPacket::from_ip(packet).ok()),
+            3 => Inside::of(ethernet(packet)),
+            _ => Inside::Unread,
+        },
+        _ => vxlan(payload),
+    }
+}
+
+/// MPLS in UDP (RFC 7510 3): labels up to the one that says it is the last (RFC 3032 2.1), then IP.
+/// SIP is text, and RTP begins as labels that nobody has.
+fn mpls(payload: &[u8]) -> Inside<'_> {
+    let is_text = payload.iter().take(4).all(u8::is_ascii_graphic);
+    if is_text || payload.first().is_none_or(|first| first >> 6 == 2) {
+        return Inside::Plain;
+    }
+    let (labels, _) = payload.as_chunks::<4>();
+    let last = labels.iter().position(|label| label[2] & 1 == 1);
+    match last.and_then(|last| payload.get(4 * (last + 1)..)) {
+        Some(packet @ [first, ..]) if matches!(first >> 4, 4 | 6) => {
+            Inside::of(LaxSlicedPacket::from_ip(packet).ok())
+        }
+        Some(_) => Inside::Unread,
+        None => Inside::Plain,
+    }
+}
+
+/// TaZmen Sniffer Protocol, as routers mirror: version 1, a kind, what follows, then tagged fields.
+fn tzsp(payload: &[u8]) -> Inside<'_> {
+    let Some(([1, 0 | 1, high, low], mut fields)) = payload.split_first_chunk() else {
+        return Inside::Plain;
+    };
+    loop {
+        fields = match fields {
+            [0, rest @ ..] => rest,
+            [1, frame @ ..] if (*high, *low) == (0, 1) => return Inside::of(ethernet(frame)),
+            [1, ..] => return Inside::Unread,
+            [_, length, rest @ ..] => rest.get(usize::from(*length)..).unwrap_or_default(),
+            [] | [_] => return Inside::Plain,
+        };
     }
 }
 

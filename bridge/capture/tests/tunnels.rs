@@ -65,14 +65,87 @@ fn keys_inside_of_tunnels_are_those_of_the_plain_capture() {
 
 /// A capture of raw IPv4 packets of a protocol.
 fn raw(packets: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let packets: Vec<_> = packets.iter().map(|(kind, payload)| ipv4(*kind, payload)).collect();
+    file(&packets)
+}
+
+/// A capture of raw IP packets.
+fn file(packets: &[Vec<u8>]) -> Vec<u8> {
     let mut file = [0xa1b2_c3d4_u32, 0x0002_0004, 0, 0, 65_535, 101].map(u32::to_be_bytes).concat();
-    for (protocol, payload) in packets {
-        let packet = ipv4(*protocol, payload);
+    for packet in packets {
         let length = u32::try_from(packet.len()).unwrap();
         file.extend([1, 0, length, length].map(u32::to_be_bytes).concat());
         file.extend(packet);
     }
     file
+}
+
+/// An IPv4 packet in two pieces.
+fn pieces(protocol: u8, payload: &[u8]) -> Vec<Vec<u8>> {
+    let (first, second) = payload.split_at(payload.len() / 16 * 8);
+    let offset = u8::try_from(first.len() / 8).unwrap();
+    let mut pieces = vec![ipv4(protocol, first), ipv4(protocol, second)];
+    pieces[0][6..8].copy_from_slice(&[0x20, 0]);
+    pieces[1][6..8].copy_from_slice(&[0, offset]);
+    pieces
+}
+
+/// A packet with a SIP message.
+fn sip() -> Vec<u8> {
+    ipv4(17, &udp(5060, b"OPTIONS sip:bridge@192.0.2.2 SIP/2.0\r\nCall-ID: x\r\n\r\n"))
+}
+
+/// An Ethernet frame with it.
+fn frame() -> Vec<u8> {
+    [&[2; 12][..], &[8, 0], &sip()].concat()
+}
+
+/// SIP messages, unread tunnels and pieces without the others.
+fn seen(file: &[u8]) -> (u64, u64, u64) {
+    let report = read(file);
+    (report.sip_messages, report.spoilt.tunnels, report.spoilt.fragments)
+}
+
+#[test]
+fn pieces_of_a_tunnels_packet_are_put_together() {
+    let gre = [&[0, 0, 8, 0][..], &sip()].concat();
+    for (name, protocol, payload) in [("gre", 47, gre), ("ip in ip", 4, sip())] {
+        let mut packets = pieces(protocol, &payload);
+        assert_eq!(seen(&file(&packets)), (1, 0, 0), "{name}");
+        packets.pop();
+        assert_eq!(seen(&file(&packets)), (0, 0, 1), "{name}");
+    }
+    // Of what is encrypted each piece is counted.
+    assert_eq!(seen(&file(&pieces(50, &[1; 64]))), (0, 2, 0));
+}
+
+#[test]
+fn the_kinds_of_tunnels_in_udp_are_looked_into() {
+    let with = |header: &[u8], inner: Vec<u8>| [header, &inner].concat();
+    for (name, port, payload) in [
+        ("VXLAN", 4789, with(&[8, 0, 0, 0, 0, 0, 7, 0], frame())),
+        ("VXLAN with a policy group", 4789, with(&[0x88, 0, 0, 9, 0, 0, 7, 0], frame())),
+        ("VXLAN-GPE, IP", 4790, with(&[0x0c, 0, 0, 1, 0, 0, 7, 0], sip())),
+        ("VXLAN-GPE, Ethernet", 4790, with(&[0x0c, 0, 0, 3, 0, 0, 7, 0], frame())),
+        ("MPLS", 6635, with(&[0, 1, 0, 64, 0, 2, 1, 64], sip())),
+        ("TZSP", 37_008, with(&[1, 0, 0, 1, 10, 1, 99, 0, 1], frame())),
+    ] {
+        assert_eq!(seen(&raw(&[(17, udp(port, &payload))])), (1, 0, 0), "{name}");
+    }
+    for (name, port, payload) in [
+        ("VXLAN-GPE with NSH", 4790, vec![0x0c, 0, 0, 4, 0, 0, 7, 0, 1, 2, 3]),
+        ("MPLS with a pseudowire", 6635, vec![0, 1, 1, 64, 0, 0, 0, 0]),
+        ("TZSP with 802.11", 37_008, vec![1, 0, 0, 18, 1, 8, 0]),
+        ("L2TP data", 1701, vec![0, 2, 0, 1, 0, 1, 0xff, 3]),
+    ] {
+        assert_eq!(seen(&raw(&[(17, udp(port, &payload))])), (0, 1, 0), "{name}");
+    }
+    // Telephony that happens to use their ports.
+    for port in [1701, 4789, 4790, 6635, 37_008] {
+        assert_eq!(seen(&raw(&[(17, udp(port, &[0x80; 172]))])), (0, 0, 0), "{port}");
+        let message = &sip()[28..];
+        assert_eq!(seen(&raw(&[(17, udp(port, message))])), (1, 0, 0), "{port}");
+    }
 }
 
 fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
