@@ -1,10 +1,11 @@
 //! `/metrics` and `/health`, on loopback by default. Read only.
 //!
-//! One request a connection, which ends within [`LONGEST`] whatever the far end does: a request that
-//! is begun and never ended holds no descriptor for long.
+//! One request a connection, whose head comes within [`HEAD`] and which ends within [`LONGEST`]
+//! whatever the far end does. Who holds connections open keeps nobody out: a new one takes the place
+//! of the oldest, of its own address when that has its share, else of the address that has most.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,13 +17,14 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use partyline_cdr_store::ingest::{IngestHealth, IngestWatch};
 use partyline_cdr_store::journal::Health;
 use partyline_media_io::Stats;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::machine::ThreadTimes;
@@ -31,8 +33,11 @@ use crate::logging;
 
 /// From a connection to its end. The pages are made in a moment.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Connections at one time; more are closed at once.
+/// From a connection to the end of its request's head.
+const HEAD: Duration = Duration::from_secs(2);
+/// Connections at one time, of all and of one address (of IPv6, of one /64).
 const MOST: usize = 64;
+const SHARE: usize = 8;
 /// The longest head of a request, in octets.
 const LONGEST_HEAD: usize = 16 * 1024;
 /// Until the next try, where the system has no descriptor for a connection.
@@ -82,27 +87,67 @@ pub(super) fn start(listener: TcpListener, sources: Sources, locked: bool) {
     tokio::spawn(accept(listener, pages, LONGEST));
 }
 
+/// A connection that is up.
+struct Held {
+    from: IpAddr,
+    task: AbortHandle,
+}
+
+/// The connections that are up, the oldest first.
+#[derive(Default)]
+struct Places(Vec<Held>);
+
+impl Places {
+    /// Makes room for a connection from `from`; whether another one was ended for it.
+    fn make_room(&mut self, from: IpAddr) -> bool {
+        self.0.retain(|held| !held.task.is_finished());
+        let of = |from: IpAddr| self.0.iter().filter(|held| held.from == from).count();
+        let loser = if of(from) >= SHARE {
+            from
+        } else if self.0.len() < MOST {
+            return false;
+        } else {
+            let most = self.0.iter().map(|held| held.from).max_by_key(|&from| of(from));
+            most.unwrap_or(from)
+        };
+        let Some(oldest) = self.0.iter().position(|held| held.from == loser) else { return false };
+        self.0.remove(oldest).task.abort();
+        true
+    }
+}
+
+/// By what a source is counted.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 async fn accept(listener: TcpListener, pages: Pages, longest: Duration) {
     let counts = Arc::clone(&pages.counts);
     let pages = Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .with_state(pages);
-    let room = Arc::new(Semaphore::new(MOST));
+    let mut places = Places::default();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             counts.failed.fetch_add(1, Ordering::Relaxed);
             sleep(PAUSE).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+        let from = source(from.ip());
+        if places.make_room(from) {
             counts.refused.fetch_add(1, Ordering::Relaxed);
-            continue;
-        };
+        }
         let (pages, counts) = (pages.clone(), Arc::clone(&counts));
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             match timeout(longest, converse(stream, pages)).await {
                 Ok(Ok(())) => {}
+                Ok(Err(error)) if error.is_timeout() => {
+                    counts.timed_out.fetch_add(1, Ordering::Relaxed);
+                }
                 Ok(Err(_)) => {
                     counts.failed.fetch_add(1, Ordering::Relaxed);
                 }
@@ -110,13 +155,15 @@ async fn accept(listener: TcpListener, pages: Pages, longest: Duration) {
                     counts.timed_out.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            drop(place);
         });
+        places.0.push(Held { from, task: task.abort_handle() });
     }
 }
 
 async fn converse(stream: TcpStream, pages: Router) -> hyper::Result<()> {
     http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
         .keep_alive(false)
         .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages))
@@ -132,7 +179,7 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let counters = [
         ("http_timed_out", "HTTP connections ended unanswered", read(&counts.timed_out)),
-        ("http_refused", "HTTP connections above the most at one time", read(&counts.refused)),
+        ("http_refused", "HTTP connections ended for newer ones", read(&counts.refused)),
         ("http_failed", "HTTP connections that broke", read(&counts.failed)),
         ("log_lines_dropped", "Log lines that nobody took in time", logging::dropped()),
     ];
@@ -186,11 +233,12 @@ fn verdict(
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_request_that_never_ends_is_ended_and_others_are_answered() {
+    /// Pages on a port, with so long for a connection.
+    async fn serve(longest: Duration) -> SocketAddr {
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let at = listener.local_addr().unwrap();
         let (_sample, sample) = watch::channel(Sample::default());
@@ -198,25 +246,82 @@ mod tests {
         let sources =
             Sources { sample, journal, ingested: IngestWatch::default(), media: Arc::default() };
         let pages = Pages { sources, counts: Arc::default(), locked: true };
-        tokio::spawn(accept(listener, pages, Duration::from_millis(300)));
+        tokio::spawn(accept(listener, pages, longest));
+        at
+    }
+
+    /// A request without an end, from the given address of the loopback network.
+    async fn half(at: SocketAddr, from: [u8; 4]) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((from, 0))).unwrap();
+        let mut half = socket.connect(at).await.unwrap();
+        half.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        half
+    }
+
+    async fn metrics_page(at: SocketAddr) -> String {
+        let mut whole = TcpStream::connect(at).await.unwrap();
+        whole.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut page = String::new();
+        timeout(HEAD, whole.read_to_string(&mut page)).await.unwrap().unwrap();
+        page
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_ended_and_others_are_answered() {
+        let at = serve(Duration::from_millis(300)).await;
         let mut halves = Vec::new();
-        for _ in 0..MOST {
-            let mut half = TcpStream::connect(at).await.unwrap();
-            half.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").await.unwrap();
-            halves.push(half);
+        for _ in 0..SHARE {
+            halves.push(half(at, [127, 0, 0, 1]).await);
         }
         for mut half in halves {
             let mut answer = Vec::new();
             // Closed, with an answer or without one.
             timeout(LONGEST, half.read_to_end(&mut answer)).await.unwrap().unwrap_or_default();
         }
-        let mut whole = TcpStream::connect(at).await.unwrap();
-        whole.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let mut page = String::new();
-        whole.read_to_string(&mut page).await.unwrap();
+        let page = metrics_page(at).await;
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-        assert!(page.contains(&format!("partyline_http_timed_out_total {MOST}\n")), "{page}");
+        assert!(page.contains(&format!("partyline_http_timed_out_total {SHARE}\n")), "{page}");
         assert!(page.contains("partyline_memory_locked 1\n"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn who_holds_every_connection_keeps_nobody_out() {
+        let at = serve(LONGEST).await;
+        // From the address that asks, as many as there are places, then from twenty others.
+        let mut halves = Vec::new();
+        for _ in 0..MOST {
+            halves.push(half(at, [127, 0, 0, 1]).await);
+        }
+        let page = metrics_page(at).await;
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        let ended = MOST + 1 - SHARE;
+        assert!(page.contains(&format!("partyline_http_refused_total {ended}\n")), "{page}");
+        for host in 1..=20 {
+            for _ in 0..SHARE {
+                halves.push(half(at, [127, 0, 7, host]).await);
+            }
+            let page = metrics_page(at).await;
+            assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_has_two_seconds() {
+        let at = serve(LONGEST).await;
+        let mut half = half(at, [127, 0, 0, 1]).await;
+        let mut answer = Vec::new();
+        let ended = timeout(HEAD * 2, half.read_to_end(&mut answer)).await;
+        ended.expect("an end").unwrap_or_default();
+    }
+
+    #[test]
+    fn an_ipv6_source_is_its_network() {
+        let of = |text: &str| source(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 
     #[test]
