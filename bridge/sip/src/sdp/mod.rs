@@ -1,9 +1,8 @@
 //! Session descriptions (RFC 8866) and offer/answer (RFC 3264) for one G.711 audio stream.
 //!
-//! [`Offer`] is the other side's offer, read once, from which the answer is written; [`accept`]
-//! takes the other side's answer to ours, which [`offer`] writes. All are functions of their
-//! arguments: no state is kept between two exchanges of a dialog, so a re-offer is answered like
-//! the first one.
+//! [`Offer`] is the other side's offer, read once, from which the answer is written; [`Session`]
+//! writes ours and takes the other side's answer. A re-offer is answered like the first one; what a
+//! later offer of ours must keep to is in the session.
 //!
 //! Not done here: encrypted profiles, ICE, BUNDLE, video, fax, and the choice of the RTP port.
 
@@ -12,6 +11,7 @@ mod negotiate;
 mod offer;
 mod parse;
 mod screen;
+mod session;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -20,11 +20,11 @@ mod write;
 use std::net::{IpAddr, SocketAddr};
 
 pub use error::SdpError;
-pub use negotiate::{accept, answer};
+pub use negotiate::{accept, answer, offer};
 pub use offer::{Offer, Terms};
 pub use partyline_model::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use screen::MAX_BYTES;
-pub use write::offer;
+pub use session::{Scope, Session};
 
 /// Whose order of codecs decides when we answer (RFC 3264 §6.1 asks for the offerer's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::parse::parse;
 use super::stream::Stream;
-use super::write;
-use super::{Codec, CodecOrder, Local, Negotiated, Offer, SdpError, TelephoneEvent, Terms};
+use super::{
+    Codec, CodecOrder, Local, Negotiated, Offer, Scope, SdpError, Session, TelephoneEvent, Terms,
+};
 
 /// Reads `offer` and answers it, in one step; the answer is [`Negotiated::sdp`].
 ///
@@ -16,26 +16,18 @@ pub fn answer(offer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
     Ok(Negotiated { sdp: offer.answer(local), ..offer.negotiated().clone() })
 }
 
-/// Takes the other side's answer to our [`offer`](super::offer) of the same `local`.
-///
-/// Reads the first `m=` line, as we offered one. The payload types of the answer are used for
-/// sending, those of our offer for receiving (RFC 3264 §6.1).
+/// Offers one audio stream, both ways: every codec of `local` in its order, and telephone-event
+/// (RFC 3264 §5). The first offer of a [`Session`].
+pub fn offer(local: &Local) -> Vec<u8> {
+    Session::default().offer(local, Scope::All)
+}
+
+/// Takes the other side's answer to our [`offer`] of the same `local`, as [`Session::accept`] does.
 ///
 /// # Errors
 /// Any [`SdpError`]; the call has then no audio and must be ended, after its ACK.
 pub fn accept(answer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
-    let first = parse(answer)?.into_iter().next().ok_or(SdpError::NoCommonMedia)?;
-    // We do not offer to share the port, so that an answer cannot ask for it (RFC 5761 §5.1.1).
-    let stream = &Stream { rtcp_mux: false, ..first };
-    let chosen = choose(stream, &Terms { order: CodecOrder::Offerer, ..local.terms() })?;
-    let telephone_event = stream
-        .telephone_event(chosen.codec.clock())
-        .map(|theirs| TelephoneEvent { receive: write::TELEPHONE_EVENT_PAYLOAD_TYPE, ..theirs });
-    let mut agreed = chosen.agree(stream, chosen.codec.payload_type(), telephone_event);
-    let ours = local.spoken().iter().map(|&codec| (codec.payload_type(), codec));
-    // Its own numbers are those that it wants to receive, and yet some equipment sends by them.
-    agreed.formats = ours.chain(stream.audio(local.spoken())).collect();
-    Ok(agreed)
+    Session::default().accept(answer, local)
 }
 
 /// What was chosen of one stream.
@@ -92,7 +84,7 @@ pub(super) fn first_usable(
     Err(why)
 }
 
-fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpError> {
+pub(super) fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpError> {
     let address = stream.check(terms.address)?;
     let ours = terms.spoken();
     let codec = match terms.order {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::negotiate::first_usable;
 use super::parse::parse;
-use super::stream::Stream;
+use super::stream::{MediaLine, Stream};
 use super::write::{self, Accepted};
 use super::{Codec, CodecOrder, Local, Negotiated, SdpError};
 
@@ -62,6 +62,16 @@ impl Offer {
     /// What both sides agree on once the answer is sent; its text is empty.
     pub const fn negotiated(&self) -> &Negotiated {
         &self.agreed
+    }
+
+    /// The `m=` lines, in order.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &MediaLine> {
+        self.streams.iter().map(|stream| &stream.line)
+    }
+
+    /// Which line is taken.
+    pub(super) const fn index(&self) -> usize {
+        self.index
     }
 
     /// The answer, with the address, port and version of `local`.

@@ -2,11 +2,8 @@
 
 use sdp_types::{Attribute, Connection, Media, Origin, Session};
 
-use super::stream::Stream;
+use super::stream::{MediaLine, Stream};
 use super::{ClockRate, Codec, Direction, Local, Negotiated};
-
-/// The payload type that we offer telephone-event with; the number that most equipment uses.
-pub(super) const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
 /// The stream that an answer accepts.
 pub(super) struct Accepted<'a> {
@@ -15,27 +12,12 @@ pub(super) struct Accepted<'a> {
     pub(super) negotiated: &'a Negotiated,
 }
 
-/// Offers one audio stream, both ways: every codec of `local` in its order, and
-/// telephone-event (RFC 3264 §5).
-pub fn offer(local: &Local) -> Vec<u8> {
-    let codecs: Vec<(u8, Codec)> = local.spoken().iter().map(|&c| (c.payload_type(), c)).collect();
-    let body = Audio {
-        proto: "RTP/AVP",
-        codecs: &codecs,
-        telephone_event: Some((TELEPHONE_EVENT_PAYLOAD_TYPE, codecs[0].1.clock())),
-        rtcp_mux: false,
-        direction: Direction::SendRecv,
-        ptime_ms: 20,
-    };
-    write(local, vec![body.media(local)])
-}
-
 /// The answer that accepts one stream of `offered` and refuses the others.
 pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local) -> Vec<u8> {
     let agreed = accepted.negotiated;
     let medias = offered.iter().enumerate().map(|(index, stream)| {
         if index != accepted.index {
-            return refused(stream);
+            return refused(&stream.line);
         }
         let body = Audio {
             proto: &stream.line.proto,
@@ -51,18 +33,18 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
 }
 
 /// One audio stream of ours.
-struct Audio<'a> {
-    proto: &'a str,
-    codecs: &'a [(u8, Codec)],
+pub(super) struct Audio<'a> {
+    pub(super) proto: &'a str,
+    pub(super) codecs: &'a [(u8, Codec)],
     /// Payload type and clock of telephone events.
-    telephone_event: Option<(u8, ClockRate)>,
-    rtcp_mux: bool,
-    direction: Direction,
-    ptime_ms: u16,
+    pub(super) telephone_event: Option<(u8, ClockRate)>,
+    pub(super) rtcp_mux: bool,
+    pub(super) direction: Direction,
+    pub(super) ptime_ms: u16,
 }
 
 impl Audio<'_> {
-    fn media(&self, local: &Local) -> Media {
+    pub(super) fn media(&self, local: &Local) -> Media {
         let types = self.codecs.iter().map(|&(pt, _)| pt).chain(self.telephone_event.map(|e| e.0));
         let mut attributes: Vec<Attribute> = self
             .codecs
@@ -92,9 +74,9 @@ impl Audio<'_> {
 }
 
 /// The refusal of one stream: its own line with port 0 (RFC 3264 §6).
-fn refused(stream: &Stream) -> Media {
-    let formats = stream.line.formats.split_ascii_whitespace().map(str::to_owned).collect();
-    bare(&stream.line.media, 0, &stream.line.proto, formats)
+pub(super) fn refused(line: &MediaLine) -> Media {
+    let formats = line.formats.split_ascii_whitespace().map(str::to_owned).collect();
+    bare(&line.media, 0, &line.proto, formats)
 }
 
 fn bare(media: &str, port: u16, proto: &str, formats: Vec<String>) -> Media {
@@ -112,7 +94,7 @@ fn bare(media: &str, port: u16, proto: &str, formats: Vec<String>) -> Media {
     }
 }
 
-fn write(local: &Local, medias: Vec<Media>) -> Vec<u8> {
+pub(super) fn write(local: &Local, medias: Vec<Media>) -> Vec<u8> {
     let session = Session {
         connection: Some(Connection::from_ip_addr(local.address)),
         medias,
