@@ -141,6 +141,9 @@ prompts! {
         /// To the last caller left.
         OnlyPerson = "only-person",
 
+        /// To the moderators: a caller's telephone has put the conference on hold.
+        CallerOnHold = "caller-on-hold",
+
         // Mute and recording.
         /// `*6` muted the line.
         Muted = "muted",

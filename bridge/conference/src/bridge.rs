@@ -183,6 +183,7 @@ impl Bridge {
             Input::DialFailed { call, failure, code, q850 } => {
                 self.callee_failed(now, call, failure, (code, q850));
             }
+            Input::Held { call, held } => self.held(now, call, held),
             Input::Stats { call, quality } => self.measured(call, *quality),
             Input::RecordingFailed { recording } => self.recording_failed(now, recording),
             Input::Directory(snapshot) => self.directory = snapshot,

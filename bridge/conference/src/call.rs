@@ -37,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) told: Presence,
     /// The last command and when: the same one right after is one key press seen twice.
     pub(crate) last_command: Option<(Command, Time)>,
+    /// Whether the far end holds us: what comes from it then is its hold music.
+    pub(crate) held: bool,
     /// Whether the far end said that it sends media.
     pub(crate) expects_media: bool,
     /// Keys pressed in the conference outside any code. Which they were is not kept.
@@ -58,6 +60,7 @@ impl Call {
             speaking: None,
             told: Presence::SILENT,
             last_command: None,
+            held: false,
             expects_media: false,
             stray_digits: 0,
         }

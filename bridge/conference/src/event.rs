@@ -120,6 +120,13 @@ pub enum Input {
         /// The cause, ITU-T Q.850; `None` for what goes with the failure.
         q850: Option<u8>,
     },
+    /// The far end put the conference on hold, or came back from it.
+    Held {
+        /// The leg.
+        call: CallId,
+        /// Whether it holds us from here on.
+        held: bool,
+    },
     /// What the media plane has measured so far: goes into the leg's next revision. What comes
     /// within a second after the leg's end makes a revision of its own.
     Stats {

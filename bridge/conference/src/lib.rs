@@ -27,6 +27,7 @@ mod event;
 mod feature;
 mod guard;
 mod guess;
+mod held;
 mod ivr;
 mod ledger;
 mod lookup;

@@ -23,7 +23,8 @@ fn presence(call: &Call, rooms: &BTreeMap<RoomId, Room>) -> Presence {
         }
         Phase::Apart(Apart { stage: ApartStage::Talking(_, mix), .. })
         | Phase::Callee(Callee { stage: CalleeStage::Talking(mix), .. }) => {
-            Presence { mix: Some(*mix), music: false, talk: Talk::Open }
+            let talk = if call.held { Talk::Muted } else { Talk::Open };
+            Presence { mix: Some(*mix), music: false, talk }
         }
         Phase::Apart(Apart { stage: ApartStage::Number | ApartStage::Calling(_), .. })
         | Phase::Callee(Callee {
@@ -41,7 +42,7 @@ fn in_room(call: &Call, member: &Member, room: &Room) -> Presence {
     let listens = call.grant.is_none_or(|grant| grant.role == Role::Listener);
     let talk = if call.types_a_secret() {
         Talk::Secret
-    } else if member.muted || listens || !room.state.is_mixed() {
+    } else if member.muted || call.held || listens || !room.state.is_mixed() {
         Talk::Muted
     } else {
         Talk::Open

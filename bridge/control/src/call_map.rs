@@ -6,7 +6,7 @@ use bytes::Bytes;
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
 use partyline_model::{AudioId, CallId, Number, Time, Uuid};
-use partyline_sip::sdp::Offer;
+use partyline_sip::sdp::{Offer, Session};
 use partyline_sip::{DialogId, DialogState, Incoming};
 
 /// What the node knows of a call.
@@ -21,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) session_version: u64,
     /// The far end's offer that our 200 will answer.
     pub(crate) offer: Option<Offer>,
+    /// What our descriptions have said, for the next offer of ours.
+    pub(crate) session: Session,
     /// The last description that we sent.
     pub(crate) described: Bytes,
     /// The clip that welcomes in place of the neutral one, from the number that was dialled.
@@ -29,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) silent_since: Option<Time>,
     /// When the far end was last asked whether it is still there.
     pub(crate) probed_at: Option<Time>,
+    /// Whether the far end holds us.
+    pub(crate) held: bool,
     /// Whether the media plane has been told to start the leg.
     pub(crate) started: bool,
     /// The codec of the leg, for its record.
@@ -80,10 +84,12 @@ impl Call {
             session_id,
             session_version: 0,
             offer: None,
+            session: Session::default(),
             described: Bytes::new(),
             welcome: None,
             silent_since: None,
             probed_at: None,
+            held: false,
             started: false,
             codec: Codec::Pcmu,
             ptime_ms: 20,

@@ -7,7 +7,7 @@ use partyline_directory::DialIn;
 use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Direction, Time};
 use partyline_sip::message::Status;
-use partyline_sip::sdp::{self, Local, Negotiated, Offer, SdpError, Terms};
+use partyline_sip::sdp::{Scope, Session};
 use partyline_sip::{
     DialogId, Dropped, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
     Presentation as SipPresentation, RefusedRequest, Rejection,
@@ -15,6 +15,7 @@ use partyline_sip::{
 
 use crate::call_map::{Attempts, Call, Stage};
 use crate::config::{SourceKind, Trunk};
+use crate::description::unsuitable;
 use crate::node::{Node, Refused, or_ended};
 use crate::outcome;
 use crate::refusals::Cause;
@@ -35,7 +36,7 @@ impl Node {
             Event::Reinvited { dialog, result } => {
                 // The far end lives, whatever it says to the offer.
                 if let (Some(id), Ok(sdp)) = (self.calls.by_dialog(dialog), result) {
-                    self.take_answer(id, sdp.as_deref());
+                    self.take_answer(now, id, sdp.as_deref());
                 }
             }
             Event::Digit { dialog, digit } => {
@@ -80,20 +81,6 @@ impl Node {
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
         self.calls.insert(id, Call { welcome, offer, ..Call::new(dialog, stage, session_id) });
         self.open_ports(now, id);
-    }
-
-    /// What of an offer suits our media.
-    fn read_offer(&self, offer: &[u8]) -> Result<Offer, SdpError> {
-        let offer = Offer::read(offer, &Terms::at(self.config.media_address))?;
-        self.check_ends(offer.negotiated())?;
-        Ok(offer)
-    }
-
-    /// Refuses what the far end describes when our sound would come back to us.
-    fn check_ends(&self, described: &Negotiated) -> Result<(), SdpError> {
-        let mut ends = [Some(described.remote_rtp), described.remote_rtcp].into_iter().flatten();
-        let own = ends.any(|end| self.config.is_own_end(end));
-        if own { Err(SdpError::OurOwnAddress) } else { Ok(()) }
     }
 
     fn turn_away(&mut self, now: Time, dialog: DialogId, reason: Refused, rejection: Rejection) {
@@ -241,14 +228,6 @@ impl Node {
         }
     }
 
-    /// Our end of the media of `id`, with the next version of its description.
-    pub(crate) fn local(&self, id: CallId) -> Option<Local> {
-        let (call, port) = (self.calls.get(id)?, self.ports.of(id)?);
-        let mut local = Local::new((self.config.media_address, port).into(), call.session_id);
-        local.session_version = call.session_version;
-        Some(local)
-    }
-
     /// Sends the 200 OK: an answer, or our offer when the INVITE had none.
     pub(crate) fn answer(&mut self, now: Time, id: CallId) {
         let Some(local) = self.local(id) else { return };
@@ -258,18 +237,21 @@ impl Node {
         };
         let offer = call.offer.take();
         let description: Bytes = match &offer {
-            Some(offer) => offer.answer(&local).into(),
-            None => sdp::offer(&local).into(),
+            Some(offer) => {
+                call.session = Session::answered(offer);
+                offer.answer(&local).into()
+            }
+            None => {
+                call.stage = Stage::AwaitingAnswer;
+                call.session.offer(&local, Scope::All).into()
+            }
         };
         call.described.clone_from(&description);
-        if offer.is_none() {
-            call.stage = Stage::AwaitingAnswer;
-        }
         if self.endpoint.answer(now, incoming.dialog, description).is_err() {
             return; // It has ended; its event is in the queue.
         }
         if let Some(offer) = offer {
-            self.run_media(id, offer.negotiated(), Signalling::Pending);
+            self.run_media(now, id, offer.negotiated(), Signalling::Pending);
         }
     }
 
@@ -277,8 +259,9 @@ impl Node {
         let Some(id) = self.calls.by_dialog(dialog) else { return };
         let awaited =
             self.calls.get(id).is_some_and(|call| matches!(call.stage, Stage::AwaitingAnswer));
-        if awaited && !self.take_answer(id, sdp) {
-            // RFC 3261 §13.2.2.4 of the other side: an offer was made and not answered.
+        if awaited && !self.take_answer(now, id, sdp) && !self.is_running(id) {
+            // RFC 3261 §13.2.2.4 of the other side: an offer was made and not answered. A call that
+            // has its sound already keeps what it had.
             or_ended(
                 &mut self.command_errors,
                 self.endpoint.hangup(now, dialog, Hangup { q850: Some(INCOMPATIBLE) }),
@@ -287,73 +270,6 @@ impl Node {
         }
         self.acknowledge_media(id);
         self.bridge.handle(now, Input::Confirmed { call: id });
-    }
-
-    /// Takes the answer to our offer; whether it could be used.
-    pub(crate) fn take_answer(&mut self, id: CallId, sdp: Option<&[u8]>) -> bool {
-        let negotiated =
-            self.local(id).zip(sdp).and_then(|(local, answer)| sdp::accept(answer, &local).ok());
-        let negotiated = negotiated.filter(|negotiated| self.check_ends(negotiated).is_ok());
-        let Some(negotiated) = negotiated else { return false };
-        if let Some(call) = self.calls.get_mut(id) {
-            call.stage = Stage::Up;
-        }
-        self.run_media(id, &negotiated, Signalling::Acknowledged);
-        true
-    }
-
-    /// The far end changes codec, address or direction, or asks for an offer (RFC 3264 §8).
-    fn reinvited(&mut self, now: Time, dialog: DialogId, offer: Option<&[u8]>) {
-        let id = self.calls.by_dialog(dialog);
-        let Some((id, local)) = id.and_then(|id| Some((id, self.local(id)?))) else {
-            or_ended(
-                &mut self.command_errors,
-                self.endpoint.reject_reinvite(now, dialog, Status::NOT_ACCEPTABLE_HERE),
-            );
-            return;
-        };
-        let Some(offer) = offer else {
-            let description = self.next_version(id, local, sdp::offer);
-            if let Some(call) = self.calls.get_mut(id) {
-                call.stage = Stage::AwaitingAnswer;
-            }
-            or_ended(
-                &mut self.command_errors,
-                self.endpoint.answer_reinvite(now, dialog, description),
-            );
-            return;
-        };
-        match self.read_offer(offer) {
-            Ok(offer) => {
-                let description = self.next_version(id, local, |local| offer.answer(local));
-                if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {
-                    self.run_media(id, offer.negotiated(), Signalling::Pending);
-                }
-            }
-            Err(error) => {
-                let result = self.endpoint.reject_reinvite(now, dialog, unsuitable(error));
-                or_ended(&mut self.command_errors, result);
-            }
-        }
-    }
-
-    /// The description that `write` makes, with a version raised by one if it differs from the
-    /// last one sent (RFC 3264 §8).
-    fn next_version(
-        &mut self,
-        id: CallId,
-        mut local: Local,
-        write: impl Fn(&Local) -> Vec<u8>,
-    ) -> Bytes {
-        let Some(call) = self.calls.get_mut(id) else { return Bytes::new() };
-        let mut description = Bytes::from(write(&local));
-        if description != call.described {
-            local.session_version += 1;
-            call.session_version = local.session_version;
-            description = write(&local).into();
-            call.described.clone_from(&description);
-        }
-        description
     }
 
     fn ended(&mut self, now: Time, dialog: DialogId, ended: SipEnded) {
@@ -402,12 +318,6 @@ impl Node {
             or_ended(&mut self.command_errors, self.endpoint.hangup(now, dialog, hangup));
         }
     }
-}
-
-/// The refusal of a description, with what does not suit in it.
-fn unsuitable(error: SdpError) -> Rejection {
-    let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
-    Rejection { warning: Some((error.warning(), error.to_string())), ..Rejection::new(status) }
 }
 
 /// Q.850 cause 88, incompatible destination.

@@ -10,6 +10,7 @@
 mod admission;
 mod call_map;
 mod config;
+mod description;
 mod inbound;
 mod keying;
 mod lost;

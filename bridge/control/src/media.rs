@@ -11,7 +11,7 @@ use partyline_media::{
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
 use partyline_sip::Hangup;
-use partyline_sip::sdp::Negotiated;
+use partyline_sip::sdp::{Negotiated, Scope};
 
 use crate::node::{Closing, Node, Output, or_ended};
 use crate::outcome;
@@ -130,7 +130,8 @@ impl Node {
         let quiet = now - call.probed_at.unwrap_or(since).max(since);
         let Some(dialog) = call.dialog.filter(|_| quiet >= PROBE_AFTER) else { return };
         call.probed_at = Some(now);
-        let offer = call.described.clone();
+        let Some(local) = self.local(id) else { return };
+        let offer = self.offer_again(id, local, Scope::Same);
         or_ended(&mut self.command_errors, self.endpoint.reinvite(now, dialog, offer));
     }
 
@@ -176,6 +177,7 @@ impl Node {
     /// Starts or changes the leg of `call` to what was negotiated.
     pub(crate) fn run_media(
         &mut self,
+        now: Time,
         call: CallId,
         negotiated: &Negotiated,
         signalling: Signalling,
@@ -187,6 +189,8 @@ impl Node {
         let codec = negotiated.codec;
         (known.codec, known.ptime_ms) = (codec, negotiated.ptime_ms);
         let update = std::mem::replace(&mut known.started, true);
+        let held = !negotiated.direction.sends();
+        let changed = std::mem::replace(&mut known.held, held) != held;
         let rtcp = match negotiated.remote_rtcp {
             _ if negotiated.rtcp_mux => Rtcp::Mux,
             Some(address) => Rtcp::To(address),
@@ -221,6 +225,9 @@ impl Node {
         } else {
             Command::Start { leg, config }
         });
+        if changed {
+            self.bridge.handle(now, Input::Held { call, held });
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use partyline_conference::{DialogNames, Input};
 use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::Status;
-use partyline_sip::{Dial, DialogId, Ended, Ender, Hangup, sdp};
+use partyline_sip::sdp::{Scope, Session};
+use partyline_sip::{Dial, DialogId, Ended, Ender, Hangup};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::inbound::INCOMPATIBLE;
@@ -45,8 +46,10 @@ impl Node {
             self.forget(id);
             return self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
         };
-        let offer = Bytes::from(sdp::offer(&local));
+        let mut session = Session::default();
+        let offer = Bytes::from(session.offer(&local, Scope::All));
         if let Some(call) = self.calls.get_mut(id) {
+            call.session = session;
             call.described.clone_from(&offer);
             call.stage = Stage::Dialling(Dialling { trunk, ..dialling });
         }
@@ -118,7 +121,7 @@ impl Node {
     /// A call out was answered.
     pub(crate) fn answered(&mut self, now: Time, dialog: DialogId, sdp: Option<&[u8]>) {
         let Some(id) = self.calls.by_dialog(dialog) else { return };
-        if !self.take_answer(id, sdp) {
+        if !self.take_answer(now, id, sdp) {
             self.forget(id);
             or_ended(
                 &mut self.command_errors,

@@ -137,6 +137,10 @@ named! {
         Leave = 112 "leave",
         /// The conference began: the moderator came, or the first caller.
         ConferenceStart = 113 "conference_start",
+        /// The far end put the conference on hold, and the leg is muted.
+        FarEndHold = 114 "far_end_hold",
+        /// The far end came back from its hold.
+        FarEndResume = 115 "far_end_resume",
     }
 
     /// What came of it.

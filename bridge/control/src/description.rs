@@ -1,0 +1,126 @@
+//! Session descriptions of calls: offers that are read and answered, and offers of ours (RFC 3264).
+
+use bytes::Bytes;
+use partyline_media::Signalling;
+use partyline_model::{CallId, Time};
+use partyline_sip::message::Status;
+use partyline_sip::sdp::{Local, Negotiated, Offer, Scope, SdpError, Session, Terms};
+use partyline_sip::{DialogId, Rejection};
+
+use crate::call_map::Stage;
+use crate::node::{Node, or_ended};
+
+impl Node {
+    /// What of an offer suits our media.
+    pub(crate) fn read_offer(&self, offer: &[u8]) -> Result<Offer, SdpError> {
+        let offer = Offer::read(offer, &Terms::at(self.config.media_address))?;
+        self.check_ends(offer.negotiated())?;
+        Ok(offer)
+    }
+
+    /// Refuses what the far end describes when our sound would come back to us.
+    fn check_ends(&self, described: &Negotiated) -> Result<(), SdpError> {
+        let mut ends = [Some(described.remote_rtp), described.remote_rtcp].into_iter().flatten();
+        let own = ends.any(|end| self.config.is_own_end(end));
+        if own { Err(SdpError::OurOwnAddress) } else { Ok(()) }
+    }
+
+    /// Our end of the media of `id`, with the version of its last description.
+    pub(crate) fn local(&self, id: CallId) -> Option<Local> {
+        let (call, port) = (self.calls.get(id)?, self.ports.of(id)?);
+        let mut local = Local::new((self.config.media_address, port).into(), call.session_id);
+        local.session_version = call.session_version;
+        Some(local)
+    }
+
+    /// Whether the media of `id` was started.
+    pub(crate) fn is_running(&self, id: CallId) -> bool {
+        self.calls.get(id).is_some_and(|call| call.started)
+    }
+
+    /// Takes the answer to our offer; whether it could be used.
+    pub(crate) fn take_answer(&mut self, now: Time, id: CallId, sdp: Option<&[u8]>) -> bool {
+        let Some(local) = self.local(id) else { return false };
+        let Some(call) = self.calls.get_mut(id) else { return false };
+        call.stage = Stage::Up;
+        let negotiated = sdp.and_then(|answer| call.session.accept(answer, &local).ok());
+        let negotiated = negotiated.filter(|negotiated| self.check_ends(negotiated).is_ok());
+        let Some(negotiated) = negotiated else { return false };
+        self.run_media(now, id, &negotiated, Signalling::Acknowledged);
+        true
+    }
+
+    /// The far end changes codec, address or direction, or asks for an offer (RFC 3264 §8).
+    pub(crate) fn reinvited(&mut self, now: Time, dialog: DialogId, offer: Option<&[u8]>) {
+        let id = self.calls.by_dialog(dialog);
+        let Some((id, local)) = id.and_then(|id| Some((id, self.local(id)?))) else {
+            or_ended(
+                &mut self.command_errors,
+                self.endpoint.reject_reinvite(now, dialog, Status::NOT_ACCEPTABLE_HERE),
+            );
+            return;
+        };
+        let Some(offer) = offer else {
+            let description = self.offer_again(id, local, Scope::All);
+            if let Some(call) = self.calls.get_mut(id) {
+                call.stage = Stage::AwaitingAnswer;
+            }
+            or_ended(
+                &mut self.command_errors,
+                self.endpoint.answer_reinvite(now, dialog, description),
+            );
+            return;
+        };
+        match self.read_offer(offer) {
+            Ok(offer) => {
+                let description = self.next_version(id, local, |local| offer.answer(local));
+                if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {
+                    if let Some(call) = self.calls.get_mut(id) {
+                        call.session = Session::answered(&offer);
+                    }
+                    self.run_media(now, id, offer.negotiated(), Signalling::Pending);
+                }
+            }
+            Err(error) => {
+                let result = self.endpoint.reject_reinvite(now, dialog, unsuitable(error));
+                or_ended(&mut self.command_errors, result);
+            }
+        }
+    }
+
+    /// Offers in a session that runs.
+    pub(crate) fn offer_again(&mut self, id: CallId, local: Local, scope: Scope) -> Bytes {
+        let Some(call) = self.calls.get_mut(id) else { return Bytes::new() };
+        let mut session = std::mem::take(&mut call.session);
+        let description = self.next_version(id, local, |local| session.offer(local, scope));
+        if let Some(call) = self.calls.get_mut(id) {
+            call.session = session;
+        }
+        description
+    }
+
+    /// The description that `write` makes, with a version raised by one if it differs from the
+    /// last one sent (RFC 3264 §8).
+    fn next_version(
+        &mut self,
+        id: CallId,
+        mut local: Local,
+        mut write: impl FnMut(&Local) -> Vec<u8>,
+    ) -> Bytes {
+        let Some(call) = self.calls.get_mut(id) else { return Bytes::new() };
+        let mut description = Bytes::from(write(&local));
+        if description != call.described {
+            local.session_version += 1;
+            call.session_version = local.session_version;
+            description = write(&local).into();
+            call.described.clone_from(&description);
+        }
+        description
+    }
+}
+
+/// The refusal of a description, with what does not suit in it.
+pub(crate) fn unsuitable(error: SdpError) -> Rejection {
+    let status = Status::new(error.status()).unwrap_or(Status::NOT_ACCEPTABLE_HERE);
+    Rejection { warning: Some((error.warning(), error.to_string())), ..Rejection::new(status) }
+}
