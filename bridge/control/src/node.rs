@@ -12,7 +12,9 @@ use partyline_media::{Codec, Command, Event as MediaEvent};
 use partyline_model::{
     CallId, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
 };
-use partyline_sip::{CommandError, Endpoint, Flow, Output as SipOutput, Transmit};
+use partyline_sip::{
+    CommandError, Endpoint, Flow, Output as SipOutput, Resolve, ResolveId, Target, Transmit,
+};
 
 use crate::admission::{Sources, Trunks};
 use crate::call_map::CallMap;
@@ -40,6 +42,8 @@ pub struct Parts {
 pub enum Output {
     /// Send a SIP message.
     Transmit(Transmit),
+    /// Say what addresses a name stands for, with [`Node::handle_resolved`].
+    Resolve(Resolve),
     /// Tell the media plane.
     Media(Command),
     /// Write the records, then say so with [`Node::handle_durable`].
@@ -192,6 +196,24 @@ impl Node {
         self.run(now);
     }
 
+    /// Nothing goes out by `flow`: no connection could be opened, or it is gone.
+    pub fn handle_unreachable(&mut self, now: Time, flow: Flow) {
+        self.endpoint.handle_unreachable(now, flow);
+        self.run(now);
+    }
+
+    /// The connection of `flow` is closed, whoever opened it.
+    pub fn handle_closed(&mut self, now: Time, flow: Flow) {
+        self.endpoint.handle_closed(now, flow);
+        self.run(now);
+    }
+
+    /// The addresses that a name stands for, best first.
+    pub fn handle_resolved(&mut self, now: Time, id: ResolveId, targets: &[Target]) {
+        self.endpoint.handle_resolved(now, id, targets);
+        self.run(now);
+    }
+
     /// The media plane reports something.
     pub fn handle_media(&mut self, now: Time, event: MediaEvent) {
         self.media_event(now, event);
@@ -294,6 +316,9 @@ impl Node {
                 match output {
                     SipOutput::Transmit(transmit) => {
                         self.outputs.push_back(Output::Transmit(transmit));
+                    }
+                    SipOutput::Resolve(resolve) => {
+                        self.outputs.push_back(Output::Resolve(resolve));
                     }
                     SipOutput::Event(event) => self.sip_event(now, event),
                 }

@@ -105,7 +105,7 @@ impl Node {
         let uri = |user: String| format!("sip:{user}@{destination}");
         let caller = dialling.caller_id.or(trunk.caller_id).map(write);
         let dial = Dial {
-            destination,
+            destination: destination.into(),
             request_uri: uri(write(dialling.number)),
             from_user: caller.clone().unwrap_or_else(|| "anonymous".to_owned()),
             from_display: None,
@@ -114,6 +114,8 @@ impl Node {
             offer: Bytes::new(),
             headers: Vec::new(),
             login: None,
+            patience: None,
+            has_alternative: false,
         };
         Some((place, dial))
     }

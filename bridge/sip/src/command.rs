@@ -9,23 +9,65 @@ use bytes::Bytes;
 
 use crate::auth::Login;
 use crate::cause;
+use crate::flow::{Flow, NextHop, Transport};
 use crate::message::Status;
 
 /// How the endpoint presents itself and how much it holds.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address that peers reach us at: in Via and Contact.
+    /// The address that peers reach us at by UDP: in Via and Contact.
     pub advertised: SocketAddr,
+    /// Where streams come to. What none is listed of is never opened to a peer.
+    pub streams: Vec<Listener>,
     /// The User-Agent header of requests; `None` leaves it out. Responses name no software.
     pub user_agent: Option<String>,
     /// Calls at once, in both directions; beyond it an INVITE is answered 503.
     pub max_dialogs: usize,
+    /// Whether somebody answers [`Output::Resolve`](crate::Output); if not, what goes to a name goes
+    /// to where the peer was met.
+    pub resolves: bool,
 }
 
 impl Config {
     /// 10,000 calls at once, no User-Agent.
     pub fn new(advertised: SocketAddr) -> Self {
-        Self { advertised, user_agent: None, max_dialogs: 10_000 }
+        Self {
+            advertised,
+            streams: Vec::new(),
+            user_agent: None,
+            max_dialogs: 10_000,
+            resolves: false,
+        }
+    }
+}
+
+/// An address that streams come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// What is spoken there.
+    pub transport: Transport,
+    /// The address that the shell listens on.
+    pub local: SocketAddr,
+    /// The address that peers reach it at: in Via and Contact.
+    pub advertised: SocketAddr,
+}
+
+impl Config {
+    /// Whether connections of this kind may be opened.
+    pub(crate) fn speaks(&self, transport: Transport) -> bool {
+        !transport.is_reliable() || self.streams.iter().any(|known| known.transport == transport)
+    }
+
+    /// Where the far end of `flow` reaches us: at the listener that it came to, else at the best of
+    /// its transport.
+    pub(crate) fn advertised_on(&self, flow: Flow) -> SocketAddr {
+        let streams = || self.streams.iter().filter(|known| known.transport == flow.transport);
+        let same_family = |known: &&Listener| known.local.is_ipv4() == flow.remote.is_ipv4();
+        let listener = streams()
+            .find(|known| Some(known.local) == flow.local)
+            .or_else(|| streams().find(same_family))
+            .or_else(|| streams().next());
+        listener.map_or(self.advertised, |known| known.advertised)
     }
 }
 
@@ -72,11 +114,42 @@ impl Hangup {
     }
 }
 
+/// Where a call goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// An address, by the transport that the Request-URI names, or UDP.
+    Address(SocketAddr),
+    /// A name: its addresses are tried in turn. Without any the call fails with 503.
+    Name(NextHop),
+}
+
+impl From<SocketAddr> for Destination {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+/// How long one way of a call may take before the next is tried. What was called before is given
+/// up; whoever answers there nevertheless is hung up on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Until any provisional response.
+    pub provisional: Duration,
+    /// Until the far end makes progress, by any 1xx but 100; from then on it may take its time.
+    pub progress: Duration,
+}
+
+impl Patience {
+    /// 4 s until any response, 15 s until progress.
+    pub const USUAL: Self =
+        Self { provisional: Duration::from_secs(4), progress: Duration::from_secs(15) };
+}
+
 /// An outgoing call.
 #[derive(Clone, Debug)]
 pub struct Dial {
     /// Where the INVITE goes, and later requests whose route names no address.
-    pub destination: SocketAddr,
+    pub destination: Destination,
     /// Whom to call: a `sip:` or `tel:` URI.
     pub request_uri: String,
     /// The user part of From.
@@ -94,6 +167,11 @@ pub struct Dial {
     /// Who we are when the far end asks, in the INVITE and in what follows it in the call; `None`
     /// lets a challenge end the call.
     pub login: Option<Arc<Login>>,
+    /// How long each way may take; `None` leaves it to timer B.
+    pub patience: Option<Patience>,
+    /// Whether the last way may take no longer either, since the caller has another to offer. If
+    /// not, it has until timer B.
+    pub has_alternative: bool,
 }
 
 /// Why a command was not carried out. Nothing changed.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use partyline_model::Time;
 
 use crate::auth::Login;
-use crate::flow::Flow;
-use crate::message::{DEFAULT_PORT, Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
+use crate::flow::{ConnectionId, Flow};
+use crate::message::{Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
 use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
@@ -35,8 +35,12 @@ pub(crate) struct Path {
     pub(crate) remote_cseq: Option<u32>,
     pub(crate) target: Uri,
     pub(crate) routes: Vec<Route>,
-    /// By which way requests go when their next hop is no address: how the peer was first met.
-    pub(crate) flow: Flow,
+    /// How the peer was met: the last connection that it used, or where it first was by UDP.
+    /// Requests go there when their next hop is no address. `None` until a call to a name is sent.
+    pub(crate) flow: Option<Flow>,
+    /// Whether the peer itself is at the other end of `flow`, and no proxy that left itself out of
+    /// the route.
+    pub(crate) is_adjacent: bool,
     /// Where the peer's last INVITE, or its answer to ours, came from.
     pub(crate) heard_from: Option<SocketAddr>,
     /// Who we are when the peer asks.
@@ -126,12 +130,10 @@ impl Contact {
 }
 
 impl Path {
-    /// A request within the dialog without Via and Contact, and by which way to send it
-    /// (RFC 3261 §12.2.1.1).
-    pub(crate) fn request(&self, method: Method, cseq: u32) -> (Message, Flow) {
+    /// A request within the dialog without Via and Contact (RFC 3261 §12.2.1.1).
+    pub(crate) fn request(&self, method: Method) -> Message {
         let strict = self.routes.first().filter(|first| !first.uri.is_loose());
         let request_uri = strict.map_or(&self.target, |first| &first.uri);
-        let hop = self.routes.first().map_or(&self.target, |first| &first.uri);
         let mut message = Message::request(method.clone(), &*request_uri.on_request_line());
         let headers = &mut message.headers;
         headers.add(Name::MaxForwards, "70");
@@ -144,8 +146,13 @@ impl Path {
         headers.push(Name::From, self.local.clone());
         headers.push(Name::To, self.remote.clone());
         headers.add(Name::CallId, &*self.call_id);
-        headers.add(Name::CSeq, format!("{cseq} {method}"));
-        (message, self.flow.with_remote(self.address(hop)))
+        headers.add(Name::CSeq, format!("{} {method}", self.local_cseq));
+        message
+    }
+
+    /// The URI that the next hop is read from (RFC 3261 §8.1.2).
+    pub(crate) fn hop(&self) -> &Uri {
+        self.routes.first().map_or(&self.target, |first| &first.uri)
     }
 
     /// Whether requests of the peer may come from `source`: an address that it was met at, or that
@@ -154,22 +161,14 @@ impl Path {
         let source = source.to_canonical();
         let is = |ip: IpAddr| ip.to_canonical() == source;
         let names = |uri: &Uri| uri.host().and_then(|host| host.address()).is_some_and(is);
-        is(self.flow.remote.ip())
+        self.flow.is_some_and(|flow| is(flow.remote.ip()))
             || self.heard_from.is_some_and(|heard| is(heard.ip()))
             || names(&self.target)
             || self.routes.iter().any(|route| names(&route.uri))
     }
 
-    /// The address of a hop; names are not resolved.
-    fn address(&self, hop: &Uri) -> SocketAddr {
-        let ip = hop.host().and_then(|host| host.address()).filter(|ip| !ip.is_unspecified());
-        let port = hop.port().unwrap_or(DEFAULT_PORT);
-        ip.filter(|_| port != 0).map_or(self.flow.remote, |ip| SocketAddr::new(ip, port))
-    }
-
-    pub(crate) fn next_cseq(&mut self) -> u32 {
+    pub(crate) fn next_cseq(&mut self) {
         self.local_cseq += 1;
-        self.local_cseq
     }
 }
 
@@ -200,9 +199,9 @@ pub(crate) enum State {
     /// Incoming, without a final response.
     Offered { server: TransactionId },
     /// Incoming, our 200 not acknowledged.
-    Answered(Unacked),
+    Answered(Box<Unacked>),
     /// As `Answered`, and hung up by us: BYE waits for the ACK (RFC 3261 §15).
-    HangingUp { unacked: Unacked, q850: Option<u8> },
+    HangingUp { unacked: Box<Unacked>, q850: Option<u8> },
     /// Outgoing, without a final response.
     Calling { request: RequestId },
     /// Outgoing, hung up by us: CANCEL waits for a provisional response (§9.1) or, once sent, the
@@ -240,7 +239,7 @@ impl State {
         match self {
             Self::Answered(unacked)
             | Self::HangingUp { unacked, .. }
-            | Self::Confirmed(Renegotiation::Unacknowledged(unacked)) => Some(unacked),
+            | Self::Confirmed(Renegotiation::Unacknowledged(unacked)) => Some(&mut **unacked),
             Self::Offered { .. }
             | Self::Calling { .. }
             | Self::Cancelling { .. }
@@ -259,11 +258,28 @@ pub(crate) enum Renegotiation {
         server: TransactionId,
     },
     /// The peer's, our 200 not acknowledged.
-    Unacknowledged(Unacked),
+    Unacknowledged(Box<Unacked>),
     /// Ours.
     Ours {
         request: RequestId,
     },
+}
+
+/// By which way the responses to a request go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reply {
+    pub(crate) flow: Flow,
+    /// Where a connection is opened once that of `flow` is gone.
+    pub(crate) reopened: Flow,
+}
+
+impl Reply {
+    /// The connection is gone.
+    pub(crate) fn close(&mut self, connection: ConnectionId) {
+        if self.flow.connection == Some(connection) {
+            self.flow = self.reopened;
+        }
+    }
 }
 
 /// A 200 to an INVITE that is sent until its ACK comes (RFC 3261 §13.3.1.4).
@@ -271,7 +287,7 @@ pub(crate) enum Renegotiation {
 pub(crate) struct Unacked {
     pub(crate) cseq: u32,
     pub(crate) response: Bytes,
-    pub(crate) flow: Flow,
+    pub(crate) reply: Reply,
     pub(crate) backoff: Backoff,
 }
 
@@ -288,29 +304,30 @@ mod tests {
             remote_tag: Some("r".into()),
             local: Value::new("<sip:me@h>;tag=l"),
             remote: Value::new("<sip:you@h>;tag=r"),
-            local_cseq: 7,
+            local_cseq: 8,
             remote_cseq: None,
             target: Uri::parse("sip:you@192.0.2.9:5062").expect("a URI"),
             routes: Route::recorded(&message).expect("routes"),
-            flow: Flow::udp(None, "198.51.100.1:5060".parse().expect("an address")),
+            flow: None,
+            is_adjacent: false,
             heard_from: None,
             login: None,
         }
     }
 
     fn sent(path: &Path) -> (String, Vec<String>, String) {
-        let (message, Flow { remote: to, .. }) = path.request(Method::Bye, 8);
+        let (message, hop) = (path.request(Method::Bye), path.hop());
         let bytes = message.to_bytes();
         let line = String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned();
         let routes = message.headers.items(&Name::Route).map(str::to_owned).collect();
-        (line, routes, to.to_string())
+        (line, routes, hop.to_string())
     }
 
     #[test]
     fn without_routes_the_target_is_the_hop() {
         let (line, routes, to) = sent(&path("X: y"));
         assert_eq!(line, "BYE sip:you@192.0.2.9:5062 SIP/2.0");
-        assert_eq!((routes.len(), to.as_str()), (0, "192.0.2.9:5062"));
+        assert_eq!((routes.len(), to.as_str()), (0, "sip:you@192.0.2.9:5062"));
     }
 
     #[test]
@@ -319,7 +336,7 @@ mod tests {
             sent(&path("Record-Route: <sip:192.0.2.1;lr>, <sip:p2.example;lr>"));
         assert_eq!(line, "BYE sip:you@192.0.2.9:5062 SIP/2.0");
         assert_eq!(routes, ["<sip:192.0.2.1;lr>", "<sip:p2.example;lr>"]);
-        assert_eq!(to, "192.0.2.1:5060");
+        assert_eq!(to, "sip:192.0.2.1;lr");
     }
 
     #[test]
@@ -334,6 +351,6 @@ mod tests {
         let (line, routes, to) = sent(&path("Record-Route: <sip:p1.example>, <sip:p2.example;lr>"));
         assert_eq!(line, "BYE sip:p1.example SIP/2.0");
         assert_eq!(routes, ["<sip:p2.example;lr>", "<sip:you@192.0.2.9:5062>"]);
-        assert_eq!(to, "198.51.100.1:5060", "names are not resolved");
+        assert_eq!(to, "sip:p1.example");
     }
 }

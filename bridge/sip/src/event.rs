@@ -6,7 +6,7 @@ use bytes::Bytes;
 use partyline_model::Digit;
 
 use crate::counters::Dropped;
-use crate::flow::Flow;
+use crate::flow::{Flow, Resolve};
 use crate::message::{Pin, Status};
 
 /// One call in either direction, from its INVITE to its end; never used twice.
@@ -34,6 +34,8 @@ pub struct Names {
 pub enum Output {
     /// A message to send.
     Transmit(Transmit),
+    /// A name to resolve.
+    Resolve(Resolve),
     /// News of a call.
     Event(Event),
 }

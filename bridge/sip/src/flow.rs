@@ -1,8 +1,10 @@
 //! By which way a message comes or goes: transport, our address, the far end's and, on a stream,
-//! the connection (RFC 3261 §18).
+//! the connection (RFC 3261 §18); and next hops by name, which somebody else resolves (RFC 3263).
 
 use std::fmt;
 use std::net::SocketAddr;
+
+use crate::message::Host;
 
 /// How SIP is carried (RFC 3261 §18, RFC 7118).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,6 +159,51 @@ impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.transport, self.remote)
     }
+}
+
+/// The next hop of a request: what RFC 3263 §4 takes of its URI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// A name, or an address, which needs no resolving.
+    pub host: Host,
+    /// The port, where the URI names one: then there are no SRV records to ask for.
+    pub port: Option<u16>,
+    /// The transport, where the URI names one.
+    pub transport: Option<Transport>,
+    /// Whether the URI is a `sips:` one.
+    pub secure: bool,
+}
+
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.secure { "sips:" } else { "sip:" })?;
+        write!(f, "{}", self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))?;
+        self.transport.map_or(Ok(()), |over| write!(f, ";transport={over}"))
+    }
+}
+
+/// One address that a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// How to speak with the address.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// A question for the addresses of a next hop; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResolveId(pub(crate) u64);
+
+/// A name to resolve. The answer goes to [`Endpoint::handle_resolved`](crate::Endpoint), best
+/// address first; without one, the request that waits goes on by itself after 3 s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolve {
+    /// Names the question.
+    pub id: ResolveId,
+    /// What is asked for.
+    pub hop: NextHop,
 }
 
 #[cfg(test)]

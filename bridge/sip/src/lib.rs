@@ -6,8 +6,8 @@
 //! both roles, [`register`] a registration of ours, [`registrar`] keeps those of others, [`health`]
 //! watches a trunk; of these the endpoint only answers challenges to its own requests yet.
 //!
-//! Not here: transports but UDP, reliable provisional responses, session timers, name
-//! resolution.
+//! Not here: connections themselves, reliable provisional responses, session timers. Names are
+//! resolved by whoever answers [`Output::Resolve`].
 
 #![forbid(unsafe_code)]
 
@@ -30,11 +30,11 @@ mod shares;
 pub mod transaction;
 
 pub use admission::{Admission, Callers, Limits};
-pub use command::{CommandError, Config, Dial, Hangup, Rejection};
+pub use command::{CommandError, Config, Destination, Dial, Hangup, Listener, Patience, Rejection};
 pub use counters::{Counters, Dropped};
 pub use endpoint::{DialogState, Endpoint};
 pub use event::{
     DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, RefusedRequest,
     Transmit,
 };
-pub use flow::{ConnectionId, Flow, Transport};
+pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};

@@ -67,6 +67,7 @@ impl Net {
         for side in 0..2 {
             while let Some(output) = self.sides[side].poll_output() {
                 match output {
+                    Output::Resolve(resolve) => panic!("{} is no address", resolve.hop),
                     Output::Transmit(transmit) => {
                         let to = usize::from(transmit.flow.remote == addr(CALLEE));
                         assert!(to != side, "nobody sends to himself");
@@ -145,7 +146,7 @@ impl Net {
 
     fn dial(&mut self, from: &str) -> DialogId {
         let dial = Dial {
-            destination: addr(CALLEE),
+            destination: addr(CALLEE).into(),
             request_uri: "sip:18005550100@203.0.113.5".to_owned(),
             from_user: from.to_owned(),
             ..dial()

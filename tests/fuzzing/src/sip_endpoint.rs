@@ -137,6 +137,9 @@ impl World {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.heed(&transmit),
+                Output::Resolve(resolve) => {
+                    self.endpoint.handle_resolved(self.now, resolve.id, &[])
+                }
                 Output::Event(event) => self.news(&event),
             }
         }
@@ -221,7 +224,7 @@ fn login() -> Arc<Login> {
 
 fn dial() -> Dial {
     Dial {
-        destination: SocketAddr::from(([192, 0, 2, 1], 5060)),
+        destination: SocketAddr::from(([192, 0, 2, 1], 5060)).into(),
         request_uri: "sip:14165550199@192.0.2.1".to_owned(),
         from_user: "18005550100".to_owned(),
         from_display: None,
@@ -230,5 +233,7 @@ fn dial() -> Dial {
         offer: b"v=0\r\n".to_vec().into(),
         headers: Vec::new(),
         login: Some(login()),
+        patience: None,
+        has_alternative: false,
     }
 }

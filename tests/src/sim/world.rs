@@ -269,6 +269,9 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Resolve(resolve) => {
+                self.node.handle_resolved(time(self.now), resolve.id, &[]);
+            }
             Output::Transmit(transmit) => {
                 self.uttered.extend_from_slice(&transmit.payload);
                 let from = transmit.flow.local.unwrap_or(BRIDGE);

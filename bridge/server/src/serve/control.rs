@@ -137,6 +137,9 @@ impl Control {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.sockets.send(&transmit),
+                Output::Resolve(resolve) => {
+                    self.node.handle_resolved(self.clock.now(), resolve.id, &[]);
+                }
                 Output::Media(command) => {
                     self.waiting.push_back(command);
                     self.send_commands();

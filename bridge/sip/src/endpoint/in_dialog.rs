@@ -46,6 +46,9 @@ impl Endpoint {
                 self.report_end(dialog, local(EndKind::Cancelled));
                 if self.proceeding(request).is_some() {
                     self.cancel(now, dialog, request);
+                } else if self.is_unsent(request) {
+                    self.remove_request(request);
+                    self.forget_dialog(dialog);
                 } else {
                     self.set_state(dialog, State::Cancelling { request, give_up: None });
                 }
@@ -91,7 +94,8 @@ impl Endpoint {
             return Err(CommandError::WrongState);
         }
         held.path.next_cseq();
-        let carried = (held.path.clone(), Purpose::Reinvite(dialog));
+        let path = held.path.clone();
+        let carried = self.along(path, Purpose::Reinvite(dialog));
         let request = self.invite(now, carried, offer.into(), |_| {});
         self.set_state(dialog, State::Confirmed(Renegotiation::Ours { request }));
         Ok(())
@@ -208,6 +212,10 @@ impl Endpoint {
             return self.drop_for(if on_time { Dropped::NoShare } else { Dropped::TooOften });
         }
         held.path.remote_cseq = Some(cseq);
+        if request.flow.connection.is_some() {
+            held.path.flow = Some(request.flow);
+            held.path.is_adjacent = request.message.headers.items(&Name::Via).count() == 1;
+        }
         let over = held.state.has_ended();
         match method {
             Method::Bye => self.receive_bye(now, id, key, &request),
@@ -230,7 +238,8 @@ impl Endpoint {
     fn speaks_for_peer(&self, id: DialogId, request: &Request) -> bool {
         let source = request.source().ip();
         self.dialogs.get(&id).is_some_and(|held| {
-            held.path.leads_to(source) || self.admission.allies(held.path.flow.remote.ip(), source)
+            held.path.leads_to(source)
+                || held.path.flow.is_some_and(|met| self.admission.allies(met.remote.ip(), source))
         })
     }
 

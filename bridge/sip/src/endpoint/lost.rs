@@ -61,7 +61,7 @@ impl Endpoint {
             cseq: path.local_cseq,
             target: path.target.to_string(),
             routes,
-            flow: Flow { connection: None, ..path.flow },
+            flow: Flow { connection: None, ..path.flow? },
         })
     }
 
@@ -90,7 +90,8 @@ impl Endpoint {
             remote_cseq: None,
             target,
             routes: routes.collect::<Result<_, _>>()?,
-            flow: state.flow,
+            flow: Some(state.flow),
+            is_adjacent: false,
             heard_from: None,
             login: None,
         };

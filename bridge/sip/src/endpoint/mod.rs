@@ -5,6 +5,7 @@
 //! statelessly (RFC 3261 §8.2.7). A stranger never does, and is answered now and then only; whoever
 //! is known holds his share (`shares`), and in each dialog requests have a rate.
 
+mod failover;
 mod in_dialog;
 mod incoming;
 mod lost;
@@ -15,13 +16,15 @@ mod respond;
 mod timeout;
 mod uac;
 mod uas;
+mod way;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use partyline_model::{IdSource, Time};
 
+use self::failover::DatagramsOnly;
 pub use self::lost::DialogState;
 use self::outgoing::{ClientEntry, InviteClientEntry, Outgoing};
 use self::respond::Template;
@@ -30,7 +33,7 @@ use crate::command::{CommandError, Config};
 use crate::counters::{Counters, Dropped};
 use crate::dialog::{Dialog, Renegotiation, State};
 use crate::event::{DialogId, Ended, Event, Names, Output, Transmit};
-use crate::flow::Flow;
+use crate::flow::{ConnectionId, Flow, ResolveId, Transport};
 use crate::message::{Host, Method};
 use crate::rate::Strangers;
 use crate::shares::Shares;
@@ -53,6 +56,11 @@ pub struct Endpoint {
     invite_servers: BTreeMap<TransactionId, InviteServerEntry>,
     servers: BTreeMap<TransactionId, ServerEntry>,
     outgoing: BTreeMap<RequestId, Outgoing>,
+    resolving: BTreeMap<ResolveId, RequestId>,
+    /// Connections that something here names, and addresses that one was asked for to.
+    connections: BTreeSet<ConnectionId>,
+    opened: BTreeSet<(Transport, SocketAddr)>,
+    datagrams_only: DatagramsOnly,
     client_keys: BTreeMap<(Box<str>, Method), TransactionId>,
     invite_clients: BTreeMap<TransactionId, InviteClientEntry>,
     clients: BTreeMap<TransactionId, ClientEntry>,
@@ -71,6 +79,7 @@ enum Owner {
     Server(TransactionId),
     InviteClient(TransactionId),
     Client(TransactionId),
+    Request(RequestId),
     Dialog(DialogId),
 }
 
@@ -127,6 +136,10 @@ impl Endpoint {
             invite_servers: BTreeMap::new(),
             servers: BTreeMap::new(),
             outgoing: BTreeMap::new(),
+            resolving: BTreeMap::new(),
+            connections: BTreeSet::new(),
+            opened: BTreeSet::new(),
+            datagrams_only: DatagramsOnly::default(),
             client_keys: BTreeMap::new(),
             invite_clients: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -191,7 +204,8 @@ impl Endpoint {
             + self.clients.len()
     }
 
-    /// Requests of ours that have no final response, and INVITEs whose forks may still answer.
+    /// Requests of ours that wait for an address or a final response, and INVITEs whose forks may
+    /// still answer.
     pub fn requests(&self) -> usize {
         self.outgoing.len()
     }
@@ -218,9 +232,16 @@ impl Endpoint {
         format!("{:016x}", low_half(self.random.next_u128()))
     }
 
-    fn contact(&self) -> String {
-        let host = Host::Address(self.config.advertised.ip());
-        format!("<sip:{host}:{}>", self.config.advertised.port())
+    /// Our Contact for the far end of `flow`.
+    fn contact(&self, flow: Flow) -> String {
+        let at = self.config.advertised_on(flow);
+        let (host, port) = (Host::Address(at.ip()), at.port());
+        match flow.transport {
+            Transport::Udp => format!("<sip:{host}:{port}>"),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                format!("<sip:{host}:{port};transport={}>", flow.transport.uri_value())
+            }
+        }
     }
 
     fn dialog(&mut self, id: DialogId) -> Result<&mut Dialog, CommandError> {
@@ -267,7 +288,7 @@ impl Endpoint {
     /// it goes when its dialog no longer waits for it.
     fn abandon_reinvite(&mut self, before: &State) {
         if let State::Confirmed(Renegotiation::Ours { request }) = *before
-            && self.proceeding(request).is_some()
+            && (self.proceeding(request).is_some() || self.is_unsent(request))
         {
             self.remove_request(request);
         }

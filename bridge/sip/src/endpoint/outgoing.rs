@@ -5,35 +5,69 @@
 //! out again in another transaction. Only a 2xx to an INVITE leaves something of it behind: what
 //! its forks need.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use partyline_model::Time;
 use zeroize::Zeroize;
 
+use super::way::Way;
 use super::{Endpoint, Owner};
 use crate::auth::Authentication;
+use crate::command::Patience;
 use crate::dialog::{Path, Renegotiation, State};
 use crate::event::{DialogId, Event};
-use crate::flow::Flow;
-use crate::message::{MAGIC_COOKIE, Message, Method, Name, Status, Via};
+use crate::flow::{Flow, ResolveId};
+use crate::message::{MAGIC_COOKIE, Message, Method, Name, Status, Value, Via};
 use crate::transaction::{Client, InviteClient, RequestId, TransactionId};
 
 /// What shows who sends a request.
 const CREDENTIALS: [Name; 2] = [Name::Authorization, Name::ProxyAuthorization];
 
+/// The longest request that goes as a datagram where a stream can be had (RFC 3261 §18.1.1).
+const MAX_DATAGRAM: usize = 1300;
+
 /// A request of ours.
 pub(super) struct Outgoing {
     /// The request without Via.
     message: Message,
-    method: Method,
+    pub(super) method: Method,
     pub(super) purpose: Purpose,
     /// The dialog as the request saw it, its CSeq number the request's own: each fork that answers
     /// an INVITE makes a dialog of its own from it.
     pub(super) path: Path,
-    flow: Flow,
-    /// The transaction that carries it.
-    pub(super) transaction: TransactionId,
-    /// What it was asked for.
+    /// The ways that are left, best first.
+    pub(super) ways: VecDeque<Way>,
+    /// How long one way may take, the last among them if there is an alternative.
+    pub(super) patience: Option<Patience>,
+    pub(super) has_alternative: bool,
+    /// Whether the far end was heard to make progress: then no other is called.
+    pub(super) rang: bool,
+    /// When the request was last sent.
+    pub(super) launched: Time,
+    pub(super) progress: Progress,
+    /// What the request was asked for.
     authentication: Authentication,
+}
+
+/// What carries a request, and why it is sent.
+pub(super) struct Carried {
+    pub(super) path: Path,
+    pub(super) purpose: Purpose,
+    pub(super) ways: VecDeque<Way>,
+    pub(super) patience: Option<Patience>,
+    pub(super) has_alternative: bool,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing was sent.
+    Begun,
+    /// The addresses of the next hop are asked for; without any, `met` is the way.
+    Resolving { question: ResolveId, met: Option<Flow> },
+    /// A transaction carries the request.
+    Sent(TransactionId),
 }
 
 /// What depends on a request.
@@ -47,11 +81,44 @@ pub(super) enum Purpose {
     Reinvite(DialogId),
     /// The dialog is over when the request is.
     LastOf(DialogId),
+    /// Another way was taken instead of this INVITE: whatever it comes to is undone.
+    Abandoned,
     /// The request carries a key, and the next one waits for its answer.
     Digit(DialogId),
+    /// The ACK to a 2xx of an INVITE.
+    Acknowledge(TransactionId),
 }
 
 impl Outgoing {
+    /// What an INVITE leaves behind when the call takes another way: enough to undo it.
+    pub(super) fn abandoned(&self) -> Self {
+        let mut message = Message::request(self.method.clone(), self.message.request_uri());
+        for (name, value) in self.message.headers.iter() {
+            message.headers.push(name.clone(), value.clone());
+        }
+        Self {
+            message,
+            method: self.method.clone(),
+            purpose: Purpose::Abandoned,
+            path: self.path.clone(),
+            ways: VecDeque::new(),
+            patience: None,
+            has_alternative: false,
+            rang: false,
+            launched: self.launched,
+            progress: self.progress,
+            authentication: Authentication::default(),
+        }
+    }
+
+    /// The transaction that carries the request.
+    pub(super) fn transaction(&self) -> Option<TransactionId> {
+        match self.progress {
+            Progress::Begun | Progress::Resolving { .. } => None,
+            Progress::Sent(transaction) => Some(transaction),
+        }
+    }
+
     /// ACK or CANCEL of an INVITE (RFC 3261 §9.1, §17.1.1.3): its Via, Route, From and Call-ID,
     /// with this To. Nobody may ask who sends them: they have what the INVITE was let through with
     /// (§22.1).
@@ -76,14 +143,10 @@ impl Outgoing {
         self.hop_by_hop(Method::Cancel, via, &self.message)
     }
 
-    /// Writes the credentials of the request into another: into the ACK of its 2xx
-    /// (RFC 3261 §13.2.2.4).
-    pub(super) fn lend_credentials(&self, ack: &mut Message) {
-        for (name, value) in self.message.headers.iter() {
-            if CREDENTIALS.contains(name) {
-                ack.headers.push(name.clone(), value.clone());
-            }
-        }
+    /// The credentials of the request, which the ACK of its 2xx repeats (RFC 3261 §13.2.2.4).
+    pub(super) fn credentials(&self) -> Vec<(Name, Value)> {
+        let fields = self.message.headers.iter().filter(|(name, _)| CREDENTIALS.contains(name));
+        fields.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// Forgets the body once it need not be sent again: it may be part of a passcode.
@@ -110,8 +173,8 @@ pub(super) struct InviteClientEntry {
 /// An ACK to a 2xx (RFC 3261 §13.2.2.4).
 pub(super) struct SentAck {
     pub(super) remote_tag: Box<str>,
-    pub(super) flow: Flow,
-    pub(super) bytes: Bytes,
+    /// `None` while the addresses of its next hop are asked for.
+    pub(super) sent: Option<(Flow, Bytes)>,
 }
 
 /// The client transaction of another request.
@@ -137,42 +200,107 @@ impl Endpoint {
     pub(super) fn submit(
         &mut self,
         now: Time,
-        (path, purpose): (Path, Purpose),
+        Carried { path, purpose, ways, patience, has_alternative }: Carried,
         method: Method,
         dress: impl FnOnce(&mut Message),
     ) -> RequestId {
-        let (mut message, flow) = path.request(method.clone(), path.local_cseq);
+        let mut message = path.request(method.clone());
         dress(&mut message);
         let id = RequestId(self.next_id());
-        let transaction = TransactionId(self.next_id());
-        let authentication = Authentication::default();
-        let outgoing =
-            Outgoing { message, method, purpose, path, flow, transaction, authentication };
-        self.launch(now, id, outgoing);
+        let outgoing = Outgoing {
+            message,
+            method,
+            purpose,
+            path,
+            ways,
+            patience,
+            has_alternative,
+            rang: false,
+            launched: now,
+            progress: Progress::Begun,
+            authentication: Authentication::default(),
+        };
+        self.outgoing.insert(id, outgoing);
+        self.advance(now, id);
         id
     }
 
-    /// Sends a request in a transaction of its own.
-    fn launch(&mut self, now: Time, id: RequestId, mut outgoing: Outgoing) {
-        let (branch, via) = self.new_via();
+    /// Sends a request by the next way that is left; `false` when there is none.
+    pub(super) fn advance(&mut self, now: Time, id: RequestId) -> bool {
+        let way = self.outgoing.get_mut(&id).and_then(|outgoing| outgoing.ways.pop_front());
+        match way {
+            Some(Way::Flow(flow)) => self.launch(now, id, flow, true),
+            Some(Way::Datagram(flow)) => self.launch(now, id, flow, false),
+            Some(Way::Name(hop, met)) => {
+                let question = self.ask(now, id, hop);
+                if let Some(outgoing) = self.outgoing.get_mut(&id) {
+                    outgoing.progress = Progress::Resolving { question, met };
+                }
+            }
+            None => return false,
+        }
+        true
+    }
+
+    /// Sends a request in a transaction of its own. One that is too long for a datagram goes by a
+    /// stream where that `may_stream` (RFC 3261 §18.1.1), and as a datagram if that fails.
+    fn launch(&mut self, now: Time, id: RequestId, flow: Flow, may_stream: bool) {
+        let (branch, via) = self.new_via(flow);
+        let contact = self.contact(flow);
+        let stream = self.stream_instead(now, flow).filter(|_| may_stream);
+        let transaction = TransactionId(self.next_id());
+        let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
+        outgoing.message.headers.replace(&Name::Contact, contact);
         outgoing.message.headers.put_first(Name::Via, &*via);
         let bytes = outgoing.message.to_bytes();
         outgoing.message.headers.remove(&Name::Via);
-        let (flow, transaction) = (outgoing.flow, outgoing.transaction);
-        let key = (branch, outgoing.method.clone());
-        if outgoing.method == Method::Invite {
-            self.start_invite(now, transaction, id, (via, key.0), (flow, bytes.into()));
-        } else {
-            self.start_client(now, transaction, Some(id), key, (flow, bytes));
+        if let Some(stream) = stream.filter(|_| bytes.len() > MAX_DATAGRAM)
+            && outgoing.method != Method::Ack
+        {
+            outgoing.ways.push_front(Way::Datagram(flow));
+            return self.launch(now, id, stream, false);
         }
-        self.outgoing.insert(id, outgoing);
+        (outgoing.progress, outgoing.launched) = (Progress::Sent(transaction), now);
+        if let Purpose::Dial(_) = outgoing.purpose {
+            outgoing.path.flow = Some(flow);
+        }
+        let method = outgoing.method.clone();
+        self.note_connection(flow);
+        self.be_patient(now, id);
+        match method {
+            Method::Invite => {
+                self.start_invite(now, transaction, id, (via, branch), (flow, bytes.into()));
+            }
+            Method::Ack => self.send_ack(id, flow, bytes.into()),
+            Method::Bye
+            | Method::Cancel
+            | Method::Options
+            | Method::Info
+            | Method::Known(_)
+            | Method::Unknown(_) => {
+                self.start_client(now, transaction, Some(id), (branch, method), (flow, bytes));
+            }
+        }
     }
 
     /// A branch nobody can guess, and our Via with it.
-    pub(super) fn new_via(&mut self) -> (Box<str>, Box<str>) {
+    pub(super) fn new_via(&mut self, flow: Flow) -> (Box<str>, Box<str>) {
         let branch = format!("{MAGIC_COOKIE}{}", self.token());
-        let via = Via::ours(self.config.advertised, &branch).to_string();
+        let sent_by = self.config.advertised_on(flow);
+        let via = Via::ours(flow.transport, sent_by, &branch).to_string();
         (branch.into(), via.into())
+    }
+
+    /// Sends the ACK to a 2xx, which is over with that, and keeps it for repetitions of the 2xx.
+    fn send_ack(&mut self, id: RequestId, flow: Flow, bytes: Bytes) {
+        self.transmit(flow, bytes.clone());
+        let Some(outgoing) = self.take_request(id) else { return };
+        let Purpose::Acknowledge(invite) = outgoing.purpose else { return };
+        let Some(entry) = self.invite_clients.get_mut(&invite) else { return };
+        let tag = outgoing.path.remote_tag.unwrap_or_default();
+        if let Some(ack) = entry.acks.iter_mut().find(|ack| ack.remote_tag == tag) {
+            ack.sent = Some((flow, bytes));
+        }
     }
 
     fn start_invite(
@@ -212,7 +340,7 @@ impl Endpoint {
     /// The transaction that carries a request of ours, when it is an INVITE that had a provisional
     /// response and no final one.
     pub(super) fn proceeding(&self, request: RequestId) -> Option<TransactionId> {
-        let transaction = self.outgoing.get(&request)?.transaction;
+        let transaction = self.outgoing.get(&request)?.transaction()?;
         let entry = self.invite_clients.get(&transaction)?;
         entry.machine.is_proceeding().then_some(transaction)
     }
@@ -253,40 +381,60 @@ impl Endpoint {
                 matches!(state(dialog), Some(State::Confirmed(Renegotiation::Ours { .. })))
             }
             Purpose::Digit(dialog) => state(dialog).is_some_and(|state| !state.has_ended()),
+            Purpose::Abandoned | Purpose::Acknowledge(_) => false,
         }
     }
 
+    /// Sends a request again by the way that it went, in another transaction.
     fn send_again(&mut self, now: Time, id: RequestId) {
-        let transaction = TransactionId(self.next_id());
-        let Some(mut outgoing) = self.outgoing.remove(&id) else { return };
+        let transaction = self.outgoing.get(&id).and_then(Outgoing::transaction);
+        let Some(transaction) = transaction else { return };
+        let invite = self.invite_clients.get(&transaction).map(|entry| entry.flow);
+        let flow = invite.or_else(|| self.clients.get(&transaction).map(|entry| entry.flow));
+        self.renumber(id);
+        if let Some((outgoing, flow)) = self.outgoing.get_mut(&id).zip(flow) {
+            outgoing.ways.push_front(Way::Flow(flow));
+            self.advance(now, id);
+        }
+    }
+
+    /// Gives a request the next CSeq number of its dialog, where other requests may have been sent
+    /// meanwhile.
+    pub(super) fn renumber(&mut self, id: RequestId) {
+        let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
         let dialog = match outgoing.purpose {
-            Purpose::Nothing => None,
+            Purpose::Nothing | Purpose::Abandoned | Purpose::Acknowledge(_) => None,
             Purpose::Dial(dialog)
             | Purpose::Reinvite(dialog)
             | Purpose::LastOf(dialog)
             | Purpose::Digit(dialog) => self.dialogs.get_mut(&dialog),
         };
         if let Some(dialog) = dialog {
-            // Other requests of the dialog may have been sent meanwhile.
             let last = dialog.path.local_cseq.max(outgoing.path.local_cseq);
             outgoing.path.local_cseq = last;
             dialog.path.local_cseq = last + 1;
         }
         outgoing.path.next_cseq();
         let cseq = format!("{} {}", outgoing.path.local_cseq, outgoing.method);
-        outgoing.message.headers.remove(&Name::CSeq);
-        outgoing.message.headers.add(Name::CSeq, cseq);
-        outgoing.transaction = transaction;
-        self.launch(now, id, outgoing);
+        outgoing.message.headers.replace(&Name::CSeq, cseq);
+    }
+
+    /// Whether a request of ours was never sent, since the addresses of its next hop are not known.
+    pub(super) fn is_unsent(&self, request: RequestId) -> bool {
+        self.outgoing.get(&request).is_some_and(|outgoing| outgoing.transaction().is_none())
     }
 
     /// A request other than INVITE got its final response, or 408 in place of one.
     pub(super) fn conclude(&mut self, request: Option<RequestId>, status: Status) {
-        let Some(mut outgoing) = request.and_then(|id| self.outgoing.remove(&id)) else { return };
+        let Some(mut outgoing) = request.and_then(|id| self.take_request(id)) else { return };
         outgoing.wipe();
         match outgoing.purpose {
             // No request but INVITE is for these.
-            Purpose::Nothing | Purpose::Dial(_) | Purpose::Reinvite(_) => {}
+            Purpose::Nothing
+            | Purpose::Dial(_)
+            | Purpose::Reinvite(_)
+            | Purpose::Abandoned
+            | Purpose::Acknowledge(_) => {}
             Purpose::LastOf(dialog) => self.forget_dialog(dialog),
             Purpose::Digit(dialog) => {
                 let result = if status.is_success() { Ok(()) } else { Err(status) };
@@ -298,10 +446,21 @@ impl Endpoint {
         }
     }
 
+    /// Takes a request of ours out of its table, and nothing else.
+    pub(super) fn take_request(&mut self, id: RequestId) -> Option<Outgoing> {
+        self.timers.set(Owner::Request(id), None);
+        let outgoing = self.outgoing.remove(&id)?;
+        if let Progress::Resolving { question, .. } = outgoing.progress {
+            self.resolving.remove(&question);
+        }
+        Some(outgoing)
+    }
+
     /// Takes an INVITE of ours out of the tables.
     pub(super) fn remove_request(&mut self, id: RequestId) {
-        if let Some(outgoing) = self.outgoing.remove(&id) {
-            self.remove_invite_client(outgoing.transaction);
+        let outgoing = self.take_request(id);
+        if let Some(transaction) = outgoing.and_then(|outgoing| outgoing.transaction()) {
+            self.remove_invite_client(transaction);
         }
     }
 
@@ -310,8 +469,9 @@ impl Endpoint {
         self.timers.set(Owner::InviteClient(id), None);
         let Some(entry) = self.invite_clients.remove(&id) else { return };
         self.client_keys.remove(&(entry.branch, Method::Invite));
-        if self.outgoing.get(&entry.request).is_some_and(|request| request.transaction == id) {
-            self.outgoing.remove(&entry.request);
+        let request = self.outgoing.get(&entry.request);
+        if request.is_some_and(|request| request.transaction() == Some(id)) {
+            self.take_request(entry.request);
         }
     }
 }

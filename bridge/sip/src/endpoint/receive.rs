@@ -162,7 +162,7 @@ impl Endpoint {
     fn receive_again(&mut self, id: TransactionId, method: &Method, request: &Request) {
         self.drop_for(Dropped::Repeated);
         if let Some(entry) = self.invite_servers.get(&id) {
-            let reply = entry.template.reply;
+            let reply = entry.template.reply.flow;
             if let Some(bytes) = entry.machine.receive_invite() {
                 self.transmit(reply, bytes);
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use partyline_model::{Digit, Time};
 
 use super::Endpoint;
-use super::outgoing::{Purpose, SentAck};
+use super::outgoing::{Carried, Outgoing, Purpose, SentAck};
 use super::respond::add_abilities;
 use crate::cause;
 use crate::dialog::{Path, State};
@@ -19,14 +19,15 @@ impl Endpoint {
     pub(super) fn invite(
         &mut self,
         now: Time,
-        carried: (Path, Purpose),
+        carried: Carried,
         offer: Bytes,
         dress: impl FnOnce(&mut Message),
     ) -> RequestId {
-        let (contact, agent) = (self.contact(), self.config.user_agent.clone());
+        let agent = self.config.user_agent.clone();
         self.submit(now, carried, Method::Invite, |message| {
             dress(message);
-            message.headers.add(Name::Contact, contact);
+            // Which address that is depends on the way.
+            message.headers.add(Name::Contact, "");
             add_abilities(message);
             if let Some(agent) = agent {
                 message.headers.add(Name::UserAgent, agent);
@@ -44,7 +45,8 @@ impl Endpoint {
         purpose: Purpose,
     ) {
         path.next_cseq();
-        self.submit(now, (path, purpose), Method::Bye, |request| {
+        let carried = self.along(path, purpose);
+        self.submit(now, carried, Method::Bye, |request| {
             if let Some(cause) = q850 {
                 request.headers.add(Name::Reason, cause::write_reason(cause));
             }
@@ -61,9 +63,11 @@ impl Endpoint {
     /// Sends BYE in a dialog, and neither repeats it nor waits for its answer.
     pub(super) fn send_bye_once(&mut self, id: DialogId, q850: Option<u8>) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
-        let cseq = dialog.path.next_cseq();
-        let (mut request, flow) = dialog.path.request(Method::Bye, cseq);
-        let (_, via) = self.new_via();
+        dialog.path.next_cseq();
+        let path = dialog.path.clone();
+        let Some(flow) = self.known_way(&path) else { return };
+        let mut request = path.request(Method::Bye);
+        let (_, via) = self.new_via(flow);
         request.headers.put_first(Name::Via, &*via);
         if let Some(cause) = q850 {
             request.headers.add(Name::Reason, cause::write_reason(cause));
@@ -75,7 +79,8 @@ impl Endpoint {
     pub(super) fn send_info(&mut self, now: Time, id: DialogId, digit: Digit, length: Duration) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
         dialog.path.next_cseq();
-        let carried = (dialog.path.clone(), Purpose::Digit(id));
+        let path = dialog.path.clone();
+        let carried = self.along(path, Purpose::Digit(id));
         self.submit(now, carried, Method::Info, |request| {
             let (key, millis) = (digit.to_char(), length.as_millis());
             let body = format!("Signal={key}\r\nDuration={millis}\r\n");
@@ -86,7 +91,8 @@ impl Endpoint {
     /// Sends CANCEL for an INVITE that had a provisional response (RFC 3261 §9.1).
     pub(super) fn send_cancel(&mut self, now: Time, request: RequestId) {
         let Some(outgoing) = self.outgoing.get(&request) else { return };
-        let Some(entry) = self.invite_clients.get(&outgoing.transaction) else { return };
+        let transaction = outgoing.transaction();
+        let Some(entry) = transaction.and_then(|id| self.invite_clients.get(&id)) else { return };
         let bytes = outgoing.cancel(&entry.via).to_bytes();
         let (key, flow) = ((entry.branch.clone(), Method::Cancel), entry.flow);
         let id = TransactionId(self.next_id());
@@ -108,20 +114,20 @@ impl Endpoint {
         }
     }
 
-    /// Acknowledges a 2xx along the path it made, and keeps the ACK for its repetitions.
-    pub(super) fn ack_success(&mut self, invite: TransactionId, path: &Path) {
-        let (mut ack, flow) = path.request(Method::Ack, path.local_cseq);
-        let (_, via) = self.new_via();
-        ack.headers.put_first(Name::Via, &*via);
-        let request = self.invite_clients.get(&invite).map(|entry| entry.request);
-        if let Some(outgoing) = request.and_then(|request| self.outgoing.get(&request)) {
-            outgoing.lend_credentials(&mut ack);
-        }
-        let bytes = Bytes::from(ack.to_bytes());
-        self.transmit(flow, bytes.clone());
+    /// Acknowledges a 2xx along the path it made.
+    pub(super) fn ack_success(&mut self, now: Time, invite: TransactionId, path: &Path) {
         let remote_tag = path.remote_tag.clone().unwrap_or_default();
         if let Some(entry) = self.invite_clients.get_mut(&invite) {
-            entry.acks.push(SentAck { remote_tag, flow, bytes });
+            entry.acks.push(SentAck { remote_tag, sent: None });
         }
+        let carried = self.along(path.clone(), Purpose::Acknowledge(invite));
+        let request = self.invite_clients.get(&invite).map(|entry| entry.request);
+        let request = request.and_then(|request| self.outgoing.get(&request));
+        let credentials = request.map(Outgoing::credentials).unwrap_or_default();
+        self.submit(now, carried, Method::Ack, |ack| {
+            for (name, value) in credentials {
+                ack.headers.push(name, value);
+            }
+        });
     }
 }

@@ -6,6 +6,7 @@ use partyline_model::Time;
 
 use super::Endpoint;
 use crate::counters::Dropped;
+use crate::dialog::Reply;
 use crate::flow::Flow;
 use crate::message::{
     ALLOW, Headers, Message, Method, Name, NameAddr, StartLine, Status, Value, Via, scan,
@@ -20,7 +21,7 @@ pub(crate) struct Template {
     to_is_tagged: bool,
     invites: bool,
     /// By which way responses go.
-    pub(crate) reply: Flow,
+    pub(crate) reply: Reply,
     /// When and by which way the request came.
     pub(crate) at: Time,
     pub(crate) flow: Flow,
@@ -30,7 +31,7 @@ impl Template {
     /// Reads what can be read; a request too broken to route goes back to its source.
     pub(crate) fn new(request: &Message, at: Time, flow: Flow) -> Self {
         let mut headers = Headers::default();
-        let mut reply = flow;
+        let mut reply = Reply { flow, reopened: flow };
         for (at, value) in request.headers.all(&Name::Via).enumerate() {
             if at > 0 {
                 headers.push(Name::Via, value.clone());
@@ -41,7 +42,7 @@ impl Template {
                 headers.push(Name::Via, value.clone());
                 continue;
             };
-            reply = via.response_flow(flow);
+            reply = Reply { flow: via.response_flow(flow), reopened: via.reopened(flow) };
             via.stamp(flow.remote);
             let rest = &value.as_str()[value.as_str().find(first).unwrap_or(0) + first.len()..];
             headers.push(Name::Via, value.part(&format!("{via}{rest}")));
@@ -127,7 +128,7 @@ impl Endpoint {
         for route in &template.record_routes {
             message.headers.push(Name::RecordRoute, route.clone());
         }
-        message.headers.add(Name::Contact, self.contact());
+        message.headers.add(Name::Contact, self.contact(template.flow));
         add_abilities(message);
     }
 
@@ -147,6 +148,6 @@ impl Endpoint {
         }
         let mut message = template.respond(status, &template.stateless_tag(self.tag_key));
         adjust(&mut message);
-        self.transmit(template.reply, message.to_bytes().into());
+        self.transmit(template.reply.flow, message.to_bytes().into());
     }
 }

@@ -19,6 +19,7 @@ impl Endpoint {
                 Owner::Server(id) => self.server_timeout(now, id),
                 Owner::InviteClient(id) => self.invite_client_timeout(now, id),
                 Owner::Client(id) => self.client_timeout(now, id),
+                Owner::Request(id) => self.request_timeout(now, id),
                 Owner::Dialog(id) => self.dialog_timeout(now, id),
             }
         }
@@ -27,7 +28,7 @@ impl Endpoint {
     fn invite_server_timeout(&mut self, now: Time, id: TransactionId) {
         let Some(entry) = self.invite_servers.get_mut(&id) else { return };
         let again = entry.machine.handle_timeout(now);
-        let reply = entry.template.reply;
+        let reply = entry.template.reply.flow;
         let over = entry.machine.is_terminated();
         self.timers.set(Owner::InviteServer(id), entry.machine.deadline());
         if let Some(bytes) = again {
@@ -62,7 +63,7 @@ impl Endpoint {
             self.transmit(flow, bytes);
         }
         if fired == Fired::TimedOut {
-            self.invite_timed_out(now, request);
+            self.invite_unanswered(now, request, Status::REQUEST_TIMEOUT);
         }
         if over {
             self.remove_invite_client(id);
@@ -109,7 +110,7 @@ impl Endpoint {
             Due::Nothing => {}
             Due::GiveUp => return self.ack_timed_out(now, id, q850),
             Due::Retransmit => {
-                let (flow, bytes) = (unacked.flow, unacked.response.clone());
+                let (flow, bytes) = (unacked.reply.flow, unacked.response.clone());
                 self.transmit(flow, bytes);
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use partyline_model::Time;
 
-use super::outgoing::{Purpose, SentAck};
+use super::outgoing::{Carried, Purpose};
 use super::{Endpoint, Owner};
 use crate::cause;
 use crate::command::{CommandError, Dial};
@@ -40,9 +40,16 @@ impl Endpoint {
         let target = callable(&dial.request_uri)?;
         let to = dial.to.as_deref().map(callable).transpose()?;
         let asserted = dial.p_asserted_identity.as_deref().map(callable).transpose()?;
+        let ways = self.ways_to(&dial.destination, &target);
         let path = self.new_path(&dial, target, to);
         let id = DialogId(self.next_id());
-        let carried = (path.clone(), Purpose::Dial(id));
+        let carried = Carried {
+            path: path.clone(),
+            purpose: Purpose::Dial(id),
+            ways,
+            patience: dial.patience,
+            has_alternative: dial.has_alternative,
+        };
         let request = self.invite(now, carried, dial.offer, |message| {
             if let Some(asserted) = asserted {
                 message.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
@@ -72,7 +79,8 @@ impl Endpoint {
             remote_cseq: None,
             target,
             routes: Vec::new(),
-            flow: Flow::udp(None, dial.destination),
+            flow: None,
+            is_adjacent: false,
             heard_from: None,
             login: dial.login.clone(),
         }
@@ -96,9 +104,13 @@ impl Endpoint {
         let Some(&id) = self.client_keys.get(&key) else {
             return self.drop_for(Dropped::StrayResponse);
         };
+        self.note_connection(flow);
         if let Some(entry) = self.clients.get_mut(&id) {
             let is_final = entry.machine.receive(now, status);
             let request = entry.request;
+            if flow.connection.is_some() {
+                entry.flow = flow;
+            }
             self.timers.set(Owner::Client(id), entry.machine.deadline());
             if is_final {
                 entry.wipe();
@@ -111,6 +123,9 @@ impl Endpoint {
         } else if let Some(entry) = self.invite_clients.get_mut(&id) {
             let received = entry.machine.receive(now, status);
             let request = entry.request;
+            if flow.connection.is_some() {
+                entry.flow = flow;
+            }
             self.timers.set(Owner::InviteClient(id), entry.machine.deadline());
             match received {
                 Received::Absorb => self.drop_for(Dropped::Repeated),
@@ -135,7 +150,11 @@ impl Endpoint {
         mut message: Message,
     ) {
         let purpose = self.outgoing.get(&request).map(|outgoing| outgoing.purpose);
+        if let Some(Purpose::Abandoned) = purpose {
+            return self.cancel_abandoned(now, request);
+        }
         let Some(Purpose::Dial(id)) = purpose else { return };
+        self.hear_progress(request, status);
         let Some(dialog) = self.dialogs.get(&id) else { return };
         if let State::Cancelling { give_up: None, .. } = dialog.state {
             self.cancel(now, id, request);
@@ -148,6 +167,7 @@ impl Endpoint {
 
     /// Sends CANCEL and waits for the INVITE's final response.
     pub(super) fn cancel(&mut self, now: Time, id: DialogId, request: RequestId) {
+        self.timers.set(Owner::Request(request), None);
         self.send_cancel(now, request);
         let give_up = Some(now + TRANSACTION_LIFETIME);
         self.set_state(id, State::Cancelling { request, give_up });
@@ -160,7 +180,9 @@ impl Endpoint {
         status: Status,
         message: &Message,
     ) {
-        if self.answer_challenge(now, request, status, message) {
+        if self.answer_challenge(now, request, status, message)
+            || self.is_worth_another(request, status) && self.try_next(now, request)
+        {
             return;
         }
         let q850 = cause::read_reason(&message.headers).or(cause::cause_of(status));
@@ -169,21 +191,26 @@ impl Endpoint {
         self.invite_failed(now, request, ended);
     }
 
-    /// Timer B fired: nobody answered an INVITE of ours.
-    pub(super) fn invite_timed_out(&mut self, now: Time, request: RequestId) {
-        let status = Some(Status::REQUEST_TIMEOUT);
-        let q850 = cause::cause_of(Status::REQUEST_TIMEOUT);
+    /// An INVITE of ours came to nothing without an answer: nobody gave one (timer B), or nobody
+    /// could be reached, which is as 503 (RFC 3261 §8.1.3.1).
+    pub(super) fn invite_unanswered(&mut self, now: Time, request: RequestId, status: Status) {
+        if self.is_worth_another(request, status) && self.try_next(now, request) {
+            return;
+        }
+        let (q850, status) = (cause::cause_of(status), Some(status));
         let ended = Ended { by: Ender::Timeout, kind: EndKind::Timeout, status, q850 };
         self.invite_failed(now, request, ended);
     }
 
     fn invite_failed(&mut self, now: Time, request: RequestId, ended: Ended) {
-        let Some(outgoing) = self.outgoing.remove(&request) else { return };
+        let Some(outgoing) = self.take_request(request) else { return };
         match outgoing.purpose {
             Purpose::Dial(id) => self.end(id, ended),
             Purpose::Reinvite(id) => self.fail_reinvite(now, id, ended),
+            Purpose::Abandoned => {}
             // No INVITE is for these.
-            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) => {}
+            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) | Purpose::Acknowledge(_) => {
+            }
         }
     }
 
@@ -215,12 +242,13 @@ impl Endpoint {
         // None from peers that speak RFC 2543 (RFC 3261 §12.1.2). To drop their answer would leave a
         // call that neither times out nor can be cancelled.
         let tag = envelope.to.tag().unwrap_or_default();
-        if let Some(SentAck { flow, bytes, .. }) =
-            entry.acks.iter().find(|ack| *ack.remote_tag == *tag)
-        {
-            let (flow, bytes) = (*flow, bytes.clone());
+        if let Some(ack) = entry.acks.iter().find(|ack| *ack.remote_tag == *tag) {
+            let sent = ack.sent.clone();
             self.drop_for(Dropped::Repeated);
-            return self.transmit(flow, bytes);
+            if let Some((flow, bytes)) = sent {
+                self.transmit(flow, bytes);
+            }
+            return;
         }
         if entry.acks.len() == MAX_FORKS {
             return self.drop_for(Dropped::TooManyForks);
@@ -229,23 +257,28 @@ impl Endpoint {
         outgoing.wipe();
         let purpose = outgoing.purpose;
         let mut path = Path { heard_from: Some(came_by.remote), ..outgoing.path.clone() };
+        if came_by.connection.is_some() {
+            path.flow = Some(came_by);
+        }
         if let Some(target) = Contact::read(&message).target() {
             path.target = target;
         }
-        if let Purpose::Dial(_) = purpose {
+        if matches!(purpose, Purpose::Dial(_) | Purpose::Abandoned) {
             let mut routes = Route::recorded(&message).unwrap_or_default();
             routes.reverse();
             path.routes = routes;
             path.remote_tag = Some(tag.into()).filter(|_| !tag.is_empty());
             path.remote = message.headers.first(&Name::To).cloned().unwrap_or(path.remote);
         }
-        self.ack_success(client, &path);
+        self.ack_success(now, client, &path);
         let sdp = message.take_sdp().unwrap_or(None);
         match purpose {
             Purpose::Dial(id) => self.dial_answered(now, id, path, sdp),
             Purpose::Reinvite(id) => self.reinvite_answered(id, path, sdp),
+            Purpose::Abandoned => self.send_bye_along(now, path, None, Purpose::Nothing),
             // No INVITE is for these.
-            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) => {}
+            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) | Purpose::Acknowledge(_) => {
+            }
         }
     }
 

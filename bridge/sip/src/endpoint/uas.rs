@@ -141,15 +141,15 @@ impl Endpoint {
         now: Time,
         server: TransactionId,
         sdp: Bytes,
-    ) -> Option<Unacked> {
+    ) -> Option<Box<Unacked>> {
         let response = self.respond_in_dialog(now, server, Status::OK, Some(sdp))?;
         let entry = self.invite_servers.get(&server)?;
-        Some(Unacked {
+        Some(Box::new(Unacked {
             cseq: entry.cseq,
             response,
-            flow: entry.template.reply,
+            reply: entry.template.reply,
             backoff: Backoff::end_to_end(now),
-        })
+        }))
     }
 
     /// A response with Contact and the rest of what makes a dialog.
@@ -194,7 +194,7 @@ impl Endpoint {
         let bytes = Bytes::from(message.to_bytes());
         entry.machine.send(now, status, bytes.clone());
         self.timers.set(Owner::InviteServer(server), entry.machine.deadline());
-        let reply = entry.template.reply;
+        let reply = entry.template.reply.flow;
         if !entry.machine.is_proceeding() {
             entry.template.strip();
         }
@@ -276,6 +276,7 @@ impl Endpoint {
         request: Request,
     ) -> TransactionId {
         let id = TransactionId(self.next_id());
+        self.note_connection(request.flow);
         self.server_keys.insert(key.clone(), id);
         if let Some(merge) = &merge {
             self.merges.insert(merge.clone(), id);
@@ -330,7 +331,8 @@ impl Endpoint {
             remote_cseq: Some(request.envelope.cseq.number),
             target,
             routes,
-            flow: request.flow,
+            flow: Some(request.flow),
+            is_adjacent: request.message.headers.items(&Name::Via).count() == 1,
             heard_from: Some(request.source()),
             login: None,
         };
@@ -393,6 +395,7 @@ impl Endpoint {
         status: Status,
         tag: &str,
     ) {
+        self.note_connection(request.flow);
         let machine = Server::completed(now, request.flow.transport, status);
         let id = TransactionId(self.next_id());
         self.timers.set(Owner::Server(id), Some(machine.deadline()));
@@ -416,7 +419,7 @@ impl Endpoint {
         if *method == Method::Info && status == Status::UNSUPPORTED_MEDIA_TYPE {
             message.headers.add(Name::Accept, "application/dtmf-relay, application/dtmf");
         }
-        self.transmit(request.template.reply, message.to_bytes().into());
+        self.transmit(request.template.reply.flow, message.to_bytes().into());
     }
 }
 

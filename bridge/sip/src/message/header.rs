@@ -164,6 +164,13 @@ impl Headers {
         self.push(name, Value::new(text));
     }
 
+    /// Puts another text in the place of the first value of `name`, where there is one.
+    pub(crate) fn replace(&mut self, name: &Name, text: impl Into<String>) {
+        if let Some((_, value)) = self.0.iter_mut().find(|(n, _)| n == name) {
+            *value = Value::new(text);
+        }
+    }
+
     /// Takes every field of `name` out.
     pub fn remove(&mut self, name: &Name) {
         self.0.retain(|(n, _)| n != name);

@@ -34,8 +34,8 @@ pub use scan::{Malformed, Params};
 pub use status::Status;
 pub(crate) use uri::escape_user;
 pub use uri::{Host, Scheme, Uri};
+pub(crate) use via::MAGIC_COOKIE;
 pub use via::Via;
-pub(crate) use via::{DEFAULT_PORT, MAGIC_COOKIE};
 
 /// The first line of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]

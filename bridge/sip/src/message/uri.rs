@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::scan::{Malformed, Params, split_once_unquoted};
+use crate::flow::{NextHop, Transport};
 
 /// A URI with the parts that routing and telephony need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,6 +232,18 @@ impl Uri {
     /// The port of a SIP URI, where it names one.
     pub fn port(&self) -> Option<u16> {
         self.sip().and_then(|sip| sip.port)
+    }
+
+    /// Where requests to a SIP URI go (RFC 3263 §4).
+    pub(crate) fn next_hop(&self) -> Option<NextHop> {
+        let sip = self.sip()?;
+        let named = sip.params.value("transport");
+        Some(NextHop {
+            host: sip.host.clone(),
+            port: sip.port,
+            transport: named.and_then(|name| Transport::from_uri_value(name, sip.secure)),
+            secure: sip.secure,
+        })
     }
 
     /// Whether a route with this URI is a loose router's (RFC 3261 §16.12.1.1).

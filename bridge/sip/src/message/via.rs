@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::scan::{Malformed, Params};
 use super::uri::Host;
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 
 /// The port that SIP over UDP has when none is named (RFC 3261 §19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
@@ -23,12 +23,12 @@ pub struct Via {
 }
 
 impl Via {
-    /// A hop of our own: UDP from `sent_by`, asking for `rport` (RFC 3581 §3).
-    pub(crate) fn ours(sent_by: SocketAddr, branch: &str) -> Self {
+    /// A hop of our own, asking for `rport` (RFC 3581 §3).
+    pub(crate) fn ours(transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
         let mut params = Params::default();
         params.set("branch", Some(branch.to_owned()));
         params.set("rport", None);
-        let protocol = "SIP/2.0/UDP".into();
+        let protocol = format!("SIP/2.0/{}", transport.via_token()).into();
         let (host, port) = (Host::Address(sent_by.ip()), Some(sent_by.port()));
         Self { protocol, host, port, params }
     }
@@ -100,6 +100,13 @@ impl Via {
     /// where `rport` was asked for and the Via's otherwise (RFC 3261 §18.2.2, RFC 3581 §4).
     ///
     /// `maddr` is not followed: it would let anyone aim our responses.
+    /// Where a connection for the response is opened when the one that the request came on is gone:
+    /// the source's address, with the port that the Via names (RFC 3261 §18.2.2).
+    pub(crate) fn reopened(&self, flow: Flow) -> Flow {
+        let port = self.port.unwrap_or(flow.transport.default_port());
+        Flow::new(flow.transport, SocketAddr::new(flow.remote.ip(), port))
+    }
+
     fn response_address(&self, source: SocketAddr) -> SocketAddr {
         let port = match self.params.find("rport") {
             Some(_) => source.port(),

@@ -32,6 +32,11 @@ impl Client {
         Self { transport, state: State::Open { backoff: Backoff::up_to_t2(now, transport) } }
     }
 
+    /// Whether no final response came yet.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
     pub(crate) fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)
     }

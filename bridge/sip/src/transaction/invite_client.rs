@@ -51,6 +51,11 @@ impl InviteClient {
         Self { transport, state: State::Calling { backoff: Backoff::unlimited(now, transport) } }
     }
 
+    /// Whether nothing came back yet.
+    pub(crate) fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
     /// Whether a provisional response came and no final one (when CANCEL may go, RFC 3261 §9.1).
     pub(crate) fn is_proceeding(&self) -> bool {
         matches!(self.state, State::Proceeding)

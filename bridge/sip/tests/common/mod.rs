@@ -8,7 +8,7 @@ use std::time::Duration;
 use partyline_model::{IdSource, Time};
 use partyline_sip::message::{Message, Name, StartLine};
 use partyline_sip::{
-    Config, Dial, DialogId, Ended, Endpoint, Event, Output, RefusedRequest, Transmit,
+    Config, Dial, DialogId, Ended, Endpoint, Event, Flow, Output, RefusedRequest, Resolve, Transmit,
 };
 
 /// Numbers that are all different and the same in every run.
@@ -38,6 +38,7 @@ pub(crate) struct Ua {
 #[derive(Default)]
 pub(crate) struct Out {
     pub(crate) sent: Vec<Transmit>,
+    pub(crate) asked: Vec<Resolve>,
     pub(crate) events: Vec<Event>,
     pub(crate) refused: Vec<RefusedRequest>,
 }
@@ -109,11 +110,18 @@ impl Ua {
         self.drain()
     }
 
+    /// A message that comes on a connection.
+    pub(crate) fn feed_by(&mut self, flow: Flow, text: &str) -> Out {
+        self.endpoint.handle_message(self.now, flow, text.as_bytes());
+        self.drain()
+    }
+
     pub(crate) fn drain(&mut self) -> Out {
         let mut out = Out::default();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => out.sent.push(transmit),
+                Output::Resolve(resolve) => out.asked.push(resolve),
                 Output::Event(Event::Refused(refused)) => out.refused.push(refused),
                 Output::Event(event) => out.events.push(event),
             }
@@ -141,6 +149,7 @@ impl Ua {
     pub(crate) fn assert_forgotten(&mut self) {
         self.secs(200);
         assert_eq!((self.endpoint.dialogs(), self.endpoint.transactions()), (0, 0));
+        assert_eq!(self.endpoint.requests(), 0);
         assert_eq!(self.endpoint.poll_timeout(), None);
     }
 }
@@ -199,7 +208,7 @@ pub(crate) fn confirmed(ua: &mut Ua) -> (DialogId, String) {
 
 pub(crate) fn dial() -> Dial {
     Dial {
-        destination: addr(PEER),
+        destination: addr(PEER).into(),
         request_uri: "sip:14165550199@192.0.2.1".to_owned(),
         from_user: "18005550100".to_owned(),
         from_display: Some("The \"Bridge\"".to_owned()),
@@ -208,6 +217,8 @@ pub(crate) fn dial() -> Dial {
         offer: b"v=0 offer".to_vec().into(),
         headers: vec![("X-Account".to_owned(), "7\r\nEvil: 1".to_owned())],
         login: None,
+        patience: None,
+        has_alternative: false,
     }
 }
 
