@@ -3,6 +3,8 @@
 //! The open and the answered revision are on disk before the answer leaves; without them the call is
 //! refused.
 
+use std::sync::Arc;
+
 use partyline_model::{CallId, Time};
 use partyline_secret::SecretDigits;
 
@@ -89,6 +91,7 @@ impl Bridge {
         call.phase = Phase::Greeting(Greeting::default());
         // Billing starts when the answer leaves, not when it was written down.
         call.book.answer(now);
+        call.answered_under = Some(Arc::clone(&self.directory));
         self.outputs.push_back(Output::Answer { call: id });
         self.outputs.push_back(Output::Talk { call: id, talk: Talk::Secret });
     }

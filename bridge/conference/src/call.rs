@@ -2,9 +2,12 @@
 //!
 //! Data only; what an input does to it is in the module of the phase.
 
+use std::sync::Arc;
+
 use partyline_cdr_record::{Direction, Reference};
 use partyline_dialplan::Prompt;
 use partyline_dialplan::star::{Command, Matcher, Menu};
+use partyline_directory::Snapshot;
 use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, Role, RoomId, Time};
 use partyline_secret::SecretDigits;
 
@@ -25,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) typed: SecretDigits,
     /// The secret that the leg has typed and waits for the answer to.
     pub(crate) guess: Option<Guess>,
+    /// The directory at the answer, until it is known who pays: the plan of then prices the leg.
+    pub(crate) answered_under: Option<Arc<Snapshot>>,
     /// By what guesses of the leg are counted, beside the number that was dialled.
     pub(crate) caller: Option<Caller>,
     /// With whom the leg waits for a first answer, under attack.
@@ -54,6 +59,7 @@ impl Call {
             question: None,
             typed,
             guess: None,
+            answered_under: None,
             caller: None,
             stranger: Stranger::Withheld,
             tries: Tries::NONE,

@@ -28,13 +28,16 @@ struct Refused {
 impl Bridge {
     /// `*1`: the moderator goes aside and is asked for a number.
     pub(crate) fn dial_code(&mut self, now: Time, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let Some(grant) = call.grant else { return };
+        let Some(grant) = self.calls.get(&id).and_then(|call| call.grant) else { return };
+        if !self.is_open(grant) {
+            return self.deny(now, id, Command::DialOut, DenyReason::State, Prompt::DialBarred);
+        }
         let bought = self.directory.account(grant.account);
         if !bought.is_some_and(|account| account.entitlements.dial_out.is_enabled()) {
             let why = DenyReason::Entitlement;
             return self.deny(now, id, Command::DialOut, why, Prompt::DialBarred);
         }
+        let Some(call) = self.calls.get_mut(&id) else { return };
         let phase = std::mem::replace(&mut call.phase, Phase::Opening);
         let Phase::Member(member) = phase else {
             call.phase = phase;
@@ -72,7 +75,8 @@ impl Bridge {
     /// The rules in their order: never to be called, then not from this account, then not now.
     fn check_number(&self, grant: Grant, typed: &str) -> Result<Number, Refused> {
         let barred = Refused { prompt: Prompt::DialBarred, number: None };
-        let Some(account) = self.directory.account(grant.account) else { return Err(barred) };
+        let account = self.directory.account(grant.account).filter(|_| self.is_open(grant));
+        let Some(account) = account else { return Err(barred) };
         let Outbound { number, named_by, .. } =
             match self.plan.classify(typed, &account.country_code) {
                 Ok(outbound) => outbound,
@@ -118,10 +122,12 @@ impl Bridge {
         };
         let ids = (self.new_uuid(now), self.new_leg_seq());
         let at = (now, self.clock.at(now));
+        let plan = self.rate_plan(grant.account);
         let Some(moderator) = self.calls.get_mut(&by) else { return };
         let Phase::Apart(apart) = &mut moderator.phase else { return };
         apart.stage = ApartStage::Calling(callee);
-        let book = LegBook::outbound(self.origin, ids, at, &moderator.book, number);
+        let mut book = LegBook::outbound(self.origin, ids, at, &moderator.book, number);
+        book.pays_by(plan);
         let (leg_id, open) = (book.leg_id(), book.revision());
         let phase = Phase::Callee(Callee { by, stage: CalleeStage::Opening });
         let mut call = Call::new(phase, book, typed);
@@ -184,9 +190,12 @@ impl Bridge {
             return;
         };
         self.timers.cancel(Timer::Call(id, CallTimer::Ring));
+        let grant = self.calls.get(&id).and_then(|call| call.grant);
+        let plan = grant.and_then(|grant| self.rate_plan(grant.account));
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.name(dialog);
         call.book.answer(now);
+        call.book.pays_by(plan);
         let (leg_id, answered) = (call.book.leg_id(), call.book.next_revision());
         self.event(now, by, Event::new(FeatureCode::DialoutAnswered).about(leg_id));
         self.persist(Gate::Bridge(id), vec![answered]);

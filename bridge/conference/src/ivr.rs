@@ -8,6 +8,7 @@ use partyline_secret::SecretDigits;
 use crate::bridge::Bridge;
 use crate::call::{Asked, Entry, Phase, Topic};
 use crate::guess::{Guess, Secret};
+use crate::lookup::Found;
 use crate::record::{Close, Event};
 use crate::timers::{CallTimer, Timer};
 
@@ -42,18 +43,16 @@ impl Bridge {
         self.guess_was_right(now, id, Secret::Passcode);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.grant = Some(found.grant);
+        // An account that is younger than the answer has had one plan only.
+        let then = call
+            .answered_under
+            .take()
+            .and_then(|then| then.account(found.grant.account).map(|account| account.rate_plan));
+        let found = Found { rate_plan: then.unwrap_or(found.rate_plan), ..found };
         call.book.authenticate(&found, now);
-        if !found.open {
-            self.event(now, id, Event::new(FeatureCode::AuthDenied).denied(DenyReason::State));
-            let close = Close::system(CloseReason::AuthReject);
-            return self.dismiss(
-                now,
-                id,
-                vec![Prompt::ConferenceUnavailable, Prompt::Goodbye],
-                close,
-            );
+        if self.is_open(found.grant) {
+            self.event(now, id, Event::new(FeatureCode::AuthOk));
         }
-        self.event(now, id, Event::new(FeatureCode::AuthOk));
         self.advance(now, id);
     }
 
@@ -82,6 +81,12 @@ impl Bridge {
         let (Some(grant), Phase::Entry(entry)) = (call.grant, &call.phase) else { return };
         if call.guess.is_some() {
             return;
+        }
+        // It may have been closed since the passcode. Who is brought in was let in when dialled.
+        if !call.is_outbound() && !self.is_open(grant) {
+            self.event(now, id, Event::new(FeatureCode::AuthDenied).denied(DenyReason::State));
+            let prompts = vec![Prompt::ConferenceUnavailable, Prompt::Goodbye];
+            return self.dismiss(now, id, prompts, Close::system(CloseReason::AuthReject));
         }
         let moderates = grant.role == Role::Moderator;
         let (referred, verified, noticed) = (entry.referred, entry.verified, entry.noticed);

@@ -34,11 +34,9 @@ impl Admission {
 pub(crate) struct Found {
     pub(crate) grant: Grant,
     pub(crate) code: AccessCode,
-    /// For the record: who owns the account, and what it pays by.
+    /// For the record: who owns the account, and what it pays by today.
     pub(crate) tenant_id: u64,
     pub(crate) rate_plan: u32,
-    /// Whether the conference may be used.
-    pub(crate) open: bool,
 }
 
 impl Bridge {
@@ -70,8 +68,21 @@ impl Bridge {
             },
             tenant_id: account.tenant_id,
             rate_plan: account.rate_plan,
-            open: conference.enabled && account.status == AccountStatus::Active,
         })
+    }
+
+    /// Whether the conference of `grant` may be used, and what is asked of it may cost something: it
+    /// may have been closed, or its account suspended, while it is in session.
+    pub(crate) fn is_open(&self, grant: Grant) -> bool {
+        let found = self.directory.conference_and_account(grant.conference);
+        found.is_some_and(|(conference, account)| {
+            conference.enabled && account.status == AccountStatus::Active
+        })
+    }
+
+    /// The plan that `account` has now.
+    pub(crate) fn rate_plan(&self, account: AccountId) -> Option<u32> {
+        self.directory.account(account).map(|account| account.rate_plan)
     }
 
     fn dial_in_of(&self, id: CallId) -> Option<&DialIn> {

@@ -9,6 +9,7 @@ use partyline_cdr_record::{
 };
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input, Output, Talk};
 use partyline_dialplan::Prompt;
+use partyline_directory::AccountStatus;
 use partyline_model::CallId;
 
 const CALLEE: &str = "14165550199";
@@ -410,4 +411,53 @@ fn a_lone_moderator_who_calls_is_not_alone() {
     world.end(callee, EndKind::HungUp);
     world.run(secs(15 * 60 + 2));
     assert_eq!(world.reason(moderator), CloseReason::AloneTimeout);
+}
+
+#[test]
+fn nothing_is_dialled_for_an_account_or_a_conference_that_was_closed_meanwhile() {
+    let changes: [fn(&mut common::Setup); 3] = [
+        |setup| setup.account.status = AccountStatus::Suspended,
+        |setup| setup.account.status = AccountStatus::Closed,
+        |setup| setup.conference.enabled = false,
+    ];
+    for change in changes {
+        // Before the code, and between the code and the number.
+        for (before, after) in [("", "*1"), ("*1", "")] {
+            let mut world = World::new();
+            let (moderator, other) = conference(&mut world);
+            world.press(moderator, before);
+            world.reconfigure(change);
+            world.press(moderator, &format!("{after}{CALLEE}#"));
+            world.run(secs(1));
+            assert_eq!(world.outputs(|o| matches!(o, Output::Dial { .. })), 0, "{before}");
+            assert!(world.heard(moderator).contains(&Prompt::DialBarred), "{before}");
+            assert_eq!(world.mix(moderator), world.mix(other), "the conference goes on");
+            let denied = world.events().iter().filter(|e| e.outcome == Outcome::Denied).count();
+            assert_eq!(denied, 1, "{before}");
+        }
+    }
+}
+
+#[test]
+fn a_call_out_pays_by_the_plan_at_its_own_answer() {
+    let plan = |plan| move |setup: &mut common::Setup| setup.account.rate_plan = plan;
+    let mut world = World::new();
+    let (moderator, _) = conference(&mut world);
+    world.reconfigure(plan(91));
+    world.press(moderator, &format!("*1{CALLEE}#"));
+    let busy = world.dialled();
+    let (failure, code) = (CallFailure::Busy, StatusCode::new(486));
+    world.input(Input::DialFailed { call: busy, failure, code, q850: None });
+    world.run(secs(5));
+    world.press(moderator, &format!("*1{CALLEE}#"));
+    let callee = world.dialled();
+    world.reconfigure(plan(92));
+    world.answered(callee);
+    world.run(secs(5));
+    world.reconfigure(plan(93));
+    world.bye(callee);
+    world.bye(moderator);
+    assert_eq!(world.record(busy).rate_context, 91, "an attempt: the plan when it was made");
+    assert_eq!(world.record(callee).rate_context, 92);
+    assert_eq!(world.record(moderator).rate_context, 90);
 }

@@ -6,7 +6,7 @@ use common::{Disk, FarEnd, MODERATOR, PARTICIPANT, World, ms, secs};
 use partyline_cdr_record::{AuthMethod, CloseReason, FeatureCode};
 use partyline_conference::Input;
 use partyline_dialplan::Prompt;
-use partyline_directory::AccountStatus;
+use partyline_directory::{AccountStatus, ReferenceNumber};
 use partyline_model::{PasscodeId, Role};
 
 #[test]
@@ -181,4 +181,34 @@ fn hanging_up_at_any_point_closes_the_leg_once() {
             assert_eq!(world.bridge.calls() + world.bridge.conferences(), 0);
         }
     }
+}
+
+#[test]
+fn a_leg_pays_by_the_plan_at_its_answer() {
+    let plan = |plan| move |setup: &mut common::Setup| setup.account.rate_plan = plan;
+    let mut world = World::new();
+    world.reconfigure(plan(91));
+    let call = world.call();
+    world.run(secs(1));
+    world.reconfigure(plan(92));
+    world.press(call, MODERATOR);
+    world.run(secs(1));
+    world.reconfigure(plan(93));
+    world.bye(call);
+    assert_eq!(world.record(call).rate_context, 91);
+}
+
+#[test]
+fn a_conference_closed_behind_the_passcode_is_not_entered() {
+    let mut world = World::with(|setup| setup.reference(ReferenceNumber::Required));
+    let call = world.join(MODERATOR);
+    world.reconfigure(|setup| {
+        setup.reference(ReferenceNumber::Required);
+        setup.account.status = AccountStatus::Suspended;
+    });
+    world.press(call, "1234#1");
+    assert!(world.heard(call).contains(&Prompt::ConferenceUnavailable));
+    world.run(secs(5));
+    assert_eq!(world.reason(call), CloseReason::AuthReject);
+    assert!(world.conference_records().is_empty(), "no session began");
 }

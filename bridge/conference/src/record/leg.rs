@@ -136,6 +136,14 @@ impl LegBook {
         first
     }
 
+    /// The plan that the leg's account has now, where it is known: at the offer what an attempt
+    /// pays by, at the answer what the call does.
+    pub(crate) const fn pays_by(&mut self, plan: Option<u32>) {
+        if let Some(plan) = plan {
+            self.record.rate_context = plan;
+        }
+    }
+
     pub(crate) fn answer(&mut self, now: Time) {
         self.answered = Some(now);
         self.record.answer(self.stamp(now));
