@@ -189,6 +189,7 @@ impl Bridge {
             Input::Directory(snapshot) => self.directory = snapshot,
             Input::WallClock(wall) => self.clock.set(now, wall),
             Input::Drain => self.begin_drain(now),
+            Input::EndNow => self.end_now(now),
             Input::Timeout => {}
         }
     }

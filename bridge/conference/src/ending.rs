@@ -8,7 +8,7 @@ use partyline_model::{CallId, PlaybackId, Role, RoomId, Time};
 
 use crate::bridge::{Bridge, Drain};
 use crate::call::{Apart, Callee, CalleeStage, Phase};
-use crate::event::{EndKind, Ended, Output};
+use crate::event::{EndKind, Ended, Output, Refusal};
 use crate::record::{Close, Event, Place};
 use crate::room::State;
 use crate::timers::{CallTimer, RoomTimer, Timer};
@@ -283,6 +283,32 @@ impl Bridge {
         let outside: Vec<CallId> = outside.map(|(&id, _)| id).collect();
         for id in outside {
             self.dismiss(now, id, vec![Prompt::DrainNotice], close);
+        }
+    }
+
+    /// No calls from here on, and everybody is hung up on without a notice.
+    pub(crate) fn end_now(&mut self, now: Time) {
+        if self.drain == Drain::Open {
+            self.drain = Drain::Draining;
+        }
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in calls {
+            match self.calls.get(&id).map(|call| &call.phase) {
+                Some(Phase::Opening) => {
+                    let retry_after = self.config.retry_after;
+                    self.refuse(now, id, Refusal::Draining { retry_after });
+                }
+                Some(
+                    Phase::Greeting(_)
+                    | Phase::Entry(_)
+                    | Phase::Member(_)
+                    | Phase::Apart(_)
+                    | Phase::Leaving(_)
+                    | Phase::Callee(_),
+                ) => self.hang_up(now, id, Close::system(CloseReason::Drain)),
+                // A callee went with its moderator.
+                None => {}
+            }
         }
     }
 }

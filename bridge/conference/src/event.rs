@@ -147,6 +147,9 @@ pub enum Input {
     /// Take no more calls, say so to those that are up, end them, then report
     /// [`Output::Drained`].
     Drain,
+    /// No more calls, and nobody is waited for: whoever is up is hung up on at once, without a
+    /// word; then [`Output::Drained`].
+    EndNow,
     /// [`crate::Bridge::poll_timeout`] is reached.
     Timeout,
 }

@@ -35,6 +35,7 @@ enum Step {
     FarEnd(bool),
     Reconfigure(bool),
     Drain,
+    EndNow,
     Run(u32),
 }
 
@@ -72,6 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::FarEnd),
         1 => any::<bool>().prop_map(Step::Reconfigure),
         1 => Just(Step::Drain),
+        1 => Just(Step::EndNow),
         10 => prop_oneof![0u32..2_000, 0u32..60_000, 0u32..2_000_000].prop_map(Step::Run),
     ]
 }
@@ -155,6 +157,7 @@ fn play(world: &mut World, step: Step) {
         Step::FarEnd(polite) => world.far_end = if polite { FarEnd::Polite } else { FarEnd::Mute },
         Step::Reconfigure(enabled) => world.reconfigure(|setup| setup.conference.enabled = enabled),
         Step::Drain => world.input(Input::Drain),
+        Step::EndNow => world.input(Input::EndNow),
         Step::Run(millis) => world.run(ms(u64::from(millis))),
     }
 }

@@ -266,6 +266,40 @@ fn draining_refuses_a_call_whose_answer_is_on_its_way_to_disk() {
 }
 
 #[test]
+fn everybody_is_hung_up_on_at_once_when_nobody_is_waited_for() {
+    for drained_first in [false, true] {
+        let mut world = World::new();
+        let (moderator, other) = conference(&mut world);
+        let typing = world.call();
+        world.run(secs(1));
+        world.press(moderator, "*114165550199#");
+        let callee = world.dialled();
+        if drained_first {
+            world.input(Input::Drain);
+        }
+        world.disk = Disk::Hangs;
+        let unanswered = (!drained_first).then(|| world.call());
+        world.input(Input::EndNow);
+        for call in [moderator, other, typing, callee] {
+            assert!(world.leg(call).hung_up.is_some() && world.is_over(call), "{call}");
+        }
+        let unanswered =
+            unanswered.map(|call| world.leg(call).refused.map(|r| r.failure().status_code().get()));
+        assert!(unanswered.is_none_or(|refused| refused == Some(503)));
+        assert!(!world.drained, "no record is on disk");
+        world.disk = Disk::Works;
+        world.disk_says(true);
+        world.run(secs(5));
+        assert!(world.drained);
+        for call in [moderator, other, typing] {
+            assert_eq!(world.reason(call), CloseReason::Drain);
+        }
+        let refused = world.call();
+        assert_eq!(world.leg(refused).refused.map(|r| r.failure().status_code().get()), Some(503));
+    }
+}
+
+#[test]
 fn an_empty_bridge_is_drained_at_once_and_once() {
     let mut world = World::new();
     world.input(Input::Drain);

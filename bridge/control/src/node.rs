@@ -247,6 +247,11 @@ impl Node {
         self.tell(now, Input::Drain);
     }
 
+    /// Hang up on everybody at once; [`Output::Drained`] follows when the records are on disk.
+    pub fn end_now(&mut self, now: Time) {
+        self.tell(now, Input::EndNow);
+    }
+
     /// [`Node::poll_timeout`] is reached.
     pub fn handle_timeout(&mut self, now: Time) {
         self.endpoint.handle_timeout(now);

@@ -43,7 +43,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::config::Config;
 use crate::data::Data;
 use crate::demo;
-use control::{Control, Inbox};
+use control::{Control, Ending, Inbox};
 pub(crate) use folders::Folders;
 use machine::Granted;
 use random::Random;
@@ -151,7 +151,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         sample,
         health,
         calls_ended: 0,
-        draining: false,
+        ending: Ending::No,
         drained: false,
     };
     let inbox = Inbox {
@@ -168,7 +168,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
 
 /// Ends in the order that loses nothing: sound, recordings, records, store.
 async fn finish(control: Control, following: tokio::task::JoinHandle<()>) -> anyhow::Result<()> {
-    let Control { media, recorder, journal, .. } = control;
+    let Control { media, recorder, journal, drained, .. } = control;
     media.stop().context("while ending")?;
     drop(recorder);
     journal.stop();
@@ -202,6 +202,12 @@ fn start_journal(
     durable: mpsc::UnboundedSender<(u64, bool)>,
 ) -> anyhow::Result<(JournalHandle, Vec<DialogRecord>)> {
     let disk = journal::FileDisk::open(&folders.journal)?;
+    if !drained {
+        anyhow::bail!(
+            "ended before every record was on disk: the next start closes the records that are \
+             still open, and sends BYE to the far ends of their calls"
+        );
+    }
     let (journal, recovered) = Journal::open(Box::new(disk), config, clock.now(), clock.wall())?;
     say_recovered(&recovered);
     let answer = Box::new(move |done: Vec<(u64, Result<(), ()>)>| {

@@ -21,6 +21,8 @@ use super::transport::udp::{Datagram, Sockets};
 
 /// How often the wall clock is read and the metrics are published.
 const SECOND: Duration = Duration::from_secs(1);
+/// How long the last records may take to the disk when everybody was hung up on.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 /// How soon commands that found the media thread's ring full are offered again.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -39,8 +41,19 @@ pub(super) struct Control {
     pub(super) sample: watch::Sender<Sample>,
     pub(super) health: watch::Sender<Health>,
     pub(super) calls_ended: u64,
-    pub(super) draining: bool,
+    pub(super) ending: Ending,
     pub(super) drained: bool,
+}
+
+/// How far the bridge is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Calls are taken.
+    No,
+    /// No new calls; those that are up are ended in peace until then.
+    Draining(Time),
+    /// Everybody was hung up on; until then the records get to the disk.
+    Now(Time),
 }
 
 /// What comes in.
@@ -50,16 +63,17 @@ pub(super) struct Inbox {
     pub(super) durable: mpsc::UnboundedReceiver<(u64, bool)>,
     pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
     pub(super) recording_failed: mpsc::UnboundedReceiver<RecordingId>,
-    /// Once: take no more calls. Twice: end at once.
+    /// Once: take no more calls. Twice: hang up on everybody. Thrice: wait for nothing.
     pub(super) stop: mpsc::Receiver<()>,
 }
 
 impl Control {
-    /// Runs until the node is drained, or `deadline` after the drain began, or a second stop.
+    /// Runs until the node is drained; `deadline` after the drain began, or at a second stop,
+    /// everybody who is still up is hung up on. Only records that get to no disk, and a third stop,
+    /// leave it undrained.
     pub(super) async fn run(mut self, mut inbox: Inbox, deadline: Duration) -> Self {
         let mut seconds = interval(SECOND);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut give_up: Option<Time> = None;
         while !self.drained {
             let wake = self.wait();
             // Datagrams come last: a flood of them must hold nothing else up.
@@ -76,15 +90,11 @@ impl Control {
                 Some(recording) = inbox.recording_failed.recv() => {
                     self.node.handle_recording_failed(self.clock.now(), recording);
                 }
-                Some(()) = inbox.stop.recv() => {
-                    if self.draining {
-                        break;
-                    }
-                    self.draining = true;
-                    give_up = Some(self.clock.now() + deadline);
-                    tracing::info!("draining: no new calls; those that are up hear a notice");
-                    self.node.drain(self.clock.now());
-                }
+                Some(()) = inbox.stop.recv() => match self.ending {
+                    Ending::No => self.drain(deadline),
+                    Ending::Draining(_) => self.end_now("told a second time to stop"),
+                    Ending::Now(_) => break,
+                },
                 _ = seconds.tick() => self.each_second(),
                 Some(datagram) = inbox.datagrams.recv() => {
                     let Datagram { source, local, payload } = datagram;
@@ -92,12 +102,29 @@ impl Control {
                 }
             }
             self.carry_out();
-            if give_up.is_some_and(|at| self.clock.now() >= at) {
-                tracing::warn!("the drain took too long: ending with calls up");
-                break;
+            match self.ending {
+                Ending::Draining(until) if self.clock.now() >= until => {
+                    self.end_now("the drain took too long");
+                    self.carry_out();
+                }
+                Ending::Now(until) if self.clock.now() >= until => break,
+                Ending::No | Ending::Draining(_) | Ending::Now(_) => {}
             }
         }
         self
+    }
+
+    fn drain(&mut self, deadline: Duration) {
+        tracing::info!("draining: no new calls; those that are up hear a notice");
+        self.ending = Ending::Draining(self.clock.now() + deadline);
+        self.node.drain(self.clock.now());
+    }
+
+    fn end_now(&mut self, why: &str) {
+        let calls = self.node.calls();
+        tracing::warn!(calls, "{why}: everybody who is up is hung up on");
+        self.ending = Ending::Now(self.clock.now() + LAST_RECORDS);
+        self.node.end_now(self.clock.now());
     }
 
     /// How long until the node wants to be woken.
@@ -125,7 +152,7 @@ impl Control {
             datagrams_unsent: self.sockets.unsent(),
             calls_ended: self.calls_ended,
             commands_waiting: self.waiting.len(),
-            draining: self.draining,
+            draining: self.ending != Ending::No,
             ..Sample::of(&self.node)
         };
         self.sample.send_replace(sample);
