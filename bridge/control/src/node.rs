@@ -345,8 +345,10 @@ impl Node {
 
     /// Has a refusal of `source` logged, unless that was done within the minute.
     pub(crate) fn say_refused(&mut self, now: Time, source: IpAddr, status: u16, cause: Cause) {
-        let Some(times) = self.refusals.note(now, source, cause) else { return };
-        let trunk = self.sources.find(source).map(|known| known.name.to_owned());
+        let known = self.sources.find(source);
+        let trunk = known.map(|known| known.trunk);
+        let Some(times) = self.refusals.note(now, trunk, source, cause) else { return };
+        let trunk = known.map(|known| known.name.to_owned());
         let refusal = Refusal { source, trunk, status, cause, times };
         self.outputs.push_back(Output::Refused(Box::new(refusal)));
     }

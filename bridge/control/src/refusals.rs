@@ -15,9 +15,10 @@ use partyline_sip::sdp::SdpError;
 
 /// How long the same refusal of the same source is counted and not said again.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Sources and reasons that are told apart; beyond it the one that was said first makes room.
+/// Sources and reasons that are told apart, of strangers and of trunks each; beyond it the one that
+/// was said first makes room.
 const MOST: usize = 1024;
-/// Refusals that are said in a minute, whoever they are of.
+/// Refusals that are said in a minute, of strangers and of each trunk.
 const MOST_A_MINUTE: u32 = 60;
 
 /// Why a call, or a request within one, was refused.
@@ -152,18 +153,44 @@ struct Said {
     since: u64,
 }
 
-/// Which refusals are said.
+/// Which refusals are said. Strangers, whose addresses may be made up, take nothing from what is
+/// said of trunks, nor one trunk from another.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
+    strangers: Log,
+    /// By the trunk's number in records.
+    trunks: BTreeMap<u32, Log>,
+}
+
+impl Refusals {
+    /// Counts a refusal; how often it happened since it was said last, when it is to be said again.
+    /// `trunk` is that of the source, `None` for a stranger.
+    pub(crate) fn note(
+        &mut self,
+        now: Time,
+        trunk: Option<u32>,
+        source: IpAddr,
+        cause: Cause,
+    ) -> Option<u64> {
+        let log = match trunk {
+            Some(trunk) => self.trunks.entry(trunk).or_default(),
+            None => &mut self.strangers,
+        };
+        log.note(now, source, cause)
+    }
+}
+
+/// Which refusals of some sources are said.
+#[derive(Debug, Default)]
+struct Log {
     said: BTreeMap<(IpAddr, Cause), Said>,
     by_time: BTreeMap<(Time, IpAddr, Cause), ()>,
     minute: Time,
     in_minute: u32,
 }
 
-impl Refusals {
-    /// Counts a refusal; how often it happened since it was said last, when it is to be said again.
-    pub(crate) fn note(&mut self, now: Time, source: IpAddr, cause: Cause) -> Option<u64> {
+impl Log {
+    fn note(&mut self, now: Time, source: IpAddr, cause: Cause) -> Option<u64> {
         let key = (source, cause);
         if let Some(said) = self.said.get_mut(&key).filter(|said| now < said.at + AGAIN) {
             said.since += 1;
@@ -201,14 +228,14 @@ mod tests {
     #[test]
     fn a_refusal_is_said_once_a_minute_for_each_source_and_reason() {
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.note(Time::ZERO, ip(1), Cause::NoPort), Some(1));
-        assert_eq!(refusals.note(Time::ZERO, ip(2), Cause::NoPort), Some(1));
-        assert_eq!(refusals.note(Time::ZERO, ip(1), Cause::CallFlow(404)), Some(1));
+        assert_eq!(refusals.note(Time::ZERO, None, ip(1), Cause::NoPort), Some(1));
+        assert_eq!(refusals.note(Time::ZERO, None, ip(2), Cause::NoPort), Some(1));
+        assert_eq!(refusals.note(Time::ZERO, None, ip(1), Cause::CallFlow(404)), Some(1));
         for second in 1..60 {
-            assert_eq!(refusals.note(Time::from_secs(second), ip(1), Cause::NoPort), None);
+            assert_eq!(refusals.note(Time::from_secs(second), None, ip(1), Cause::NoPort), None);
         }
-        assert_eq!(refusals.note(Time::from_secs(60), ip(1), Cause::NoPort), Some(60));
-        assert_eq!(refusals.note(Time::from_secs(120), ip(1), Cause::NoPort), Some(1));
+        assert_eq!(refusals.note(Time::from_secs(60), None, ip(1), Cause::NoPort), Some(60));
+        assert_eq!(refusals.note(Time::from_secs(120), None, ip(1), Cause::NoPort), Some(1));
     }
 
     #[test]
@@ -217,10 +244,22 @@ mod tests {
         let mut said = 0;
         for n in 0..100_000_u32 {
             let now = Time::from_millis(u64::from(n) * 6);
-            said += usize::from(refusals.note(now, ip(n), Cause::NoPort).is_some());
-            assert!(refusals.said.len() <= MOST && refusals.by_time.len() <= MOST);
+            said += usize::from(refusals.note(now, None, ip(n), Cause::NoPort).is_some());
+            let log = &refusals.strangers;
+            assert!(log.said.len() <= MOST && log.by_time.len() <= MOST);
         }
         assert_eq!(said, 600, "60 in each of ten minutes");
+    }
+
+    #[test]
+    fn a_flood_of_strangers_or_of_one_trunk_hides_no_refusal_of_another_trunk() {
+        let mut refusals = Refusals::default();
+        for n in 0..10_000 {
+            refusals.note(Time::ZERO, None, ip(n), Cause::CallFlow(403));
+            refusals.note(Time::ZERO, Some(1), ip(n), Cause::CallFlow(404));
+        }
+        assert_eq!(refusals.note(Time::ZERO, Some(2), ip(1), Cause::CallFlow(404)), Some(1));
+        assert_eq!(refusals.note(Time::ZERO, Some(2), ip(1), Cause::NoPort), Some(1));
     }
 
     #[test]
