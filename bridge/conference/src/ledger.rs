@@ -8,7 +8,7 @@ use partyline_model::CallId;
 /// What waits for records to be on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// Nothing; they are offered again until they are.
+    /// Nothing waits. Records that the disk refused are offered again until it has taken them.
     Nothing,
     /// The answer to this leg.
     Answer(CallId),

@@ -247,8 +247,9 @@ impl Node {
             }
         };
         call.described.clone_from(&description);
-        if self.endpoint.answer(now, incoming.dialog, description).is_err() {
-            return; // It has ended; its event is in the queue.
+        let sent = self.endpoint.answer(now, incoming.dialog, description);
+        if or_ended(&mut self.command_errors, sent).is_none() {
+            return;
         }
         if let Some(offer) = offer {
             self.run_media(now, id, offer.negotiated(), Signalling::Pending);

@@ -10,7 +10,7 @@ use partyline_model::{CallId, LegKey, Time};
 use partyline_sip::DialogId;
 use partyline_sip::message::Status;
 
-use crate::node::Node;
+use crate::node::{Node, or_ended};
 
 /// How long a key is said to be down: the least that Cisco's gateways make of any.
 const DOWN: Duration = Duration::from_millis(100);
@@ -91,7 +91,8 @@ impl Node {
                 (Some(Stroke::Pause), _) => keying.not_before = now + PAUSE,
                 (Some(Stroke::Key(digit)), Some(dialog)) => {
                     (keying.waits, keying.not_before) = (true, now + APART);
-                    if self.endpoint.send_digit(now, dialog, digit, DOWN).is_err() {
+                    let sent = self.endpoint.send_digit(now, dialog, digit, DOWN);
+                    if or_ended(&mut self.command_errors, sent).is_none() {
                         self.keyings.forget(call);
                     }
                 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use partyline_cdr_record::{DialogRecord, LegRecord, LegState, Record, TEMPORARY_FAILURE, Text};
 use partyline_model::{Time, Uuid};
-use partyline_sip::{DialogState, Flow};
+use partyline_sip::{CommandError, DialogState, Flow};
 
-use crate::node::{Node, Output};
+use crate::node::{Node, Output, or_ended};
 
 /// Between two of them: a hundred a second.
 const APART: Duration = Duration::from_millis(10);
@@ -50,9 +50,10 @@ impl Node {
         if self.lost.next.is_some_and(|at| at <= now)
             && let Some(dialog) = self.lost.waiting.pop_front()
         {
-            let sent = state_of(&dialog).is_some_and(|state| {
-                self.endpoint.bye_lost(now, &state, Some(TEMPORARY_FAILURE)).is_ok()
-            });
+            let sent = state_of(&dialog)
+                .ok_or(CommandError::BadUri)
+                .and_then(|state| self.endpoint.bye_lost(now, &state, Some(TEMPORARY_FAILURE)));
+            let sent = or_ended(&mut self.command_errors, sent).is_some();
             self.lost.count += u64::from(sent);
             self.lost.told.push_back((now + TOLD_AFTER, dialog.leg_id));
             self.lost.next = (!self.lost.waiting.is_empty()).then(|| now + APART);

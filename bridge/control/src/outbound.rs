@@ -13,7 +13,7 @@ use crate::inbound::INCOMPATIBLE;
 use crate::node::{Node, or_ended};
 use crate::outcome;
 
-/// As for calls that come in.
+/// Ports tried for a leg before its call is given up, as for calls that come in.
 const PORT_ATTEMPTS: Attempts = Attempts(8);
 
 impl Node {
@@ -53,15 +53,16 @@ impl Node {
             call.described.clone_from(&offer);
             call.stage = Stage::Dialling(Dialling { trunk, ..dialling });
         }
-        match self.endpoint.dial(now, Dial { offer, ..dial }) {
-            Ok(dialog) => {
+        let dialled = self.endpoint.dial(now, Dial { offer, ..dial });
+        match or_ended(&mut self.command_errors, dialled) {
+            Some(dialog) => {
                 self.calls.set_dialog(id, dialog);
                 let names = Box::new(self.names(dialog));
                 self.own_call_ids.insert(names.sip_call_id.clone(), id);
                 let trunk = self.config.trunks.get(trunk).map_or(0, |trunk| trunk.id);
                 self.bridge.handle(now, Input::Dialled { call: id, dialog: names, trunk });
             }
-            Err(_) => {
+            None => {
                 self.forget(id);
                 self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
             }
