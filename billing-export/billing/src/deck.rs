@@ -110,6 +110,17 @@ pub enum DeckReason {
     Csv,
     /// The header lacks a column that every deck needs.
     MissingColumn,
+    /// No column has this name, so that nothing in it would be charged.
+    UnknownColumn {
+        /// As the header has it.
+        name: String,
+    },
+    /// The header has the column twice.
+    DoubleColumn,
+    /// The deck has no name.
+    NoName,
+    /// No telephone number begins with 0: not the prefix of one as it is dialled internationally.
+    PrefixZero,
     /// The file has no rates.
     Empty,
     /// The cell's word is none of those known for its column.
@@ -156,6 +167,13 @@ impl fmt::Display for DeckReason {
         f.write_str(match self {
             Self::Csv => "not readable as CSV: check quotes and the number of fields",
             Self::MissingColumn => "the header lacks this column",
+            Self::UnknownColumn { name } => {
+                let known: Vec<_> = COLUMNS.into_iter().flatten().copied().collect();
+                return write!(f, "unknown column {name:?}; known: {}", known.join(", "));
+            }
+            Self::DoubleColumn => "the header has this column twice",
+            Self::NoName => "must not be empty; it is how `partyline deck use` names the deck",
+            Self::PrefixZero => "begins with 0, as no number does; write 44, not 0044 or 044",
             Self::Empty => "the deck has no rates",
             Self::UnknownWord => "unknown value",
             Self::Amount(error) => return error.fmt(f),
@@ -389,6 +407,25 @@ const OPTIONAL: [&str; 12] = [
     "rounding",
     "tax_code",
 ];
+
+const COLUMNS: [&[&str]; 2] = [&REQUIRED, &OPTIONAL];
+
+/// What is wrong with the names of the columns in the header of `text`.
+pub(crate) fn header_faults(text: &str) -> Vec<DeckError> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let Ok(headers) = reader.headers() else { return Vec::new() };
+    let names: Vec<&str> = headers.iter().map(str::trim).collect();
+    let known = || COLUMNS.into_iter().flatten().copied();
+    // Spreadsheets write columns without a name behind the last one.
+    let unknown = names.iter().filter(|name| !name.is_empty() && known().all(|k| k != **name));
+    let unknown =
+        unknown.map(|name| whole(1, DeckReason::UnknownColumn { name: (*name).to_owned() }));
+    let double = known().filter(|known| names.iter().filter(|name| *name == known).count() > 1);
+    let double =
+        double.map(|column| DeckError { line: 1, column, reason: DeckReason::DoubleColumn });
+    unknown.chain(double).collect()
+}
 
 impl Columns {
     fn new(headers: &csv::StringRecord) -> Result<Self, DeckError> {

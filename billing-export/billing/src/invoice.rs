@@ -77,7 +77,7 @@ pub struct Line {
     pub legs: u64,
     /// Seconds billed.
     pub billed_seconds: u64,
-    /// Sum of the charges, rounded once to the currency's decimals (R11).
+    /// Sum of the charges, rounded once to the currency's decimals.
     pub amount: Money,
 }
 
@@ -216,8 +216,8 @@ pub struct Tally<'p> {
 #[derive(Clone, Debug)]
 struct Group {
     currency: Currency,
-    /// That of the deck of the last leg.
-    rounding: Rounding,
+    /// That of all its decks; half up when they differ, whichever leg came last.
+    rounding: Option<Rounding>,
     decks: BTreeSet<Arc<RatedBy>>,
     sessions: BTreeMap<Option<Uuid>, Session>,
 }
@@ -282,12 +282,7 @@ impl<'p> Tally<'p> {
 
 impl Group {
     const fn new(currency: Currency) -> Self {
-        Self {
-            currency,
-            rounding: Rounding::HalfUp,
-            decks: BTreeSet::new(),
-            sessions: BTreeMap::new(),
-        }
+        Self { currency, rounding: None, decks: BTreeSet::new(), sessions: BTreeMap::new() }
     }
 
     fn add(&mut self, leg: &LegRecord, charges: Vec<Charge>, version: &Version) {
@@ -299,7 +294,10 @@ impl Group {
             self.decks.insert(by.clone());
             by
         });
-        self.rounding = deck.rounding();
+        self.rounding = Some(match self.rounding {
+            Some(Rounding::HalfUp) => Rounding::HalfUp,
+            Some(Rounding::HalfEven) | None => deck.rounding(),
+        });
         let session = self.sessions.entry(leg.conf_id).or_insert_with(|| Session {
             conf_id: leg.conf_id,
             name: String::new(),
@@ -348,7 +346,7 @@ impl Invoice {
     ) -> Self {
         let Group { currency, rounding, decks, sessions } = group;
         let sessions = named(sessions, conferences);
-        let decimals = decimals(currency);
+        let (decimals, rounding) = (decimals(currency), rounding.unwrap_or(Rounding::HalfUp));
         let lines = lines(&sessions, decimals, rounding);
         let net = lines.iter().map(|line| line.amount).sum();
         let taxes: Vec<_> =

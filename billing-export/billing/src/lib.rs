@@ -17,7 +17,7 @@ mod period;
 mod plans;
 mod rate;
 
-pub use check::Jump;
+pub use check::{Jump, jumps};
 pub use deck::{ChargeKind, Deck, DeckError, DeckReason, Rate};
 pub use invoice::{
     Header, Invoice, InvoicedLeg, Line, MOST_PRINTED_LEGS, Party, RatedBy, ReferenceTotal, Session,

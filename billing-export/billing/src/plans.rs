@@ -4,7 +4,7 @@
 //! A later plan or version never prices a call that has a rate already. A later version does price
 //! the calls that its predecessors have no rate for: that is how a missing rate is added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use partyline_cdr_record::LegRecord;
 use partyline_model::WallTime;
@@ -61,8 +61,7 @@ impl Plans {
         let plan = if leg.rate_context == 0 { self.own } else { leg.rate_context };
         let versions = self.versions.get(&plan).map_or(&[][..], Vec::as_slice);
         let at = leg.answered_at.unwrap_or(leg.invited_at);
-        // A call from before the first version has no other.
-        let first = versions.iter().rposition(|version| version.since <= at).unwrap_or(0);
+        let first = in_force(versions, at);
         let mut refused = Unrated::NoDeck { plan };
         for (tried, version) in versions.iter().skip(first).enumerate() {
             match rate(leg, &version.deck) {
@@ -75,12 +74,34 @@ impl Plans {
     }
 }
 
+/// Which of `versions`, in their order, is in force at `at`: the last that is for calls of then.
+fn in_force(versions: &[Version], at: WallTime) -> usize {
+    // A call from before the first version has no other.
+    versions.iter().rposition(|version| version.since <= at).unwrap_or(0)
+}
+
+/// From when until when each of `versions`, in their order, prices the calls answered from `since`
+/// on; the last one's time has no end.
+pub(crate) fn spans(
+    versions: &[Version],
+    since: WallTime,
+) -> Vec<(WallTime, Option<WallTime>, &Version)> {
+    let later = versions.iter().map(|version| version.since).filter(|&from| from > since);
+    let starts: BTreeSet<WallTime> = std::iter::once(since).chain(later).collect();
+    let ends = starts.iter().skip(1).copied().map(Some).chain([None]);
+    let spans = starts.iter().zip(ends);
+    spans
+        .filter_map(|(&from, to)| Some((from, to, versions.get(in_force(versions, from))?)))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use partyline_cdr_record::{AccessKind, Direction, LegState, Origin};
     use partyline_model::Uuid;
 
     use super::*;
+    use crate::check::jumps;
     use crate::money::Money;
 
     const HEADER: &str = "deck_id,prefix,name,kind,access_kind,currency,per_min,eff_from\n";
@@ -145,5 +166,24 @@ mod tests {
         assert_eq!(cost(&plans, &leg(1, 150)).unwrap().1, 2);
         let toll_free = LegRecord { access_kind: AccessKind::TollFree, ..leg(1, 250) };
         assert_eq!(cost(&plans, &toll_free), None, "an earlier version was replaced on purpose");
+    }
+
+    #[test]
+    fn a_correction_is_compared_with_what_was_in_force_at_each_time() {
+        let before = [version(1, 1, 100, "", "0.01"), version(1, 2, 300, "", "0.10")];
+        let with = |new: Version| [before.to_vec(), vec![new]].concat();
+        let said = |after: &[Version], since| -> Vec<_> {
+            let jumps = jumps(&before, after, WallTime::from_micros(since)).into_iter();
+            jumps.map(|jump| (jump.before.to_plain(), jump.after.to_plain())).collect()
+        };
+        let tenfold = [("0.01".to_owned(), "0.10".to_owned())];
+        assert_eq!(said(&with(version(1, 3, 200, "", "0.10")), 200), tenfold, "of the first");
+        assert_eq!(said(&with(version(1, 3, 50, "", "0.10")), 50), tenfold, "before the first");
+        assert_eq!(said(&with(version(1, 3, 300, "", "0.10")), 300), [], "of the second none");
+        assert_eq!(said(&with(version(1, 3, 300, "", "0.01")), 300).len(), 1);
+        // Another plan, that becomes dear later on.
+        let other = [version(2, 1, 100, "", "0.10"), version(2, 2, 400, "", "1.00")];
+        assert_eq!(said(&other, 350), [("0.10".to_owned(), "1.00".to_owned())]);
+        assert_eq!(said(&before, 0), [], "the same versions");
     }
 }

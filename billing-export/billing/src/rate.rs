@@ -159,7 +159,7 @@ pub fn rate(leg: &LegRecord, deck: &Deck) -> Result<Vec<Charge>, Unrated> {
 }
 
 /// Whether an unbilled dial-out is an attempt that the callee or the network did not take: not one
-/// that was answered, for however short a time, and not one that we cut off ourselves (R10).
+/// that was answered, for however short a time, and not one that we cut off ourselves.
 fn is_attempt(leg: &LegRecord) -> bool {
     let ours = match leg.close_reason {
         Some(CloseReason::Crash | CloseReason::Internal | CloseReason::Drain) => true,
@@ -193,7 +193,8 @@ pub fn quote(deck: &Deck, number: Number, at: WallTime) -> Result<Money, Unrated
     Ok(bridge.per_minute + distance.per_minute)
 }
 
-/// The charge for `duration_ms` at `rate` (R2 to R4).
+/// The charge for `duration_ms` at `rate`: whole seconds begun, in whole blocks, with the fee of the
+/// call and at least its minimum, rounded once at the end.
 pub fn price(rate: &Rate, deck: &Deck, duration_ms: u64) -> Charge {
     let seconds = duration_ms.div_ceil(1000);
     let billed = billed_seconds(seconds, rate.initial.into(), rate.increment.into());
@@ -231,8 +232,8 @@ fn charge(rate: &Rate, billed_seconds: u64) -> Charge {
     }
 }
 
-/// Whole blocks that hold `seconds`: one of `initial`, then as many of `increment` as it takes
-/// (R3). With no increment, the first block is all there is.
+/// Whole blocks that hold `seconds`: one of `initial`, then as many of `increment` as it takes.
+/// With no increment, the first block is all there is.
 fn billed_seconds(seconds: u64, initial: u64, increment: u64) -> u64 {
     match seconds {
         0 => 0,

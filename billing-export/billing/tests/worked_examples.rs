@@ -2,8 +2,8 @@
 //! and 14 with `split`, 15 with `aggregate`, 6 with `grace_ms`.
 
 use partyline_billing::{
-    ChargeKind, Date, Decimals, Deck, Header, Invoice, Moment, Money, Party, Period, Rounding,
-    TaxRate, Unrated, price, quote, rate,
+    ChargeKind, Date, Decimals, Deck, Header, Invoice, Moment, Money, Party, Period, Plans,
+    Rounding, Tally, TaxRate, Unrated, Version, price, quote, rate,
 };
 use partyline_cdr_record::{AccessKind, CloseReason, Direction, LegRecord, LegState, Origin};
 use partyline_model::{Number, Uuid, WallTime};
@@ -259,6 +259,31 @@ fn features_are_priced_like_time_example_17() {
 }
 
 #[test]
+fn decks_that_round_differently_give_one_sum_whichever_call_came_last() {
+    let mut plans = Plans::new(1);
+    for (plan, rounding) in [(1, "half_even"), (2, "half_up")] {
+        let row = format!("d,,Bridge,bridge,,USD,0.0025,60,60,,,,,2020-01-01,,{rounding},\n");
+        plans.add(Version {
+            plan,
+            version: 1,
+            since: at("2020-01-01T00:00:00Z"),
+            deck: deck(&row),
+        });
+    }
+    for order in [[1, 2], [2, 1], [2, 2]] {
+        let header = invoice(&bridge("1", 60, 60), &[], "2026-11", "UTC", None).header;
+        let mut tally = Tally::new(header.period.clone(), &plans);
+        for (id, plan) in (1..).zip(order) {
+            let call = leg(id, "2026-11-21T12:00:00Z", 60_000);
+            tally.add(&LegRecord { rate_context: plan, ..call });
+        }
+        let usd = partyline_billing::currency("USD").expect("known");
+        let invoice = tally.invoice(header, usd, &std::collections::BTreeMap::new());
+        assert_eq!(invoice.net.to_fixed(invoice.decimals), "0.01", "{order:?}");
+    }
+}
+
+#[test]
 fn yen_are_rounded_on_the_line_not_on_the_call_example_18() {
     let deck = bridge_in("JPY", "7.5", 60, 60);
     let legs: Vec<_> = [61_000, 130_000, 59_000].into_iter().map(call).collect();
@@ -465,6 +490,38 @@ mod decks {
     }
 
     #[test]
+    fn what_would_earn_nothing_without_a_word_is_refused() {
+        let faults = |text: &str| -> Vec<_> {
+            let errors = Deck::accept(text).err().unwrap_or_default();
+            errors.iter().map(ToString::to_string).collect()
+        };
+        let row = "d,44,UK,ld,USD,0.01,2020-01-01";
+        let deck = |header: &str, row: &str| {
+            format!("deck_id,prefix,name,kind,currency,per_min,eff_from{header}\n{row}\n")
+        };
+        assert_eq!(faults(&deck("", row)), Vec::<String>::new());
+        assert_eq!(faults(&deck(",,", &format!("{row},,"))), Vec::<String>::new(), "spreadsheets");
+        for (header, cell) in [(",Conn_Fee", ",0.05"), (",con_fee", ",0.05"), (",minimum", ",1")] {
+            let found = faults(&deck(header, &format!("{row}{cell}")));
+            let name = &header[1..];
+            let said = format!("line 1: unknown column {name:?}; known: deck_id, prefix");
+            assert!(found.len() == 1 && found[0].starts_with(&said), "{found:?}");
+        }
+        let found = faults(&deck(",per_min", &format!("{row},9")));
+        assert_eq!(found, ["line 1, per_min: the header has this column twice"]);
+        let found =
+            faults(&deck("", "d,44,UK,ld,USD,0.01,2020-01-01").replace("per_min", "Per_Min"));
+        assert_eq!(found.len(), 2, "one unknown and one that lacks: {found:?}");
+        let found = faults(&deck("", &row.replace("d,44", ",44")));
+        assert!(found.len() == 1 && found[0].starts_with("line 2, deck_id: must not"), "{found:?}");
+        let found = faults(&deck("", &row.replace(",44", ",0044")));
+        assert!(found.len() == 1 && found[0].starts_with("line 2, prefix: begins"), "{found:?}");
+        // What was stored before these rules goes on pricing calls.
+        let stored = deck(",minimum", &format!("{row},1")).replace(",44", ",0044");
+        assert!(Deck::parse(&stored).is_ok());
+    }
+
+    #[test]
     fn a_price_that_changes_tenfold_is_named() {
         let deck = |rows: &str| Deck::parse(&format!("{HEADER}{rows}")).expect("a deck");
         let old = deck(
@@ -474,7 +531,7 @@ mod decks {
         );
         let now = at("2026-11-21T12:00:00Z");
         let jumps = |rows: &str| -> Vec<_> {
-            let jumps = old.jumps(&deck(rows), now).into_iter();
+            let jumps = old.jumps(&deck(rows), now, None).into_iter();
             jumps.map(|jump| jump.to_string()).collect()
         };
         let bridge = "d,,Bridge,bridge,,USD,0.05,60,60,,,,,2020-01-01,,,\n";
@@ -484,7 +541,7 @@ mod decks {
         let up = "d,,Bridge,bridge,local,USD,0.50,60,60,,,,,2020-01-01,,,\n";
         let said = jumps(&[up, uk, mobile].concat());
         assert_eq!(said, ["line 2, per_min of \"Bridge\": 0.05 becomes 0.50"]);
-        let less = "d,,Bridge,bridge,,USD,0.499,60,60,0.20,,,,2020-01-01,,,\n";
+        let less = "d,,Bridge,bridge,,USD,0.45,60,60,0.20,,,,2020-01-01,,,\n";
         assert!(jumps(&[less, uk, mobile].concat()).is_empty(), "less than tenfold, and a new fee");
         let free = "d,44,UK,ld,,USD,0,60,60,0.05,,,,2020-01-01,,,\n";
         assert_eq!(jumps(&[bridge, free, mobile].concat()).len(), 1, "free of a sudden");
@@ -499,6 +556,20 @@ mod decks {
         let planned = "d,,Bridge,bridge,,USD,0.05,60,60,,,,,2020-01-01,2027-01-01,,\n\
                        d,,Bridge,bridge,,USD,5,60,60,,,,,2027-01-01,,,\n";
         assert_eq!(jumps(&[planned, uk, mobile].concat()).len(), 1, "from next year on");
+        let day = "d,,Bridge,bridge,,USD,0.05,86400,60,,,,,2020-01-01,,,\n";
+        assert_eq!(
+            jumps(&[day, uk, mobile].concat()),
+            ["line 2, 10 minutes of \"Bridge\": 0.50 becomes 72.00"],
+        );
+        for row in [
+            "d,,Bridge,bridge,,USD,0.05,60,86400,,,,,2020-01-01,,,\n",
+            "d,,Bridge,bridge,,USD,0.05,60,60,1000,,,,2020-01-01,,,\n",
+            "d,,Bridge,bridge,,USD,0.05,60,60,,1000,,,2020-01-01,,,\n",
+        ] {
+            assert_eq!(jumps(&[row, uk, mobile].concat()).len(), 1, "{row}");
+        }
+        let tried = "d,44,UK,ld,,USD,0.02,60,60,0.05,,1000,,2020-01-01,,,\n";
+        assert_eq!(jumps(&[bridge, tried, mobile].concat()).len(), 1, "an attempt for 1000");
     }
 
     #[test]

@@ -400,6 +400,32 @@ fn a_tenfold_price_is_asked_about() {
 #[test]
 fn rates_that_would_never_be_charged_are_refused_with_their_lines() {
     let bench = Bench::with_demo();
+#[test]
+fn a_tenfold_price_of_the_past_is_asked_about_though_today_has_it() {
+    let bench = Bench::with_demo();
+    bench.ok(&["deck", "add", &deck_at(&bench, "demo", "0.5900"), "--yes"]);
+    let said =
+        bench.fails(&["deck", "add", &deck_at(&bench, "demo", "0.5901"), "--since", "2026-01-01"]);
+    assert!(said.contains("0.059 becomes 0.5901"), "{said}");
+}
+
+#[test]
+fn a_price_that_is_planned_is_not_replaced_unasked() {
+    let bench = Bench::with_demo();
+    bench.ok(&["deck", "add", &deck_at(&bench, "demo", "0.0800"), "--since", "2100-01-01"]);
+    let path = deck_at(&bench, "demo", "0.0500");
+    let said = bench.fails(&["deck", "add", &path]);
+    assert!(said.contains("version 2 of deck \"demo\" is for the calls from 2100"), "{said}");
+    assert!(said.contains("nothing was stored"), "{said}");
+    assert!(bench.ok(&["deck", "add", &path, "--yes"]).contains("version 3 added"));
+    // Behind what is planned there is nothing to ask.
+    let path = deck_at(&bench, "demo", "0.0600");
+    bench.ok(&["deck", "add", &path, "--since", "2100-01-01"]);
+    // The file that is planned, for calls of today, is another version.
+    let said = bench.ok(&["deck", "add", &path, "--yes"]);
+    assert!(said.contains("version 5 added"), "{said}");
+}
+
     let rows = "demo,,recording,feature,,CAD,0.01,60,60,,UTC,2020-01-01\r\n\
                 demo,44,Bridge,bridge,sip,CAD,0.01,60,60,,UTC,2020-01-01\r\n";
     let deck = include_str!("../config/demo-deck.csv").replace('\n', "\r\n") + rows;
@@ -410,6 +436,10 @@ fn rates_that_would_never_be_charged_are_refused_with_their_lines() {
 }
 
 #[test]
+    let deck = include_str!("../config/demo-deck.csv").replacen("conn_fee", "con_fee", 1);
+    let path = bench.file("deck.csv", &deck).display().to_string();
+    let said = bench.fails(&["deck", "add", &path]);
+    assert!(said.contains("line 1: unknown column \"con_fee\"; known: deck_id"), "{said}");
 fn answered_calls_without_an_account_are_reported() {
     let mut records = conference();
     for n in 10..17 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
-use partyline_billing::{Decimals, Deck, DeckError, Plans, Version};
+use partyline_billing::{Decimals, Deck, DeckError, Plans, Version, jumps};
 use partyline_cdr_store::Store;
 use partyline_cdr_store::admin::Deck as StoredDeck;
 use partyline_directory::Account;
@@ -58,7 +58,8 @@ pub(super) struct Add {
     /// that are on no invoice yet
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Accept that a price becomes tenfold, or a tenth
+    /// Accept that a price becomes tenfold, or a tenth, and that a version for calls to come is
+    /// replaced
     #[arg(long)]
     yes: bool,
 }
@@ -76,11 +77,13 @@ Columns, in any order; the first line names them:
   conn_fee, min_charge, attempt_fee  per call [0]
   tz           IANA time zone of eff_from and eff_to [UTC]
   eff_from, eff_to  first instant in force, first instant not in force any more
-  rounding     half_up or half_even, the same in all rows [half_up]
+  rounding     half_up or half_even, the same in all rows [half_up]; an invoice by decks of both
+               is rounded half up
   tax_code     handed on to the invoice's CSV
 
-A call is priced by the version of its deck that was in force when it was answered; a later version
-prices it only where that one had no rate for it. Times of --since are in UTC unless they say
+A call is priced by the version of its deck that was in force when it was answered, the last of
+those that were added for calls of then; a later version prices it only where that one had no rate
+for it. Times of --since are in UTC unless they say
 otherwise: 2026-11-01, 2026-11-01T00:00:00-05:00, 7d ago.
 
 Examples:
@@ -115,11 +118,7 @@ async fn add(context: &mut Context<'_>, adding: Add) -> anyhow::Result<()> {
     let since = since.context("--since")?.unwrap_or(now);
     let shown = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("{shown}: cannot be read"))?;
-    let deck = Deck::parse(&text).map_err(|errors| refused(file, &errors))?;
-    let ignored = deck.uncharged();
-    if !ignored.is_empty() {
-        return Err(refused(file, &ignored));
-    }
+    let deck = Deck::accept(&text).map_err(|errors| refused(file, &errors))?;
     let decks = context.store().decks().await?;
     let plan = match decks.iter().find(|known| known.name == deck.id()) {
         Some(known) => known.plan,
@@ -137,14 +136,21 @@ async fn add(context: &mut Context<'_>, adding: Add) -> anyhow::Result<()> {
             );
         }
     }
-    if let Some(old) = context.store().deck(plan).await? {
-        if old.csv == text && since == now {
+    let known: Vec<_> = decks.iter().filter(|known| known.plan == plan).collect();
+    if let Some(old) = known.last() {
+        if old.csv == text && old.since <= now && since == now {
             let (name, version) = (&old.name, old.version);
             return context.say(format_args!(
                 "deck {name:?} version {version} is this file already; nothing was added"
             ));
         }
-        check_jumps(&parse(&old)?, &deck, since, yes).context("nothing was stored")?;
+        if !yes {
+            check_planned(&known, since, now).context("nothing was stored")?;
+        }
+        let before = versions(&known, since)?;
+        let version = old.version + 1;
+        let after = [before.clone(), vec![Version { plan, version, since, deck: deck.clone() }]];
+        check_jumps(&before, &after.concat(), since, yes).context("nothing was stored")?;
     }
     let mut change = context.store().change().await?;
     let added = change.add_deck_since(plan, deck.id(), &text, now, since).await?;
@@ -261,19 +267,50 @@ pub(super) async fn check_change(
     new: &StoredDeck,
     yes: bool,
 ) -> anyhow::Result<()> {
-    match store.deck(account.rate_plan).await? {
-        Some(old) if old.plan != new.plan => {
-            check_jumps(&parse(&old)?, &parse(new)?, clock::wall(), yes)
-        }
-        Some(_) | None => Ok(()),
-    }
+    let (now, decks) = (clock::wall(), store.decks().await?);
+    let of = |plan| -> Vec<_> { decks.iter().filter(|deck| deck.plan == plan).collect() };
+    let (before, after) = (of(account.rate_plan), of(new.plan));
+    check_jumps(&versions(&before, now)?, &versions(&after, now)?, now, yes)
 }
 
-fn check_jumps(old: &Deck, new: &Deck, since: WallTime, yes: bool) -> anyhow::Result<()> {
+/// Refuses to replace, from `since` on, a version that is for calls to come, and would then price
+/// none.
+fn check_planned(versions: &[&StoredDeck], since: WallTime, now: WallTime) -> anyhow::Result<()> {
+    let replaced = |deck: &StoredDeck| {
+        versions.iter().any(|other| other.version > deck.version && other.since <= deck.since)
+    };
+    let planned = |deck: &&&StoredDeck| deck.since > now && deck.since >= since && !replaced(deck);
+    let Some(StoredDeck { name, version, since, .. }) = versions.iter().find(planned) else {
+        return Ok(());
+    };
+    let since = times::local(*since, "UTC");
+    bail!(
+        "version {version} of deck {name:?} is for the calls from {since} on, and a later version \
+         replaces it: it would never price a call. If that is meant, say --yes; to keep it, say \
+         --yes and add its file once more with --since behind this one"
+    );
+}
+
+/// What may price calls answered from `since` on, of the versions of one plan in their order.
+fn versions(decks: &[&StoredDeck], since: WallTime) -> anyhow::Result<Vec<Version>> {
+    let replaced =
+        |version: u32| decks.iter().any(|other| other.version > version && other.since <= since);
+    let kept = decks.iter().filter(|stored| !replaced(stored.version));
+    kept.map(|stored| {
+        let StoredDeck { plan, version, since, .. } = **stored;
+        Ok(Version { plan, version, since, deck: parse(stored)? })
+    })
+    .collect()
+}
+
+fn check_jumps(
+    before: &[Version],
+    after: &[Version],
+    since: WallTime,
+    yes: bool,
+) -> anyhow::Result<()> {
     const MOST: usize = 10;
-    // Between currencies there is nothing to compare.
-    let jumps =
-        if yes || old.currency() != new.currency() { Vec::new() } else { old.jumps(new, since) };
+    let jumps = if yes { Vec::new() } else { jumps(before, after, since) };
     if jumps.is_empty() {
         return Ok(());
     }
