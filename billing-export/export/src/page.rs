@@ -184,18 +184,31 @@ impl Ruler {
         String::new()
     }
 
-    /// `text` broken at spaces into lines of at most `width` points.
+    /// `text` broken into lines of at most `width` points: at spaces, and within a word that is
+    /// longer than a line.
     pub(crate) fn wrap(&self, text: &str, style: Style, width: f32) -> Vec<String> {
         let mut lines = vec![String::new()];
+        let fits = |text: &str| self.width(text, style) <= width;
         for word in text.split_whitespace() {
             let last = lines.last().map_or("", String::as_str);
             let longer = if last.is_empty() { word.to_owned() } else { format!("{last} {word}") };
-            if last.is_empty() || self.width(&longer, style) <= width {
+            if fits(&longer) {
                 lines.pop();
                 lines.push(longer);
-            } else {
-                lines.push(word.to_owned());
+                continue;
             }
+            if last.is_empty() {
+                lines.pop();
+            }
+            let mut piece = String::new();
+            for c in word.chars() {
+                piece.push(c);
+                if !fits(&piece) && piece.chars().nth(1).is_some() {
+                    piece.pop();
+                    lines.push(std::mem::replace(&mut piece, c.to_string()));
+                }
+            }
+            lines.push(piece);
         }
         lines
     }
@@ -311,5 +324,10 @@ mod tests {
         let lines = ruler.wrap(text, style, 60.0);
         assert_eq!(lines.join(" "), text);
         assert!(lines.iter().all(|line| ruler.width(line, style) <= 60.0));
+        let words = "Donaudampfschifffahrtsgesellschaft und 東京都千代田区丸の内一丁目九番一号";
+        let lines = ruler.wrap(words, style, 60.0);
+        assert_eq!(lines.concat().replace(' ', ""), words.replace(' ', ""), "{lines:?}");
+        assert!(lines.iter().all(|line| ruler.width(line, style) <= 60.0), "{lines:?}");
+        assert_eq!(ruler.wrap("", style, 60.0), [""]);
     }
 }

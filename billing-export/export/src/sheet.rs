@@ -55,6 +55,9 @@ const LEGS: [Column; 7] = [
     right("Amount", RIGHT, 46.0),
 ];
 
+/// Where the invoice's number, dates and currency stand, up to the right border.
+const FACTS: f32 = RIGHT - 200.0;
+
 /// Rows that a table of reference numbers, or of charges, has at most in a summary.
 const MOST_SUMMARY_ROWS: usize = 500;
 
@@ -85,16 +88,10 @@ pub(crate) fn pages(invoice: &Invoice, ruler: Ruler) -> Vec<Vec<Mark>> {
 fn letterhead(paper: &mut Paper, invoice: &Invoice) {
     let header = &invoice.header;
     paper.y += 8.0;
-    paper.text(LEFT, Style::new(17.0).bold().ink(Ink::Accent), header.seller.name.clone());
     let title = if header.number.is_some() { "Invoice" } else { "Draft invoice" };
     paper.text(RIGHT, Style::new(22.0).right(), title);
-    paper.y += 16.0;
-    let top = paper.y;
-    let grey = SMALL.ink(Ink::Grey);
-    for line in address(&header.seller) {
-        paper.text(LEFT, grey, line);
-        paper.y += 11.0;
-    }
+    let top = paper.y + 16.0;
+    seller(paper, &header.seller);
     let seller_end = paper.y;
     paper.y = top + 6.0;
     let period = &header.period;
@@ -107,7 +104,7 @@ fn letterhead(paper: &mut Paper, invoice: &Invoice) {
         ("Currency", invoice.currency.to_owned()),
     ];
     for (name, value) in facts {
-        paper.text(RIGHT - 200.0, BODY.ink(Ink::Grey), name);
+        paper.text(FACTS, BODY.ink(Ink::Grey), name);
         paper.text(RIGHT, BODY.right(), value);
         paper.y += 13.0;
     }
@@ -115,13 +112,28 @@ fn letterhead(paper: &mut Paper, invoice: &Invoice) {
     paper.y = seller_end.max(top + 22.0) + 12.0;
     paper.text(LEFT, HEAD, "Billed to");
     paper.y += 14.0;
-    paper.text(LEFT, Style::new(11.0).bold(), header.buyer.name.clone());
-    paper.y += 13.0;
+    beside_facts(paper, &header.buyer.name, Style::new(11.0).bold(), 13.0);
     for line in address(&header.buyer) {
-        paper.text(LEFT, BODY, line);
-        paper.y += 12.0;
+        beside_facts(paper, &line, BODY, 12.0);
     }
     paper.y = paper.y.max(facts_end) + 24.0;
+}
+
+fn seller(paper: &mut Paper, seller: &Party) {
+    // The address begins 16 points below the name's last line.
+    beside_facts(paper, &seller.name, Style::new(17.0).bold().ink(Ink::Accent), 20.0);
+    paper.y -= 4.0;
+    for line in address(seller) {
+        beside_facts(paper, &line, SMALL.ink(Ink::Grey), 11.0);
+    }
+}
+
+/// A text that leaves the facts' column free; its lines are `height` points apart.
+fn beside_facts(paper: &mut Paper, text: &str, style: Style, height: f32) {
+    for line in paper.ruler.wrap(text, style, FACTS - LEFT - 16.0) {
+        paper.text(LEFT, style, line);
+        paper.y += height;
+    }
 }
 
 fn address(party: &Party) -> impl Iterator<Item = String> + '_ {
@@ -167,7 +179,9 @@ fn totals(paper: &mut Paper, invoice: &Invoice) {
     };
     pair(paper, "Net".to_owned(), invoice.net, BODY);
     for tax in &invoice.taxes {
-        let label = format!("{} of {}", tax.label, tax.base.to_fixed(invoice.decimals));
+        let of = format!(" of {}", tax.base.to_fixed(invoice.decimals));
+        let room = label_x - LEFT - paper.ruler.width(&of, BODY);
+        let label = paper.ruler.fit(&tax.label, BODY, room) + &of;
         pair(paper, label, tax.amount, BODY);
     }
     paper.y += 6.0;
@@ -380,4 +394,54 @@ fn price(amount: Money) -> String {
     let text = amount.to_fixed(Decimals::new(8));
     let kept = text.trim_end_matches('0').len().max(text.len() - 4);
     text[..kept].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use partyline_billing::{Date, Deck, Header, Period, TaxRate};
+
+    use super::*;
+
+    const LONG: &str =
+        "Canadian Association of Conference Interpreters and Translators of All Provinces Inc.";
+
+    fn party(name: &str) -> Party {
+        let address = vec![LONG.to_owned(), "x".repeat(120), "Toronto".to_owned()];
+        Party { name: name.to_owned(), address, tax_id: Some(LONG.to_owned()) }
+    }
+
+    fn invoice() -> Invoice {
+        let header = Header {
+            number: None,
+            issued: Date::constant(2026, 12, 1),
+            due: Date::constant(2026, 12, 31),
+            period: Period::new("2026-11".parse().unwrap(), "America/Toronto").unwrap(),
+            seller: party(LONG),
+            buyer: party(LONG),
+            taxes: vec![TaxRate { label: format!("{LONG} {LONG}"), basis_points: 1300 }],
+            notes: vec!["x".repeat(300)],
+        };
+        let deck =
+            "deck_id,prefix,name,kind,currency,per_min,eff_from\nd,,B,bridge,USD,1,2026-01-01\n";
+        Invoice::build(header, &[], &[], &Deck::parse(deck).unwrap())
+    }
+
+    #[test]
+    fn no_text_is_printed_over_another_or_beyond_the_border() {
+        let ruler = Ruler::new().expect("embedded fonts");
+        for page in pages(&invoice(), Ruler::new().expect("embedded fonts")) {
+            let mut boxes: Vec<(f32, f32, f32, String)> = Vec::new();
+            for mark in page {
+                let Mark::Text { x, y, style, text } = mark else { continue };
+                let width = ruler.width(&text, style);
+                let from = if style.align == Align::Right { x - width } else { x };
+                assert!(from >= LEFT - 0.1 && from + width <= RIGHT + 0.1, "{text}");
+                for (left, right, line, other) in &boxes {
+                    let apart = from >= *right || from + width <= *left || (line - y).abs() > 7.0;
+                    assert!(apart, "{text:?} over {other:?}");
+                }
+                boxes.push((from, from + width, y, text));
+            }
+        }
+    }
 }
