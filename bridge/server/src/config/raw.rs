@@ -128,18 +128,23 @@ impl RawConfig {
         });
         walk.table("data", |data| data.setting("dir", &mut self.data_dir));
         walk.table("sip", |sip| {
-            sip.checked("listen", &mut self.sip_listen, |list| not_empty(list));
+            sip.checked("listen", &mut self.sip_listen, |list| {
+                not_empty(list)?;
+                list.iter().try_for_each(|address| of_one_host(&address.ip()))
+            });
             sip.checked("advertised", &mut self.sip_advertised, |address| {
                 address.map_or(Ok(()), |address| reachable(&address.ip()))
             });
         });
         walk.table("media", |media| {
             media.checked("address", &mut self.media_address, reachable);
-            media.setting("bind", &mut self.media_bind);
+            media.checked("bind", &mut self.media_bind, |address| {
+                address.map_or(Ok(()), |address| of_one_host(&address))
+            });
             media.setting("ports", &mut self.ports);
         });
         walk.table("http", |http| {
-            http.setting("listen", &mut self.http_listen);
+            http.checked("listen", &mut self.http_listen, |address| of_one_host(&address.ip()));
             http.setting("allow_remote", &mut self.http_allow_remote);
         });
         walk.table("log", |log| {
@@ -249,6 +254,16 @@ fn not_empty<T>(list: &[T]) -> Result<(), &'static str> {
 fn reachable(address: &IpAddr) -> Result<(), &'static str> {
     if address.is_unspecified() {
         Err("others must be able to send there: give the address itself, not 0.0.0.0 or ::")
+    } else {
+        of_one_host(address)
+    }
+}
+
+/// Neither answers nor sound come from an address that a group has.
+fn of_one_host(address: &IpAddr) -> Result<(), &'static str> {
+    let everybody = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    if address.is_multicast() || everybody {
+        Err("a multicast or broadcast address is nobody's own: give that of one machine")
     } else {
         Ok(())
     }

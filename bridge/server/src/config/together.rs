@@ -45,7 +45,7 @@ fn sip(raw: &RawConfig, findings: &Findings<'_>) {
         }
     }
     if let Some(advertised) = raw.sip_advertised {
-        let nowhere = advertised.port() == 0;
+        let nowhere = advertised.port() == 0 || !hears(raw, advertised.ip());
         let here_only = advertised.ip().is_loopback() && !listens_on_loopback_only(raw);
         let unheard = !advertised.ip().is_loopback() && listens_on_loopback_only(raw);
         if nowhere || here_only || unheard {
@@ -61,7 +61,7 @@ fn sip(raw: &RawConfig, findings: &Findings<'_>) {
 
 fn media(raw: &RawConfig, findings: &Findings<'_>) {
     let (address, bind) = (raw.media_address, raw.media_bind.unwrap_or(raw.media_address));
-    if address.is_loopback() && !listens_on_loopback_only(raw) {
+    if address.is_loopback() && !listens_on_loopback_only(raw) && hears(raw, address) {
         let message = format!(
             "media.address: callers of {} are told to send sound to {address}, which only this \
              machine reaches; give the address that they reach",
@@ -69,7 +69,14 @@ fn media(raw: &RawConfig, findings: &Findings<'_>) {
         );
         findings.add_at(findings.first_set(["media.address", "sip.listen"]), message);
     }
-    if !address.is_loopback() && listens_on_loopback_only(raw) {
+    if !hears(raw, address) {
+        let message = format!(
+            "media.address: callers of {} are told to send sound to {address}, and SIP has no \
+             address of that family; give an address of the same one, or let sip.listen have both",
+            list(&raw.sip_listen)
+        );
+        findings.add_at(findings.first_set(["media.address", "sip.listen"]), message);
+    } else if !address.is_loopback() && listens_on_loopback_only(raw) {
         let message = format!(
             "media.address: sound is taken at {address}, but SIP only from this machine; is \
              sip.listen forgotten?"
@@ -152,6 +159,13 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
                     "{path}: {source} stands twice; calls from it belong to the first trunk"
                 );
                 findings.warn_at(&path, message);
+            } else if let Some((before, wider)) = hidden(&raw.trunks[..index], *source) {
+                let path = path("sources");
+                let message = format!(
+                    "{path}: {source} lies within {wider}: calls from it belong to the trunk \
+                     {before:?}; put this trunk before it"
+                );
+                findings.warn_at(&path, message);
             }
         }
         for net in trunk.media_sources.iter().filter(|net| is_wide(**net)) {
@@ -169,6 +183,14 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             findings.add_at(&path, format!("{path}: {message}"));
         }
     }
+}
+
+/// The first of `earlier` trunks that all addresses of `source` belong to, and its network.
+fn hidden(earlier: &[RawTrunk], source: IpNet) -> Option<(&str, IpNet)> {
+    let nets = earlier
+        .iter()
+        .flat_map(|trunk| trunk.sources.iter().map(|wider| (trunk.name.as_str(), *wider)));
+    nets.into_iter().find(|(_, wider)| wider.contains(&source))
 }
 
 /// Whether `net` holds a good part of the Internet.
@@ -237,6 +259,11 @@ fn conference(raw: &RawConfig, findings: &Findings<'_>) {
     }
 }
 
+/// Whether SIP is heard in the family of `ip`.
+fn hears(raw: &RawConfig, ip: IpAddr) -> bool {
+    raw.sip_listen.iter().any(|at| at.is_ipv4() == ip.is_ipv4())
+}
+
 fn listens_on_loopback_only(raw: &RawConfig) -> bool {
     raw.sip_listen.iter().all(|at| at.ip().is_loopback())
 }
@@ -281,6 +308,24 @@ mod tests {
             (format!("{WIDE}bind = \"127.0.0.1\"\n"), "never comes to 127.0.0.1"),
             (format!("{WIDE}bind = \"::1\"\n"), "takes no sound that is sent to 192.0.2.7"),
             (format!("{WIDE}ports = \"5000-6000\"\n"), "holds the SIP port of 192.0.2.7:5060"),
+            ("[media]\naddress = \"::1\"\n".to_owned(), "SIP has no address of that family"),
+            (
+                WIDE.replace(
+                    "[media]\naddress = \"192.0.2.7\"",
+                    "[media]\naddress = \"2001:db8::7\"",
+                ),
+                "sound to 2001:db8::7, and SIP has no address",
+            ),
+            (
+                WIDE.replace("[media]", "advertised = \"[2001:db8::7]:5060\"\n[media]"),
+                "nobody who is told [2001:db8::7]:5060 reaches 192.0.2.7:5060",
+            ),
+            (WIDE.replace("192.0.2.7:", "224.0.0.1:"), "sip.listen: a multicast or broadcast"),
+            (WIDE.replace("192.0.2.7:", "255.255.255.255:"), "sip.listen: a multicast or broadc"),
+            ("[media]\naddress = \"224.0.0.1\"\n".to_owned(), "media.address: a multicast or"),
+            (format!("{WIDE}bind = \"239.1.1.1\"\n"), "media.bind: a multicast or broadcast"),
+            ("[http]\nlisten = \"224.0.0.1:80\"\n".to_owned(), "http.listen: a multicast or"),
+            (trunk_to("224.0.0.1:5060"), "destination: a multicast or broadcast"),
             (trunk_to("127.0.0.1:5060"), "nothing goes to 127.0.0.1:5060 from 192.0.2.7"),
             (trunk_to("[2001:db8::1]:5060"), "sip.listen has no address of IPv6"),
             (trunk_to("192.0.2.7:5060"), "is this bridge itself"),
@@ -315,6 +360,11 @@ mod tests {
             ),
             (from("127.0.0.0/8").replace("127", "2001:db8::/32\", \"127"), "nobody there reaches"),
             (format!("{WIDE}{TRUNK}{}", TRUNK.replace("\"t\"", "\"u\"")), "stands twice"),
+            (
+                format!("{WIDE}{TRUNK}{}", TRUNK.replace("\"t\"", "\"u\"").replace("/24", "/28")),
+                "trunk[1].sources: 192.0.2.0/28 lies within 192.0.2.0/24: calls from it belong to \
+                 the trunk \"t\"",
+            ),
             (format!("{WIDE}ports = \"20000-20099\"\n{TRUNK}"), "is enough for 50 calls"),
             ("[media]\naddress = \"192.0.2.7\"\n".to_owned(), "is sip.listen forgotten?"),
             ("[conference]\nalone_limit = \"4s\"\n".to_owned(), "hung up before music begins"),
@@ -323,6 +373,8 @@ mod tests {
             assert!(found.iter().any(|doubt| doubt.contains(expected)), "{text}: {found:?}");
         }
         assert_eq!(warnings(&from("192.0.2.0/24")), Vec::<String>::new());
+        let narrow_first = TRUNK.replace("\"t\"", "\"u\"").replace("/24", "/28");
+        assert_eq!(warnings(&format!("{WIDE}{narrow_first}{TRUNK}")), Vec::<String>::new());
         assert_eq!(warnings(""), Vec::<String>::new());
     }
 }
