@@ -184,10 +184,70 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    /// What reads like a command in a message or a page: after `partyline`, up to two words.
+    fn commands_in(text: &str) -> Vec<(bool, [&str; 2])> {
+        let quoted = text.split("partyline ").map(|before| before.ends_with('`'));
+        let word = |c: char| !(c.is_ascii_lowercase() || c == '-');
+        let after = text.split("partyline ").skip(1).map(|after| {
+            let mut rest = after.split(' ');
+            let mut next = || rest.next().map_or("", |text| text.split(word).next().unwrap_or(""));
+            let first = next();
+            [
+                first,
+                if after.get(first.len()..).is_some_and(|s| s.starts_with(' ')) {
+                    next()
+                } else {
+                    ""
+                },
+            ]
+        });
+        quoted.zip(after).collect()
+    }
+
+    #[test]
+    fn the_commands_that_texts_name_are_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let (mut folders, mut seen) = (vec![root], 0);
+        let command = super::Cli::command();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                if path.is_dir() && !name.starts_with('.') && name != "target" {
+                    folders.push(path);
+                    continue;
+                }
+                if !name.ends_with(".rs") && !name.ends_with(".md") && !name.ends_with(".toml") {
+                    continue;
+                }
+                // A text goes on in the next line, of the source or of the page.
+                let text = std::fs::read_to_string(&path).unwrap().replace("\\\n", "\n");
+                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                for (quoted, [first, second]) in commands_in(&text) {
+                    let found = command.find_subcommand(first);
+                    assert!(
+                        !quoted || first.is_empty() || found.is_some(),
+                        "{}: {first}",
+                        path.display()
+                    );
+                    let Some(group) = found.filter(|found| found.has_subcommands()) else {
+                        continue;
+                    };
+                    seen += 1;
+                    let known = second.is_empty() || group.find_subcommand(second).is_some();
+                    assert!(known, "{}: {first} {second}", path.display());
+                }
+            }
+        }
+        assert!(seen > 50, "only {seen}");
     }
 }

@@ -18,15 +18,18 @@ mod transport;
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use partyline_cdr_record::{DialogRecord, Origin};
+use partyline_cdr_store::Store;
 use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::journal::{
     self, Health, Journal, JournalConfig, JournalHandle, JournalThread, Recovered, SetAside,
 };
+use partyline_cdr_store::keys::Keys;
 use partyline_conference::Bridge;
 use partyline_control::{Node, Sources};
 use partyline_dialplan::Plan;
@@ -80,6 +83,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let pages = http::bind(config.http_listen).await?;
     ports::probe(config.media_bind, config.control.ports)?;
     let Data { store, keys, folders } = Data::make(&config).await?;
+    check_keys(&store, &keys, &folders.keys).await?;
     let keys = Arc::new(keys);
     let mut random = Random::from_system()?;
     let boot_id = Uuid::v7(started, random.next_u128());
@@ -166,6 +170,31 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     finish(control, following).await
 }
 
+/// Refuses keys that open no passcode of the database, and says of how many others they open none.
+///
+/// # Errors
+/// What to do: there are passcodes, and a caller could type none of them.
+async fn check_keys(store: &Store, keys: &Keys, folder: &Path) -> anyhow::Result<()> {
+    let (open, passcodes) = store.passcodes_of(keys).await?;
+    let folder = folder.display();
+    if open == 0 && passcodes > 0 {
+        anyhow::bail!(
+            "the keys in {folder} are not those that the {passcodes} passcodes in the database were \
+             made with: put the right pepper.key and seal.key there. If they are lost for good, \
+             give every conference new passcodes: partyline passcode new CONFERENCE"
+        );
+    }
+    if open < passcodes {
+        tracing::warn!(
+            "{} of {passcodes} passcodes were not made with the keys in {folder}: no caller gets \
+             in by them; see which with partyline passcode show, and give their conferences new \
+             ones: partyline passcode new CONFERENCE",
+            passcodes - open
+        );
+    }
+    Ok(())
+}
+
 /// Ends in the order that loses nothing: sound, recordings, records, store.
 async fn finish(control: Control, following: tokio::task::JoinHandle<()>) -> anyhow::Result<()> {
     let Control { media, recorder, journal, drained, .. } = control;
@@ -173,6 +202,12 @@ async fn finish(control: Control, following: tokio::task::JoinHandle<()>) -> any
     drop(recorder);
     journal.stop();
     following.await.context("the ingest task panicked")?;
+    if !drained {
+        anyhow::bail!(
+            "ended before every record was on disk: the next start closes the records that are \
+             still open, and sends BYE to the far ends of their calls"
+        );
+    }
     tracing::info!("ended");
     Ok(())
 }
@@ -202,12 +237,6 @@ fn start_journal(
     durable: mpsc::UnboundedSender<(u64, bool)>,
 ) -> anyhow::Result<(JournalHandle, Vec<DialogRecord>)> {
     let disk = journal::FileDisk::open(&folders.journal)?;
-    if !drained {
-        anyhow::bail!(
-            "ended before every record was on disk: the next start closes the records that are \
-             still open, and sends BYE to the far ends of their calls"
-        );
-    }
     let (journal, recovered) = Journal::open(Box::new(disk), config, clock.now(), clock.wall())?;
     say_recovered(&recovered);
     let answer = Box::new(move |done: Vec<(u64, Result<(), ()>)>| {

@@ -247,3 +247,20 @@ fn an_invoice_waits_for_calls_that_are_in_the_journal_only() {
     let said = bench.ok(&invoice);
     assert!(has_line(&said, &["Toll-free dial-in", "40", "0:40:00"]), "{said}");
 }
+
+#[test]
+fn keys_of_another_folder_stop_the_start_and_new_passcodes_are_the_way_out() {
+    let (bench, other) = (Bench::with_demo(), Bench::with_demo());
+    for key in ["pepper.key", "seal.key"] {
+        let [from, to] = [&other, &bench].map(|bench| bench.data().join("keys").join(key));
+        fs::copy(from, to).unwrap();
+        let ports = "[sip]\nlisten = [\"127.0.0.1:0\"]\n[http]\nlisten = \"127.0.0.1:0\"\n\
+                     [media]\nports = \"41000-41099\"\n";
+        let config = bench.file("ports.toml", ports).display().to_string();
+        let said = bench.fails(&["--config", &config, "serve"]);
+        assert!(said.contains("are not those that the 2 passcodes in the database"), "{said}");
+        assert!(said.contains("partyline passcode new CONFERENCE"), "{said}");
+    }
+    bench.ok(&["passcode", "new", "1"]);
+    assert!(bench.ok(&["passcode", "show", "1"]).contains("moderator"));
+}

@@ -197,7 +197,7 @@ pub enum StoreError {
         "the keys in {0} are missing, though the data folder has passcodes that were made with \
          them: put pepper.key and seal.key back. If they are lost for good, make two files of 32 \
          random octets with mode 0600 under these names, and give every conference new passcodes: \
-         partyline passcode reset"
+         partyline passcode new CONFERENCE"
     )]
     NoKeys(PathBuf),
     /// The journal could not be read.

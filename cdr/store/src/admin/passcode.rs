@@ -179,6 +179,26 @@ impl Store {
             .collect()
     }
 
+    /// How many passcodes in use open with `keys`, and how many there are: with the keys of another
+    /// folder none does, and none that a caller types would be taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Column`].
+    pub async fn passcodes_of(&self, keys: &Keys) -> Result<(usize, usize), StoreError> {
+        let rows =
+            sqlx::query("SELECT conference_id, sealed, verifier FROM passcode WHERE retired = 0");
+        let rows = rows.fetch_all(&self.pool).await?;
+        let (pepper, mut open) = (keys.pepper(), 0);
+        for row in &rows {
+            let conference = ConferenceId(unsigned(row, "conference_id")?);
+            let (sealed, kept): (&[u8], &[u8]) = (row.try_get("sealed")?, row.try_get("verifier")?);
+            if let Ok(digits) = keys.unseal(sealed, conference) {
+                open += usize::from(verifier(&pepper, &digits).0.as_slice() == kept);
+            }
+        }
+        Ok((open, rows.len()))
+    }
+
     /// The digits of a passcode, for those who may see them.
     ///
     /// # Errors
