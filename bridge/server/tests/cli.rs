@@ -426,7 +426,7 @@ fn a_second_account_of_the_same_name_is_asked_about() {
     assert!(said.contains("account 1 is called \"Demo\" already"), "{said}");
     bench.ok(&["account", "add", "Two"]);
     assert!(bench.fails(&["account", "set", "Two", "--name", "Demo"]).contains("--same-name"));
-    bench.ok(&["account", "set", "Two", "--name", "Two"]);
+    bench.ok(&["account", "set", "Two", "--name", "Two", "--record", "yes"]);
     bench.ok(&["account", "add", "Demo", "--same-name"]);
     assert!(bench.fails(&["account", "show", "Demo"]).contains("2 accounts are called"));
 }

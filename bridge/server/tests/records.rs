@@ -170,11 +170,14 @@ fn a_leg_shows_the_trunk_that_it_came_or_went_by() {
     let legs = [
         LegRecord { trunk_in: Some(4), ..leg(1, 5_000) },
         LegRecord { trunk_out: Some(9), ..called(2, 5_000, "442079460000") },
+        LegRecord { trunk_in: Some(1), ..leg(3, 5_000) },
     ];
     let bench = bench(&legs.map(|leg| Record::Leg(Box::new(leg))));
     for (n, line, field) in [
         (1, ["trunk in", "4"], "\"trunk_in\":4,\"trunk_out\":null"),
         (2, ["trunk out", "9"], "\"trunk_in\":null,\"trunk_out\":9"),
+        // The one that the configuration still has, by its name too.
+        (3, ["trunk in", "1 loopback"], "\"trunk_in\":1,\"trunk_out\":null"),
     ] {
         let id = format!("00000000-0000-0000-0000-00000000000{n}");
         assert!(has_line(&bench.ok(&["cdr", "show", &id]), &line), "{n}");
@@ -398,9 +401,6 @@ fn a_tenfold_price_is_asked_about() {
 }
 
 #[test]
-fn rates_that_would_never_be_charged_are_refused_with_their_lines() {
-    let bench = Bench::with_demo();
-#[test]
 fn a_tenfold_price_of_the_past_is_asked_about_though_today_has_it() {
     let bench = Bench::with_demo();
     bench.ok(&["deck", "add", &deck_at(&bench, "demo", "0.5900"), "--yes"]);
@@ -426,6 +426,9 @@ fn a_price_that_is_planned_is_not_replaced_unasked() {
     assert!(said.contains("version 5 added"), "{said}");
 }
 
+#[test]
+fn rates_that_would_never_be_charged_are_refused_with_their_lines() {
+    let bench = Bench::with_demo();
     let rows = "demo,,recording,feature,,CAD,0.01,60,60,,UTC,2020-01-01\r\n\
                 demo,44,Bridge,bridge,sip,CAD,0.01,60,60,,UTC,2020-01-01\r\n";
     let deck = include_str!("../config/demo-deck.csv").replace('\n', "\r\n") + rows;
@@ -433,13 +436,13 @@ fn a_price_that_is_planned_is_not_replaced_unasked() {
     let said = bench.fails(&["deck", "add", &path]);
     assert!(said.contains("line 12, kind: features are not charged yet"), "{said}");
     assert!(said.contains("line 13, prefix: is looked at in rows of kind ld only"), "{said}");
-}
-
-#[test]
     let deck = include_str!("../config/demo-deck.csv").replacen("conn_fee", "con_fee", 1);
     let path = bench.file("deck.csv", &deck).display().to_string();
     let said = bench.fails(&["deck", "add", &path]);
     assert!(said.contains("line 1: unknown column \"con_fee\"; known: deck_id"), "{said}");
+}
+
+#[test]
 fn answered_calls_without_an_account_are_reported() {
     let mut records = conference();
     for n in 10..17 {

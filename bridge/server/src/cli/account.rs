@@ -9,7 +9,7 @@ use partyline_model::{AccountId, Number};
 use super::context::Context;
 use super::lookup;
 use super::reach;
-use super::table::{Align, Table};
+use super::table::{Align, Table, harmless};
 
 /// Customers: who pays, and what they may do.
 #[derive(Debug, Subcommand)]
@@ -221,9 +221,7 @@ async fn check_name(
     own: Option<AccountId>,
     same_name: bool,
 ) -> anyhow::Result<()> {
-    if name.trim().is_empty() {
-        bail!("an account needs a name");
-    }
+    lookup::printable("an account", name)?;
     let accounts = context.store().accounts().await?.into_iter();
     let mut others = accounts.filter(|a| Some(a.id) != own && a.status != AccountStatus::Closed);
     match others.find(|other| other.name.trim() == name.trim()) {
@@ -276,13 +274,18 @@ async fn set(
     name: Option<String>,
     settings: Settings,
 ) -> anyhow::Result<()> {
-    let mut account = lookup::account(context.store(), wanted).await?;
+    let before = lookup::account(context.store(), wanted).await?;
+    let mut account = before.clone();
     if let Some(name) = name {
         account.name = name;
     }
     let address = (!settings.address.is_empty()).then(|| settings.address.join("\n"));
     let dial_out = settings.dial_out.is_some();
     settings.apply(context, &mut account, false).await?;
+    let known = context.store().account_address(account.id).await?;
+    if account == before && address.as_ref().is_none_or(|address| *address == known) {
+        bail!("nothing to change; see: partyline account set --help");
+    }
     let mut change = context.store().change().await?;
     change.update_account(&account).await?;
     if let Some(address) = address {
@@ -399,7 +402,7 @@ async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
         ("security passcode (*92)", yes_no(security_passcode)),
         ("reference number (*91)", reference_number.to_string()),
     ] {
-        context.say(format_args!("{name:<24}{value}"))?;
+        context.say(format_args!("{name:<24}{}", harmless(value)))?;
     }
     if let Some(closed) = closed {
         context.say(closed)?;

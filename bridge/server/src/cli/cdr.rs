@@ -14,7 +14,7 @@ use partyline_model::{AccountId, ConferenceId, Number, Uuid};
 
 use super::cdr_text::{self, Leg, Numbers};
 use super::context::Context;
-use super::table::{Align, Table};
+use super::table::{Align, Table, harmless};
 use super::{lookup, times};
 use crate::clock;
 use crate::config::Config;
@@ -210,8 +210,16 @@ impl Referred {
             zone: zone.unwrap_or_else(|| "UTC".to_owned()),
             conference: session.map(|s| s.name.to_string()).or(configured).unwrap_or_default(),
             reference: reference.map(ToString::to_string).unwrap_or_default(),
+            trunks: [leg.trunk_in, leg.trunk_out].map(|id| trunk(context, id)),
         })
     }
+}
+
+/// The trunk as a record numbers it, with its name where the configuration still has one.
+fn trunk(context: &Context<'_>, id: Option<u32>) -> String {
+    let Some(id) = id else { return String::new() };
+    let known = context.config.control.trunks.iter().find(|trunk| trunk.id == id);
+    known.map_or_else(|| id.to_string(), |trunk| format!("{id} {}", trunk.name))
 }
 
 async fn list(
@@ -286,7 +294,7 @@ async fn show(context: &mut Context<'_>, id: Uuid, style: Style) -> anyhow::Resu
         return Ok(());
     }
     for (name, value) in leg.fields() {
-        context.say(format_args!("{name:<18}{value}"))?;
+        context.say(format_args!("{name:<18}{}", harmless(value)))?;
     }
     for revision in &timeline.revisions {
         let (rev, state) = (revision.rev, revision.state);

@@ -36,6 +36,8 @@ pub(super) struct Leg<'a> {
     pub(super) zone: String,
     pub(super) conference: String,
     pub(super) reference: String,
+    /// The trunks that it came in and went out by, `2 carrier` by the configuration of today.
+    pub(super) trunks: [String; 2],
 }
 
 impl Leg<'_> {
@@ -95,7 +97,7 @@ impl Leg<'_> {
         let at = |at: Option<WallTime>| at.map_or(String::new(), |at| times::local(at, &self.zone));
         let codes: Vec<_> =
             record.access_codes.iter().map(|c| format!("{} {}", c.passcode, c.mask)).collect();
-        let trunk = |id: Option<u32>| id.map_or(String::new(), |id| id.to_string());
+        let [trunk_in, trunk_out] = self.trunks.clone();
         let all = [
             ("leg", record.leg_id.to_string()),
             ("conference", self.conference.clone()),
@@ -122,8 +124,8 @@ impl Leg<'_> {
             ("Q.850", record.q850.map_or(String::new(), |cause| cause.to_string())),
             ("reference", self.reference.clone()),
             ("placed by leg", record.dialout_by_leg.map_or(String::new(), |id| id.to_string())),
-            ("trunk in", trunk(record.trunk_in)),
-            ("trunk out", trunk(record.trunk_out)),
+            ("trunk in", trunk_in),
+            ("trunk out", trunk_out),
             ("SIP Call-ID", record.sip_call_id.to_string()),
             ("sound", record.quality.as_ref().map_or(String::new(), sound)),
         ];

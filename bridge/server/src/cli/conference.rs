@@ -7,7 +7,7 @@ use partyline_model::ConferenceId;
 
 use super::context::Context;
 use super::passcode::{self, Codes};
-use super::table::{Align, Table};
+use super::table::{Align, Table, harmless};
 use super::{account, lookup};
 
 /// Legs that fit a conference unless it is told otherwise.
@@ -139,7 +139,7 @@ impl Add {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let account = lookup::account(context.store(), &self.account).await?;
         lookup::not_closed(&account)?;
-        check_name(&self.name)?;
+        lookup::printable("a conference", &self.name)?;
         let conferences = context.store().conferences().await?;
         let twin = conferences.iter().find(|c| c.account == account.id && c.name == self.name);
         let twin = twin.map(|twin| twin.id.0);
@@ -173,7 +173,7 @@ impl Set {
         let before = lookup::conference(context.store(), &self.conference).await?;
         let mut conference = before.clone();
         if let Some(name) = self.name {
-            check_name(&name)?;
+            lookup::printable("a conference", &name)?;
             conference.name = name;
         }
         account::take(&mut conference.starts_with, self.starts_with);
@@ -188,13 +188,6 @@ impl Set {
         change.commit_checked().await?;
         context.say(format_args!("conference {} {:?} changed", conference.id.0, conference.name))
     }
-}
-
-fn check_name(name: &str) -> anyhow::Result<()> {
-    if name.trim().is_empty() {
-        bail!("a conference needs a name");
-    }
-    Ok(())
 }
 
 async fn list(context: &mut Context<'_>, account: Option<&str>) -> anyhow::Result<()> {
@@ -238,7 +231,7 @@ async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
         ("enabled", yes_no(conference.enabled)),
         ("ends with moderator", yes_no(conference.ends_with_moderator)),
     ] {
-        context.say(format_args!("{name:<24}{value}"))?;
+        context.say(format_args!("{name:<24}{}", harmless(value)))?;
     }
     for row in context.store().passcodes(conference.id).await? {
         let role = row.role.as_str();

@@ -129,7 +129,8 @@ impl Add {
         let mut change = context.store().change().await?;
         change.add_dial_in(&dial_in).await.map_err(|error| refusal(error, number))?;
         change.commit_checked().await.context("the number cannot be added")?;
-        context.say(format_args!("dial-in number {number} added"))
+        context.say(format_args!("dial-in number {number} added"))?;
+        say_missing(context, dial_in.welcome.as_deref())
     }
 }
 
@@ -161,8 +162,23 @@ impl Set {
         let mut change = context.store().change().await?;
         change.update_dial_in(&dial_in).await?;
         change.commit_checked().await.context("the number cannot be changed")?;
-        context.say(format_args!("dial-in number {} changed", dial_in.number))
+        context.say(format_args!("dial-in number {} changed", dial_in.number))?;
+        say_missing(context, dial_in.welcome.as_deref())
     }
+}
+
+/// Says so when there is no file for a welcome.
+pub(super) fn say_missing(context: &mut Context<'_>, welcome: Option<&str>) -> anyhow::Result<()> {
+    let Some(name) = welcome else { return Ok(()) };
+    let file = context.data.folders.brands.join(format!("{name}.flac"));
+    if file.is_file() {
+        return Ok(());
+    }
+    context.say(format_args!(
+        "There is no {} yet: callers hear the neutral welcome until it is there and the bridge was \
+         started anew",
+        file.display()
+    ))
 }
 
 /// Why the store refuses `number`.

@@ -13,8 +13,8 @@ use partyline_cdr_store::admin::Strength;
 use zeroize::Zeroizing;
 
 use super::context::Context;
-use super::reach;
 use super::table::{Align, Table};
+use super::{dial_in, reach};
 use adder::Adder;
 use row::Row;
 
@@ -75,15 +75,19 @@ impl Import {
             bail!("{shown}: there is nothing to import below the header");
         }
         // Accounts of one reseller mostly have the same list: it is told of once.
-        let mut closed = BTreeSet::new();
+        let (mut closed, mut welcomes) = (BTreeSet::new(), BTreeSet::new());
         for (line, row) in &rows {
-            if let Row::Account { account, .. } = row {
-                let listed = &account.entitlements.dial_out.prefixes;
-                if let Err(error) = reach::check_width(listed, self.yes) {
-                    faults.push(Fault { line: *line, message: error.to_string() });
+            match row {
+                Row::Account { account, .. } => {
+                    let dial_out = &account.entitlements.dial_out;
+                    if let Err(error) = reach::check_width(&dial_out.prefixes, self.yes) {
+                        faults.push(Fault { line: *line, message: error.to_string() });
+                    }
+                    closed.extend(reach::opened(dial_out));
+                    closed.extend(reach::left_closed(dial_out));
                 }
-                closed.extend(reach::opened(&account.entitlements.dial_out));
-                closed.extend(reach::left_closed(&account.entitlements.dial_out));
+                Row::DialIn { dial_in, .. } => welcomes.extend(dial_in.welcome.clone()),
+                Row::Conference { .. } | Row::Passcode { .. } => {}
             }
         }
         let strength = if self.weak_ok { Strength::WeakOk } else { Strength::Required };
@@ -104,6 +108,9 @@ impl Import {
         ))?;
         for closed in &closed {
             context.say(closed)?;
+        }
+        for welcome in &welcomes {
+            dial_in::say_missing(context, Some(welcome))?;
         }
         for changed in &done.changed {
             context.say(format_args!("changed {changed}"))?;

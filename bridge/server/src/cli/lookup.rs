@@ -53,6 +53,20 @@ pub(super) fn not_closed(account: &Account) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Refuses a name that is none, or that a terminal would obey and a table would break at.
+///
+/// # Errors
+/// What is wrong with it; `what` begins the sentence.
+pub(super) fn printable(what: &str, name: &str) -> anyhow::Result<()> {
+    if name.trim().is_empty() {
+        bail!("{what} needs a name");
+    }
+    if name.chars().any(char::is_control) {
+        bail!("{what} cannot be called {name:?}: leave line breaks and control characters out");
+    }
+    Ok(())
+}
+
 /// The newest version of the deck with this plan number or name.
 ///
 /// # Errors
@@ -60,8 +74,9 @@ pub(super) fn not_closed(account: &Account) -> anyhow::Result<()> {
 pub(super) async fn deck(store: &Store, wanted: &str) -> anyhow::Result<Deck> {
     let decks = store.decks().await?;
     let plan = wanted.parse::<u32>().ok();
-    let named = |deck: &&Deck| deck.name == wanted || Some(deck.plan) == plan;
-    if let Some(found) = decks.iter().rev().find(named) {
+    // A number is a plan, as it is an account or a conference: no deck's name may take its place.
+    let numbered = decks.iter().rev().find(|deck| Some(deck.plan) == plan);
+    if let Some(found) = numbered.or_else(|| decks.iter().rev().find(|deck| deck.name == wanted)) {
         return Ok(found.clone());
     }
     let known: BTreeSet<_> = decks.iter().map(|deck| deck.name.as_str()).collect();

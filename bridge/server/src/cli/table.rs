@@ -22,8 +22,21 @@ impl Table {
 
     /// Adds a row; `cells` are as many as there are columns.
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.into_iter().map(harmless).collect());
     }
+}
+
+/// `text` with what a terminal would obey written out: names may be older than the rules for them,
+/// and far ends write what they like.
+pub(super) fn harmless(text: String) -> String {
+    if !text.chars().any(char::is_control) {
+        return text;
+    }
+    let shown = text.chars().map(|c| match c {
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    });
+    shown.collect()
 }
 
 impl fmt::Display for Table {
@@ -60,5 +73,12 @@ mod tests {
         table.row(vec!["Zürich".to_owned(), "7".to_owned()]);
         table.row(vec!["••".to_owned(), "10000".to_owned()]);
         assert_eq!(table.to_string(), "name     legs\nZürich      7\n••      10000");
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_cell() {
+        let mut table = Table::new(&[("name", Align::Left), ("id", Align::Left)]);
+        table.row(vec!["a\u{1b}[2Jb\nc\u{9b}é".to_owned(), "1".to_owned()]);
+        assert_eq!(table.to_string().lines().nth(1), Some("a\\u{1b}[2Jb\\nc\\u{9b}é  1"));
     }
 }

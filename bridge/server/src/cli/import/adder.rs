@@ -223,40 +223,44 @@ impl<'c, 'a> Adder<'c, 'a> {
             self.change.update_conference(&conference).await?;
         }
         self.changed(&format!("conference {:?}", conference.name), &changed);
+        // Both of the old ones go first: the two may change places.
+        for (role, code) in &codes {
+            self.retire_replaced(conference.id, &conference.name, *role, code).await?;
+        }
         for (role, code) in codes {
-            self.replace_passcode(conference.id, &conference.name, role, code).await?;
+            let in_use = self.in_use(conference.id).await?;
+            let has_one = in_use.iter().any(|passcode| passcode.role == role);
+            if has_one && matches!(code, Code::Random) {
+                self.done.unchanged += 1;
+            } else {
+                self.passcode(conference.id, &conference.name, role, code).await?;
+            }
         }
         Ok(())
     }
 
-    /// A conference's own code for a role, where it may have another: that one is taken out of use.
-    async fn replace_passcode(
+    /// Takes a conference's code for a role out of use where the file has another.
+    async fn retire_replaced(
         &mut self,
         conference: ConferenceId,
         name: &str,
         role: Role,
-        code: Code,
+        code: &Code,
     ) -> anyhow::Result<()> {
+        let Code::Given(digits) = code else { return Ok(()) };
         let in_use = self.in_use(conference).await?;
-        let has_one = in_use.iter().any(|passcode| passcode.role == role);
-        let is_it = |digits: &str| in_use.iter().any(|p| p.role == role && *p.digits == digits);
-        match &code {
-            Code::Random if has_one => {
-                self.done.unchanged += 1;
-                return Ok(());
-            }
-            Code::Given(digits) if has_one && !is_it(digits) => {
-                let (gone, kept): (Vec<_>, Vec<_>) =
-                    std::mem::take(in_use).into_iter().partition(|passcode| passcode.role == role);
-                *in_use = kept;
-                for passcode in gone {
-                    self.change.retire_passcode(passcode.id).await?;
-                }
-                self.changed(&format!("conference {name:?}"), &[role.as_str()]);
-            }
-            Code::Random | Code::Given(_) => {}
+        let (own, others): (Vec<_>, Vec<_>) =
+            std::mem::take(in_use).into_iter().partition(|passcode| passcode.role == role);
+        *in_use = others;
+        if own.is_empty() || own.iter().any(|passcode| *passcode.digits == **digits) {
+            in_use.extend(own);
+            return Ok(());
         }
-        self.passcode(conference, name, role, code).await
+        for passcode in own {
+            self.change.retire_passcode(passcode.id).await?;
+        }
+        self.changed(&format!("conference {name:?}"), &[role.as_str()]);
+        Ok(())
     }
 
     /// The passcodes of a conference, read when they are first asked for.

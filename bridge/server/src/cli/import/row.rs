@@ -275,6 +275,8 @@ impl<'a> Cells<'a> {
         let text = self.text(column).map(str::to_owned);
         if text.is_none() {
             self.fault(format!("{column}: is missing"));
+        } else if self.text(column).is_some_and(|text| text.chars().any(char::is_control)) {
+            self.fault(format!("{column}: leave line breaks and control characters out"));
         }
         text
     }
@@ -348,7 +350,7 @@ mod tests {
         for end in ["\n", "\r\n", "\r"] {
             let found = faults(&text.replace('\n', end));
             let lines: Vec<_> = found.iter().map(|fault| &fault[..2]).collect();
-            assert_eq!(lines, ["4:", "5:", "8:"], "{end:?}: {found:?}");
+            assert_eq!(lines, ["4:", "5:", "6:", "8:"], "{end:?}: {found:?}");
         }
     }
 
