@@ -165,6 +165,7 @@ mod tests {
             kind: SourceKind::by_destination(destination),
             trusted: true,
             destination,
+            transport: partyline_sip::Transport::Udp,
             number_format: NumberFormat::Plus,
             caller_id: None,
             uri_passcode: false,

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
+use partyline_sip::Transport;
 
 use crate::own::Own;
 
@@ -45,6 +46,8 @@ pub struct Trunk {
     pub trusted: bool,
     /// Where calls out through the trunk go; `None` when it only brings calls in.
     pub destination: Option<SocketAddr>,
+    /// How calls out through the trunk are carried.
+    pub transport: Transport,
     /// How the trunk wants numbers written.
     pub number_format: NumberFormat,
     /// The number that calls out show when the account has none.

@@ -6,7 +6,7 @@ use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{Scope, Session};
-use partyline_sip::{Dial, DialogId, Ended, Ender, Hangup};
+use partyline_sip::{Dial, DialogId, Ended, Ender, Hangup, Transport};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::inbound::INCOMPATIBLE;
@@ -103,11 +103,16 @@ impl Node {
         let (place, trunk, destination) =
             trunks.find_map(|(place, trunk)| Some((place, trunk, trunk.destination?)))?;
         let write = |number| trunk.number_format.write(number);
+        let by = if trunk.transport == Transport::Udp {
+            String::new()
+        } else {
+            format!(";transport={}", trunk.transport.uri_value())
+        };
         let uri = |user: String| format!("sip:{user}@{destination}");
         let caller = dialling.caller_id.or(trunk.caller_id).map(write);
         let dial = Dial {
             destination: destination.into(),
-            request_uri: uri(write(dialling.number)),
+            request_uri: uri(write(dialling.number)) + &by,
             from_user: caller.clone().unwrap_or_else(|| "anonymous".to_owned()),
             from_display: None,
             to: None,

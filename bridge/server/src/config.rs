@@ -8,20 +8,26 @@ mod document;
 mod filter;
 mod raw;
 mod setting;
+mod tls;
 mod together;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use partyline_billing::{Party, TaxRate};
 use partyline_control::{Own, SourceKind, Trunk};
+use partyline_sip::Transport;
 
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
 use raw::RawConfig;
 pub(crate) use setting::LogFormat;
+#[cfg(test)]
+pub(crate) use tls::ServerFiles;
+pub(crate) use tls::{CertificateFiles, TlsFiles, TrunkTls};
 
 /// Everything that a node is told at its start.
 #[derive(Clone, Debug)]
@@ -32,8 +38,10 @@ pub(crate) struct Config {
     pub(crate) node_id: u32,
     /// The folder of the journal, the database, the keys and the recordings.
     pub(crate) data_dir: PathBuf,
-    /// SIP over UDP.
+    /// Where SIP comes to.
     pub(crate) sip: Sip,
+    /// The files of certificates and keys, as far as TLS is spoken.
+    pub(crate) tls: TlsFiles,
     /// The address that media sockets are bound to; that of `control` unless behind NAT.
     pub(crate) media_bind: IpAddr,
     /// Trunks, and where media is.
@@ -51,11 +59,17 @@ pub(crate) struct Config {
     effective: String,
 }
 
-/// SIP over UDP.
+/// Where SIP comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sip {
-    /// The addresses that are listened on; at least one.
+    /// The addresses that UDP is listened for on; at least one.
     pub(crate) listen: Vec<SocketAddr>,
+    /// The addresses that connections are listened for on, by transport.
+    pub(crate) streams: Vec<(Transport, SocketAddr)>,
+    /// The web pages that WebSockets may come from.
+    pub(crate) ws_origins: Vec<String>,
+    /// How often a connection that the bridge opened shows that it is there.
+    pub(crate) keep_alive: Duration,
     /// What Contact and Via say; `None` for the address that a message came to.
     pub(crate) advertised: Option<SocketAddr>,
 }
@@ -168,6 +182,8 @@ impl From<RawConfig> for Config {
         }
         let mut writer = Writer::default();
         raw.walk(&mut writer);
+        let tls = TlsFiles::of(&raw);
+        let streams = raw.streams.listeners().collect();
         let trunks = raw.trunks.into_iter().zip(1..).map(|(trunk, id)| Trunk {
             id,
             name: trunk.name,
@@ -177,6 +193,7 @@ impl From<RawConfig> for Config {
             media_sources: trunk.media_sources,
             trusted: trunk.trusted,
             destination: trunk.destination,
+            transport: trunk.transport.0,
             number_format: trunk.number_format,
             caller_id: trunk.caller_id,
         });
@@ -187,7 +204,14 @@ impl From<RawConfig> for Config {
             file: None,
             node_id: raw.node_id,
             data_dir: raw.data_dir,
-            sip: Sip { listen: raw.sip_listen, advertised: raw.sip_advertised },
+            sip: Sip {
+                listen: raw.sip_listen,
+                streams,
+                ws_origins: raw.streams.ws_origins,
+                keep_alive: raw.streams.keep_alive,
+                advertised: raw.sip_advertised,
+            },
+            tls,
             media_bind: raw.media_bind.unwrap_or(raw.media_address),
             control: partyline_control::Config {
                 media_address: raw.media_address,

@@ -18,6 +18,7 @@ mod transport;
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,7 @@ use partyline_media::{AudioLibrary, Worker};
 use partyline_media_io::{Clock, MediaHandle, MediaThread};
 use partyline_model::{IdSource, RecordingId, Time, Uuid, WallTime};
 use partyline_secret::{Vault, harden_process};
-use partyline_sip::Endpoint;
+use partyline_sip::{Endpoint, Listener};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -52,7 +53,8 @@ use machine::Granted;
 use random::Random;
 use recorder::Recorder;
 use sounds::Sounds;
-use transport::udp::Sockets;
+pub(crate) use transport::Credentials;
+use transport::Transports;
 
 /// Requests that the journal's thread may have waiting; more are refused, and the calls with them.
 const JOURNAL_QUEUE: usize = 8192;
@@ -79,7 +81,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let clock = Clock::start();
     let started = clock.wall();
     let sources = Arc::new(Sources::new(&config.control.trunks));
-    let (sockets, datagrams) = Sockets::bind(&config.sip.listen, clock, sources).await?;
+    let (transports, arrivals) = Transports::bind(&config, clock, sources).await?;
     let pages = http::bind(config.http_listen).await?;
     ports::probe(config.media_bind, config.control.ports)?;
     let Data { store, keys, folders } = Data::make(&config).await?;
@@ -111,7 +113,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     };
     let snapshot = Arc::new(store.load_snapshot(keys.pepper()).await?);
     let version = snapshot.version();
-    let mut node = node(&config, &sockets, origin, started, snapshot)?;
+    let mut node = node(&config, &transports, origin, started, snapshot)?;
     if !lost.is_empty() {
         let calls = lost.len();
         tracing::warn!(calls, "far ends of the last run may still be up: each is sent BYE");
@@ -145,7 +147,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let control = Control {
         clock,
         node,
-        sockets,
+        transports,
         commands: media.commands,
         events: media.events,
         media: media.thread,
@@ -159,7 +161,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         drained: false,
     };
     let inbox = Inbox {
-        datagrams,
+        arrivals,
         media: media_events,
         durable: durable_inbox,
         directory: directory_inbox,
@@ -197,7 +199,8 @@ async fn check_keys(store: &Store, keys: &Keys, folder: &Path) -> anyhow::Result
 
 /// Ends in the order that loses nothing: sound, recordings, records, store.
 async fn finish(control: Control, following: tokio::task::JoinHandle<()>) -> anyhow::Result<()> {
-    let Control { media, recorder, journal, drained, .. } = control;
+    let Control { media, recorder, journal, drained, transports, .. } = control;
+    transports.finish().await;
     media.stop().context("while ending")?;
     drop(recorder);
     journal.stop();
@@ -301,12 +304,12 @@ fn start_media(
 
 fn node(
     config: &Config,
-    sockets: &Sockets,
+    transports: &Transports,
     origin: Origin,
     started: WallTime,
     snapshot: Arc<Snapshot>,
 ) -> anyhow::Result<Node> {
-    let bound = sockets.first().context("sip.listen names no address")?;
+    let bound = transports.first().context("sip.listen names no address")?;
     let advertised = config.sip.advertised.unwrap_or(bound);
     let vault = Vault::new().context(
         "secrets cannot be kept out of swap: raise the locked-memory limit (ulimit -l) of the \
@@ -323,8 +326,14 @@ fn node(
             plan: Arc::new(Plan::nanp()),
         },
     );
-    let endpoint =
-        Endpoint::new(partyline_sip::Config::new(advertised), Box::new(Random::from_system()?));
+    let stream = |&(transport, local): &(_, SocketAddr)| {
+        // Behind NAT, or where every address is listened on, others know one address of ours.
+        let ip = config.sip.advertised.map_or(local.ip(), |known| known.ip());
+        Listener { transport, local, advertised: SocketAddr::new(ip, local.port()) }
+    };
+    let streams = transports.listeners().iter().map(stream).collect();
+    let sip = partyline_sip::Config { streams, ..partyline_sip::Config::new(advertised) };
+    let endpoint = Endpoint::new(sip, Box::new(Random::from_system()?));
     let parts = partyline_control::Parts {
         endpoint,
         bridge,

@@ -53,6 +53,7 @@ pub fn carrier() -> Trunk {
         ],
         kind: SourceKind::Carrier,
         media_sources: Vec::new(),
+        transport: partyline_sip::Transport::Udp,
         uri_passcode: true,
         trusted: true,
         destination: Some(CARRIER),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::{Config, ConfigError};
+use crate::serve::Credentials;
 
 /// Reads a configuration file. Prints FILE:LINE:COLUMN and what to do for each fault (exit code 1),
 /// or every setting in effect, as a file that could be used, below what is rarely meant in it.
@@ -38,6 +39,12 @@ impl CheckConfig {
         let file = self.file.as_deref().or(config);
         match Config::load(file) {
             Ok(config) => {
+                // The files of certificates are there when the bridge starts, or it does not.
+                if let Err(fault) = Credentials::load(&config.tls) {
+                    let file = file.map_or("embedded defaults".into(), Path::to_string_lossy);
+                    writeln!(out, "{file}: {fault:#}")?;
+                    return Ok(ExitCode::FAILURE);
+                }
                 let from = file.map_or("embedded defaults".into(), Path::to_string_lossy);
                 write!(
                     out,

@@ -11,10 +11,12 @@ use ipnet::IpNet;
 use partyline_conference::EntryTiming;
 use partyline_control::{NumberFormat, SourceKind};
 use partyline_model::Number;
+use partyline_sip::Transport;
+use rustls::pki_types::ServerName;
 
 use super::document::Walk;
 use super::filter;
-use super::setting::{LogFormat, Percent, Ports};
+use super::setting::{LogFormat, Percent, Ports, ReadFile};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -24,6 +26,7 @@ pub(super) struct RawConfig {
     pub(super) data_dir: PathBuf,
     pub(super) sip_listen: Vec<SocketAddr>,
     pub(super) sip_advertised: Option<SocketAddr>,
+    pub(super) streams: RawStreams,
     pub(super) media_address: IpAddr,
     pub(super) media_bind: Option<IpAddr>,
     pub(super) ports: Ports,
@@ -36,6 +39,35 @@ pub(super) struct RawConfig {
     pub(super) seller: RawSeller,
 }
 
+/// Where connections come to, and what they are opened with.
+pub(super) struct RawStreams {
+    pub(super) tcp: Vec<SocketAddr>,
+    pub(super) tls: Vec<SocketAddr>,
+    pub(super) ws: Vec<SocketAddr>,
+    pub(super) wss: Vec<SocketAddr>,
+    pub(super) certificate: Option<ReadFile>,
+    pub(super) key: Option<ReadFile>,
+    pub(super) client_ca: Option<ReadFile>,
+    pub(super) ws_origins: Vec<String>,
+    pub(super) keep_alive: Duration,
+}
+
+impl Default for RawStreams {
+    fn default() -> Self {
+        Self {
+            tcp: Vec::new(),
+            tls: Vec::new(),
+            ws: Vec::new(),
+            wss: Vec::new(),
+            certificate: None,
+            key: None,
+            client_ca: None,
+            ws_origins: Vec::new(),
+            keep_alive: Duration::from_secs(30),
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct RawTrunk {
     pub(super) name: String,
@@ -46,6 +78,12 @@ pub(super) struct RawTrunk {
     pub(super) uri_passcode: UriPasscode,
     pub(super) trusted: bool,
     pub(super) destination: Option<SocketAddr>,
+    pub(super) transport: TrunkTransport,
+    pub(super) tls_name: Option<String>,
+    pub(super) tls_certificate: Option<ReadFile>,
+    pub(super) tls_key: Option<ReadFile>,
+    pub(super) tls_ca: Option<ReadFile>,
+    pub(super) tls_verify: TlsVerify,
     pub(super) number_format: NumberFormat,
     pub(super) caller_id: Option<Number>,
 }
@@ -54,6 +92,24 @@ pub(super) struct RawTrunk {
 pub(super) struct UriPasscode(pub(super) bool);
 
 impl Default for UriPasscode {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+/// How calls out go; by UDP, unless the trunk says otherwise.
+pub(super) struct TrunkTransport(pub(super) Transport);
+
+impl Default for TrunkTransport {
+    fn default() -> Self {
+        Self(Transport::Udp)
+    }
+}
+
+/// Whether the far end's certificate is verified; it is, unless the trunk says otherwise.
+pub(super) struct TlsVerify(pub(super) bool);
+
+impl Default for TlsVerify {
     fn default() -> Self {
         Self(true)
     }
@@ -83,6 +139,7 @@ impl Default for RawConfig {
             data_dir: "partyline-data".into(),
             sip_listen: vec![SocketAddr::new(LOOPBACK, 5060)],
             sip_advertised: None,
+            streams: RawStreams::default(),
             media_address: LOOPBACK,
             media_bind: None,
             ports: Ports::new(20_000, 29_999).expect("a range with pairs"),
@@ -135,6 +192,7 @@ impl RawConfig {
             sip.checked("advertised", &mut self.sip_advertised, |address| {
                 address.map_or(Ok(()), |address| reachable(&address.ip()))
             });
+            self.streams.walk(sip);
         });
         walk.table("media", |media| {
             media.checked("address", &mut self.media_address, reachable);
@@ -157,6 +215,39 @@ impl RawConfig {
     }
 }
 
+impl RawStreams {
+    /// The addresses that connections come to.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = (Transport, SocketAddr)> {
+        let of = |transport, list: &Vec<SocketAddr>| {
+            list.clone().into_iter().map(move |address| (transport, address))
+        };
+        of(Transport::Tcp, &self.tcp)
+            .chain(of(Transport::Tls, &self.tls))
+            .chain(of(Transport::Ws, &self.ws))
+            .chain(of(Transport::Wss, &self.wss))
+    }
+
+    fn walk(&mut self, sip: &mut impl Walk) {
+        sip.setting("tcp", &mut self.tcp);
+        sip.setting("tls", &mut self.tls);
+        sip.setting("ws", &mut self.ws);
+        sip.setting("wss", &mut self.wss);
+        sip.setting("certificate", &mut self.certificate);
+        sip.setting("key", &mut self.key);
+        sip.setting("client_ca", &mut self.client_ca);
+        sip.checked("ws_origins", &mut self.ws_origins, |pages| {
+            let is_page = |page: &String| {
+                let host = page.strip_prefix("https://").or_else(|| page.strip_prefix("http://"));
+                host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
+            };
+            let rule =
+                "expected pages as browsers name them, such as \"https://phone.example.com\"";
+            if pages.iter().all(is_page) { Ok(()) } else { Err(rule) }
+        });
+        sip.checked("keep_alive", &mut self.keep_alive, lasting);
+    }
+}
+
 impl RawTrunk {
     fn walk(&mut self, walk: &mut impl Walk) {
         walk.required("name", &mut self.name, |name| {
@@ -170,6 +261,16 @@ impl RawTrunk {
         walk.checked("destination", &mut self.destination, |address| {
             address.map_or(Ok(()), |address| reachable(&address.ip()))
         });
+        walk.setting("transport", &mut self.transport.0);
+        walk.checked("tls_name", &mut self.tls_name, |name| {
+            let fits = |name: &String| ServerName::try_from(name.as_str()).is_ok();
+            let rule = "expected the host name in the far end's certificate";
+            if name.as_ref().is_none_or(fits) { Ok(()) } else { Err(rule) }
+        });
+        walk.setting("tls_certificate", &mut self.tls_certificate);
+        walk.setting("tls_key", &mut self.tls_key);
+        walk.setting("tls_ca", &mut self.tls_ca);
+        walk.setting("tls_verify", &mut self.tls_verify.0);
         walk.setting("number_format", &mut self.number_format);
         walk.setting("caller_id", &mut self.caller_id);
     }

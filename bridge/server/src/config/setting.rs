@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use partyline_control::{NumberFormat, PortRange, SourceKind};
 use partyline_model::Number;
+use partyline_sip::Transport;
 use toml::de::DeValue;
 
 /// A value of the configuration.
@@ -77,6 +78,39 @@ impl Setting for PathBuf {
 
     fn write(&self) -> Option<String> {
         quoted(self.display())
+    }
+}
+
+/// A file that is only read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReadFile(pub(super) PathBuf);
+
+impl Setting for ReadFile {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        let expected = "the path of a file in quotes";
+        match found.as_str() {
+            Some("") => Err(format!("expected {expected}, found \"\"")),
+            Some(path) => Ok(Self(path.into())),
+            None => Err(mismatch(found, expected)),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self.0.display())
+    }
+}
+
+impl Setting for Transport {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        let ours = [Self::Udp, Self::Tcp, Self::Tls];
+        let named = |one: &Self| found.as_str() == Some(one.to_string().as_str());
+        ours.into_iter()
+            .find(named)
+            .ok_or_else(|| "expected \"udp\", \"tcp\" or \"tls\"".to_owned())
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self)
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use partyline_sip::Transport;
 
 use super::document::Findings;
 use super::raw::{RawConfig, RawTrunk};
@@ -18,6 +19,7 @@ const WIDE_V6: u8 = 15;
 /// Notes what cannot work together, and what works but is rarely meant.
 pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
     sip(raw, findings);
+    streams(raw, findings);
     media(raw, findings);
     http(raw, findings);
     trunks(raw, findings);
@@ -26,20 +28,18 @@ pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
 
 fn sip(raw: &RawConfig, findings: &Findings<'_>) {
     let listen = &raw.sip_listen;
-    if raw.sip_advertised.is_none() && listen.iter().any(|a| a.ip().is_unspecified()) {
-        let message = "sip.listen: with 0.0.0.0 or ::, sip.advertised must say which address \
-                       others reach; add it";
-        findings.add_at("sip.listen", message.to_owned());
+    let streams = raw.streams.listeners().map(|(transport, at)| (format!("sip.{transport}"), at));
+    let all = listen.iter().map(|at| ("sip.listen".to_owned(), *at)).chain(streams);
+    let everywhere = all.into_iter().find(|(_, at)| at.ip().is_unspecified());
+    if let Some((path, _)) = everywhere.filter(|_| raw.sip_advertised.is_none()) {
+        let message = format!(
+            "{path}: with 0.0.0.0 or ::, sip.advertised must say which address others reach; add it"
+        );
+        findings.add_at(&path, message);
     }
     for (index, address) in listen.iter().enumerate() {
-        let overlaps = |other: &SocketAddr| {
-            let wide = other.ip().is_unspecified() || address.ip().is_unspecified();
-            address.port() != 0
-                && other.port() == address.port()
-                && other.is_ipv4() == address.is_ipv4()
-                && (wide || other.ip() == address.ip())
-        };
-        if let Some(other) = listen[..index].iter().find(|other| overlaps(other)) {
+        let overlaps = |other: &&SocketAddr| is_one_port(**other, *address);
+        if let Some(other) = listen[..index].iter().find(overlaps) {
             let message = format!("sip.listen: {other} and {address} are one port; remove one");
             findings.add_at("sip.listen", message);
         }
@@ -57,6 +57,53 @@ fn sip(raw: &RawConfig, findings: &Findings<'_>) {
             findings.add_at("sip.advertised", message);
         }
     }
+}
+
+fn streams(raw: &RawConfig, findings: &Findings<'_>) {
+    let streams = &raw.streams;
+    let listeners: Vec<(String, SocketAddr)> = streams
+        .listeners()
+        .map(|(transport, address)| (format!("sip.{transport}"), address))
+        .chain([("http.listen".to_owned(), raw.http_listen)])
+        .collect();
+    for (index, (path, address)) in listeners.iter().enumerate() {
+        let before = &listeners[..index];
+        if let Some((other, _)) = before.iter().find(|(_, other)| is_one_port(*other, *address)) {
+            let message = format!("{path}: {address} stands in {other} too; give it another port");
+            findings.add_at(path, message);
+        }
+    }
+    for (path, list) in [("sip.tls", &streams.tls), ("sip.wss", &streams.wss)] {
+        if !list.is_empty() && (streams.certificate.is_none() || streams.key.is_none()) {
+            let message = format!("{path}: needs sip.certificate and sip.key; add them");
+            findings.add_at(path, message);
+        }
+    }
+    let pair = [("sip.certificate", &streams.certificate), ("sip.key", &streams.key)];
+    if let [(path, Some(_)), (other, None)] | [(other, None), (path, Some(_))] = pair {
+        findings.add_at(path, format!("{path}: is of no use without {other}; add it"));
+    }
+    if streams.client_ca.is_some() && streams.tls.is_empty() && streams.wss.is_empty() {
+        let message = "sip.client_ca: nobody connects with TLS; is sip.tls forgotten?";
+        findings.warn_at("sip.client_ca", message.to_owned());
+    }
+    let has_browsers = !streams.ws.is_empty() || !streams.wss.is_empty();
+    if has_browsers && streams.ws_origins.is_empty() {
+        let path = findings.first_set(["sip.wss", "sip.ws"]);
+        let message = format!(
+            "{path}: browsers are refused until sip.ws_origins lists their pages; others are taken"
+        );
+        findings.warn_at(path, message);
+    }
+}
+
+/// Whether nobody can listen on both.
+fn is_one_port(one: SocketAddr, other: SocketAddr) -> bool {
+    let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0
+        && one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (wide || one.ip() == other.ip())
 }
 
 fn media(raw: &RawConfig, findings: &Findings<'_>) {
@@ -178,6 +225,7 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
                 ),
             );
         }
+        way_out(raw, trunk, findings, &path);
         if let Some(message) = trunk.destination.and_then(|to| unreachable(raw, to)) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
@@ -191,6 +239,36 @@ fn hidden(earlier: &[RawTrunk], source: IpNet) -> Option<(&str, IpNet)> {
         .iter()
         .flat_map(|trunk| trunk.sources.iter().map(|wider| (trunk.name.as_str(), *wider)));
     nets.into_iter().find(|(_, wider)| wider.contains(&source))
+}
+
+/// Notes what keeps calls out of `trunk` from going by its transport.
+fn way_out(
+    raw: &RawConfig,
+    trunk: &RawTrunk,
+    findings: &Findings<'_>,
+    path: &impl Fn(&str) -> String,
+) {
+    let transport = trunk.transport.0;
+    let listens = raw.streams.listeners().any(|(listening, _)| listening == transport);
+    if transport.is_reliable() && !listens {
+        let path = path("transport");
+        let message = format!(
+            "{path}: {transport} needs an address in sip.{transport}, which the far end connects \
+             to when it has lost the connection"
+        );
+        findings.add_at(&path, message);
+    }
+    let pair = [("tls_certificate", &trunk.tls_certificate), ("tls_key", &trunk.tls_key)];
+    if let [(one, Some(_)), (other, None)] | [(other, None), (one, Some(_))] = pair {
+        let path = path(one);
+        findings.add_at(&path, format!("{path}: is of no use without {other}; add it"));
+    }
+    if transport == Transport::Tls && !trunk.tls_verify.0 {
+        let path = path("tls_verify");
+        let message =
+            format!("{path}: whoever gets between may listen and call in the far end's name");
+        findings.warn_at(&path, message);
+    }
 }
 
 /// Whether `net` holds a good part of the Internet.
@@ -265,7 +343,8 @@ fn hears(raw: &RawConfig, ip: IpAddr) -> bool {
 }
 
 fn listens_on_loopback_only(raw: &RawConfig) -> bool {
-    raw.sip_listen.iter().all(|at| at.ip().is_loopback())
+    let streams = raw.streams.listeners().map(|(_, at)| at);
+    raw.sip_listen.iter().copied().chain(streams).all(|at| at.ip().is_loopback())
 }
 
 fn list(addresses: &[SocketAddr]) -> String {
@@ -330,6 +409,32 @@ mod tests {
             (trunk_to("[2001:db8::1]:5060"), "sip.listen has no address of IPv6"),
             (trunk_to("192.0.2.7:5060"), "is this bridge itself"),
             (trunk_to("192.0.2.9:0"), "has no port"),
+            (
+                "[sip]\ntls = [\"127.0.0.1:5061\"]\n".to_owned(),
+                "sip.tls: needs sip.certificate and sip.key",
+            ),
+            ("[sip]\nkey = \"k.pem\"\n".to_owned(), "no use without sip.certificate"),
+            (
+                "[sip]\ntcp = [\"127.0.0.1:9060\"]\n".to_owned(),
+                "http.listen: 127.0.0.1:9060 stands in sip.tcp too",
+            ),
+            ("[sip]\nws_origins = [\"phone.example.com\"]\n".to_owned(), "as browsers name them"),
+            (
+                format!("{}transport = \"tcp\"\n", trunk_to("192.0.2.9:5060")),
+                "trunk[0].transport: tcp needs an address in sip.tcp",
+            ),
+            (
+                format!("{}tls_key = \"k.pem\"\n", trunk_to("192.0.2.9:5060")),
+                "trunk[0].tls_key: is of no use without tls_certificate",
+            ),
+            (
+                format!("{}transport = \"ws\"\n", trunk_to("192.0.2.9:5060")),
+                "expected \"udp\", \"tcp\" or \"tls\"",
+            ),
+            (
+                format!("{}tls_name = \"a b\"\n", trunk_to("192.0.2.9:5060")),
+                "expected the host name in",
+            ),
             ("[log]\nfilter = \"verbose\"\n".to_owned(), "log.filter: expected a level of"),
             ("[conference]\nring = \"0s\"\n".to_owned(), "conference.ring: expected at least"),
             ("[conference]\nmax_calls = 0\n".to_owned(), "with 0 no call could come in"),
@@ -367,6 +472,21 @@ mod tests {
             ),
             (format!("{WIDE}ports = \"20000-20099\"\n{TRUNK}"), "is enough for 50 calls"),
             ("[media]\naddress = \"192.0.2.7\"\n".to_owned(), "is sip.listen forgotten?"),
+            (
+                "[sip]\nws = [\"127.0.0.1:8088\"]\n".to_owned(),
+                "2:6: sip.ws: browsers are refused until sip.ws_origins",
+            ),
+            (
+                "[sip]\nclient_ca = \"c.pem\"\n".to_owned(),
+                "sip.client_ca: nobody connects with TLS",
+            ),
+            (
+                "[sip]\ntls = [\"127.0.0.1:5061\"]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n\
+                 [[trunk]]\nname = \"t\"\nsources = [\"127.0.0.0/8\"]\ntransport = \"tls\"\n\
+                 destination = \"127.0.0.9:5061\"\ntls_verify = false\n"
+                    .to_owned(),
+                "trunk[0].tls_verify: whoever gets between",
+            ),
             ("[conference]\nalone_limit = \"4s\"\n".to_owned(), "hung up before music begins"),
         ] {
             let found = warnings(&text);

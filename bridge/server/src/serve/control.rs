@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::metrics::Sample;
 use super::recorder::Recorder;
-use super::transport::udp::{Datagram, Sockets};
+use super::transport::{Arrival, Arrivals, Transports};
 
 /// How often the wall clock is read and the metrics are published.
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_millis(5);
 pub(super) struct Control {
     pub(super) clock: Clock,
     pub(super) node: Node,
-    pub(super) sockets: Sockets,
+    pub(super) transports: Transports,
     pub(super) commands: Commands<Command>,
     pub(super) events: Outlet<Event>,
     pub(super) media: Running,
@@ -58,7 +58,7 @@ pub(super) enum Ending {
 
 /// What comes in.
 pub(super) struct Inbox {
-    pub(super) datagrams: mpsc::Receiver<Datagram>,
+    pub(super) arrivals: Arrivals,
     pub(super) media: Arc<Notify>,
     pub(super) durable: mpsc::UnboundedReceiver<(u64, bool)>,
     pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
@@ -76,7 +76,7 @@ impl Control {
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.drained {
             let wake = self.wait();
-            // Datagrams come last: a flood of them must hold nothing else up.
+            // SIP comes last: a flood of it must hold nothing else up.
             tokio::select! {
                 biased;
                 Some((token, written)) = inbox.durable.recv() => {
@@ -96,10 +96,7 @@ impl Control {
                     Ending::Now(_) => break,
                 },
                 _ = seconds.tick() => self.each_second(),
-                Some(datagram) = inbox.datagrams.recv() => {
-                    let Datagram { source, local, payload } = datagram;
-                    self.node.handle_datagram(self.clock.now(), source, local, &payload);
-                }
+                Some(arrival) = inbox.arrivals.next() => self.take_in(arrival),
             }
             self.carry_out();
             match self.ending {
@@ -134,6 +131,18 @@ impl Control {
         if self.waiting.is_empty() { due } else { due.min(RETRY) }
     }
 
+    fn take_in(&mut self, arrival: Arrival) {
+        let now = self.clock.now();
+        match self.transports.note(arrival) {
+            Some(Arrival::Message { flow, payload }) => {
+                self.node.handle_message(now, flow, &payload);
+            }
+            Some(Arrival::Closed { flow }) => self.node.handle_closed(now, flow),
+            Some(Arrival::Unreachable { flow }) => self.node.handle_unreachable(now, flow),
+            Some(Arrival::Opened { .. }) | None => {}
+        }
+    }
+
     fn take_media_events(&mut self) {
         while let Some(event) = self.events.poll() {
             self.node.handle_media(self.clock.now(), event);
@@ -147,9 +156,10 @@ impl Control {
             tracing::error!("the media thread has ended: nobody hears anything");
         }
         let sample = Sample {
-            sip_unwanted: self.sockets.unwanted(),
-            sip_receive_errors: self.sockets.receive_errors(),
-            datagrams_unsent: self.sockets.unsent(),
+            sip_unwanted: self.transports.unwanted(),
+            sip_receive_errors: self.transports.receive_errors(),
+            datagrams_unsent: self.transports.unsent(),
+            streams: self.transports.stream_sample(),
             calls_ended: self.calls_ended,
             commands_waiting: self.waiting.len(),
             draining: self.ending != Ending::No,
@@ -163,7 +173,11 @@ impl Control {
         self.send_commands();
         while let Some(output) = self.node.poll_output() {
             match output {
-                Output::Transmit(transmit) => self.sockets.send(&transmit),
+                Output::Transmit(transmit) => {
+                    if let Err(flow) = self.transports.send(&transmit) {
+                        self.node.handle_unreachable(self.clock.now(), flow);
+                    }
+                }
                 Output::Resolve(resolve) => {
                     self.node.handle_resolved(self.clock.now(), resolve.id, &[]);
                 }

@@ -7,6 +7,8 @@ use partyline_cdr_store::journal::Health;
 use partyline_control::{GuessCounts, GuessKey, Node, Refused};
 use partyline_media_io::{LATENESS_MICROS, Stats};
 
+use super::transport::StreamSample;
+
 /// What only the control task knows; it publishes one of these a second.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sample {
@@ -20,6 +22,7 @@ pub(super) struct Sample {
     pub(super) sip_octets: usize,
     pub(super) sip_command_errors: Vec<(&'static str, u64)>,
     pub(super) datagrams_unsent: u64,
+    pub(super) streams: StreamSample,
     pub(super) calls_ended: u64,
     pub(super) lost_told: u64,
     pub(super) commands_waiting: usize,
@@ -65,6 +68,7 @@ pub(super) fn render(
     page.family("partyline_rtp_dropped_total", help, "reason", &media.dropped());
     let help = "SIP datagrams that were not looked at, by their source or number";
     page.family("partyline_sip_unwanted_total", help, "reason", &sample.sip_unwanted);
+    page.streams(&sample.streams);
     let help = "Commands to the SIP endpoint that failed though the call was up";
     page.family("partyline_sip_command_errors_total", help, "reason", &sample.sip_command_errors);
     let help = "Octets that SIP transactions of others hold";
@@ -147,6 +151,36 @@ impl Page {
         for (word, value) in values {
             self.line(&format!("{name}{{{label}=\"{word}\"}}"), value);
         }
+    }
+
+    fn streams(&mut self, streams: &StreamSample) {
+        let name = "partyline_sip_connections";
+        self.head(name, "SIP connections that are there", "gauge");
+        for (transport, value) in &streams.open {
+            self.line(&format!("{name}{{transport=\"{transport}\"}}"), value);
+        }
+        for (name, help, values) in [
+            ("accepted", "SIP connections that were taken", &streams.accepted),
+            ("opened", "SIP connections that the bridge opened", &streams.opened),
+            ("octets_received", "Octets that came on SIP connections", &streams.octets_in),
+            ("octets_sent", "Octets that went on SIP connections", &streams.octets_out),
+        ] {
+            let name = format!("partyline_sip_connections_{name}_total");
+            self.family(&name, help, "transport", values);
+        }
+        for (name, help, values) in [
+            ("refused", "SIP connections that were not taken", &streams.refused),
+            ("ended", "SIP connections that are gone", &streams.ended),
+        ] {
+            let name = format!("partyline_sip_connections_{name}_total");
+            self.head(&name, help, "counter");
+            for (transport, reason, value) in values {
+                let series = format!("{name}{{transport=\"{transport}\",reason=\"{reason}\"}}");
+                self.line(&series, value);
+            }
+        }
+        let help = "Times the system had no SIP connection to give";
+        self.counter("partyline_sip_accept_errors_total", help, streams.accept_errors);
     }
 
     fn store(&mut self, ingested: &IngestHealth) {

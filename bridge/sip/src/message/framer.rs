@@ -156,7 +156,6 @@ impl Framer {
 
     /// Takes one octet between messages.
     fn gap(&mut self, input: &mut &[u8], cr: bool, line_ends: u8) -> Option<Frame> {
-        self.count(1);
         let &octet = input.first()?;
         match octet {
             b'\r' => {
@@ -164,7 +163,7 @@ impl Framer {
             }
             b'\n' if cr => {
                 self.place = Place::Gap { cr: false, line_ends: line_ends + 1 };
-                *input = &input[1..];
+                self.pass(input);
                 return self.line_end(line_ends + 1);
             }
             // The parser passes over a zero too: phones send it to keep a binding open.
@@ -175,8 +174,13 @@ impl Framer {
             }
             _ => return Some(self.lose(Broken::NotSip, None)),
         }
-        *input = &input[1..];
+        self.pass(input);
         None
+    }
+
+    fn pass(&mut self, input: &mut &[u8]) {
+        *input = &input[1..];
+        self.count(1);
     }
 
     fn line_end(&mut self, line_ends: u8) -> Option<Frame> {

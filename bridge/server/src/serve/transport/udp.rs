@@ -30,10 +30,10 @@ const LONGEST: usize = 65_535;
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 
 /// A datagram that came in.
-pub(in crate::serve) struct Datagram {
-    pub(in crate::serve) source: SocketAddr,
-    pub(in crate::serve) local: SocketAddr,
-    pub(in crate::serve) payload: Bytes,
+pub(super) struct Datagram {
+    pub(super) source: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) payload: Bytes,
 }
 
 /// What was not taken in.
@@ -52,7 +52,7 @@ impl Counts {
 }
 
 /// The bound sockets.
-pub(in crate::serve) struct Sockets {
+pub(super) struct Sockets {
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
     counts: Arc<Counts>,
     unsent: u64,
@@ -60,7 +60,7 @@ pub(in crate::serve) struct Sockets {
 
 impl Sockets {
     /// Binds every address in `listen` and starts reading.
-    pub(in crate::serve) async fn bind(
+    pub(super) async fn bind(
         listen: &[SocketAddr],
         clock: Clock,
         sources: Arc<Sources>,
@@ -92,12 +92,12 @@ impl Sockets {
     }
 
     /// The address of the first socket, its port known.
-    pub(in crate::serve) fn first(&self) -> Option<SocketAddr> {
+    pub(super) fn first(&self) -> Option<SocketAddr> {
         self.sockets.first().map(|&(local, _)| local)
     }
 
     /// Sends now or, when the kernel cannot, not at all: SIP repeats what matters.
-    pub(in crate::serve) fn send(&mut self, transmit: &Transmit) {
+    pub(super) fn send(&mut self, transmit: &Transmit) {
         let to = transmit.flow.remote;
         let same_family = |local: &SocketAddr| local.is_ipv4() == to.is_ipv4();
         let socket = self
@@ -121,18 +121,18 @@ impl Sockets {
     }
 
     /// Datagrams that were not taken in, by reason.
-    pub(in crate::serve) fn unwanted(&self) -> Vec<(&'static str, u64)> {
+    pub(super) fn unwanted(&self) -> Vec<(&'static str, u64)> {
         let counts = self.counts.unwanted.iter().zip(Unwanted::ALL);
         counts.map(|(count, reason)| (reason.name(), count.load(Ordering::Relaxed))).collect()
     }
 
     /// Errors of receiving, such as ICMP's for something sent earlier.
-    pub(in crate::serve) fn receive_errors(&self) -> u64 {
+    pub(super) fn receive_errors(&self) -> u64 {
         self.counts.receive_errors.load(Ordering::Relaxed)
     }
 
     /// Datagrams the kernel did not take.
-    pub(in crate::serve) fn unsent(&self) -> u64 {
+    pub(super) fn unsent(&self) -> u64 {
         self.unsent
     }
 }
