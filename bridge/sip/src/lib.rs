@@ -7,7 +7,7 @@
 //! watches a trunk; of these the endpoint only answers challenges to its own requests yet.
 //!
 //! Not here: connections themselves, reliable provisional responses, session timers. Names are
-//! resolved by whoever answers [`Output::Resolve`].
+//! resolved by whoever answers [`Output::Resolve`]; [`locate`] knows which, by RFC 3263.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod endpoint;
 mod event;
 mod flow;
 pub mod health;
+pub mod locate;
 pub mod message;
 pub mod rate;
 pub mod register;
