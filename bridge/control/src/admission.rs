@@ -168,6 +168,7 @@ mod tests {
             transport: partyline_sip::Transport::Udp,
             number_format: NumberFormat::Plus,
             caller_id: None,
+            login: None,
             uri_passcode: false,
             media_sources: Vec::new(),
         }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
 use partyline_sip::Transport;
+use partyline_sip::auth::Login;
 
 use crate::own::Own;
 
@@ -52,6 +54,8 @@ pub struct Trunk {
     pub number_format: NumberFormat,
     /// The number that calls out show when the account has none.
     pub caller_id: Option<Number>,
+    /// Who we are when the trunk asks on calls out.
+    pub login: Option<Arc<Login>>,
 }
 
 impl Trunk {

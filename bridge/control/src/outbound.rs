@@ -119,7 +119,7 @@ impl Node {
             p_asserted_identity: caller.filter(|_| trunk.trusted).map(uri),
             offer: Bytes::new(),
             headers: Vec::new(),
-            login: None,
+            login: trunk.login.clone(),
             patience: None,
             has_alternative: false,
         };

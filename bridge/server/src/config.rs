@@ -6,6 +6,7 @@
 
 mod document;
 mod filter;
+mod login;
 mod raw;
 mod setting;
 mod tls;
@@ -23,6 +24,7 @@ use partyline_sip::Transport;
 
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
+use login::TrunkLogin;
 use raw::RawConfig;
 pub(crate) use setting::LogFormat;
 #[cfg(test)]
@@ -54,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) conference: partyline_conference::Config,
     /// Who sends the invoices.
     pub(crate) seller: Seller,
+    /// Who we are at which trunk; the passwords are read when the bridge starts.
+    logins: Vec<TrunkLogin>,
     /// What works but is rarely meant; with its place where a file says it.
     pub(crate) warnings: Vec<Problem>,
     effective: String,
@@ -184,6 +188,11 @@ impl From<RawConfig> for Config {
         raw.walk(&mut writer);
         let tls = TlsFiles::of(&raw);
         let streams = raw.streams.listeners().collect();
+        let logins = raw.trunks.iter_mut().enumerate().filter_map(|(trunk, raw)| {
+            let (user, password_file) = raw.user.take().zip(raw.password_file.take())?;
+            Some(TrunkLogin { trunk, user, password_file })
+        });
+        let logins = logins.collect();
         let trunks = raw.trunks.into_iter().zip(1..).map(|(trunk, id)| Trunk {
             id,
             name: trunk.name,
@@ -196,6 +205,7 @@ impl From<RawConfig> for Config {
             transport: trunk.transport.0,
             number_format: trunk.number_format,
             caller_id: trunk.caller_id,
+            login: None,
         });
         let taxes = raw.seller.taxes.into_iter();
         let others = [Some(raw.http_listen), raw.sip_advertised].into_iter().flatten();
@@ -237,6 +247,7 @@ impl From<RawConfig> for Config {
                 series: raw.seller.series,
                 terms_days: raw.seller.terms_days,
             },
+            logins,
             warnings: Vec::new(),
             effective: writer.into_text(),
         }

@@ -78,6 +78,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
+    config.read_logins()?;
     let clock = Clock::start();
     let started = clock.wall();
     let sources = Arc::new(Sources::new(&config.control.trunks));

@@ -59,6 +59,7 @@ pub fn carrier() -> Trunk {
         destination: Some(CARRIER),
         number_format: NumberFormat::Plus,
         caller_id: None,
+        login: None,
     }
 }
 

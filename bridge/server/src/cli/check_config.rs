@@ -38,20 +38,24 @@ impl CheckConfig {
         }
         let file = self.file.as_deref().or(config);
         match Config::load(file) {
-            Ok(config) => {
+            Ok(mut config) => {
                 // The files of certificates are there when the bridge starts, or it does not.
                 if let Err(fault) = Credentials::load(&config.tls) {
                     let file = file.map_or("embedded defaults".into(), Path::to_string_lossy);
                     writeln!(out, "{file}: {fault:#}")?;
                     return Ok(ExitCode::FAILURE);
                 }
+                // The bridge stops at that when it starts; this may be another machine.
+                let unread = config.read_logins().err();
+                let unread = unread.map(|error| format!("\n# warning: {error:#}\n#"));
                 let from = file.map_or("embedded defaults".into(), Path::to_string_lossy);
                 write!(
                     out,
-                    "# {from}: no fault.{} The settings in effect:\n\n{}",
+                    "# {from}: no fault.{}{} The settings in effect:\n\n{}",
                     config.warnings.iter().fold(String::new(), |text, warning| {
                         format!("{text}\n# warning: {from}:{warning}\n#")
                     }),
+                    unread.unwrap_or_default(),
                     config.effective()
                 )?;
                 Ok(ExitCode::SUCCESS)

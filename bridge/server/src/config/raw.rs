@@ -86,6 +86,8 @@ pub(super) struct RawTrunk {
     pub(super) tls_verify: TlsVerify,
     pub(super) number_format: NumberFormat,
     pub(super) caller_id: Option<Number>,
+    pub(super) user: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
 }
 
 /// Whether `;pin=` is taken from a trunk; it is, unless the trunk says otherwise.
@@ -273,6 +275,12 @@ impl RawTrunk {
         walk.setting("tls_verify", &mut self.tls_verify.0);
         walk.setting("number_format", &mut self.number_format);
         walk.setting("caller_id", &mut self.caller_id);
+        walk.checked("user", &mut self.user, |user| {
+            let unfit = |c: char| c.is_control() || matches!(c, '"' | '\\');
+            let fits = user.as_ref().is_none_or(|user| !user.is_empty() && !user.contains(unfit));
+            if fits { Ok(()) } else { Err("expected a user name without quotes or backslashes") }
+        });
+        walk.setting("password_file", &mut self.password_file);
     }
 }
 

@@ -230,6 +230,22 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
         }
+        if let Some((key, message)) = half_a_login(trunk) {
+            let path = path(key);
+            findings.add_at(&path, format!("{path}: {message}"));
+        }
+    }
+}
+
+/// What a login lacks to be of use, and at which key that is said.
+fn half_a_login(trunk: &RawTrunk) -> Option<(&'static str, &'static str)> {
+    match (&trunk.user, &trunk.password_file, trunk.destination) {
+        (Some(_), None, _) => Some(("user", "add password_file, where the password stands")),
+        (None, Some(_), _) => Some(("password_file", "add user, whose password it is")),
+        (Some(_), Some(_), None) => {
+            Some(("user", "without a destination there are no calls that it is asked for; add it"))
+        }
+        (Some(_), Some(_), Some(_)) | (None, None, _) => None,
     }
 }
 
