@@ -12,7 +12,7 @@ fn held_conference_hears_nothing_of_the_holder() {
     world.join(anna, MODERATOR).join(ben, PARTICIPANT).join(carl, PARTICIPANT).run_for(secs(4));
     world.talk(ben).talk(carl).run_for(secs(3));
     assert!(world.hears(anna, tone(ben)));
-    world.tell(ben, Command::Hold).run_for(secs(3));
+    world.tell(ben, Command::Hold).run_for(secs(7));
     assert!(world.saw(ben, &Event::ReinviteAnswered { status: 200 }));
     assert!(world.lacks(anna, tone(ben)) && world.hears(anna, tone(carl)));
     assert!(world.room_of(ben).is_some(), "still in the conference");
