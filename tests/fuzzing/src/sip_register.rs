@@ -1,6 +1,6 @@
 //! A registration of ours and our registrar: any responses, requests and waits in any order.
 //!
-//! An input is text in pieces with [`SEPARATOR`](crate::SEPARATOR) between them. The first byte of
+//! An input is text in pieces with [`SEPARATOR`] between them. The first byte of
 //! a piece says what it is: `R` a response to the registration, three digits and header lines; `B`
 //! a REGISTER of bob or of another, by the parity of the next byte, with header lines; `F` nobody
 //! answers; `L` a connection is lost; `S` the registration is to stop; `W` and a number a wait in
