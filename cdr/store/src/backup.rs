@@ -173,7 +173,7 @@ pub async fn restore(
         return Ok(copied);
     }
     let list = fs::read(backup.join(MANIFEST)).map_err(at(backup))?;
-    copy.put(MANIFEST, &list)?;
+    copy.put(MANIFEST, &*list)?;
     copy.unpack(data)?;
     Ok(copied)
 }
@@ -261,8 +261,8 @@ impl<'a> Copy<'a> {
         (self.gate)(path).map_err(at(path))
     }
 
-    /// Writes one file, durably.
-    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Writes one file, durably, a piece at a time.
+    fn put(&mut self, name: &str, from: impl Read) -> Result<(), StoreError> {
         let path = self.root.join(name);
         if let Some(folder) = path.parent() {
             private_folder(folder)?;
@@ -271,29 +271,16 @@ impl<'a> Copy<'a> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = options.open(&path).map_err(at(&path))?;
-        file.write_all(bytes).map_err(at(&path))?;
-        self.step(&path)?;
-        file.sync_all().map_err(at(&path))?;
-        self.entries.push(pour(name, bytes, &mut io::sink()).map_err(at(&path))?);
-        Ok(())
-    }
-
-    /// Copies one file, durably, a piece at a time.
-    fn take(&mut self, from: &Path, name: &str) -> Result<(), StoreError> {
-        let path = self.root.join(name);
-        if let Some(folder) = path.parent() {
-            private_folder(folder)?;
-        }
-        self.step(&path)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let mut file = options.open(&path).map_err(at(&path))?;
-        let source = File::open(from).map_err(at(from))?;
-        let entry = pour(name, source, &mut file).map_err(at(&path))?;
+        let entry = pour(name, from, &mut file).map_err(at(&path))?;
         self.step(&path)?;
         file.sync_all().map_err(at(&path))?;
         self.entries.push(entry);
         Ok(())
+    }
+
+    /// Copies one file.
+    fn take(&mut self, from: &Path, name: &str) -> Result<(), StoreError> {
+        self.put(name, File::open(from).map_err(at(from))?)
     }
 
     /// Moves everything into the folder around this one: the database last, without which nothing
@@ -350,7 +337,7 @@ impl<'a> Copy<'a> {
             if Some(segment) == newest {
                 bytes.truncate(whole(&bytes));
             }
-            self.put(&format!("journal/{name}"), &bytes)?;
+            self.put(&format!("journal/{name}"), &*bytes)?;
         }
         self.folder(&journal.join("damaged"), "journal/damaged")
     }
