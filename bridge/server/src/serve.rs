@@ -39,7 +39,7 @@ use partyline_media::{AudioLibrary, Worker};
 use partyline_media_io::{Clock, MediaHandle, MediaThread};
 use partyline_model::{IdSource, RecordingId, Time, Uuid, WallTime};
 use partyline_secret::{Vault, harden_process};
-use partyline_sip::{Endpoint, Listener};
+use partyline_sip::{Endpoint, Listener, Transport};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -141,7 +141,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     tracing::info!(
-        sip = ?config.sip.listen, http = %config.http_listen, data = %config.data_dir.display(),
+        sip = ?config.sip.listen, connections = connections(&config.sip.streams), http = %config.http_listen, data = %config.data_dir.display(),
         "partyline is taking calls"
     );
 
@@ -301,6 +301,13 @@ fn start_media(
     let news = Arc::clone(news);
     let wake = Box::new(move || news.notify_one());
     MediaThread::spawn(&media, clock, worker, wake).context("cannot start the media thread")
+}
+
+/// Where connections are taken, by transport; nothing where none are.
+fn connections(streams: &[(Transport, SocketAddr)]) -> Option<String> {
+    let each = streams.iter().map(|(transport, address)| format!("{transport} {address}"));
+    let all = each.collect::<Vec<_>>().join(", ");
+    (!all.is_empty()).then_some(all)
 }
 
 fn node(
