@@ -72,8 +72,7 @@ pub(super) async fn converse(
     let read = pin!(read(reader, replies, line));
     let farewell = tokio::select! {
         biased;
-        () = cut.cut() => Farewell::SlowReader,
-        why = &mut write => return why,
+        why = cut_or_sent(&mut cut, &mut write) => return why,
         why = read => why,
     };
     if let Farewell::Broken(_) = farewell {
@@ -81,6 +80,16 @@ pub(super) async fn converse(
         timeout(LAST_WORDS, write).await.map_or(farewell, |_| farewell)
     } else {
         farewell
+    }
+}
+
+/// Waits until the connection is cut or `write` is done. A cut drops what the writer waits for as
+/// well, so the writer may see the end first: it was cut all the same.
+async fn cut_or_sent(cut: &mut Cut, write: impl Future<Output = Farewell>) -> Farewell {
+    tokio::select! {
+        biased;
+        () = cut.cut() => Farewell::SlowReader,
+        why = write => if cut.was_cut() { Farewell::SlowReader } else { why },
     }
 }
 
@@ -225,5 +234,23 @@ impl<'a> Inlet<'a> {
     async fn deliver(&mut self, payload: Bytes) -> Result<(), Farewell> {
         let arrival = Arrival::Message { flow: self.line.flow, payload };
         self.line.shared.arrivals.send(arrival).await.map_err(|_| Farewell::Told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::queue;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_cut_while_its_writer_runs_was_cut() {
+        let (outlet, _queue, _, mut cut) = queue(100);
+        let sent = async {
+            outlet.cut();
+            Farewell::Told
+        };
+        assert!(matches!(cut_or_sent(&mut cut, sent).await, Farewell::SlowReader));
+        let (_outlet, _queue, _, mut cut) = queue(100);
+        assert!(matches!(cut_or_sent(&mut cut, async { Farewell::Told }).await, Farewell::Told));
     }
 }

@@ -93,6 +93,11 @@ impl Cut {
             std::future::pending::<()>().await;
         }
     }
+
+    /// Whether it was cut, where nobody has waited for that.
+    pub(super) fn was_cut(&mut self) -> bool {
+        self.0.try_recv().is_ok()
+    }
 }
 
 /// A queue of at most `most` octets, with all its ends.
