@@ -47,6 +47,8 @@ impl Node {
             Event::DigitSent { dialog, result } => self.digit_sent(now, dialog, result),
             Event::Ended { dialog, ended } => self.ended(now, dialog, ended),
             Event::Refused(refused) => self.refused_early(now, refused),
+            // Nothing asks outside of a call yet.
+            Event::Responded { .. } => {}
         }
     }
 

@@ -390,8 +390,10 @@ pub(crate) fn or_ended<T>(
         Ok(done) => Some(done),
         Err(CommandError::NoDialog) => None,
         Err(
-            error
-            @ (CommandError::WrongState | CommandError::BadUri | CommandError::TooManyDialogs),
+            error @ (CommandError::WrongState
+            | CommandError::BadUri
+            | CommandError::TooManyDialogs
+            | CommandError::BadRequest),
         ) => {
             *failed.0.entry(error).or_default() += 1;
             None

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::auth::Login;
 use crate::cause;
 use crate::flow::{Flow, NextHop, Transport};
-use crate::message::Status;
+use crate::message::{Message, Status};
 
 /// How the endpoint presents itself and how much it holds.
 #[derive(Clone, Debug)]
@@ -114,11 +114,13 @@ impl Hangup {
     }
 }
 
-/// Where a call goes.
+/// Where a call goes, or another request that begins something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// An address, by the transport that the Request-URI names, or UDP.
     Address(SocketAddr),
+    /// An address by this transport, whatever the Request-URI names, or a connection.
+    Flow(Flow),
     /// A name: its addresses are tried in turn. Without any the call fails with 503.
     Name(NextHop),
 }
@@ -127,6 +129,17 @@ impl From<SocketAddr> for Destination {
     fn from(address: SocketAddr) -> Self {
         Self::Address(address)
     }
+}
+
+/// A request outside of a dialog.
+#[derive(Debug)]
+pub struct OutOfDialog {
+    /// The request, without Via. It makes no dialog: not INVITE, ACK or CANCEL.
+    pub message: Message,
+    /// Where the request goes. Addresses of a name are tried in turn.
+    pub destination: Destination,
+    /// Names the request in [`Event::Responded`](crate::Event).
+    pub token: u64,
 }
 
 /// How long one way of a call may take before the next is tried. What was called before is given
@@ -185,6 +198,8 @@ pub enum CommandError {
     BadUri,
     /// The table of dialogs is full.
     TooManyDialogs,
+    /// A request outside of a dialog lacks a header that each has, or would make a dialog.
+    BadRequest,
 }
 
 impl CommandError {
@@ -195,6 +210,7 @@ impl CommandError {
             Self::WrongState => "wrong_state",
             Self::BadUri => "bad_uri",
             Self::TooManyDialogs => "too_many_dialogs",
+            Self::BadRequest => "bad_request",
         }
     }
 }
@@ -206,6 +222,7 @@ impl fmt::Display for CommandError {
             Self::WrongState => "the dialog is not in a state for this command",
             Self::BadUri => "the URI to call is malformed",
             Self::TooManyDialogs => "the table of dialogs is full",
+            Self::BadRequest => "the request cannot go out outside of a dialog",
         })
     }
 }

@@ -7,7 +7,7 @@ use partyline_model::Digit;
 
 use crate::counters::Dropped;
 use crate::flow::{Flow, Resolve};
-use crate::message::{Pin, Status};
+use crate::message::{Message, Pin, Status};
 
 /// One call in either direction, from its INVITE to its end; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +36,7 @@ pub enum Output {
     Transmit(Transmit),
     /// A name to resolve.
     Resolve(Resolve),
-    /// News of a call.
+    /// News of a call, or of a request outside of one.
     Event(Event),
 }
 
@@ -69,7 +69,7 @@ pub struct RefusedRequest {
     pub phrase: Option<&'static str>,
 }
 
-/// News of a call. Each dialog begins with [`Event::Invite`] or by a dial command, and ends with
+/// News of a call, or of a request outside of one. Each dialog begins with [`Event::Invite`] or by a dial command, and ends with
 /// exactly one [`Event::Ended`]; nothing follows that.
 ///
 /// `Debug` names the event and its dialog, never a digit.
@@ -137,6 +137,13 @@ pub enum Event {
     },
     /// A request was refused; there is no call.
     Refused(RefusedRequest),
+    /// A request of ours outside of a dialog is over.
+    Responded {
+        /// The token that it was sent with.
+        token: u64,
+        /// The final response, or why there is none.
+        result: Result<Box<Message>, Unanswered>,
+    },
 }
 
 impl fmt::Debug for Event {
@@ -154,6 +161,10 @@ impl fmt::Debug for Event {
             Self::DigitSent { dialog, result } => write!(f, "DigitSent({dialog}, {result:?})"),
             Self::Ended { dialog, ended } => write!(f, "Ended({dialog}, {ended:?})"),
             Self::Refused(refusal) => write!(f, "{refusal:?}"),
+            Self::Responded { token, result } => {
+                let start = result.as_ref().map(|response| &response.start);
+                write!(f, "Responded({token}, {start:?})")
+            }
         }
     }
 }
@@ -229,6 +240,15 @@ pub struct Ended {
     pub status: Option<Status>,
     /// The Q.850 cause: from a Reason header (RFC 3326), else by RFC 3398 from the status.
     pub q850: Option<u8>,
+}
+
+/// Why a request of ours has no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Nobody answered in time (timer F).
+    TimedOut,
+    /// The request could not be sent: no address, or no connection.
+    Unreachable,
 }
 
 /// Who ended a call.

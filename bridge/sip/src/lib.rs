@@ -4,7 +4,8 @@
 //! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
 //! session descriptions; the endpoint hands those on unread. [`auth`] is digest authentication in
 //! both roles, [`register`] a registration of ours, [`registrar`] keeps those of others, [`health`]
-//! watches a trunk; of these the endpoint only answers challenges to its own requests yet.
+//! watches a trunk. Of these the endpoint only answers challenges to its own calls; REGISTER and
+//! OPTIONS go out by [`Endpoint::send_request`].
 //!
 //! Not here: connections themselves, reliable provisional responses, session timers. Names are
 //! resolved by whoever answers [`Output::Resolve`]; [`locate`] knows which, by RFC 3263.
@@ -31,11 +32,13 @@ mod shares;
 pub mod transaction;
 
 pub use admission::{Admission, Callers, Limits};
-pub use command::{CommandError, Config, Destination, Dial, Hangup, Listener, Patience, Rejection};
+pub use command::{
+    CommandError, Config, Destination, Dial, Hangup, Listener, OutOfDialog, Patience, Rejection,
+};
 pub use counters::{Counters, Dropped};
 pub use endpoint::{DialogState, Endpoint};
 pub use event::{
     DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, RefusedRequest,
-    Transmit,
+    Transmit, Unanswered,
 };
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};

@@ -116,6 +116,7 @@ impl Net {
             | Event::Reinvited { .. }
             | Event::Digit { .. }
             | Event::DigitSent { .. }
+            | Event::Responded { .. }
             | Event::Refused(_) => {}
         }
     }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use partyline_model::Time;
 
 use super::outgoing::{Outgoing, Progress, Purpose};
+use super::outside::Outcome;
 use super::way::Way;
 use super::{Endpoint, Owner};
 use crate::command::Patience;
 use crate::dialog::State;
+use crate::event::Unanswered;
 use crate::flow::{ConnectionId, Flow, Transport};
 use crate::message::{Method, Status};
 use crate::transaction::timer::TRANSACTION_LIFETIME;
@@ -154,7 +156,7 @@ impl Endpoint {
         let purpose = self.outgoing.get(&request).map(|outgoing| outgoing.purpose);
         let once = matches!(purpose, Some(Purpose::Digit(_))) && lost == Lost::Sent;
         if once || !self.try_next(now, request) {
-            self.conclude(Some(request), Status::SERVICE_UNAVAILABLE);
+            self.conclude(Some(request), Outcome::Nothing(Unanswered::Unreachable));
         }
     }
 
@@ -168,10 +170,12 @@ impl Endpoint {
     }
 
     /// No way is left for a request that was not sent.
-    pub(super) fn give_up(&mut self, now: Time, request: RequestId, status: Status) {
+    pub(super) fn give_up(&mut self, now: Time, request: RequestId) {
         match self.outgoing.get(&request).map(|outgoing| outgoing.method.clone()) {
-            Some(Method::Invite) => self.invite_unanswered(now, request, status),
-            Some(_) => self.conclude(Some(request), status),
+            Some(Method::Invite) => {
+                self.invite_unanswered(now, request, Status::SERVICE_UNAVAILABLE);
+            }
+            Some(_) => self.conclude(Some(request), Outcome::Nothing(Unanswered::Unreachable)),
             None => {}
         }
     }

@@ -10,6 +10,7 @@ mod in_dialog;
 mod incoming;
 mod lost;
 mod outgoing;
+mod outside;
 mod receive;
 mod request;
 mod respond;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use partyline_model::Time;
 use zeroize::Zeroize;
 
+use super::outside::Outcome;
 use super::way::Way;
 use super::{Endpoint, Owner};
 use crate::auth::Authentication;
@@ -87,9 +88,34 @@ pub(super) enum Purpose {
     Digit(DialogId),
     /// The ACK to a 2xx of an INVITE.
     Acknowledge(TransactionId),
+    /// The request belongs to no dialog; its end is reported with this token.
+    Outside(u64),
 }
 
 impl Outgoing {
+    /// A request that was not sent and has no way yet.
+    pub(super) fn new(
+        now: Time,
+        message: Message,
+        method: Method,
+        purpose: Purpose,
+        path: Path,
+    ) -> Self {
+        Self {
+            message,
+            method,
+            purpose,
+            path,
+            ways: VecDeque::new(),
+            patience: None,
+            has_alternative: false,
+            rang: false,
+            launched: now,
+            progress: Progress::Begun,
+            authentication: Authentication::default(),
+        }
+    }
+
     /// What an INVITE leaves behind when the call takes another way: enough to undo it.
     pub(super) fn abandoned(&self) -> Self {
         let mut message = Message::request(self.method.clone(), self.message.request_uri());
@@ -207,19 +233,8 @@ impl Endpoint {
         let mut message = path.request(method.clone());
         dress(&mut message);
         let id = RequestId(self.next_id());
-        let outgoing = Outgoing {
-            message,
-            method,
-            purpose,
-            path,
-            ways,
-            patience,
-            has_alternative,
-            rang: false,
-            launched: now,
-            progress: Progress::Begun,
-            authentication: Authentication::default(),
-        };
+        let outgoing = Outgoing::new(now, message, method, purpose, path);
+        let outgoing = Outgoing { ways, patience, has_alternative, ..outgoing };
         self.outgoing.insert(id, outgoing);
         self.advance(now, id);
         id
@@ -250,7 +265,9 @@ impl Endpoint {
         let stream = self.stream_instead(now, flow).filter(|_| may_stream);
         let transaction = TransactionId(self.next_id());
         let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
-        outgoing.message.headers.replace(&Name::Contact, contact);
+        if !matches!(outgoing.purpose, Purpose::Outside(_)) {
+            outgoing.message.headers.replace(&Name::Contact, contact);
+        }
         outgoing.message.headers.put_first(Name::Via, &*via);
         let bytes = outgoing.message.to_bytes();
         outgoing.message.headers.remove(&Name::Via);
@@ -381,7 +398,7 @@ impl Endpoint {
                 matches!(state(dialog), Some(State::Confirmed(Renegotiation::Ours { .. })))
             }
             Purpose::Digit(dialog) => state(dialog).is_some_and(|state| !state.has_ended()),
-            Purpose::Abandoned | Purpose::Acknowledge(_) => false,
+            Purpose::Abandoned | Purpose::Acknowledge(_) | Purpose::Outside(_) => false,
         }
     }
 
@@ -403,6 +420,8 @@ impl Endpoint {
     pub(super) fn renumber(&mut self, id: RequestId) {
         let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
         let dialog = match outgoing.purpose {
+            // The caller counts by itself.
+            Purpose::Outside(_) => return,
             Purpose::Nothing | Purpose::Abandoned | Purpose::Acknowledge(_) => None,
             Purpose::Dial(dialog)
             | Purpose::Reinvite(dialog)
@@ -424,8 +443,9 @@ impl Endpoint {
         self.outgoing.get(&request).is_some_and(|outgoing| outgoing.transaction().is_none())
     }
 
-    /// A request other than INVITE got its final response, or 408 in place of one.
-    pub(super) fn conclude(&mut self, request: Option<RequestId>, status: Status) {
+    /// A request other than INVITE got its final response, or will get none.
+    pub(super) fn conclude(&mut self, request: Option<RequestId>, outcome: Outcome) {
+        let status = outcome.status();
         let Some(mut outgoing) = request.and_then(|id| self.take_request(id)) else { return };
         outgoing.wipe();
         match outgoing.purpose {
@@ -435,6 +455,7 @@ impl Endpoint {
             | Purpose::Reinvite(_)
             | Purpose::Abandoned
             | Purpose::Acknowledge(_) => {}
+            Purpose::Outside(token) => self.report_outside(token, outcome),
             Purpose::LastOf(dialog) => self.forget_dialog(dialog),
             Purpose::Digit(dialog) => {
                 let result = if status.is_success() { Ok(()) } else { Err(status) };

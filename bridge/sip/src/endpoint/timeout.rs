@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use partyline_model::Time;
 
+use super::outside::Outcome;
 use super::{Endpoint, Owner};
 use crate::dialog::State;
-use crate::event::DialogId;
+use crate::event::{DialogId, Unanswered};
 use crate::message::Status;
 use crate::transaction::timer::Due;
 use crate::transaction::{Fired, TransactionId};
@@ -85,7 +86,7 @@ impl Endpoint {
             self.client_keys.remove(&entry.key);
         }
         if fired == Fired::TimedOut {
-            self.conclude(request, Status::REQUEST_TIMEOUT);
+            self.conclude(request, Outcome::Nothing(Unanswered::TimedOut));
         }
     }
 

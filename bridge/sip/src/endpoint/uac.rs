@@ -4,6 +4,7 @@ use bytes::Bytes;
 use partyline_model::Time;
 
 use super::outgoing::{Carried, Purpose};
+use super::outside::Outcome;
 use super::{Endpoint, Owner};
 use crate::cause;
 use crate::command::{CommandError, Dial};
@@ -117,7 +118,7 @@ impl Endpoint {
                 let answers =
                     request.is_some_and(|id| self.answer_challenge(now, id, status, &message));
                 if !answers {
-                    self.conclude(request, status);
+                    self.conclude(request, Outcome::Response(status, Box::new(message)));
                 }
             }
         } else if let Some(entry) = self.invite_clients.get_mut(&id) {
@@ -209,8 +210,11 @@ impl Endpoint {
             Purpose::Reinvite(id) => self.fail_reinvite(now, id, ended),
             Purpose::Abandoned => {}
             // No INVITE is for these.
-            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) | Purpose::Acknowledge(_) => {
-            }
+            Purpose::Nothing
+            | Purpose::LastOf(_)
+            | Purpose::Digit(_)
+            | Purpose::Acknowledge(_)
+            | Purpose::Outside(_) => {}
         }
     }
 
@@ -277,8 +281,11 @@ impl Endpoint {
             Purpose::Reinvite(id) => self.reinvite_answered(id, path, sdp),
             Purpose::Abandoned => self.send_bye_along(now, path, None, Purpose::Nothing),
             // No INVITE is for these.
-            Purpose::Nothing | Purpose::LastOf(_) | Purpose::Digit(_) | Purpose::Acknowledge(_) => {
-            }
+            Purpose::Nothing
+            | Purpose::LastOf(_)
+            | Purpose::Digit(_)
+            | Purpose::Acknowledge(_)
+            | Purpose::Outside(_) => {}
         }
     }
 

@@ -13,7 +13,7 @@ use crate::command::Destination;
 use crate::dialog::Path;
 use crate::event::Output;
 use crate::flow::{Flow, NextHop, Resolve, ResolveId, Target, Transport};
-use crate::message::{Host, Status, Uri};
+use crate::message::{Host, Uri};
 use crate::transaction::RequestId;
 
 /// How long a request waits for the addresses of its next hop.
@@ -39,13 +39,14 @@ impl Endpoint {
         Carried { path, purpose, ways, patience: None, has_alternative: false }
     }
 
-    /// The ways of a call to `target` by a destination.
+    /// The ways of a request to `target` by a destination.
     pub(super) fn ways_to(&self, destination: &Destination, target: &Uri) -> VecDeque<Way> {
         let asked = target.next_hop().and_then(|hop| self.transport_of(&hop));
         let way = match destination {
             Destination::Address(address) => {
                 Way::Flow(Flow::new(asked.unwrap_or(Transport::Udp), *address))
             }
+            Destination::Flow(flow) => Way::Flow(*flow),
             Destination::Name(hop) => Way::Name(hop.clone(), None),
         };
         VecDeque::from([way])
@@ -127,7 +128,7 @@ impl Endpoint {
         ways.append(&mut outgoing.ways);
         outgoing.ways = ways;
         if !self.advance(now, request) {
-            self.give_up(now, request, Status::SERVICE_UNAVAILABLE);
+            self.give_up(now, request);
         }
     }
 

@@ -17,7 +17,8 @@ pub struct CSeq {
 }
 
 impl CSeq {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a CSeq; `None` when it is malformed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (number, method) = text.split_once([' ', '\t'])?;
         if !number.bytes().all(|b| b.is_ascii_digit()) {
             return None;
