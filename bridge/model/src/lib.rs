@@ -1,5 +1,5 @@
 //! The words every part of Partyline shares: time, identifiers, digits, telephone numbers, roles,
-//! and what a media stream is made of.
+//! what a media stream is made of, and the keys of an encrypted one.
 //!
 //! Values only. Nothing here reads a clock, draws a random number or takes part in a protocol.
 
@@ -10,6 +10,7 @@ mod id;
 mod media;
 mod number;
 mod role;
+mod srtp;
 mod time;
 
 pub use digit::{Digit, NotADigit};
@@ -20,4 +21,5 @@ pub use id::{
 pub use media::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use number::{Number, NumberError};
 pub use role::Role;
+pub use srtp::{SrtpKey, SrtpSuite};
 pub use time::{Time, WallTime};
