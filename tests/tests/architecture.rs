@@ -142,7 +142,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("partyline-secret", &["partyline-model"]),
     ("partyline-sip", &["partyline-model"]),
     ("partyline-srtp", &["partyline-model"]),
-    ("partyline-media", &["partyline-model", "partyline-dtmf"]),
+    ("partyline-media", &["partyline-model", "partyline-srtp", "partyline-dtmf"]),
     ("partyline-media-io", &["partyline-model", "partyline-media"]),
     ("partyline-phones", &[]),
 ];

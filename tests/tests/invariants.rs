@@ -38,6 +38,7 @@ fn leg(number: u32) -> Command {
         direction: Direction::SendRecv,
         ptime_ms: 20,
         in_band: InBand::Off,
+        srtp: None,
         ssrc: 1,
         first_sequence: 1,
         first_timestamp: 1,

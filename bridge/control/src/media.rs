@@ -214,6 +214,7 @@ impl Node {
             },
             ptime_ms: u8::try_from(negotiated.ptime_ms).unwrap_or(20),
             in_band: InBand::WhenSilent,
+            srtp: None,
             ssrc,
             first_sequence,
             first_timestamp,

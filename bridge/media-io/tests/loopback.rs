@@ -293,6 +293,7 @@ impl Phone {
             direction: Direction::SendRecv,
             ptime_ms: 20,
             in_band: InBand::Off,
+            srtp: None,
             ssrc: 0x1234_5678,
             first_sequence: 1,
             first_timestamp: 1,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use partyline_model::{Codec, Direction, TelephoneEvent};
+use partyline_model::{Codec, Direction, SrtpKey, TelephoneEvent};
 
 /// What holds for every leg of a worker.
 #[derive(Clone, Debug)]
@@ -96,6 +96,17 @@ pub enum Signalling {
     Acknowledged,
 }
 
+/// The master keys of an encrypted leg, one for each direction. Their suites may differ only where
+/// DTLS or SDES of both sides says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrtpKeys {
+    /// What we send is protected with it. It is no other leg's: two streams under one key can have
+    /// the same numbers.
+    pub ours: SrtpKey,
+    /// What the far end sends is protected with it.
+    pub theirs: SrtpKey,
+}
+
 /// What SDP negotiated for one leg, and the numbers its streams begin with.
 ///
 /// SSRC, sequence number and timestamp are to be unpredictable (RFC 3550 §5.1); they matter when
@@ -126,9 +137,12 @@ pub struct LegConfig {
     pub ptime_ms: u8,
     /// When the leg's sound is searched for keys.
     pub in_band: InBand,
+    /// The keys of SRTP and SRTCP; nothing plain is then sent or believed. `None` for plain RTP.
+    /// With the keys that it has a leg goes on as it was.
+    pub srtp: Option<Box<SrtpKeys>>,
     /// Our synchronisation source.
     pub ssrc: u32,
-    /// Our first sequence number.
+    /// Our first sequence number; with SRTP its lower 15 bits (RFC 3711 §3.3.1).
     pub first_sequence: u16,
     /// Our first timestamp.
     pub first_timestamp: u32,

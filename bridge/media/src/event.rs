@@ -134,11 +134,15 @@ pub struct Dropped {
     pub event: u64,
     /// While nothing may be received.
     pub direction: u64,
+    /// Not protected under the far end's key: forged, plain, or of a key that is gone.
+    pub unauthenticated: u64,
+    /// Protected under the far end's key, and received before or too old to know.
+    pub replayed: u64,
 }
 
 impl Dropped {
     /// How many reasons there are.
-    pub const REASONS: usize = 10;
+    pub const REASONS: usize = 12;
 
     /// Every reason as metrics name it, and how many were dropped for it.
     pub const fn by_reason(&self) -> [(&'static str, u64); Self::REASONS] {
@@ -153,6 +157,8 @@ impl Dropped {
             ("oversized", self.oversized),
             ("event", self.event),
             ("direction", self.direction),
+            ("unauthenticated", self.unauthenticated),
+            ("replayed", self.replayed),
         ]
     }
 
@@ -168,5 +174,7 @@ impl Dropped {
         self.oversized += other.oversized;
         self.event += other.event;
         self.direction += other.direction;
+        self.unauthenticated += other.unauthenticated;
+        self.replayed += other.replayed;
     }
 }

@@ -244,6 +244,17 @@ impl Latch {
         }
     }
 
+    /// Whether a packet from this address could be the far end's, before anything of it is believed.
+    pub(crate) fn may_be(&self, is_rtcp: bool, from: SocketAddr) -> bool {
+        if is_rtcp {
+            return self.reporter(from) != Reporter::Foreign;
+        }
+        let known =
+            [Some(self.signalled), self.source.map(|s| s.address), self.before.map(|b| b.0)];
+        known.into_iter().flatten().any(|address| is_same(address, from))
+            || self.is_within_networks(from.ip())
+    }
+
     /// Judges an RTP packet of an agreed payload type.
     pub(crate) fn admit(&mut self, now: Time, from: SocketAddr, seen: Seen) -> Admission {
         if self.source.is_none_or(|source| !is_same(source.address, from)) {

@@ -14,17 +14,20 @@ use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
 use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum, level};
 use crate::event::{Dropped, Event, LegStats};
 use crate::rtp::packet::is_rtcp;
+use crate::rtp::rtcp::Writer;
 use crate::worker::Sink;
 use crate::{Channel, Config, KeyQueue, LegConfig, Rtcp, Talk};
 use keypad::{Keypad, Slot};
 use keys::Keys;
 use receiver::{Received, Receiver};
 use sender::{Route, Sender};
+use shield::Kind;
 
 mod keypad;
 mod keys;
 mod receiver;
 mod sender;
+mod shield;
 
 /// A frame and its encoded forms: made once, when first asked for, for all who hear it.
 pub(crate) struct Shared {
@@ -182,21 +185,24 @@ impl Leg {
         &mut self,
         now: Time,
         (channel, source): (Channel, SocketAddr),
-        datagram: &[u8],
+        datagram: &mut [u8],
         events: &mut VecDeque<Event>,
     ) {
         let Self { key, config, receiver, keys, stats, .. } = self;
         let muxed = config.rtcp == Rtcp::Mux && is_rtcp(datagram);
-        let received = match channel {
-            Channel::Rtp if !muxed => {
+        let kind = match channel {
+            Channel::Rtp if !muxed => Kind::Rtp,
+            Channel::Rtp | Channel::Rtcp => Kind::Rtcp,
+        };
+        let Some(datagram) = receiver.open(kind, source, datagram, stats) else { return };
+        let received = match kind {
+            Kind::Rtp => {
                 let leg = (&**config, keys, &mut **stats);
                 let mut report =
                     |digit| events.push_back(Event::Digit { leg: *key, digit, at: now });
                 receiver.handle_rtp(now, source, datagram, leg, &mut report)
             }
-            Channel::Rtp | Channel::Rtcp => {
-                receiver.handle_rtcp(now, source, datagram, (config, stats))
-            }
+            Kind::Rtcp => receiver.handle_rtcp(now, source, datagram, (config, stats)),
         };
         if received == Received::Dropped {
             return;
@@ -425,7 +431,7 @@ impl Leg {
         let Some(destination) = self.receiver.rtcp_destination(&self.config) else { return };
         let block = self.receiver.report_block(now);
         let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
-        self.send_rtcp(report.as_slice(), destination, sink);
+        self.send_rtcp(report, destination, sink);
     }
 
     /// Says BYE by RTCP and gives the leg's figures.
@@ -439,14 +445,20 @@ impl Leg {
             let block = self.receiver.report_block(now);
             let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
             let report = report.goodbye(self.config.ssrc);
-            self.send_rtcp(report.as_slice(), destination, sink);
+            self.send_rtcp(report, destination, sink);
         }
         self.receiver.finish(&mut self.stats);
         self.stats.digits = self.keys.reported();
         Event::Stats { leg: self.key, stats: self.stats }
     }
 
-    fn send_rtcp<S: Sink + ?Sized>(&self, packet: &[u8], destination: SocketAddr, sink: &mut S) {
+    fn send_rtcp<S: Sink + ?Sized>(
+        &mut self,
+        mut report: Writer,
+        destination: SocketAddr,
+        sink: &mut S,
+    ) {
+        let Some(packet) = self.sender.seal_report(&mut report) else { return };
         let channel = match self.config.rtcp {
             Rtcp::Mux => Channel::Rtp,
             Rtcp::To(_) | Rtcp::Off => Channel::Rtcp,

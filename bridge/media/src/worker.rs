@@ -83,15 +83,16 @@ impl Worker {
         }
     }
 
-    /// Takes a datagram that came in at `now` on a port of `leg`. Whatever it holds, the worst it
-    /// can do is be counted in the leg's `Dropped`.
+    /// Takes a datagram that came in at `now` on a port of `leg`; that of an encrypted leg is
+    /// decrypted in its place. Whatever it holds, the worst it can do is be counted in the leg's
+    /// `Dropped`.
     pub fn handle_packet(
         &mut self,
         now: Time,
         leg: LegKey,
         channel: Channel,
         source: SocketAddr,
-        payload: &[u8],
+        payload: &mut [u8],
     ) {
         let Some(leg) = self.places.get(&leg).and_then(|&place| self.legs[place].as_mut()) else {
             self.strays += 1;

@@ -1,4 +1,4 @@
-//! The packet path allocates nothing once the legs are up.
+//! The packet path allocates nothing once the legs are up, encrypted or not.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use common::{EVENT_TYPE, ROOM, Stream, address, config, leg, queue, rtp};
 use partyline_media::{
-    AudioLibrary, Channel, Clip, Command, Config, Event, Frame, InBand, LegConfig, Sink, Worker,
+    AudioLibrary, Channel, Clip, Command, Config, Event, Frame, InBand, LegConfig, Sink, SrtpKey,
+    SrtpKeys, SrtpSuite, Worker,
 };
 use partyline_model::{LegKey, PlaybackId, RecordingId, Time};
+use partyline_srtp::{MAX_TRAILER, Protector};
 
 thread_local! {
     static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
@@ -65,7 +67,11 @@ fn worker_with(legs: u32) -> Worker {
     let library = AudioLibrary::new(vec![clip()], clip());
     let mut worker = Worker::new(Config::default(), Arc::new(library));
     for number in 1..=legs {
-        let config = LegConfig { in_band: InBand::On, ..config(leg(number)) };
+        let srtp = key(number).map(|theirs| {
+            let ours = SrtpKey::new(theirs.suite(), &vec![9; theirs.octets().len()]).unwrap();
+            Box::new(SrtpKeys { ours, theirs })
+        });
+        let config = LegConfig { in_band: InBand::On, srtp, ..config(leg(number)) };
         let leg = leg(number);
         worker.handle_command(Time::ZERO, Command::Start { leg, config: Box::new(config) });
         worker.handle_command(Time::ZERO, Command::Join { leg, room: ROOM });
@@ -73,6 +79,13 @@ fn worker_with(legs: u32) -> Worker {
     let recording = RecordingId(1);
     worker.handle_command(Time::ZERO, Command::Record { room: ROOM, recording });
     worker
+}
+
+/// The key of every other leg's far end, of each suite in turn.
+fn key(number: u32) -> Option<SrtpKey> {
+    let suite = SrtpSuite::ALL[usize::try_from(number / 2).unwrap() % SrtpSuite::ALL.len()];
+    let master = vec![7; suite.master_len()];
+    number.is_multiple_of(2).then(|| SrtpKey::new(suite, &master).unwrap())
 }
 
 /// A packet of leg `number` in tick `n`: sound, a key now and then, a loss, junk.
@@ -94,8 +107,21 @@ fn packets_and_ticks_allocate_nothing() {
     let mut worker = worker_with(LEGS);
     let mut now = Time::ZERO;
     let mut digits = 0;
+    let mut senders: Vec<_> =
+        (1..=LEGS).map(|number| key(number).map(|key| Protector::new(&key))).collect();
     for n in 1..1_000_u16 {
-        let packets: Vec<_> = (1..=LEGS).map(|number| (leg(number), packet(number, n))).collect();
+        let packets = (1..=LEGS).map(|number| {
+            let mut packet = packet(number, n);
+            if let Some(sender) = &mut senders[usize::try_from(number - 1).unwrap()] {
+                let plain = packet.len();
+                packet.resize(plain + MAX_TRAILER, 0);
+                // What cannot be protected comes as it is.
+                let len = sender.protect_rtp(&mut packet, plain).unwrap_or(plain);
+                packet.truncate(len);
+            }
+            (leg(number), packet)
+        });
+        let mut packets: Vec<_> = packets.collect();
         if n % 100 == 0 {
             let items = queue(&[0, 0]);
             worker.handle_command(now, Command::PlayRoom { room: ROOM, items });
@@ -104,9 +130,9 @@ fn packets_and_ticks_allocate_nothing() {
             worker.handle_command(now, Command::Music { leg, on: n % 200 == 0 });
         }
         let count = allocations(|| {
-            for (leg, packet) in &packets {
-                worker.handle_packet(now, *leg, Channel::Rtp, address(*leg), packet);
+            for (leg, packet) in &mut packets {
                 worker.handle_packet(now, *leg, Channel::Rtcp, address(*leg), packet);
+                worker.handle_packet(now, *leg, Channel::Rtp, address(*leg), packet);
             }
             now += Duration::from_millis(20);
             worker.tick(now, &mut Nowhere);

@@ -37,7 +37,7 @@ proptest! {
         for (datagram, is_rtcp, wait) in &datagrams {
             let channel = if *is_rtcp { Channel::Rtcp } else { Channel::Rtp };
             bench.now += std::time::Duration::from_millis(*wait);
-            bench.worker.handle_packet(bench.now, leg(1), channel, address(leg(1)), datagram);
+            bench.worker.handle_packet(bench.now, leg(1), channel, address(leg(1)), &mut datagram.clone());
             if *wait > 10 {
                 bench.tick();
             }

@@ -118,7 +118,7 @@ fn a_silent_leg_is_neither_heard_nor_listened_to_by_a_stranger() {
         bench.receive(leg(1), SocketAddr::from(STRANGER), &packet(sequence));
         let report = receiver_report(5, 1_001);
         let stranger = SocketAddr::from(STRANGER);
-        bench.worker.handle_packet(bench.now, leg(1), Channel::Rtcp, stranger, &report);
+        bench.worker.handle_packet(bench.now, leg(1), Channel::Rtcp, stranger, &mut report.clone());
         bench.pass(1);
     }
     assert!(bench.heard.packets[&leg(1)].iter().all(|(to, _)| *to == address(leg(1))));
@@ -138,7 +138,7 @@ fn reports_through_a_nat_are_believed_when_they_name_a_stream() {
     let nat = SocketAddr::from(NATTED);
     let report = |bench: &mut Bench, port, packet: &[u8]| {
         let from = SocketAddr::new(nat.ip(), port);
-        bench.worker.handle_packet(bench.now, leg(1), Channel::Rtcp, from, packet);
+        bench.worker.handle_packet(bench.now, leg(1), Channel::Rtcp, from, &mut packet.to_vec());
     };
     // Somebody else behind the same address knows neither number.
     report(&mut bench, 7_000, &receiver_report(99, 98));
@@ -318,7 +318,7 @@ fn a_far_end_report_gives_the_round_trip() {
     let asked = bench.heard.packets[&leg(1)].iter().rev().position(|p| p.1[1] == 200).unwrap();
     let mut answer = vec![0x81, 201, 0, 7];
     answer.extend([5_u32, 1_001, 64 << 24, 0, 0, middle, 0].map(u32::to_be_bytes).concat());
-    bench.worker.handle_packet(bench.now, leg(1), Channel::Rtp, address(leg(1)), &answer);
+    bench.worker.handle_packet(bench.now, leg(1), Channel::Rtp, address(leg(1)), &mut answer);
     // No further packet has come since the report but those of `asked` ticks.
     let stats = bench.close(leg(1));
     let expected = Duration::from_millis(20 * u64::try_from(asked).unwrap());

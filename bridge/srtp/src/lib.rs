@@ -6,7 +6,7 @@
 //! SDES (RFC 4568) or DTLS (RFC 5764), is not known here.
 //!
 //! Not done here: MKI, key derivation rates, unencrypted streams, and packets sent again by their
-//! index. Nothing of the bridge uses the crate yet.
+//! index.
 
 #![forbid(unsafe_code)]
 

@@ -175,7 +175,7 @@ impl Bench {
         bytes.extend(u32::try_from(ticks * 160).unwrap_or(0).to_be_bytes());
         bytes.extend(leg.0.to_be_bytes());
         bytes.extend([octet; 160]);
-        self.worker.handle_packet(self.now, leg, Channel::Rtp, address(leg), &bytes);
+        self.worker.handle_packet(self.now, leg, Channel::Rtp, address(leg), &mut bytes);
     }
 
     /// A packet of the hostile caller, so far on from its last.
@@ -193,7 +193,7 @@ impl Bench {
     fn datagram(&mut self, channel: Channel, source: SocketAddr, bytes: &[u8]) {
         self.fed += 1;
         self.signs += usize::from(is_event(bytes));
-        self.worker.handle_packet(self.now, HOSTILE, channel, source, bytes);
+        self.worker.handle_packet(self.now, HOSTILE, channel, source, &mut bytes.to_vec());
     }
 
     fn feed_rtp(&mut self, tape: &mut Tape<'_>) {
@@ -330,6 +330,7 @@ fn config(leg: LegKey) -> LegConfig {
         direction: Direction::SendRecv,
         ptime_ms: 20,
         in_band: InBand::Off,
+        srtp: None,
         ssrc: 1_000 + leg.0,
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 100,

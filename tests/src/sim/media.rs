@@ -192,7 +192,7 @@ impl Media {
             return;
         };
         if let Fidelity::Audio(worker) = &mut self.fidelity {
-            worker.handle_packet(time(now), leg, channel, source, bytes);
+            worker.handle_packet(time(now), leg, channel, source, &mut bytes.to_vec());
         }
     }
 

@@ -30,6 +30,7 @@ fn config(remote: SocketAddr) -> LegConfig {
         direction: Direction::SendRecv,
         ptime_ms: 20,
         in_band: InBand::Off,
+        srtp: None,
         ssrc: 1,
         first_sequence: 1,
         first_timestamp: 1,

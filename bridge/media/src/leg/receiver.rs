@@ -6,6 +6,7 @@ use std::time::Duration;
 use partyline_model::{Digit, Time};
 
 use super::keys::Keys;
+use super::shield::{Kind, Shield};
 use crate::LegConfig;
 use crate::audio::g711;
 use crate::audio::plc::Concealment;
@@ -38,6 +39,8 @@ pub(super) enum Received {
 
 /// The receiving half of a leg.
 pub(super) struct Receiver {
+    /// Of an encrypted leg.
+    shield: Option<Box<Shield>>,
     latch: Latch,
     heard: bool,
     reception: Option<Reception>,
@@ -57,6 +60,7 @@ pub(super) struct Receiver {
 impl Receiver {
     pub(super) fn new(next_tick: Time, config: &LegConfig) -> Self {
         Self {
+            shield: Shield::renewed(None, config.srtp.as_ref().map(|keys| &keys.theirs)),
             latch: Latch::new(config),
             heard: false,
             reception: None,
@@ -73,6 +77,8 @@ impl Receiver {
 
     /// Takes over a new offer or answer. What waits keeps the codec that it came with.
     pub(super) fn update(&mut self, now: Time, new: &LegConfig) {
+        let theirs = new.srtp.as_ref().map(|keys| &keys.theirs);
+        self.shield = Shield::renewed(self.shield.take(), theirs);
         self.latch.update(now, new);
     }
 
@@ -89,6 +95,24 @@ impl Receiver {
     /// Where RTCP goes; `None` while it may go nowhere.
     pub(super) fn rtcp_destination(&self, config: &LegConfig) -> Option<SocketAddr> {
         self.latch.rtcp_destination(config)
+    }
+
+    /// The plain packet of a datagram; `None` when it was dropped and counted. Of an encrypted leg
+    /// nothing is looked at that was not opened, but for the address: strangers cost no cipher.
+    pub(super) fn open<'a>(
+        &mut self,
+        kind: Kind,
+        source: SocketAddr,
+        datagram: &'a mut [u8],
+        stats: &mut LegStats,
+    ) -> Option<&'a [u8]> {
+        let Some(shield) = &mut self.shield else { return Some(datagram) };
+        let dropped = &mut stats.dropped;
+        if !self.latch.may_be(kind == Kind::Rtcp, source) {
+            *(if kind == Kind::Rtp { &mut dropped.source } else { &mut dropped.rtcp_source }) += 1;
+            return None;
+        }
+        shield.open(kind, datagram, dropped)
     }
 
     pub(super) fn handle_rtp(

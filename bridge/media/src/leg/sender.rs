@@ -12,6 +12,9 @@ use crate::rtp::packet::{HEADER_LEN, Header};
 use crate::rtp::rtcp::{Block, Sent, Writer};
 use crate::rtp::telephone_event::encoder::EventPacket;
 use crate::worker::Sink;
+use partyline_srtp::MAX_TRAILER;
+
+use super::shield::Seal;
 use crate::{Channel, LegConfig};
 
 /// The most octets of a packet that is sent: 60 ms of G.711.
@@ -34,6 +37,8 @@ pub(super) struct Sender {
     packets_reported: u32,
     next_report: Time,
     reports: u32,
+    /// Of an encrypted leg.
+    seal: Option<Box<Seal>>,
 }
 
 /// Where a packet of a leg goes.
@@ -46,8 +51,10 @@ pub(super) struct Route<'a> {
 
 impl Sender {
     pub(super) fn new(now: Time, config: &LegConfig, interval: Duration) -> Self {
+        let seal = Seal::renewed(None, config.srtp.as_ref().map(|keys| &keys.ours));
         let mut sender = Self {
-            sequence: config.first_sequence,
+            // Far from the turn, the first packets may be lost and the far end still counts right.
+            sequence: config.first_sequence & if seal.is_some() { 0x7fff } else { 0xffff },
             timestamp: config.first_timestamp,
             marker: true,
             waiting: [0; MAX_PAYLOAD + SAMPLES_PER_FRAME],
@@ -58,6 +65,7 @@ impl Sender {
             packets_reported: 0,
             next_report: now,
             reports: 0,
+            seal,
         };
         sender.schedule_report(now, config.ssrc, interval);
         sender
@@ -65,6 +73,7 @@ impl Sender {
 
     /// Takes over a new offer or answer: another codec's octets cannot wait any longer.
     pub(super) fn update(&mut self, config: &LegConfig) {
+        self.seal = Seal::renewed(self.seal.take(), config.srtp.as_ref().map(|keys| &keys.ours));
         self.packet_len = packet_len(config);
         self.drop_waiting();
         self.marker = true;
@@ -167,18 +176,20 @@ impl Sender {
         stats: &mut LegStats,
         sink: &mut S,
     ) {
-        let mut packet = [0; HEADER_LEN + MAX_PAYLOAD];
+        let mut packet = [0; HEADER_LEN + MAX_PAYLOAD + MAX_TRAILER];
         let (head, body) = packet.split_at_mut(HEADER_LEN);
         let mut octets = [0; HEADER_LEN];
         header.write(&mut octets);
         head.copy_from_slice(&octets);
         body[..payload.len()].copy_from_slice(payload);
-        sink.send(
-            route.leg,
-            Channel::Rtp,
-            route.destination,
-            &packet[..HEADER_LEN + payload.len()],
-        );
+        let plain = HEADER_LEN + payload.len();
+        let sent = match &mut self.seal {
+            Some(seal) => seal.rtp(&mut packet, plain),
+            None => Some(plain),
+        };
+        if let Some(sent) = sent {
+            sink.send(route.leg, Channel::Rtp, route.destination, &packet[..sent]);
+        }
         let len = u32::try_from(payload.len()).unwrap_or(0);
         self.sequence = self.sequence.wrapping_add(1);
         self.packets = self.packets.wrapping_add(1);
@@ -207,6 +218,16 @@ impl Sender {
         self.packets_reported = self.packets;
         Writer::report(now, config.ssrc, has_sent.then_some(sent), block)
             .cname(config.ssrc, &config.cname)
+    }
+
+    /// A report as it is sent; `None` when it must not be.
+    pub(super) fn seal_report<'a>(&mut self, report: &'a mut Writer) -> Option<&'a [u8]> {
+        let len = report.as_slice().len();
+        let sent = match &mut self.seal {
+            Some(seal) => seal.rtcp(report.buffer(), len)?,
+            None => len,
+        };
+        report.buffer().get(..sent)
     }
 
     /// Between half and one and a half intervals from `now` (RFC 3550 §6.3.1), so that legs that

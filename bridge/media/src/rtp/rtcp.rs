@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use partyline_model::Time;
+use partyline_srtp::MAX_TRAILER;
 
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
@@ -53,14 +54,15 @@ pub(crate) fn ntp_middle(now: Time) -> u32 {
 
 /// A compound packet in the making.
 pub(crate) struct Writer {
-    octets: [u8; MAX_LEN],
+    /// With room for what protects it.
+    octets: [u8; MAX_LEN + MAX_TRAILER],
     len: usize,
 }
 
 impl Writer {
     /// Begins with a sender report when something was sent, with a receiver report when not.
     pub(crate) fn report(now: Time, ssrc: u32, sent: Option<Sent>, block: Option<Block>) -> Self {
-        let mut writer = Self { octets: [0; MAX_LEN], len: 0 };
+        let mut writer = Self { octets: [0; MAX_LEN + MAX_TRAILER], len: 0 };
         let blocks = u8::from(block.is_some());
         let kind = if sent.is_some() { SENDER_REPORT } else { RECEIVER_REPORT };
         writer.packet(kind, blocks, |w| {
@@ -104,6 +106,11 @@ impl Writer {
 
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.octets[..self.len]
+    }
+
+    /// The packet and the room behind it.
+    pub(crate) fn buffer(&mut self) -> &mut [u8] {
+        &mut self.octets
     }
 
     fn packet(&mut self, kind: u8, count: u8, body: impl FnOnce(&mut Self)) {

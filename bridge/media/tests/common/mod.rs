@@ -104,6 +104,7 @@ pub(crate) fn config(leg: LegKey) -> LegConfig {
         direction: Direction::SendRecv,
         ptime_ms: 20,
         in_band: InBand::Off,
+        srtp: None,
         ssrc: 1_000 + leg.0,
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 100,
@@ -190,7 +191,7 @@ impl Bench {
     }
 
     pub(crate) fn receive(&mut self, leg: LegKey, source: SocketAddr, packet: &[u8]) {
-        self.worker.handle_packet(self.now, leg, Channel::Rtp, source, packet);
+        self.worker.handle_packet(self.now, leg, Channel::Rtp, source, &mut packet.to_vec());
     }
 
     /// A press by telephone events, one packet each 20 ms, its end three times.
