@@ -8,9 +8,10 @@ use std::time::Duration;
 use bridge_tests::sim::builder::{CARRIER, carrier};
 use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, ms, secs, tone};
 use partyline_cdr_record::{DialoutKind, Direction, FeatureCode, Outcome};
-use partyline_control::{Refused, Trunk};
+use partyline_control::{Fault, Refused, Trunk};
 use partyline_dialplan::Prompt;
 use partyline_phones::{Answering, Ending, Event, PhoneId};
+use partyline_sip::Patience;
 
 const NUMBER: &str = "14165550199";
 
@@ -189,8 +190,8 @@ fn a_trunk_that_fails_or_is_silent_is_followed_by_the_next() {
     for (destination, first, within) in [
         (first_phone(), refuses(503), secs(25)),
         (first_phone(), refuses(500), secs(25)),
-        // Timer B is 32 s (RFC 3261 §17.1.1.2); then the callee has its time to ring.
-        (dead, Answering::Ignore, secs(58)),
+        (dead, Answering::Ignore, secs(28)),
+        (first_phone(), Answering::TryForever, secs(38)),
     ] {
         let Scene { mut world, anna, callee, .. } = anna_dials_by_two(destination, first, answers);
         world.wait_for("dora answers", within, |world| world.is_up(callee));
@@ -208,12 +209,9 @@ fn a_trunk_that_fails_or_is_silent_is_followed_by_the_next() {
 #[test]
 fn what_comes_from_behind_a_trunk_is_no_reason_to_try_another() {
     let rings_then_fails = Answering::Reject { after: secs(3), status: 503 };
-    for (first, status) in [
-        (Answering::Reject { after: Duration::ZERO, status: 486 }, 486),
-        (Answering::Reject { after: Duration::ZERO, status: 603 }, 603),
-        (Answering::Reject { after: Duration::ZERO, status: 404 }, 404),
-        (rings_then_fails, 503),
-    ] {
+    let at_once = |status| (Answering::Reject { after: Duration::ZERO, status }, status);
+    let refusals = [486, 600, 603, 404, 403, 480, 501, 505].map(at_once);
+    for (first, status) in refusals.into_iter().chain([(rings_then_fails, 503)]) {
         let Scene { mut world, anna, callee, .. } =
             anna_dials_by_two(first_phone(), first, Answering::After(ms(1)));
         world.run_for(secs(12));
@@ -223,6 +221,123 @@ fn what_comes_from_behind_a_trunk_is_no_reason_to_try_another() {
         let leg = records.dialled(NUMBER);
         assert_eq!((leg.trunk_out, leg.sip_status), (Some(3), Some(status)));
     }
+}
+
+/// When the callee's telephone was called, and by which trunk the record says that the call went.
+fn called_after(first: Answering, change: impl FnOnce(&mut Trunk)) -> Option<(Duration, u32)> {
+    let trunks = |trunks: &mut Vec<Trunk>| {
+        trunk_before(first_phone())(trunks);
+        change(&mut trunks[0]);
+    };
+    let mut world = World::build().trunks(trunks).start();
+    world.phone_with("the first trunk", |phone| phone.answering = first);
+    let callee = world.callee("dora", NUMBER, |phone| phone.answering = Answering::After(secs(1)));
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR);
+    world.run_for(secs(4)).press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#");
+    let dialled_at = world.now();
+    world.run_for(secs(50));
+    let called = |event: &Event| matches!(event, Event::InviteReceived { .. });
+    let at = world.phone(callee).log().iter().find(|entry| called(&entry.event)).map(|e| e.at);
+    if at.is_some() {
+        assert_eq!(world.room_of(anna), world.room_of(callee));
+        assert_eq!(world.times_played(anna, Prompt::DialFailed), 0);
+    }
+    let records = world.finish();
+    let leg = records.dialled(NUMBER);
+    assert_eq!(leg.answered_at.is_some(), at.is_some());
+    Some((at? - dialled_at, leg.trunk_out.unwrap()))
+}
+
+#[test]
+fn a_silent_trunk_costs_four_seconds_and_one_that_only_tries_fifteen() {
+    let refuses = Answering::Reject { after: Duration::ZERO, status: 503 };
+    let (at_once, by) = called_after(refuses, |_| {}).unwrap();
+    assert_eq!(by, 7);
+    let cost = |first, change: &dyn Fn(&mut Trunk)| {
+        let (after, by) = called_after(first, change).unwrap();
+        assert_eq!(by, 7, "{first:?}");
+        after - at_once
+    };
+    let patient = |provisional, progress| {
+        move |trunk: &mut Trunk| trunk.routing.patience = Patience { provisional, progress }
+    };
+    let usual = |_: &mut Trunk| {};
+    for (cost, seconds) in [
+        (cost(Answering::Ignore, &usual), 4),
+        (cost(Answering::TryForever, &usual), 15),
+        (cost(Answering::Ignore, &patient(secs(2), secs(9))), 2),
+        (cost(Answering::TryForever, &patient(secs(2), secs(9))), 9),
+    ] {
+        assert!(cost.abs_diff(secs(seconds)) < ms(100), "{cost:?} for {seconds} s");
+    }
+}
+
+#[test]
+fn a_trunk_names_further_statuses_that_the_next_one_is_tried_after() {
+    for (status, goes_on) in [(480, true), (403, true), (404, false), (486, false)] {
+        let first = Answering::Reject { after: Duration::ZERO, status };
+        let called = called_after(first, |trunk| trunk.routing.advance_on = vec![480, 403, 486]);
+        assert_eq!(called.map(|(_, by)| by), goes_on.then_some(7), "{status}");
+    }
+}
+
+#[test]
+fn a_late_answer_of_a_trunk_that_was_left_is_hung_up_on() {
+    let mut world = World::build().trunks(trunk_before(first_phone())).start();
+    let late = world.phone_with("late", |phone| phone.answering = Answering::TryForever);
+    let callee = world.callee("dora", NUMBER, |phone| phone.answering = Answering::After(secs(1)));
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR);
+    world.run_for(secs(4)).press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#");
+    world.wait_for("dora answers", secs(20), |world| world.is_up(callee));
+    world.run_for(secs(2));
+    assert_eq!(world.ending(late), Some(Ending::Cancelled));
+    assert_eq!(world.room_of(anna), world.room_of(callee));
+    let failures = world.trunk_failures();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!((&*failures[0].trunk, failures[0].fault), ("first", Fault::Silent));
+    assert_eq!(failures[0].next.as_deref(), Some("carrier"));
+    world.finish();
+}
+
+/// Anna calls the number twice by a first trunk that refuses with 503 and `retry_after`, `pause`
+/// between; how often that trunk was called.
+fn calls_to_a_resting_trunk(retry_after: &str, pause: Duration, trunks: usize) -> usize {
+    let keep = |list: &mut Vec<Trunk>| {
+        trunk_before(first_phone())(list);
+        list.truncate(trunks);
+    };
+    let mut world = World::build().trunks(keep).start();
+    let first = world.phone_with("the first trunk", |phone| {
+        phone.answering = Answering::Reject { after: Duration::ZERO, status: 503 };
+        phone.refusal_headers = vec![("Retry-After".to_owned(), retry_after.to_owned())];
+    });
+    let callee = world.callee("dora", NUMBER, |phone| phone.answering = Answering::After(secs(1)));
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR).run_for(secs(4));
+    for _ in 0..2 {
+        world.press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#").run_for(secs(10));
+        if trunks > 1 {
+            assert!(world.is_up(callee), "by the second trunk");
+            world.press(anna, "*3").run_for(secs(4));
+        }
+        world.run_for(pause);
+    }
+    let called = world.phone(first).calls().len();
+    let records = world.finish();
+    let trunks_out: Vec<_> = records.legs().iter().filter_map(|leg| leg.trunk_out).collect();
+    assert_eq!(trunks_out, [if trunks > 1 { 7 } else { 3 }; 2]);
+    called
+}
+
+#[test]
+fn a_trunk_that_asks_to_be_left_alone_is_skipped_so_long_unless_it_is_the_only_one() {
+    assert_eq!(calls_to_a_resting_trunk("120 (overloaded)", secs(5), 2), 1);
+    assert_eq!(calls_to_a_resting_trunk("10", secs(5), 2), 2, "its rest is over");
+    assert_eq!(calls_to_a_resting_trunk("4294967295", secs(310), 2), 2, "five minutes at most");
+    assert_eq!(calls_to_a_resting_trunk("soon", secs(5), 2), 2, "no time is said");
+    assert_eq!(calls_to_a_resting_trunk("120", secs(5), 1), 2, "there is no other");
 }
 
 #[test]

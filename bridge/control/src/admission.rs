@@ -169,6 +169,7 @@ mod tests {
             number_format: NumberFormat::Plus,
             caller_id: None,
             login: None,
+            routing: crate::Routing::default(),
             uri_passcode: false,
             media_sources: Vec::new(),
         }

@@ -1,6 +1,6 @@
 //! Calls by their own id and by their SIP dialog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use partyline_conference::FIRST_OUTBOUND;
@@ -54,7 +54,7 @@ pub(crate) enum Stage {
     /// A call out, whose ports are being bound.
     Reserving(Box<Dialling>, Attempts),
     /// A call out that has not answered.
-    Dialling(Dialling),
+    Dialling(Box<Dialling>),
     /// Answered; our description in the 200 or in our INVITE awaits an answer.
     AwaitingAnswer,
     /// Answered and described.
@@ -66,12 +66,16 @@ pub(crate) enum Stage {
 pub(crate) struct Attempts(pub(crate) u8);
 
 /// A call out on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dialling {
     pub(crate) number: Number,
     pub(crate) caller_id: Option<Number>,
-    /// The place of the trunk among all trunks, or of the first that may take the call.
+    /// The place among all trunks of the one that the call goes by.
     pub(crate) trunk: usize,
+    /// The places of the trunks that may be tried yet, in this order.
+    pub(crate) untried: VecDeque<usize>,
+    /// Whether trunks that ask to be left alone are called nevertheless, since all do.
+    pub(crate) insists: bool,
     /// Whether the far end has been heard to ring: then no other trunk rings it again.
     pub(crate) rang: bool,
 }

@@ -11,6 +11,7 @@ use partyline_sip::Transport;
 use partyline_sip::auth::Login;
 
 use crate::own::Own;
+use crate::routing::Routing;
 
 /// How a node reaches the world and is reached.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub struct Trunk {
     pub caller_id: Option<Number>,
     /// Who we are when the trunk asks on calls out.
     pub login: Option<Arc<Login>>,
+    /// When a call out leaves the trunk for the next.
+    pub routing: Routing,
 }
 
 impl Trunk {

@@ -31,6 +31,7 @@ impl Node {
             Event::Invite(incoming) => self.invited(now, incoming),
             Event::Ringing { dialog, .. } => self.callee_rings(now, dialog),
             Event::Answered { dialog, sdp } => self.answered(now, dialog, sdp.as_deref()),
+            Event::Terms { dialog, terms } => self.terms_of_refusal(now, dialog, &terms),
             Event::Confirmed { dialog, sdp } => self.confirmed(now, dialog, sdp.as_deref()),
             Event::Reinvite { dialog, offer } => self.reinvited(now, dialog, offer.as_deref()),
             Event::Reinvited { dialog, result } => {
@@ -133,7 +134,7 @@ impl Node {
                     self.type_pin(now, id);
                 }
             }
-            Stage::Reserving(dialling, _) => self.invite(now, id, *dialling),
+            Stage::Reserving(dialling, _) => self.invite(now, id, dialling),
             stage
             @ (Stage::Offered(_) | Stage::Dialling(_) | Stage::AwaitingAnswer | Stage::Up) => {
                 call.stage = stage;
@@ -277,7 +278,7 @@ impl Node {
 
     fn ended(&mut self, now: Time, dialog: DialogId, ended: SipEnded) {
         let Some(id) = self.calls.by_dialog(dialog) else { return };
-        if let Some(next) = self.next_route(id, ended) {
+        if let Some(next) = self.next_route(now, id, ended) {
             return self.invite(now, id, next);
         }
         let stage = self.calls.get(id).map(|call| matches!(call.stage, Stage::Dialling(_)));

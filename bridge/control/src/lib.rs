@@ -21,6 +21,7 @@ mod outcome;
 mod own;
 mod ports;
 mod refusals;
+mod routing;
 
 pub use admission::{
     ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
@@ -32,3 +33,4 @@ pub use node::{Node, Output, Parts, Refused};
 pub use own::Own;
 pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
 pub use refusals::{Cause, Refusal};
+pub use routing::{Fault, Routing, TrunkFailure};

@@ -23,6 +23,7 @@ use crate::keying::Keyings;
 use crate::lost::LostCalls;
 use crate::ports::Ports;
 use crate::refusals::{Cause, Refusal, Refusals};
+use crate::routing::{Failures, Resting, TrunkFailure};
 
 /// What a node is made of, beside its configuration.
 pub struct Parts {
@@ -82,6 +83,8 @@ pub enum Output {
         /// On the RTCP port.
         rtcp: u64,
     },
+    /// A trunk failed a call out; for the log, not each time.
+    TrunkFailed(Box<TrunkFailure>),
     /// A call was refused; for the log, not each time.
     Refused(Box<Refusal>),
     /// After [`Node::drain`]: no leg is up and every record is on disk.
@@ -144,6 +147,8 @@ pub struct Node {
     pub(crate) closing: BTreeMap<CallId, Closing>,
     pub(crate) refused: BTreeMap<Refused, u64>,
     pub(crate) refusals: Refusals,
+    pub(crate) resting: Resting,
+    pub(crate) failures: Failures,
     pub(crate) sources: Arc<Sources>,
     pub(crate) command_errors: CommandErrors,
     pub(crate) keyings: Keyings,
@@ -171,6 +176,8 @@ impl Node {
             closing: BTreeMap::new(),
             refused: BTreeMap::new(),
             refusals: Refusals::default(),
+            resting: Resting::default(),
+            failures: Failures::default(),
             sources,
             command_errors: CommandErrors::default(),
             keyings: Keyings::default(),

@@ -1,17 +1,21 @@
 //! Calls that the conference core places.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use partyline_conference::{DialogNames, Input};
 use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{Scope, Session};
-use partyline_sip::{Dial, DialogId, Ended, Ender, Hangup, Transport};
+use partyline_sip::{Dial, DialogId, Ended, Hangup, RefusalTerms, Transport};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
+use crate::config::Trunk;
 use crate::inbound::INCOMPATIBLE;
-use crate::node::{Node, or_ended};
+use crate::node::{Node, Output, or_ended};
 use crate::outcome;
+use crate::routing::{Fault, TrunkFailure};
 
 /// Ports tried for a leg before its call is given up, as for calls that come in.
 const PORT_ATTEMPTS: Attempts = Attempts(8);
@@ -26,7 +30,10 @@ impl Node {
         caller_id: Option<Number>,
     ) {
         let session_id = u64::from(self.random_u32());
-        let dialling = Box::new(Dialling { number, caller_id, trunk: 0, rang: false });
+        let untried = self.takers();
+        let insists = !untried.iter().any(|trunk| self.is_willing(now, *trunk));
+        let dialling =
+            Dialling { number, caller_id, trunk: 0, untried, insists, rang: false }.into();
         let stage = Stage::Reserving(dialling, PORT_ATTEMPTS);
         self.calls.insert(id, Call::new(None, stage, session_id));
         self.open_ports(now, id);
@@ -41,17 +48,19 @@ impl Node {
     }
 
     /// Sends the INVITE of a call out whose ports are bound.
-    pub(crate) fn invite(&mut self, now: Time, id: CallId, dialling: Dialling) {
-        let Some((local, (trunk, dial))) = self.local(id).zip(self.route(dialling)) else {
+    pub(crate) fn invite(&mut self, now: Time, id: CallId, mut dialling: Box<Dialling>) {
+        let route = self.route(now, &mut dialling);
+        let Some((local, dial)) = self.local(id).zip(route) else {
             self.forget(id);
             return self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
         };
+        let trunk = dialling.trunk;
         let mut session = Session::default();
         let offer = Bytes::from(session.offer(&local, Scope::All));
         if let Some(call) = self.calls.get_mut(id) {
             call.session = session;
             call.described.clone_from(&offer);
-            call.stage = Stage::Dialling(Dialling { trunk, ..dialling });
+            call.stage = Stage::Dialling(dialling);
         }
         let dialled = self.endpoint.dial(now, Dial { offer, ..dial });
         match or_ended(&mut self.command_errors, dialled) {
@@ -78,17 +87,52 @@ impl Node {
         self.bridge.handle(now, Input::Ringing { call: id });
     }
 
-    /// By which trunk a call out goes on, whose INVITE came to nothing at the trunk before: silence
-    /// or 5xx says that the trunk is at fault, any other answer comes from behind it.
-    pub(crate) fn next_route(&self, id: CallId, ended: Ended) -> Option<Dialling> {
-        let Stage::Dialling(dialling) = self.calls.get(id)?.stage else { return None };
-        let status = ended.status.map_or(Status::REQUEST_TIMEOUT.code(), Status::code);
-        let trunk_failed = match ended.by {
-            Ender::Remote | Ender::Timeout => status == 408 || (500..600).contains(&status),
-            Ender::Local => false,
+    /// A call out was refused with more than a status. An overloaded trunk is left alone for as long
+    /// as it asks (RFC 3261 §21.5.4).
+    pub(crate) fn terms_of_refusal(&mut self, now: Time, dialog: DialogId, terms: &RefusalTerms) {
+        let Some(id) = self.calls.by_dialog(dialog) else { return };
+        let Some(Call { stage: Stage::Dialling(dialling), .. }) = self.calls.get(id) else {
+            return;
         };
-        let next = Dialling { trunk: dialling.trunk + 1, ..dialling };
-        (trunk_failed && !dialling.rang && self.route(next).is_some()).then_some(next)
+        if let Some(time) = terms.retry_after
+            && terms.status == Status::SERVICE_UNAVAILABLE
+        {
+            self.resting.note(now, dialling.trunk, time);
+        }
+    }
+
+    /// How a call out goes on whose INVITE came to nothing at a trunk that is at fault; `None` when
+    /// the call has failed.
+    pub(crate) fn next_route(
+        &mut self,
+        now: Time,
+        id: CallId,
+        ended: Ended,
+    ) -> Option<Box<Dialling>> {
+        let Stage::Dialling(dialling) = &self.calls.get(id)?.stage else { return None };
+        let fault = Fault::of(ended)?;
+        let routing = &self.config.trunks.get(dialling.trunk)?.routing;
+        if dialling.rang || !routing.advances(fault.status()) {
+            return None;
+        }
+        let next = self.next_trunk(now, dialling);
+        let (trunk, on) = (dialling.trunk, next.map(|_| dialling.clone()));
+        self.say_failed(now, trunk, fault, next);
+        on
+    }
+
+    /// Has a failure of a trunk logged, unless that was done within the minute.
+    fn say_failed(&mut self, now: Time, trunk: usize, fault: Fault, next: Option<usize>) {
+        let Some(times) = self.failures.note(now, trunk, fault) else { return };
+        let name = |place| self.config.trunks.get(place).map(|trunk: &Trunk| trunk.name.clone());
+        let failure = TrunkFailure {
+            trunk: name(trunk).unwrap_or_default(),
+            fault,
+            rests: self.resting.left(now, trunk),
+            next: next.and_then(name),
+            times,
+        };
+        self.outputs.push_back(Output::TrunkFailed(Box::new(failure)));
     }
 
     /// Whether a call with this Call-ID is one that we placed: a proxy sent it back to us.
@@ -96,12 +140,30 @@ impl Node {
         self.own_call_ids.contains_key(sip_call_id)
     }
 
-    /// The INVITE for `dialling`, by the first trunk from its place on that takes calls, and the
-    /// place of that; the offer is still empty.
-    fn route(&self, dialling: Dialling) -> Option<(usize, Dial)> {
-        let mut trunks = self.config.trunks.iter().enumerate().skip(dialling.trunk);
-        let (place, trunk, destination) =
-            trunks.find_map(|(place, trunk)| Some((place, trunk, trunk.destination?)))?;
+    /// The places of the trunks that take calls out, in the order in which they are tried.
+    fn takers(&self) -> VecDeque<usize> {
+        let trunks = self.config.trunks.iter().enumerate();
+        trunks.filter(|(_, trunk)| trunk.destination.is_some()).map(|(place, _)| place).collect()
+    }
+
+    /// Whether the trunk at `place` is to be called while another one may be.
+    fn is_willing(&self, now: Time, place: usize) -> bool {
+        !self.resting.has(now, place)
+    }
+
+    /// The place of the trunk that would take the call if it went on.
+    fn next_trunk(&self, now: Time, dialling: &Dialling) -> Option<usize> {
+        let mut untried = dialling.untried.iter().copied();
+        untried.find(|place| dialling.insists || self.is_willing(now, *place))
+    }
+
+    /// The INVITE for `dialling` by its next trunk, which it takes; the offer is still empty.
+    fn route(&self, now: Time, dialling: &mut Dialling) -> Option<Dial> {
+        let place = self.next_trunk(now, dialling)?;
+        while dialling.untried.pop_front().is_some_and(|skipped| skipped != place) {}
+        dialling.trunk = place;
+        let trunk = self.config.trunks.get(place)?;
+        let destination = trunk.destination?;
         let write = |number| trunk.number_format.write(number);
         let by = if trunk.transport == Transport::Udp {
             String::new()
@@ -120,10 +182,10 @@ impl Node {
             offer: Bytes::new(),
             headers: Vec::new(),
             login: trunk.login.clone(),
-            patience: None,
-            has_alternative: false,
+            patience: Some(trunk.routing.patience),
+            has_alternative: self.next_trunk(now, dialling).is_some(),
         };
-        Some((place, dial))
+        Some(dial)
     }
 
     /// A call out was answered.

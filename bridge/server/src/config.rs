@@ -206,6 +206,7 @@ impl From<RawConfig> for Config {
             number_format: trunk.number_format,
             caller_id: trunk.caller_id,
             login: None,
+            routing: trunk.routing,
         });
         let taxes = raw.seller.taxes.into_iter();
         let others = [Some(raw.http_listen), raw.sip_advertised].into_iter().flatten();

@@ -1,6 +1,7 @@
 //! What the endpoint reports to the node that owns it.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use partyline_model::Digit;
@@ -92,6 +93,13 @@ pub enum Event {
         /// The answer to our offer; `None` breaks RFC 3264 and the call should be hung up.
         sdp: Option<Bytes>,
     },
+    /// A call of ours was refused, with more than a status; [`Event::Ended`] follows.
+    Terms {
+        /// The call.
+        dialog: DialogId,
+        /// What the refusal says.
+        terms: RefusalTerms,
+    },
     /// The ACK to our 200 came, to an INVITE or to a re-INVITE.
     Confirmed {
         /// The call.
@@ -152,6 +160,7 @@ impl fmt::Debug for Event {
             Self::Invite(incoming) => write!(f, "Invite({})", incoming.dialog),
             Self::Ringing { dialog, status, .. } => write!(f, "Ringing({dialog}, {status})"),
             Self::Answered { dialog, .. } => write!(f, "Answered({dialog})"),
+            Self::Terms { dialog, terms } => write!(f, "Terms({dialog}, {terms:?})"),
             Self::Confirmed { dialog, .. } => write!(f, "Confirmed({dialog})"),
             Self::Reinvite { dialog, .. } => write!(f, "Reinvite({dialog})"),
             Self::Reinvited { dialog, result } => {
@@ -227,6 +236,15 @@ pub enum Presentation {
     Restricted,
     /// There is no number.
     Unavailable,
+}
+
+/// What a refusal of a call of ours says beside its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusalTerms {
+    /// The status.
+    pub status: Status,
+    /// How long the far end asks to be left alone (RFC 3261 §20.33); up to 2^32-1 s.
+    pub retry_after: Option<Duration>,
 }
 
 /// How a call ended.

@@ -112,6 +112,7 @@ impl Net {
                 seen.ends += 1;
             }
             Event::Ringing { .. }
+            | Event::Terms { .. }
             | Event::Reinvite { .. }
             | Event::Reinvited { .. }
             | Event::Digit { .. }

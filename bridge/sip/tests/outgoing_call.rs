@@ -242,3 +242,23 @@ fn strange_responses_are_dropped_and_counted() {
     assert!(ua.feed(&two_vias).sent.is_empty());
     assert_eq!(ua.endpoint.counters().of(Dropped::MalformedResponse), 1);
 }
+
+#[test]
+fn how_long_a_refusing_far_end_wants_to_be_left_alone_is_told_before_the_end() {
+    for (line, headers, told) in [
+        ("503 Busy", "Retry-After: 120 (maintenance);duration=60\r\n", Some(120)),
+        ("486 Busy Here", "Retry-After: 99999999999\r\n", Some(u32::MAX.into())),
+        ("503 Busy", "Retry-After: soon\r\n", None),
+        ("503 Busy", "", None),
+    ] {
+        let mut ua = Ua::new();
+        let (dialog, invite) = dialled(&mut ua);
+        let events = ua.feed(&response(&invite, line, Some("b"), headers)).events;
+        let terms = events.iter().find_map(|event| {
+            let Event::Terms { dialog: of, terms } = event else { return None };
+            (*of == dialog).then_some(terms.retry_after?)
+        });
+        assert_eq!(terms, told.map(Duration::from_secs), "{line} {headers}");
+        assert!(matches!(events.last(), Some(Event::Ended { .. })), "{events:?}");
+    }
+}

@@ -29,6 +29,8 @@ pub enum Answering {
     },
     /// Rings until told to answer, or cancelled.
     RingForever,
+    /// Says that it tries (100), and nothing else until it is cancelled.
+    TryForever,
     /// Says nothing at all.
     Ignore,
 }
@@ -82,6 +84,8 @@ pub struct PhoneConfig {
     pub offer: Offer,
     /// What it does when called.
     pub answering: Answering,
+    /// Further headers of its refusals, such as Retry-After.
+    pub refusal_headers: Vec<(String, String)>,
     /// What it does wrong.
     pub faults: Faults,
     /// How much heard audio is kept at least; twice that is the most.
@@ -113,6 +117,7 @@ impl PhoneConfig {
             key_gap: Duration::from_millis(100),
             offer: Offer::WithSdp,
             answering: Answering::After(Duration::from_millis(100)),
+            refusal_headers: Vec::new(),
             faults: Faults::default(),
             keep: Duration::from_secs(600),
             seed: 1,

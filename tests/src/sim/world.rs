@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
-use partyline_control::{Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal};
+use partyline_control::{
+    Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal, TrunkFailure,
+};
 use partyline_dialplan::Plan;
 use partyline_media::Event;
 use partyline_model::Uuid;
@@ -58,6 +60,7 @@ pub struct World {
     /// Legs at whose ports others came: RTP and RTCP datagrams.
     intruded: Vec<(Uuid, u64, u64)>,
     refusals: Vec<Refusal>,
+    trunk_failures: Vec<TrunkFailure>,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
     log: Option<Vec<u8>>,
@@ -118,6 +121,7 @@ impl World {
             media_sent: BTreeMap::new(),
             intruded: Vec::new(),
             refusals: Vec::new(),
+            trunk_failures: Vec::new(),
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
             echoes_listened_for: 0,
@@ -300,6 +304,10 @@ impl World {
             Output::Intruded { leg_id, rtp, rtcp } => {
                 let leg_id = leg_id.expect("a leg that has ended has its record");
                 self.intruded.push((leg_id, rtp, rtcp));
+            }
+            Output::TrunkFailed(failure) => {
+                self.uttered.extend_from_slice(format!("{failure:?}").as_bytes());
+                self.trunk_failures.push(*failure);
             }
             Output::Refused(refusal) => {
                 self.uttered.extend_from_slice(format!("{refusal:?}").as_bytes());

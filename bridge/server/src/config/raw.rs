@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_conference::EntryTiming;
-use partyline_control::{NumberFormat, SourceKind};
+use partyline_control::{NumberFormat, Routing, SourceKind};
 use partyline_model::Number;
 use partyline_sip::Transport;
 use rustls::pki_types::ServerName;
@@ -88,6 +88,7 @@ pub(super) struct RawTrunk {
     pub(super) caller_id: Option<Number>,
     pub(super) user: Option<String>,
     pub(super) password_file: Option<PathBuf>,
+    pub(super) routing: Routing,
 }
 
 /// Whether `;pin=` is taken from a trunk; it is, unless the trunk says otherwise.
@@ -281,7 +282,23 @@ impl RawTrunk {
             if fits { Ok(()) } else { Err("expected a user name without quotes or backslashes") }
         });
         walk.setting("password_file", &mut self.password_file);
+        routing(&mut self.routing, walk);
     }
+}
+
+/// When calls out leave a trunk for the next.
+fn routing(routing: &mut Routing, walk: &mut impl Walk) {
+    walk.checked("first_response", &mut routing.patience.provisional, lasting);
+    walk.checked("first_18x", &mut routing.patience.progress, lasting);
+    walk.checked("advance_on", &mut routing.advance_on, |statuses| {
+        if statuses.iter().any(|status| !(400..700).contains(status)) {
+            Err("expected final SIP statuses from 400 to 699, such as [480, 403]")
+        } else if statuses.iter().any(|status| Routing::NEVER.contains(status)) {
+            Err("486, 600 and 603 are the callee's own answer: no other trunk rings him again")
+        } else {
+            Ok(())
+        }
+    });
 }
 
 impl RawSeller {

@@ -226,6 +226,11 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             );
         }
         way_out(raw, trunk, findings, &path);
+        let patience = trunk.routing.patience;
+        if patience.progress < patience.provisional {
+            let path = path("first_18x");
+            findings.add_at(&path, format!("{path}: must not be less than first_response"));
+        }
         if let Some(message) = trunk.destination.and_then(|to| unreachable(raw, to)) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
@@ -451,6 +456,12 @@ mod tests {
                 format!("{}tls_name = \"a b\"\n", trunk_to("192.0.2.9:5060")),
                 "expected the host name in",
             ),
+            (
+                format!("{TRUNK}first_response = \"10s\"\nfirst_18x = \"9s\"\n"),
+                "trunk[0].first_18x: must not be less than first_response",
+            ),
+            (format!("{TRUNK}advance_on = [600]\n"), "trunk[0].advance_on: 486, 600 and 603 are"),
+            (format!("{TRUNK}advance_on = [302]\n"), "expected final SIP statuses from 400"),
             ("[log]\nfilter = \"verbose\"\n".to_owned(), "log.filter: expected a level of"),
             ("[conference]\nring = \"0s\"\n".to_owned(), "conference.ring: expected at least"),
             ("[conference]\nmax_calls = 0\n".to_owned(), "with 0 no call could come in"),

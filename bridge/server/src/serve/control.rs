@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::StatusCode;
 use partyline_cdr_store::journal::{Health, JournalHandle};
-use partyline_control::{GuessAlarm, GuessKey, Node, Output};
+use partyline_control::{Fault, GuessAlarm, GuessKey, Node, Output, TrunkFailure};
 use partyline_directory::Snapshot;
 use partyline_media::{Command, Event};
 use partyline_media_io::{Clock, Commands, Outlet, Running};
@@ -217,6 +217,7 @@ impl Control {
                     "media from other addresses than the far end's was dropped: an intruder, or \
                      a NAT whose addresses belong into the trunk's media_sources"
                 ),
+                Output::TrunkFailed(failure) => warn_of_trunk(&failure),
                 Output::Refused(refusal) => tracing::warn!(
                     source = %refusal.source,
                     trunk = refusal.trunk.as_deref().unwrap_or("none"),
@@ -239,6 +240,31 @@ impl Control {
             }
         }
     }
+}
+
+/// One line for a trunk that failed a call out.
+fn warn_of_trunk(failure: &TrunkFailure) {
+    let (why, advice) = match failure.fault {
+        Fault::Silent => (
+            "did not answer or ring in time".to_owned(),
+            "first_response and first_18x of its [[trunk]] say how long it has",
+        ),
+        Fault::Unreachable => {
+            ("cannot be reached".to_owned(), "look at its destination and transport")
+        }
+        Fault::Refused(status) => {
+            (format!("refused it with {status}"), "ask its operator for the call's Call-ID")
+        }
+    };
+    let next = failure.next.as_deref();
+    let went_on =
+        next.map_or("no other trunk is left".to_owned(), |n| format!("it went on by {n}"));
+    tracing::warn!(
+        trunk = failure.trunk,
+        times = failure.times,
+        rests_for_s = failure.rests.map(|rest| rest.as_secs()),
+        "a call out failed at a trunk, which {why}; {went_on}; {advice}"
+    );
 }
 
 /// One line for an alarm about guessed passcodes; of the dialled number, the last four digits.

@@ -14,6 +14,7 @@ mod outside;
 mod receive;
 mod request;
 mod respond;
+mod terms;
 mod timeout;
 mod uac;
 mod uas;

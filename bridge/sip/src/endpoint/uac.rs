@@ -186,6 +186,7 @@ impl Endpoint {
         {
             return;
         }
+        self.report_terms(request, status, message);
         let q850 = cause::read_reason(&message.headers).or(cause::cause_of(status));
         let status = Some(status);
         let ended = Ended { by: Ender::Remote, kind: EndKind::Rejected, status, q850 };

@@ -2,6 +2,7 @@
 //! lists and parameters. Each function reads its text once, from left to right.
 
 use std::fmt;
+use std::time::Duration;
 
 /// A header, URI or start line does not follow the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +209,15 @@ impl fmt::Display for Params {
         }
         Ok(())
     }
+}
+
+/// Decimal digits, and what stands behind them after another sign; too large a number is the
+/// largest (RFC 3261 §20.19: up to 2^32-1).
+pub(crate) fn read_seconds(text: &str) -> Option<Duration> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text.get(..end).filter(|digits| !digits.is_empty())?;
+    let seconds: u32 = digits.parse().unwrap_or(u32::MAX);
+    Some(Duration::from_secs(seconds.into()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::message::scan::read_seconds;
 use crate::message::{Message, Name, NameAddr, Uri};
 
 /// Routes that are kept of each kind; those behind are left out.
@@ -65,15 +66,6 @@ pub(super) fn seconds(response: &Message, name: &Name) -> Option<Duration> {
 /// How long a refusal asks us to wait (RFC 3261 §20.33).
 pub(super) fn retry_after(response: &Message) -> Duration {
     seconds(response, &Name::RetryAfter).unwrap_or_default()
-}
-
-/// Decimal digits, and what stands behind them after another sign; too large a number is the
-/// largest (RFC 3261 §20.19: up to 2^32-1).
-fn read_seconds(text: &str) -> Option<Duration> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let digits = text.get(..end).filter(|digits| !digits.is_empty())?;
-    let seconds: u32 = digits.parse().unwrap_or(u32::MAX);
-    Some(Duration::from_secs(seconds.into()))
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Agent {
         match self.config.answering {
             Answering::After(_) => self.answer(now),
             Answering::Reject { status, .. } => self.refuse(now, status),
-            Answering::RingForever | Answering::Ignore => {
+            Answering::RingForever | Answering::TryForever | Answering::Ignore => {
                 if let Session::Ringing(ringing) = &mut self.session {
                     ringing.due = None;
                 }
@@ -100,14 +100,16 @@ impl Agent {
         self.log(Event::InviteReceived { call_id: dialog.call_id.clone(), caller });
         let at_once =
             matches!(self.config.answering, Answering::Reject { after: Duration::ZERO, .. });
-        if !at_once {
+        if self.config.answering == Answering::TryForever {
+            self.respond(reply_to, invite, &Message::response(invite, 100, None));
+        } else if !at_once {
             let ringing = Message::response(invite, 180, Some(&tag));
             self.respond(reply_to, invite, &ringing.with("Contact", dialog.contact()));
             self.log(Event::RingingSent);
         }
         let due = match self.config.answering {
             Answering::After(after) | Answering::Reject { after, .. } => Some(now + after),
-            Answering::RingForever | Answering::Ignore => None,
+            Answering::RingForever | Answering::TryForever | Answering::Ignore => None,
         };
         let ringing = Ringing { dialog, invite: invite.clone(), reply_to, due };
         self.session = Session::Ringing(Box::new(ringing));
@@ -120,7 +122,10 @@ impl Agent {
         dialog: &Dialog,
         status: u16,
     ) {
-        let response = Message::response(packet.1, status, Some(&dialog.local_tag));
+        let mut response = Message::response(packet.1, status, Some(&dialog.local_tag));
+        for (name, value) in &self.config.refusal_headers {
+            response = response.with(name, value);
+        }
         self.final_response(now, packet, &response, FinalKind::Refused);
         let ending = if status == 487 { Ending::Cancelled } else { Ending::Refused(status) };
         self.end(ending);

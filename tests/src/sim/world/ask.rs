@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use partyline_control::{GuessAlarm, Node, Refusal};
+use partyline_control::{GuessAlarm, Node, Refusal, TrunkFailure};
 use partyline_dialplan::Prompt;
 use partyline_model::{RoomId, Uuid};
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
@@ -130,6 +130,11 @@ impl World {
     /// The refusals that the node had logged.
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals
+    }
+
+    /// The failures of trunks that the node had logged.
+    pub fn trunk_failures(&self) -> &[TrunkFailure] {
+        &self.trunk_failures
     }
 
     /// The node under test, for its counters.
