@@ -19,8 +19,41 @@ use serde_json::{Value, json};
 use crate::child::{self, Running};
 use crate::place::{DIAL_IN, MODERATOR, PARTICIPANT, Place};
 
-/// The numbers of the two callers.
-pub(crate) const NUMBERS: [&str; 2] = ["14165550121", "14165550122"];
+/// Two callers.
+pub(crate) struct Pair {
+    /// Their numbers, which nobody else has.
+    pub(crate) numbers: [&'static str; 2],
+    by: [Transport; 2],
+    /// Whether the bridge's certificate is renewed between their calls.
+    renewed: bool,
+}
+
+/// How a caller reaches the bridge.
+#[derive(Clone, Copy)]
+enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+/// Two callers by UDP.
+pub(crate) const DATAGRAMS: Pair = Pair {
+    numbers: ["14165550121", "14165550122"],
+    by: [Transport::Udp, Transport::Udp],
+    renewed: false,
+};
+/// One by TCP, one by UDP.
+pub(crate) const TCP: Pair = Pair {
+    numbers: ["14165550123", "14165550124"],
+    by: [Transport::Tcp, Transport::Udp],
+    renewed: false,
+};
+/// Two by TLS, with one certificate each.
+pub(crate) const TLS: Pair = Pair {
+    numbers: ["14165550125", "14165550126"],
+    by: [Transport::Tls, Transport::Tls],
+    renewed: true,
+};
 /// Their tones in Hz: apart from each other, from keys and from the bridge's own sounds.
 const TONES: [f64; 2] = [1130.0, 1777.0];
 /// Where distributions keep baresip's modules.
@@ -47,10 +80,13 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// # Errors
 /// baresip does not do as it is told, or one hears what it should not or does not hear what it
 /// should.
-pub(crate) fn talk(place: &Place, folder: &Path) -> Result<()> {
-    let mut first = Phone::start(place, folder, 0)?;
-    let mut second = Phone::start(place, folder, 1)?;
+pub(crate) fn talk(place: &Place, folder: &Path, pair: &Pair) -> Result<()> {
+    let mut first = Phone::start(place, folder, pair, 0)?;
+    let mut second = Phone::start(place, folder, pair, 1)?;
     first.call(place, MODERATOR)?;
+    if pair.renewed {
+        place.renew_certificate()?;
+    }
     second.call(place, PARTICIPANT)?;
     wait(SETTLED);
     let both_talk = Instant::now();
@@ -70,9 +106,21 @@ pub(crate) fn talk(place: &Place, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+impl Transport {
+    /// The parameter of a URI (RFC 3261 §19.1.1).
+    fn parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
+        }
+    }
+}
+
 /// A baresip that runs.
 struct Phone {
     folder: PathBuf,
+    by: Transport,
     program: Running,
     control: TcpStream,
     /// What came from it.
@@ -82,8 +130,9 @@ struct Phone {
 }
 
 impl Phone {
-    fn start(place: &Place, folder: &Path, index: usize) -> Result<Self> {
-        let folder = folder.join(NUMBERS[index]);
+    fn start(place: &Place, folder: &Path, pair: &Pair, index: usize) -> Result<Self> {
+        let (number, by) = (pair.numbers[index], pair.by[index]);
+        let folder = folder.join(number);
         fs::create_dir(&folder)?;
         write_wav(&folder.join("tone.wav"), TONES[index])?;
         // SIP takes two ports, the second for TLS.
@@ -106,8 +155,8 @@ impl Phone {
                 rtp + 11
             ),
         )?;
-        let number = NUMBERS[index];
-        let account = format!("<sip:{number}@{phones}>;regint=0;dtmfmode=rtpevent\n");
+        let account =
+            format!("<sip:{number}@{phones}{}>;regint=0;dtmfmode=rtpevent\n", by.parameter());
         fs::write(folder.join("accounts"), account)?;
         fs::write(folder.join("contacts"), "")?;
         let mut command = Command::new("baresip");
@@ -120,12 +169,16 @@ impl Phone {
         })?;
         control.set_read_timeout(Some(Duration::from_millis(20)))?;
         let trace = File::create(folder.join("control.log"))?;
-        Ok(Self { folder, program, control, trace, unread: Vec::new() })
+        Ok(Self { folder, by, program, control, trace, unread: Vec::new() })
     }
 
     /// Calls the bridge and keys in `passcode`.
     fn call(&mut self, place: &Place, passcode: &str) -> Result<()> {
-        self.command("dial", &format!("sip:{DIAL_IN}@{}", place.bridge.sip()))?;
+        let bridge = match self.by {
+            Transport::Udp | Transport::Tcp => place.bridge.sip(),
+            Transport::Tls => place.tls,
+        };
+        self.command("dial", &format!("sip:{DIAL_IN}@{bridge}{}", self.by.parameter()))?;
         self.event("CALL_ESTABLISHED")?;
         wait(Duration::from_secs(1));
         self.key(passcode)?;

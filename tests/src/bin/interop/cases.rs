@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::baresip;
+use crate::baresip::{self, Pair};
 use crate::ear::{Ear, Stretch};
 use crate::place::{MODERATOR, Place};
 use crate::sipp::{self, Scenario};
@@ -44,7 +44,7 @@ pub(crate) enum Phones {
     /// sipp.
     Sipp(Scenario),
     /// Two of baresip.
-    Baresip,
+    Baresip(Pair),
 }
 
 /// Records of a case.
@@ -64,7 +64,12 @@ const fn records(
 
 const NONE: Records = records(0, &[]);
 /// One call that the caller ended.
-const ONE: Records = records(1, &[("close_reason", &["normal"]), ("release_by", &["caller"])]);
+const ONE: Records = normal(1);
+
+/// So many of them.
+const fn normal(count: usize) -> Records {
+    records(count, &[("close_reason", &["normal"]), ("release_by", &["caller"])])
+}
 
 const fn shared(name: &'static str, says: &'static str, records: Records) -> Case {
     let phones = Phones::Sipp(Scenario::ours(name));
@@ -75,6 +80,12 @@ const fn listening(name: &'static str, says: &'static str, hears: Judge) -> Case
     let mut case = shared(name, says, ONE);
     case.hears = Some(hears);
     case
+}
+
+const fn talking(name: &'static str, says: &'static str, pair: Pair) -> Case {
+    let records = normal(2);
+    let (turn, phones) = (Turn::Alone, Phones::Baresip(pair));
+    Case { name, says, turn, phones, hears: None, records }
 }
 
 const fn with(case: Case, scenario: Scenario) -> Case {
@@ -146,25 +157,39 @@ pub(crate) const CASES: &[Case] = &[
         Scenario { options: &["-inf", "digits.csv"], ..Scenario::ours("info-passcode") },
     ),
     with(shared("uac", "sipp's own caller", ONE), Scenario::own(1, 1)),
+    with(
+        shared("tcp", "sipp's own caller by TCP, 20 calls over one connection", normal(20)),
+        Scenario { options: &["-d", "1000", "-t", "t1"], ..Scenario::own(20, 10) },
+    ),
+    with(
+        shared("tcp-each", "the same, each over a connection of its own", normal(20)),
+        Scenario {
+            options: &["-d", "1000", "-t", "tn", "-max_socket", "100"],
+            ..Scenario::own(20, 10)
+        },
+    ),
+    Case {
+        phones: Phones::Sipp(Scenario { options: &["-t", "t1"], ..Scenario::ours("reinvite") }),
+        ..listening("tcp-reinvite", "hold, resume, another codec, all by TCP", renegotiated)
+    },
     Case {
         turn: Turn::Alone,
         ..with(
-            shared(
-                "load",
-                "sipp's own caller, 20 calls a second for 10 s",
-                records(200, &[("close_reason", &["normal"]), ("release_by", &["caller"])]),
-            ),
+            shared("load", "sipp's own caller, 20 calls a second for 10 s", normal(200)),
             Scenario::own(200, 20),
         )
     },
-    Case {
-        name: "baresip",
-        says: "two of baresip hear each other, not themselves, and not the muted one",
-        turn: Turn::Alone,
-        phones: Phones::Baresip,
-        hears: None,
-        records: records(2, &[("close_reason", &["normal"]), ("release_by", &["caller"])]),
-    },
+    talking(
+        "baresip",
+        "two of baresip hear each other, not themselves, and not the muted one",
+        baresip::DATAGRAMS,
+    ),
+    talking("baresip-tcp", "the same, one of them by TCP", baresip::TCP),
+    talking(
+        "baresip-tls",
+        "the same by TLS, with another certificate for the second",
+        baresip::TLS,
+    ),
 ];
 
 /// Runs one case.
@@ -175,7 +200,7 @@ pub(crate) fn run(case: &Case, place: &Place) -> Result<()> {
     let folder = place.folder(case.name)?;
     let scenario = match &case.phones {
         Phones::Sipp(scenario) => scenario,
-        Phones::Baresip => return baresip::talk(place, &folder),
+        Phones::Baresip(pair) => return baresip::talk(place, &folder, pair),
     };
     let digits: Vec<_> = MODERATOR.chars().map(|digit| format!("{digit}\n")).collect();
     std::fs::write(folder.join("digits.csv"), format!("SEQUENTIAL\n{}", digits.concat()))?;

@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bridge_tests::real::bridge::{Network, Options, Setup};
+use bridge_tests::real::bridge::{self, Network, Setup};
+use rcgen::{CertificateParams, KeyPair};
+
+use crate::child;
 
 /// The number to dial.
 pub(crate) const DIAL_IN: &str = "14165550100";
@@ -15,6 +19,8 @@ pub(crate) const DIAL_IN: &str = "14165550100";
 pub(crate) const MODERATOR: &str = "58204617";
 /// Opens it for the others.
 pub(crate) const PARTICIPANT: &str = "91736428";
+/// The bridge looks at its certificate once a second.
+const RENEWAL: Duration = Duration::from_secs(10);
 /// Callers hear each other without waiting for the moderator.
 const DIRECTORY: &str = "\
 kind,name,account,number,starts_with,moderator,participant
@@ -29,6 +35,8 @@ pub(crate) struct Place {
     target: PathBuf,
     /// The bridge.
     pub(crate) bridge: Setup,
+    /// Where the bridge takes calls by TLS. By UDP and TCP it takes them at its one address.
+    pub(crate) tls: SocketAddr,
     /// The address of all phones.
     pub(crate) phones: IpAddr,
 }
@@ -40,14 +48,15 @@ impl Place {
         let target = program.ancestors().nth(2).context("not in a target folder")?.to_owned();
         let folder = target.join(format!("interop-{}", std::process::id()));
         let network = Network::own();
-        // baresip binds its media to no address: on loopback it then comes from the first one.
-        let media_sources = Some("127.0.0.1/32");
-        let options = Options { log: "info", trunk: None, media_sources };
-        let bridge = Setup::new(&folder, network, &options)?;
+        let ip = network.bridge();
+        let tls = TcpListener::bind((ip, 0))?.local_addr()?;
+        let program = bridge::program()?;
+        let bridge = Setup::configured(&folder, ip, program, |setup| toml(setup, tls))?;
+        write_certificate(&folder, ip)?;
         let directory = folder.join("directory.csv");
         fs::write(&directory, DIRECTORY)?;
         bridge.run(&["import", &directory.display().to_string()])?;
-        Ok(Self { folder, target, bridge, phones: network.phones().into() })
+        Ok(Self { folder, target, bridge, tls, phones: network.phones().into() })
     }
 
     /// A new folder for what one case leaves.
@@ -74,6 +83,20 @@ impl Place {
         bail!("no free ports on {}", self.phones)
     }
 
+    /// Gives the bridge another certificate, and waits until it says that it has it.
+    ///
+    /// # Errors
+    /// It does not, or the files cannot be written.
+    pub(crate) fn renew_certificate(&self) -> Result<()> {
+        let renewals = || -> Result<usize> {
+            Ok(fs::read_to_string(self.bridge.log())?.matches("certificates were renewed").count())
+        };
+        let before = renewals()?;
+        let IpAddr::V4(ip) = self.tls.ip() else { bail!("the bridge is at {}", self.tls) };
+        write_certificate(&self.folder, ip)?;
+        child::until(RENEWAL, "renewed certificate", || Ok((renewals()? > before).then_some(())))
+    }
+
     /// Removes everything.
     pub(crate) fn remove(self) -> Result<()> {
         Ok(fs::remove_dir_all(self.folder)?)
@@ -89,4 +112,34 @@ impl Place {
         fs::rename(&self.folder, &kept)?;
         Ok(kept)
     }
+}
+
+/// The bridge by UDP, TCP and TLS.
+fn toml(setup: &Setup, tls: SocketAddr) -> String {
+    let (sip, folder) = (setup.sip(), setup.folder().display());
+    // baresip binds its media to no address: on loopback it then comes from the first one.
+    format!(
+        "[data]\ndir = \"{data}\"\n\n[sip]\nlisten = [\"{sip}\"]\ntcp = [\"{sip}\"]\n\
+         tls = [\"{tls}\"]\ncertificate = \"{folder}/certificate.pem\"\n\
+         key = \"{folder}/key.pem\"\n\n[media]\naddress = \"{ip}\"\n\n\
+         [http]\nlisten = \"{http}\"\n\n[log]\nfilter = \"info\"\n\n\
+         [[trunk]]\nname = \"loopback\"\nsources = [\"127.0.0.0/8\"]\nkind = \"carrier\"\n\
+         trusted = true\nmedia_sources = [\"127.0.0.1/32\"]\n",
+        data = setup.data().display(),
+        ip = sip.ip(),
+        http = setup.http(),
+    )
+}
+
+/// A new certificate for `ip`, signed by its own key, as an operator would put it there: the key
+/// first, each file whole.
+fn write_certificate(folder: &Path, ip: Ipv4Addr) -> Result<()> {
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(vec![ip.to_string()])?.self_signed(&key)?;
+    for (name, text) in [("key.pem", key.serialize_pem()), ("certificate.pem", certificate.pem())] {
+        let new = folder.join(format!("{name}.new"));
+        fs::write(&new, text)?;
+        fs::rename(new, folder.join(name))?;
+    }
+    Ok(())
 }

@@ -24,7 +24,7 @@ pub(crate) fn check(bridge: &Setup, cases: &[&Case]) -> Result<()> {
 /// The number of its records.
 fn of_case(case: &Case, legs: &[Leg]) -> Result<usize> {
     // baresip makes Call-IDs of its own, and is the only one to come with its numbers.
-    let is_his = |leg: &&Leg| match case.phones {
+    let is_his = |leg: &&Leg| match &case.phones {
         Phones::Sipp(_) => {
             let call_id = leg.text("sip_call_id");
             call_id.strip_prefix(case.name).is_some_and(|rest| {
@@ -32,7 +32,7 @@ fn of_case(case: &Case, legs: &[Leg]) -> Result<usize> {
                     .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
             })
         }
-        Phones::Baresip => crate::baresip::NUMBERS.contains(&leg.text("ani")),
+        Phones::Baresip(pair) => pair.numbers.contains(&leg.text("ani")),
     };
     let expected = &case.records;
     let his: Vec<&Leg> = legs.iter().filter(is_his).collect();
