@@ -72,7 +72,7 @@ impl Unwelcome {
 pub struct Welcome {
     /// Whether no trunk has the source.
     pub stranger: bool,
-    /// Messages and pings.
+    /// Messages, pings and whatever else comes, on all connections of the source.
     pub messages: Rate,
     /// Octets of one message.
     pub octets: usize,
@@ -123,7 +123,7 @@ impl ConnectionGate {
             Some(SourceKind::Phones) => PHONES,
             None => STRANGER,
         };
-        let key = (welcome.stranger, welcome.place);
+        let key = welcome.source();
         let held = self.held.get(&key).copied().unwrap_or_default();
         let full = if welcome.stranger { Unwelcome::Strangers } else { Unwelcome::SourceFull };
         let too_often = if welcome.stranger { full } else { Unwelcome::TooOften };
@@ -146,7 +146,7 @@ impl ConnectionGate {
 
     /// A connection that was taken is gone.
     pub fn leave(&mut self, welcome: Welcome) {
-        let key = (welcome.stranger, welcome.place);
+        let key = welcome.source();
         let Some(held) = self.held.get_mut(&key) else { return };
         *held -= 1;
         if *held == 0 {
@@ -164,6 +164,13 @@ impl ConnectionGate {
     /// Whether no connection is held.
     pub fn is_empty(&self) -> bool {
         self.all == 0
+    }
+}
+
+impl Welcome {
+    /// The source in whose share the connection counts, and before it whether that is a stranger's.
+    pub const fn source(&self) -> (bool, IpAddr) {
+        (self.stranger, self.place)
     }
 }
 
@@ -199,7 +206,7 @@ impl Sources {
     }
 }
 
-/// Messages on one connection of a stranger.
+/// Messages on the connections of a network of strangers.
 const STRANGER_MESSAGES: Rate = Rate { per_second: 2, burst: 8 };
 
 #[cfg(test)]

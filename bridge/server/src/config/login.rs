@@ -2,7 +2,7 @@
 //!
 //! A password stands in no configuration, so that the one can be shown and the other cannot.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -49,9 +49,10 @@ impl Config {
 
 /// Reads a file of one line.
 fn read(path: &Path) -> anyhow::Result<Password> {
+    // Looked at first: opening a pipe waits for whoever writes to it.
+    ensure!(fs::metadata(path)?.is_file(), "is no file");
     let mut file = File::open(path)?;
     let about = file.metadata()?;
-    ensure!(about.is_file(), "is no file");
     ensure!(
         about.mode() & OTHERS_READ == 0,
         "everybody on this machine can read it; take that away (chmod o= FILE)"
@@ -76,7 +77,7 @@ fn read(path: &Path) -> anyhow::Result<Password> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, Permissions};
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

@@ -8,6 +8,7 @@ mod accept;
 mod connection;
 mod counts;
 mod open;
+mod peer;
 mod queue;
 mod streams;
 #[cfg(test)]
@@ -169,6 +170,7 @@ struct Shared {
     clock: Clock,
     sources: Arc<Sources>,
     counts: Counts,
+    peers: Arc<peer::Peers>,
     credentials: tokio::sync::watch::Receiver<Arc<Credentials>>,
     arrivals: mpsc::Sender<Arrival>,
     ids: std::sync::atomic::AtomicU64,

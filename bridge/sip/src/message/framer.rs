@@ -44,7 +44,7 @@ pub enum Broken {
     LongMessage,
     /// The message has no Content-Length, which it needs on a stream (RFC 3261 §18.3).
     NoContentLength,
-    /// Content-Length is no number, or stands there twice.
+    /// Content-Length is no number, or stands there again with another.
     BadContentLength,
 }
 
@@ -303,6 +303,8 @@ fn content_length(head: &[u8]) -> Result<usize, Broken> {
         let number = std::str::from_utf8(value).ok().filter(|_| is_number);
         match (number.map(str::parse), found) {
             (Some(Ok(length)), None) => found = Some(length),
+            // Said twice, meant once.
+            (Some(Ok(length)), Some(before)) if length == before => {}
             _ => return Err(Broken::BadContentLength),
         }
     }
@@ -385,7 +387,7 @@ mod tests {
             ("Content-Length: -1\r\n", Broken::BadContentLength),
             ("Content-Length: 4x\r\n", Broken::BadContentLength),
             ("Content-Length:\r\n", Broken::BadContentLength),
-            ("l: 4\r\nContent-Length: 4\r\n", Broken::BadContentLength),
+            ("l: 4\r\nContent-Length: 5\r\n", Broken::BadContentLength),
             ("l: 99999999999999999999999\r\n", Broken::BadContentLength),
             ("l: 65535\r\n", Broken::LongMessage),
         ] {
@@ -405,8 +407,13 @@ mod tests {
 
     #[test]
     fn compact_folded_and_bare_forms_of_the_length_are_read() {
-        for line in ["l:3\n", "CONTENT-LENGTH : 3 \r\n", "Content-Length:\r\n  3\r\n", "L: 003\r\n"]
-        {
+        for line in [
+            "l:3\n",
+            "l: 3\r\nContent-Length: 03\r\n",
+            "CONTENT-LENGTH : 3 \r\n",
+            "Content-Length:\r\n  3\r\n",
+            "L: 003\r\n",
+        ] {
             let message = format!("{OPTIONS}{line}\r\nabc");
             let stream = format!("{message}{OPTIONS}");
             assert_eq!(cut(&mut Framer::accepted(), stream.as_bytes(), 5), [whole(&message)]);

@@ -22,10 +22,11 @@ use super::{Arrival, Shared, tls, websocket};
 
 /// Until the next try, where the system has no descriptor for a connection.
 const PAUSE: Duration = Duration::from_millis(50);
-/// TLS handshakes at one time: what a flood of them may take of the processor.
-const HANDSHAKES: usize = 32;
-/// TLS handshakes of strangers among them.
-const STRANGE_HANDSHAKES: usize = 2;
+/// TLS handshakes of all sources at one time: what they may take of memory. Of the processor they
+/// take what the gate's rate of new connections lets them.
+const HANDSHAKES: usize = 512;
+/// TLS handshakes of strangers.
+const STRANGE_HANDSHAKES: usize = 16;
 
 /// An address that connections come to.
 pub(super) struct Listening {
@@ -121,7 +122,9 @@ impl Acceptor {
         let local = stream.local_addr().unwrap_or(local);
         let connection = Some(self.shared.next_id());
         let flow = Flow { transport, local: Some(local), remote, connection };
-        let line = Line { flow, welcome, shared: Arc::clone(&self.shared), keep_alive: None };
+        let shared = Arc::clone(&self.shared);
+        let peer = shared.peers.of(&welcome);
+        let line = Line { flow, welcome, peer, shared, keep_alive: None };
         let handshakes = Arc::clone(&self.handshakes);
         tokio::spawn(async move {
             let why = serve(stream, &line, &handshakes).await;
@@ -201,10 +204,11 @@ async fn shake(
     handshakes: &Handshakes,
 ) -> Option<(tls::Accepted, Vec<String>)> {
     let at_once = if line.welcome.stranger { &handshakes.strange } else { &handshakes.known };
+    let own = line.peer.handshakes.acquire().await.ok()?;
     let turn = at_once.acquire().await.ok()?;
     let server = line.shared.credentials.borrow().server();
     let accepted = Box::pin(tls::accept(server?, stream)).await;
-    drop(turn);
+    drop((own, turn));
     accepted
         .inspect_err(|error| tracing::debug!(from = %line.flow.remote, %error, "TLS handshake"))
         .ok()

@@ -13,13 +13,13 @@ use partyline_control::Welcome;
 use partyline_model::Time;
 use partyline_sip::Flow;
 use partyline_sip::message::{Frame, Framer};
-use partyline_sip::rate::Bucket;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::counts::Farewell;
+use super::peer::Peer;
 use super::queue::{Cut, Queue, Replies};
 use super::{Arrival, Shared};
 
@@ -44,6 +44,8 @@ const PROBE: Duration = Duration::from_secs(60);
 pub(super) struct Line {
     pub(super) flow: Flow,
     pub(super) welcome: Welcome,
+    /// What the connection shares with the others of its source.
+    pub(super) peer: Arc<Peer>,
     pub(super) shared: Arc<Shared>,
     /// How often a ping goes out; never on a connection that was accepted.
     pub(super) keep_alive: Option<Duration>,
@@ -139,10 +141,19 @@ async fn read(mut reader: impl AsyncRead + Unpin, replies: Replies, line: &Line)
         };
         inlet.came(octets, framer.held());
         let mut input = &buffer[..octets];
+        let mut said = false;
         while let Some(frame) = framer.take(&mut input) {
+            said = true;
             if let Err(why) = inlet.frame(frame, &replies, PONG).await {
                 return why;
             }
+        }
+        // Octets that say nothing, not even a part of a message, cost their sender as much.
+        if !said
+            && framer.held() == 0
+            && let Err(why) = inlet.pace().await
+        {
+            return why;
         }
     }
 }
@@ -150,7 +161,6 @@ async fn read(mut reader: impl AsyncRead + Unpin, replies: Replies, line: &Line)
 /// The way from one connection to the control task, with what the connection may do on it.
 pub(super) struct Inlet<'a> {
     line: &'a Line,
-    bucket: Bucket,
     /// Until when the message that has begun, or the first one, must be whole.
     due: Time,
     /// Whether a message came already, or none needs to.
@@ -160,7 +170,7 @@ pub(super) struct Inlet<'a> {
 impl<'a> Inlet<'a> {
     pub(super) fn new(line: &'a Line, opened: bool) -> Self {
         let due = line.shared.clock.now() + line.welcome.haste;
-        Self { line, bucket: Bucket::default(), due, heard: opened }
+        Self { line, due, heard: opened }
     }
 
     /// How long to wait for more, where `held` octets of a message are there.
@@ -209,7 +219,7 @@ impl<'a> Inlet<'a> {
                 replies.push(pong);
                 Ok(())
             }
-            Frame::Pong => Ok(()),
+            Frame::Pong => self.pace().await,
             Frame::Broken { reason, head } => {
                 if let Some(head) = head {
                     self.deliver(head).await?;
@@ -219,10 +229,13 @@ impl<'a> Inlet<'a> {
         }
     }
 
-    /// Waits until the source may send one more message.
-    async fn pace(&mut self) -> Result<(), Farewell> {
+    /// Waits until the source may say one thing more, whatever it is.
+    ///
+    /// # Errors
+    /// A stranger is not waited for.
+    pub(super) async fn pace(&self) -> Result<(), Farewell> {
         let welcome = &self.line.welcome;
-        while !self.bucket.take(self.line.shared.clock.now(), welcome.messages) {
+        while !self.line.peer.may_speak(self.line.shared.clock.now(), welcome.messages) {
             if welcome.stranger {
                 return Err(Farewell::TooOften);
             }
@@ -233,7 +246,11 @@ impl<'a> Inlet<'a> {
 
     async fn deliver(&mut self, payload: Bytes) -> Result<(), Farewell> {
         let arrival = Arrival::Message { flow: self.line.flow, payload };
-        self.line.shared.arrivals.send(arrival).await.map_err(|_| Farewell::Told)
+        // However many connections a source has, two of its messages stand in line.
+        let turn = self.line.peer.turns.acquire().await.map_err(|_| Farewell::Told)?;
+        let handed_on = self.line.shared.arrivals.send(arrival).await;
+        drop(turn);
+        handed_on.map_err(|_| Farewell::Told)
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) async fn run(
     let transport = flow.transport;
     let welcome = shared.sources.welcome(flow.remote.ip());
     let keep_alive = Some(shared.keep_alive);
-    let line = Line { flow, welcome, shared, keep_alive };
+    let peer = shared.peers.of(&welcome);
+    let line = Line { flow, welcome, peer, shared, keep_alive };
     let why = match timeout(CONNECT, open(&line, from)).await {
         Ok(Ok(Opened::Plain(stream))) => connection::converse(stream, &line, ends).await,
         Ok(Ok(Opened::Tls(stream))) => Box::pin(connection::converse(*stream, &line, ends)).await,

@@ -74,6 +74,7 @@ impl Streams {
             clock,
             sources,
             counts: Counts::default(),
+            peers: Arc::default(),
             credentials,
             arrivals,
             ids: AtomicU64::new(1),

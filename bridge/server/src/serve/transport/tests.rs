@@ -1,5 +1,7 @@
 //! Real sockets on loopback around the transports, without a node behind them.
 
+mod greedy;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 

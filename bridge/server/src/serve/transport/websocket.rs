@@ -134,7 +134,10 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             Ok(Some(Ok(Message::Binary(payload)))) => payload,
             // The library answers a ping; it counts as one.
             Ok(Some(Ok(Message::Ping(_)))) => Bytes::from_static(b"\r\n\r\n"),
-            Ok(Some(Ok(Message::Pong(_) | Message::Frame(_)))) => continue,
+            Ok(Some(Ok(Message::Pong(_) | Message::Frame(_)))) => match inlet.pace().await {
+                Ok(()) => continue,
+                Err(why) => return why,
+            },
             Ok(Some(Ok(Message::Close(_))) | None) => return Farewell::Closed,
             Ok(Some(Err(_))) => return Farewell::Lost,
             Err(_) => return inlet.too_late(0),
