@@ -8,7 +8,7 @@ use std::time::Duration;
 use bridge_tests::sim::builder::{CARRIER, carrier};
 use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, ms, secs, tone};
 use partyline_cdr_record::{DialoutKind, Direction, FeatureCode, Outcome};
-use partyline_control::{Fault, Refused, Trunk};
+use partyline_control::{Cause, Fault, Refused, Trunk, TrunkLimit, TrunkLimits};
 use partyline_dialplan::Prompt;
 use partyline_phones::{Answering, Ending, Event, PhoneId};
 use partyline_sip::Patience;
@@ -338,6 +338,95 @@ fn a_trunk_that_asks_to_be_left_alone_is_skipped_so_long_unless_it_is_the_only_o
     assert_eq!(calls_to_a_resting_trunk("4294967295", secs(310), 2), 2, "five minutes at most");
     assert_eq!(calls_to_a_resting_trunk("soon", secs(5), 2), 2, "no time is said");
     assert_eq!(calls_to_a_resting_trunk("120", secs(5), 1), 2, "there is no other");
+}
+
+/// By which of two trunks a call to the number goes, the first as `change` has it; both answer.
+fn trunk_taken(change: impl FnOnce(&mut [Trunk])) -> u32 {
+    let trunks = |trunks: &mut Vec<Trunk>| {
+        trunk_before(first_phone())(trunks);
+        change(trunks);
+    };
+    let mut world = World::build().trunks(trunks).start();
+    let answers = Answering::After(secs(1));
+    world.phone_with("the first trunk", |phone| phone.answering = answers);
+    world.callee("dora", NUMBER, |phone| phone.answering = answers);
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR);
+    world.run_for(secs(4)).press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#");
+    world.run_for(secs(4));
+    let records = world.finish();
+    assert!(records.dialled(NUMBER).answered_at.is_some());
+    records.dialled(NUMBER).trunk_out.unwrap()
+}
+
+#[test]
+fn a_call_goes_by_the_longest_prefix_then_by_priority_then_by_weight() {
+    let prefixes = |list: &[&str]| list.iter().map(|prefix| prefix.parse().unwrap()).collect();
+    assert_eq!(trunk_taken(|_| {}), 3, "in the order of the file");
+    assert_eq!(trunk_taken(|t| t[1].routing.prefixes = prefixes(&["+1416"])), 7);
+    let both = |t: &mut [Trunk]| {
+        t[0].routing.prefixes = prefixes(&["+1416555"]);
+        t[1].routing.prefixes = prefixes(&["+1416"]);
+    };
+    assert_eq!(trunk_taken(both), 3);
+    assert_eq!(trunk_taken(|t| t[0].routing.prefixes = prefixes(&["+44"])), 7);
+    assert_eq!(trunk_taken(|t| t[0].routing.priority = 1), 7);
+    assert_eq!(trunk_taken(|t| t[1].routing.weight = 1), 7);
+}
+
+#[test]
+fn a_full_trunk_is_passed_over_for_the_next() {
+    let none = TrunkLimits::default();
+    for (limits, limit) in [
+        (TrunkLimits { cps_out: Some(1), ..none }, TrunkLimit::Rate),
+        (TrunkLimits { max_out: Some(1), ..none }, TrunkLimit::Direction),
+        // Anna's own call comes by the trunk.
+        (TrunkLimits { max_calls: Some(2), ..none }, TrunkLimit::Calls),
+    ] {
+        let two_moderators = |trunks: &mut Vec<Trunk>| {
+            trunk_before(first_phone())(trunks);
+            trunks[0].sources =
+                vec!["10.0.0.1/32".parse().unwrap(), "10.0.0.3/32".parse().unwrap()];
+            trunks[0].limits = limits;
+        };
+        let mut world = World::build().trunks(two_moderators).start();
+        let answers = Answering::After(secs(1));
+        world.phone_with("the first trunk", |phone| phone.answering = answers);
+        world.callee("dora", NUMBER, |phone| phone.answering = answers);
+        let [anna, ben] = world.phones(["anna", "ben"]);
+        world.join(anna, MODERATOR).join(ben, MODERATOR).run_for(secs(4));
+        world.press(anna, "*1").press(ben, "*1").run_for(secs(3));
+        world.press(anna, "4165550199#").press(ben, "4165550199#").run_for(secs(4));
+        let full = world.trunk_failures().iter().map(|failure| failure.fault);
+        assert_eq!(full.collect::<Vec<_>>(), [Fault::Full(limit)]);
+        let records = world.finish();
+        let mut out: Vec<_> = records.legs().iter().filter_map(|leg| leg.trunk_out).collect();
+        out.sort_unstable();
+        assert_eq!(out, [3, 7], "{limit:?}");
+    }
+}
+
+#[test]
+fn more_calls_in_than_a_trunk_may_have_are_refused_with_503_and_said() {
+    for (max_in, cps_in, cause) in
+        [(Some(2), None, TrunkLimit::Direction), (None, Some(2), TrunkLimit::Rate)]
+    {
+        let limited = |trunks: &mut Vec<Trunk>| {
+            trunks[0].limits = TrunkLimits { max_in, cps_in, ..TrunkLimits::default() };
+        };
+        let mut world = World::build().trunks(limited).start();
+        let [anna, ben, carl] = world.phones(["anna", "ben", "carl"]);
+        world.dial(anna).dial(ben).dial(carl).run_for(ms(900));
+        let ended = [anna, ben, carl].map(|phone| world.ending(phone));
+        assert_eq!(ended, [None, None, Some(Ending::Refused(503))]);
+        assert_eq!(world.node().refused(Refused::TrunkLimit), 1);
+        let said: Vec<_> = world.refusals().iter().map(|said| (said.status, said.cause)).collect();
+        assert_eq!(said, [(503, Cause::TrunkLimit(cause))]);
+        // One hangs up, or a second goes by: there is room again.
+        world.hang_up(anna).run_for(secs(1)).dial(carl).run_for(secs(1));
+        assert_eq!(world.ending(carl), None);
+        world.finish();
+    }
 }
 
 #[test]

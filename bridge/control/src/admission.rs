@@ -170,6 +170,7 @@ mod tests {
             caller_id: None,
             login: None,
             routing: crate::Routing::default(),
+            limits: crate::TrunkLimits::default(),
             uri_passcode: false,
             media_sources: Vec::new(),
         }

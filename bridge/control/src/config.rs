@@ -10,6 +10,7 @@ use partyline_model::{AudioId, Number};
 use partyline_sip::Transport;
 use partyline_sip::auth::Login;
 
+use crate::limits::TrunkLimits;
 use crate::own::Own;
 use crate::routing::Routing;
 
@@ -57,8 +58,10 @@ pub struct Trunk {
     pub caller_id: Option<Number>,
     /// Who we are when the trunk asks on calls out.
     pub login: Option<Arc<Login>>,
-    /// When a call out leaves the trunk for the next.
+    /// Which calls out the trunk gets, and when they leave it for the next.
     pub routing: Routing,
+    /// How many calls the trunk has, and how often.
+    pub limits: TrunkLimits,
 }
 
 impl Trunk {

@@ -16,6 +16,7 @@ use partyline_sip::{
 use crate::call_map::{Attempts, Call, Stage};
 use crate::config::{SourceKind, Trunk};
 use crate::description::unsuitable;
+use crate::limits::Way;
 use crate::node::{Node, Refused, or_ended};
 use crate::outcome;
 use crate::refusals::Cause;
@@ -68,6 +69,13 @@ impl Node {
             self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
             return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
+        let place = self.config.trunks.iter().position(|trunk| trunk.has(source));
+        let limit = place.and_then(|place| self.trunk_limit(now, place, Way::In));
+        if let Some(limit) = limit {
+            let status = Status::SERVICE_UNAVAILABLE;
+            self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
+            return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
+        }
         let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer)).transpose();
         let offer = match read {
             Ok(offer) => offer,
@@ -78,6 +86,9 @@ impl Node {
             }
         };
         let id = self.calls.next_inbound();
+        if let Some(place) = place {
+            self.use_trunk(now, id, place, Way::In);
+        }
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
         let welcome = self.welcome(&incoming);
@@ -217,6 +228,7 @@ impl Node {
     fn no_port(&mut self, now: Time, id: CallId) {
         self.refuse(Refused::NoPort);
         let Some(call) = self.calls.remove(id) else { return };
+        self.usage.end(id);
         if let Stage::Opening(incoming, _) = &call.stage {
             let status = Status::SERVICE_UNAVAILABLE.code();
             self.say_refused(now, incoming.flow.remote.ip(), status, Cause::NoPort);

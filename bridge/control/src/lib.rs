@@ -13,6 +13,7 @@ mod config;
 mod description;
 mod inbound;
 mod keying;
+mod limits;
 mod lost;
 mod media;
 mod node;
@@ -21,6 +22,7 @@ mod outcome;
 mod own;
 mod ports;
 mod refusals;
+mod routes;
 mod routing;
 
 pub use admission::{
@@ -29,8 +31,10 @@ pub use admission::{
 pub use config::{Config, NumberFormat, PortRange, PortRangeError, SourceKind, Trunk};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
+pub use limits::{TrunkLimit, TrunkLimits};
 pub use node::{Node, Output, Parts, Refused};
 pub use own::Own;
 pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
 pub use refusals::{Cause, Refusal};
+pub use routes::{Prefix, PrefixError, order};
 pub use routing::{Fault, Routing, TrunkFailure};

@@ -20,6 +20,7 @@ use crate::admission::{Sources, Trunks};
 use crate::call_map::CallMap;
 use crate::config::Config;
 use crate::keying::Keyings;
+use crate::limits::Usage;
 use crate::lost::LostCalls;
 use crate::ports::Ports;
 use crate::refusals::{Cause, Refusal, Refusals};
@@ -102,11 +103,14 @@ pub enum Refused {
     NoPort,
     /// A call of ours that came back to us (RFC 3261 §16.3): answered 482.
     Loop,
+    /// The trunk has as many calls as its limits allow, or calls more often.
+    TrunkLimit,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::UnknownSource, Self::Description, Self::NoPort, Self::Loop];
+    pub const ALL: [Self; 5] =
+        [Self::UnknownSource, Self::Description, Self::NoPort, Self::Loop, Self::TrunkLimit];
 
     /// As metrics name it.
     pub const fn name(self) -> &'static str {
@@ -115,6 +119,7 @@ impl Refused {
             Self::Description => "session_description",
             Self::NoPort => "no_port",
             Self::Loop => "loop",
+            Self::TrunkLimit => "trunk_limit",
         }
     }
 }
@@ -148,6 +153,7 @@ pub struct Node {
     pub(crate) refused: BTreeMap<Refused, u64>,
     pub(crate) refusals: Refusals,
     pub(crate) resting: Resting,
+    pub(crate) usage: Usage,
     pub(crate) failures: Failures,
     pub(crate) sources: Arc<Sources>,
     pub(crate) command_errors: CommandErrors,
@@ -177,6 +183,7 @@ impl Node {
             refused: BTreeMap::new(),
             refusals: Refusals::default(),
             resting: Resting::default(),
+            usage: Usage::default(),
             failures: Failures::default(),
             sources,
             command_errors: CommandErrors::default(),
@@ -361,8 +368,7 @@ impl Node {
     }
 
     pub(crate) fn random_u32(&mut self) -> u32 {
-        // The low 32 bits of 128: nothing is lost that is needed.
-        u32::try_from(self.random.next_u128() & 0xffff_ffff).unwrap_or_default()
+        low_32(self.random.next_u128())
     }
 
     /// Forgets a call and closes its leg. The port is free when the media plane has let it go, or
@@ -370,6 +376,7 @@ impl Node {
     pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(id) else { return };
         self.keyings.forget(id);
+        self.usage.end(id);
         if id >= FIRST_OUTBOUND {
             self.own_call_ids.retain(|_, call| *call != id);
         }
@@ -381,6 +388,11 @@ impl Node {
             self.ports.release(id);
         }
     }
+}
+
+/// The low 32 bits of random ones.
+pub(crate) fn low_32(bits: u128) -> u32 {
+    u32::try_from(bits & u128::from(u32::MAX)).unwrap_or_default()
 }
 
 /// Commands to the SIP endpoint that failed though their dialog was there.

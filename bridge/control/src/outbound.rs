@@ -13,8 +13,10 @@ use partyline_sip::{Dial, DialogId, Ended, Hangup, RefusalTerms, Transport};
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::config::Trunk;
 use crate::inbound::INCOMPATIBLE;
-use crate::node::{Node, Output, or_ended};
+use crate::limits::Way;
+use crate::node::{Node, Output, low_32, or_ended};
 use crate::outcome;
+use crate::routes::order;
 use crate::routing::{Fault, TrunkFailure};
 
 /// Ports tried for a leg before its call is given up, as for calls that come in.
@@ -30,8 +32,10 @@ impl Node {
         caller_id: Option<Number>,
     ) {
         let session_id = u64::from(self.random_u32());
-        let untried = self.takers();
-        let insists = !untried.iter().any(|trunk| self.is_willing(now, *trunk));
+        let untried = self.takers(number);
+        let insists = !untried.iter().any(|trunk| {
+            self.is_willing(now, *trunk) && self.trunk_limit(now, *trunk, Way::Out).is_none()
+        });
         let dialling =
             Dialling { number, caller_id, trunk: 0, untried, insists, rang: false }.into();
         let stage = Stage::Reserving(dialling, PORT_ATTEMPTS);
@@ -49,7 +53,7 @@ impl Node {
 
     /// Sends the INVITE of a call out whose ports are bound.
     pub(crate) fn invite(&mut self, now: Time, id: CallId, mut dialling: Box<Dialling>) {
-        let route = self.route(now, &mut dialling);
+        let route = self.route(now, id, &mut dialling);
         let Some((local, dial)) = self.local(id).zip(route) else {
             self.forget(id);
             return self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
@@ -140,10 +144,14 @@ impl Node {
         self.own_call_ids.contains_key(sip_call_id)
     }
 
-    /// The places of the trunks that take calls out, in the order in which they are tried.
-    fn takers(&self) -> VecDeque<usize> {
-        let trunks = self.config.trunks.iter().enumerate();
-        trunks.filter(|(_, trunk)| trunk.destination.is_some()).map(|(place, _)| place).collect()
+    /// The places of the trunks that take calls out to `number`, in the order in which they are
+    /// tried.
+    fn takers(&mut self, number: Number) -> VecDeque<usize> {
+        let Self { config, random, .. } = self;
+        let takers =
+            config.trunks.iter().enumerate().filter(|(_, trunk)| trunk.destination.is_some());
+        let routings = takers.map(|(place, trunk)| (place, &trunk.routing));
+        order(number, routings, || low_32(random.next_u128()))
     }
 
     /// Whether the trunk at `place` is to be called while another one may be.
@@ -154,13 +162,23 @@ impl Node {
     /// The place of the trunk that would take the call if it went on.
     fn next_trunk(&self, now: Time, dialling: &Dialling) -> Option<usize> {
         let mut untried = dialling.untried.iter().copied();
-        untried.find(|place| dialling.insists || self.is_willing(now, *place))
+        untried.find(|place| {
+            let willing = dialling.insists || self.is_willing(now, *place);
+            willing && self.trunk_limit(now, *place, Way::Out).is_none()
+        })
     }
 
     /// The INVITE for `dialling` by its next trunk, which it takes; the offer is still empty.
-    fn route(&self, now: Time, dialling: &mut Dialling) -> Option<Dial> {
-        let place = self.next_trunk(now, dialling)?;
-        while dialling.untried.pop_front().is_some_and(|skipped| skipped != place) {}
+    fn route(&mut self, now: Time, id: CallId, dialling: &mut Dialling) -> Option<Dial> {
+        let next = self.next_trunk(now, dialling);
+        while let Some(skipped) = dialling.untried.pop_front().filter(|place| Some(*place) != next)
+        {
+            if let Some(limit) = self.trunk_limit(now, skipped, Way::Out) {
+                self.say_failed(now, skipped, Fault::Full(limit), next);
+            }
+        }
+        let place = next?;
+        self.use_trunk(now, id, place, Way::Out);
         dialling.trunk = place;
         let trunk = self.config.trunks.get(place)?;
         let destination = trunk.destination?;

@@ -13,6 +13,8 @@ use partyline_sip::Dropped;
 use partyline_sip::message::Status;
 use partyline_sip::sdp::SdpError;
 
+use crate::limits::TrunkLimit;
+
 /// How long the same refusal of the same source is counted and not said again.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Sources and reasons that are told apart, of strangers and of trunks each; beyond it the one that
@@ -30,6 +32,8 @@ pub enum Cause {
     Description(SdpError),
     /// No RTP port was free.
     NoPort,
+    /// The trunk has as many calls as its limits allow, or calls more often.
+    TrunkLimit(TrunkLimit),
     /// The call flow refused it, with this SIP status.
     CallFlow(u16),
 }
@@ -57,6 +61,9 @@ impl Refusal {
             Cause::Endpoint(reason, None) => reason_of(reason).into(),
             Cause::Description(error) => error.to_string().into(),
             Cause::NoPort => "no RTP port is free".into(),
+            Cause::TrunkLimit(TrunkLimit::Calls) => "the trunk has max_calls calls".into(),
+            Cause::TrunkLimit(TrunkLimit::Direction) => "the trunk has max_in calls in".into(),
+            Cause::TrunkLimit(TrunkLimit::Rate) => "the trunk calls oftener than cps_in".into(),
             Cause::CallFlow(404) => "the dialled number is none of ours".into(),
             Cause::CallFlow(403) => "the account of the dialled number is suspended".into(),
             Cause::CallFlow(482) => "a call out came back to us".into(),
@@ -107,6 +114,9 @@ impl Refusal {
             }
             Cause::Description(SdpError::HostName) => {
                 "let the far end write an IP address in its c= line".into()
+            }
+            Cause::TrunkLimit(_) => {
+                "raise that limit of its [[trunk]], or have fewer calls sent".into()
             }
             Cause::CallFlow(404) => {
                 "compare the dialled number in `partyline cdr` with `partyline dial-in list`".into()

@@ -10,15 +10,26 @@ use partyline_model::Time;
 use partyline_sip::message::Status;
 use partyline_sip::{Ended, Ender, Patience};
 
+use crate::limits::TrunkLimit;
+use crate::routes::Prefix;
+
 /// The longest that a trunk is left alone because it asks for it (Retry-After): it may have meant
 /// well for itself, and the other trunks may be worse.
 const LONGEST_REST: Duration = Duration::from_secs(300);
 /// How long the same failure of a trunk is counted and not said again.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// When a call out leaves a trunk for the next.
+/// Which calls out a trunk gets, and when they leave it for the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routing {
+    /// The numbers that the trunk takes, by how they begin; all where the list is empty. The trunk
+    /// with the longest prefix of a number is tried first.
+    pub prefixes: Vec<Prefix>,
+    /// Among trunks with prefixes of one length, lower ones are tried first.
+    pub priority: u16,
+    /// Among trunks of one priority, how often this one is tried first; 0 for after those that have
+    /// a weight, in the order of the configuration.
+    pub weight: u16,
     /// How long the trunk may take, while another one would take the call.
     pub patience: Patience,
     /// Final statuses after which the next trunk is tried, beside those of [`Routing::ALWAYS`];
@@ -28,7 +39,13 @@ pub struct Routing {
 
 impl Default for Routing {
     fn default() -> Self {
-        Self { patience: Patience::USUAL, advance_on: Vec::new() }
+        Self {
+            prefixes: Vec::new(),
+            priority: 0,
+            weight: 0,
+            patience: Patience::USUAL,
+            advance_on: Vec::new(),
+        }
     }
 }
 
@@ -49,6 +66,8 @@ impl Routing {
 /// Why a call out came to nothing at a trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
+    /// The trunk has as many calls as its limits allow, or was called as often.
+    Full(TrunkLimit),
     /// Nothing was heard of the trunk in time, or no callee rang.
     Silent,
     /// The trunk's address takes nothing.
@@ -73,7 +92,7 @@ impl Fault {
     pub(crate) const fn status(self) -> u16 {
         match self {
             Self::Silent => 408,
-            Self::Unreachable => 503,
+            Self::Unreachable | Self::Full(_) => 503,
             Self::Refused(status) => status,
         }
     }

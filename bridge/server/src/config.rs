@@ -207,6 +207,7 @@ impl From<RawConfig> for Config {
             caller_id: trunk.caller_id,
             login: None,
             routing: trunk.routing,
+            limits: trunk.limits,
         });
         let taxes = raw.seller.taxes.into_iter();
         let others = [Some(raw.http_listen), raw.sip_advertised].into_iter().flatten();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_conference::EntryTiming;
-use partyline_control::{NumberFormat, Routing, SourceKind};
+use partyline_control::{NumberFormat, Routing, SourceKind, TrunkLimits};
 use partyline_model::Number;
 use partyline_sip::Transport;
 use rustls::pki_types::ServerName;
@@ -89,6 +89,7 @@ pub(super) struct RawTrunk {
     pub(super) user: Option<String>,
     pub(super) password_file: Option<PathBuf>,
     pub(super) routing: Routing,
+    pub(super) limits: TrunkLimits,
 }
 
 /// Whether `;pin=` is taken from a trunk; it is, unless the trunk says otherwise.
@@ -283,11 +284,31 @@ impl RawTrunk {
         });
         walk.setting("password_file", &mut self.password_file);
         routing(&mut self.routing, walk);
+        limits(&mut self.limits, walk);
     }
 }
 
-/// When calls out leave a trunk for the next.
+/// How many calls a trunk has, and how often.
+fn limits(limits: &mut TrunkLimits, walk: &mut impl Walk) {
+    let some = |most: &Option<u32>| {
+        if *most == Some(0) {
+            Err("expected at least 1; leave it out for no limit")
+        } else {
+            Ok(())
+        }
+    };
+    walk.checked("max_calls", &mut limits.max_calls, some);
+    walk.checked("max_in", &mut limits.max_in, some);
+    walk.checked("max_out", &mut limits.max_out, some);
+    walk.checked("cps_in", &mut limits.cps_in, some);
+    walk.checked("cps_out", &mut limits.cps_out, some);
+}
+
+/// Which calls out a trunk gets, and when they leave it for the next.
 fn routing(routing: &mut Routing, walk: &mut impl Walk) {
+    walk.setting("prefixes", &mut routing.prefixes);
+    walk.setting("priority", &mut routing.priority);
+    walk.setting("weight", &mut routing.weight);
     walk.checked("first_response", &mut routing.patience.provisional, lasting);
     walk.checked("first_18x", &mut routing.patience.progress, lasting);
     walk.checked("advance_on", &mut routing.advance_on, |statuses| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use partyline_control::{NumberFormat, PortRange, SourceKind};
+use partyline_control::{NumberFormat, PortRange, Prefix, SourceKind};
 use partyline_model::Number;
 use partyline_sip::Transport;
 use toml::de::DeValue;
@@ -64,6 +64,7 @@ strings! {
     IpAddr: "an IP address such as \"127.0.0.1\"";
     SocketAddr: "an IP address and a port such as \"127.0.0.1:5060\"";
     IpNet: "a network such as \"203.0.113.0/24\" (a single host is \"203.0.113.7/32\")";
+    Prefix: "the first digits of telephone numbers such as \"+44\"";
     Number: "a telephone number such as \"14165550100\"";
 }
 

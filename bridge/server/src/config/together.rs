@@ -460,6 +460,8 @@ mod tests {
                 format!("{TRUNK}first_response = \"10s\"\nfirst_18x = \"9s\"\n"),
                 "trunk[0].first_18x: must not be less than first_response",
             ),
+            (format!("{TRUNK}max_in = 0\n"), "trunk[0].max_in: expected at least 1"),
+            (format!("{TRUNK}prefixes = [\"*1\"]\n"), "expected the first digits of telephone"),
             (format!("{TRUNK}advance_on = [600]\n"), "trunk[0].advance_on: 486, 600 and 603 are"),
             (format!("{TRUNK}advance_on = [302]\n"), "expected final SIP statuses from 400"),
             ("[log]\nfilter = \"verbose\"\n".to_owned(), "log.filter: expected a level of"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use partyline_cdr_record::StatusCode;
 use partyline_cdr_store::journal::{Health, JournalHandle};
-use partyline_control::{Fault, GuessAlarm, GuessKey, Node, Output, TrunkFailure};
+use partyline_control::{Fault, GuessAlarm, GuessKey, Node, Output, TrunkFailure, TrunkLimit};
 use partyline_directory::Snapshot;
 use partyline_media::{Command, Event};
 use partyline_media_io::{Clock, Commands, Outlet, Running};
@@ -245,6 +245,14 @@ impl Control {
 /// One line for a trunk that failed a call out.
 fn warn_of_trunk(failure: &TrunkFailure) {
     let (why, advice) = match failure.fault {
+        Fault::Full(limit) => {
+            let key = match limit {
+                TrunkLimit::Calls => "max_calls",
+                TrunkLimit::Direction => "max_out",
+                TrunkLimit::Rate => "cps_out",
+            };
+            (format!("is full ({key})"), "raise that limit of its [[trunk]] if it takes more")
+        }
         Fault::Silent => (
             "did not answer or ring in time".to_owned(),
             "first_response and first_18x of its [[trunk]] say how long it has",
