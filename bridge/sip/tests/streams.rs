@@ -308,3 +308,27 @@ fn strangers_connections_come_and_go_without_a_trace() {
     assert!(ua.drain().events.is_empty());
     assert_eq!(hang_up(&mut ua, dialog).sent[0].flow, accepted(7));
 }
+
+#[test]
+fn a_sips_call_comes_and_goes_in_secret_only() {
+    let mut ua = streaming();
+    let sips = |text: String| {
+        by_tcp(&text)
+            .replace("SIP/2.0/TCP", "SIP/2.0/TLS")
+            .replace(" sip:18005550100@203.0.113.5 SIP", " sips:18005550100@203.0.113.5 SIP")
+            .replace("Contact: <sip:", "Contact: <sips:")
+    };
+    assert!(sips(invite()).contains("sips:18005550100@") && sips(invite()).contains("<sips:"));
+    let refused = ua.feed_by(accepted(7), &sips(invite()));
+    assert_eq!(refused.lines(), ["416 INVITE"], "it came in the open");
+    let flow = Flow { transport: Transport::Tls, local: None, ..accepted(8) };
+    let dialog = ua.feed_by(flow, &sips(invite())).invited();
+    ua.endpoint.answer(ua.now, dialog, b"v=0 answer".to_vec()).expect("it waits");
+    let answer = ua.drain().message(0);
+    assert_eq!(header(&answer, Name::Contact), "<sips:198.51.100.5:5071>");
+    ua.feed_by(flow, &sips(request("ACK", 1, "ack", Some(&to_tag(&answer)), "")));
+    ua.endpoint.handle_closed(ua.now, flow);
+    let bye = hang_up(&mut ua, dialog);
+    assert_eq!(bye.lines(), ["BYE"]);
+    assert_eq!(bye.sent[0].flow.transport, Transport::Tls);
+}

@@ -234,11 +234,14 @@ impl Endpoint {
         format!("{:016x}", low_half(self.random.next_u128()))
     }
 
-    /// Our Contact for the far end of `flow`.
-    fn contact(&self, flow: Flow) -> String {
+    /// Our Contact for the far end of `flow`; with `sips`, one that is reached in secret only, as
+    /// it must be where the far end's next hop is (RFC 3261 §8.1.1.8, §12.1.1).
+    fn contact(&self, flow: Flow, sips: bool) -> String {
         let at = self.config.advertised_on(flow);
         let (host, port) = (Host::Address(at.ip()), at.port());
         match flow.transport {
+            Transport::Tls if sips => format!("<sips:{host}:{port}>"),
+            Transport::Wss if sips => format!("<sips:{host}:{port};transport=ws>"),
             Transport::Udp => format!("<sip:{host}:{port}>"),
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 format!("<sip:{host}:{port};transport={}>", flow.transport.uri_value())

@@ -12,6 +12,7 @@ use partyline_model::Time;
 use zeroize::Zeroize;
 
 use super::outside::Outcome;
+use super::respond::is_sips;
 use super::way::Way;
 use super::{Endpoint, Owner};
 use crate::auth::Authentication;
@@ -261,9 +262,13 @@ impl Endpoint {
     /// stream where that `may_stream` (RFC 3261 §18.1.1), and as a datagram if that fails.
     fn launch(&mut self, now: Time, id: RequestId, flow: Flow, may_stream: bool) {
         let (branch, via) = self.new_via(flow);
-        let contact = self.contact(flow);
         let stream = self.stream_instead(now, flow).filter(|_| may_stream);
         let transaction = TransactionId(self.next_id());
+        let sips = self.outgoing.get(&id).is_some_and(|outgoing| {
+            let route = outgoing.message.headers.text(&Name::Route);
+            is_sips(outgoing.message.request_uri()) || route.is_some_and(is_sips)
+        });
+        let contact = self.contact(flow, sips);
         let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
         if !matches!(outgoing.purpose, Purpose::Outside(_)) {
             outgoing.message.headers.replace(&Name::Contact, contact);

@@ -10,7 +10,7 @@ use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::counters::Dropped;
 use crate::event::{Event, RefusedRequest};
-use crate::flow::Flow;
+use crate::flow::{Flow, Transport};
 use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
 use crate::transaction::{ServerKey, TransactionId};
 
@@ -108,7 +108,7 @@ impl Endpoint {
         let key = ServerKey::new(&envelope, key_method);
         let known = self.server_keys.get(&key).copied();
         let known = known.filter(|&id| self.speaks_for_sender(id, flow));
-        let uri = match check_request(&method, uri, &envelope, &message) {
+        let uri = match check_request(&method, uri, &envelope, &message, flow.transport) {
             Ok(uri) => uri,
             Err(_) if is_ack => return self.drop_for(Dropped::StrayAck),
             Err((status, phrase)) => {
@@ -259,6 +259,7 @@ fn check_request(
     uri: &str,
     envelope: &Envelope,
     message: &Message,
+    transport: Transport,
 ) -> Result<Uri, Refusal> {
     let bad = |phrase| (Status::BAD_REQUEST, Some(phrase));
     if envelope.cseq.method != *method {
@@ -271,7 +272,9 @@ fn check_request(
         return Err((Status::METHOD_NOT_ALLOWED, None));
     }
     let uri = Uri::parse(uri).map_err(|_| bad("Malformed Request-URI"))?;
-    if matches!(uri.scheme(), Scheme::Foreign | Scheme::Sips) {
+    // What is to be carried in secret only must not have come in the open (RFC 3261 §26.2.2).
+    let in_the_open = uri.scheme() == Scheme::Sips && !transport.is_secure();
+    if uri.scheme() == Scheme::Foreign || in_the_open {
         return Err((Status::UNSUPPORTED_URI_SCHEME, None));
     }
     if uri.has_headers() {

@@ -20,6 +20,8 @@ pub(crate) struct Template {
     timestamp: Option<Value>,
     to_is_tagged: bool,
     invites: bool,
+    /// Whether the call is to be carried in secret only: its far end wants a `sips:` Contact.
+    sips: bool,
     /// By which way responses go.
     pub(crate) reply: Reply,
     /// When and by which way the request came.
@@ -52,10 +54,13 @@ impl Template {
                 headers.push(name, value.clone());
             }
         }
+        let next = [Name::RecordRoute, Name::Contact].map(|name| request.headers.text(&name));
+        let next = next.into_iter().flatten().next();
         let to = headers.text(&Name::To).and_then(|to| NameAddr::parse(to).ok());
         Self {
             to_is_tagged: to.is_some_and(|to| to.tag().is_some()),
             record_routes: request.headers.all(&Name::RecordRoute).cloned().collect(),
+            sips: is_sips(request.request_uri()) || next.is_some_and(is_sips),
             timestamp: request.headers.first(&Name::Timestamp).cloned(),
             invites: matches!(&request.start, StartLine::Request { method: Method::Invite, .. }),
             headers,
@@ -115,6 +120,12 @@ impl Template {
     }
 }
 
+/// Whether the first URI in `text` has the scheme `sips:`.
+pub(super) fn is_sips(text: &str) -> bool {
+    let uri = scan::find_unquoted(text, '<').map_or(text, |at| &text[at + 1..]).trim_start();
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
+}
+
 /// Adds what tells the peer what it may send us.
 pub(super) fn add_abilities(message: &mut Message) {
     message.headers.add(Name::Allow, ALLOW);
@@ -128,7 +139,7 @@ impl Endpoint {
         for route in &template.record_routes {
             message.headers.push(Name::RecordRoute, route.clone());
         }
-        message.headers.add(Name::Contact, self.contact(template.flow));
+        message.headers.add(Name::Contact, self.contact(template.flow, template.sips));
         add_abilities(message);
     }
 
