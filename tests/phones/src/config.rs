@@ -35,6 +35,17 @@ pub enum Answering {
     Ignore,
 }
 
+/// Whether the phone's sound is encrypted, by keys in its SDP (RFC 4568). An answer follows the offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// Never.
+    Off,
+    /// Offers a plain stream with a key (RFC 8643).
+    Offered,
+    /// Offers RTP/SAVP, and takes nothing else.
+    Required,
+}
+
 /// What the phone does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
@@ -82,6 +93,8 @@ pub struct PhoneConfig {
     pub key_gap: Duration,
     /// Whether the INVITE carries SDP.
     pub offer: Offer,
+    /// Whether its sound is encrypted.
+    pub encryption: Encryption,
     /// What it does when called.
     pub answering: Answering,
     /// Further headers of its refusals, such as Retry-After.
@@ -116,6 +129,7 @@ impl PhoneConfig {
             key_on: Duration::from_millis(100),
             key_gap: Duration::from_millis(100),
             offer: Offer::WithSdp,
+            encryption: Encryption::Off,
             answering: Answering::After(Duration::from_millis(100)),
             refusal_headers: Vec::new(),
             faults: Faults::default(),

@@ -10,6 +10,7 @@ use crate::log::{CallSummary, Ending, Entry, Event, Log};
 use crate::media::keypad::Keys;
 use crate::media::recorder::{Received, Recorder, sample_number};
 use crate::media::sender::{Audio, Sender, Sent};
+use crate::media::srtp::SecureStream;
 use crate::random::Random;
 use crate::runner::Runner;
 use crate::script::{Outcome, Script};
@@ -100,6 +101,8 @@ pub struct Phone {
     transmits: VecDeque<Transmit>,
     keys_logged: usize,
     plugged: Plug,
+    /// While the call is encrypted.
+    secure: Option<SecureStream>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +131,7 @@ impl Phone {
             transmits: VecDeque::new(),
             keys_logged: 0,
             plugged: Plug::In,
+            secure: None,
         }
     }
 
@@ -141,7 +145,10 @@ impl Phone {
                 self.agent.handle_datagram(now, source, bytes);
             }
             Input::Datagram { port: Port::Rtp, bytes, .. } => self.hear(now, bytes),
-            Input::Datagram { port: Port::Rtcp, .. } => self.recorder.received.rtcp += 1,
+            Input::Datagram { port: Port::Rtcp, bytes, .. } => {
+                let is_report = self.secure.as_ref().is_none_or(|secure| secure.is_report(bytes));
+                self.recorder.received.rtcp += u64::from(is_report);
+            }
             Input::Command(command) => self.obey(now, command),
             Input::Timeout => {}
         }
@@ -291,6 +298,12 @@ impl Phone {
         self.recorder.received
     }
 
+    /// Whether the call is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.secure.is_some()
+    }
+
     /// RTP packets sent.
     #[must_use]
     pub fn rtp_sent(&self) -> u32 {
@@ -334,7 +347,12 @@ impl Phone {
         if self.agent.is_idle() {
             return;
         }
-        if self.recorder.handle(now, bytes) {
+        let opened = match &mut self.secure {
+            Some(secure) => secure.open(bytes),
+            None => Some(bytes.to_vec()),
+        };
+        // What is not authentic is as good as no packet.
+        if self.recorder.handle(now, &opened.unwrap_or_default()) {
             self.log.push(now, Event::AudioReceived);
         }
     }
@@ -364,9 +382,15 @@ impl Phone {
                     }
                     self.log.push(now, event);
                 }
-                Signal::Media(agreed) => self.sender.agree(now, agreed, &mut self.random),
+                Signal::Media(agreed) => {
+                    if self.secure.as_ref().map(|secure| secure.keys) != agreed.srtp {
+                        self.secure = agreed.srtp.map(SecureStream::new);
+                    }
+                    self.sender.agree(now, agreed, &mut self.random);
+                }
                 Signal::Over(ending) => {
                     self.sender.stop();
+                    self.secure = None;
                     self.log.push(now, Event::Ended(ending));
                 }
             }
@@ -376,10 +400,16 @@ impl Phone {
     fn take_sent(&mut self, now: Duration) {
         while let Some(sent) = self.sender.poll() {
             match sent {
-                Sent::Rtp(to, bytes) => {
+                Sent::Rtp(to, mut bytes) => {
+                    if let Some(secure) = &mut self.secure {
+                        bytes = secure.protect(&bytes);
+                    }
                     self.transmits.push_back(Transmit { from: Port::Rtp, to, bytes });
                 }
-                Sent::Rtcp(to, bytes) => {
+                Sent::Rtcp(to, mut bytes) => {
+                    if let Some(secure) = &mut self.secure {
+                        bytes = secure.protect_report(&bytes);
+                    }
                     self.transmits.push_back(Transmit { from: Port::Rtcp, to, bytes });
                 }
                 Sent::Info { key, on } => {

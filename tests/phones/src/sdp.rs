@@ -1,11 +1,16 @@
-//! The little SDP a telephone speaks (RFC 8866, RFC 3264): one audio stream, PCMU or PCMA, and
-//! telephone events. No ICE, no SRTP, no video: other streams of an offer are refused with port 0.
+//! The little SDP a telephone speaks (RFC 8866, RFC 3264): one audio stream, PCMU or PCMA, telephone
+//! events, and one suite of SRTP (RFC 4568). No ICE, no video: other streams of an offer are refused
+//! with port 0.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::config::Encryption;
 use crate::media::g711::Codec;
+use crate::media::srtp::{Master, SrtpKeys, base64};
 
+/// The one suite that phones speak.
+const SUITE: &str = "AES_CM_128_HMAC_SHA1_80";
 /// The payload type a phone offers for telephone events.
 const EVENT_TYPE: u8 = 101;
 
@@ -61,6 +66,10 @@ pub(crate) struct Description {
     /// Payload types mapped to telephone-event at 8 kHz.
     event_types: Vec<u8>,
     direction: MediaDirection,
+    /// `RTP/SAVP`.
+    only_encrypted: bool,
+    /// Tag and key of the suite that phones speak.
+    crypto: Option<(u32, Master)>,
     /// The `m=` lines' kinds, to answer each with a line of its own.
     streams: Vec<String>,
 }
@@ -87,6 +96,8 @@ impl Description {
             payload_types: audio.payload_types,
             event_types: audio.event_types,
             direction: audio.direction.or(reader.direction).unwrap_or(MediaDirection::SendReceive),
+            only_encrypted: audio.only_encrypted,
+            crypto: audio.crypto,
             streams: reader.streams,
         })
     }
@@ -108,6 +119,8 @@ struct AudioLine {
     payload_types: Vec<u8>,
     event_types: Vec<u8>,
     direction: Option<MediaDirection>,
+    only_encrypted: bool,
+    crypto: Option<(u32, Master)>,
 }
 
 impl Reader {
@@ -134,9 +147,11 @@ impl Reader {
         self.in_audio = is_audio && self.audio.is_none();
         if self.in_audio {
             let port = words.next().and_then(|port| port.split('/').next()?.parse().ok());
-            let payload_types = words.skip(1).filter_map(|word| word.parse().ok()).collect();
+            let only_encrypted = words.next().is_some_and(|proto| proto.contains("SAVP"));
+            let payload_types = words.filter_map(|word| word.parse().ok()).collect();
             let port = port.unwrap_or(0);
-            self.audio = Some(AudioLine { port, payload_types, ..AudioLine::default() });
+            let line = AudioLine { port, payload_types, only_encrypted, ..AudioLine::default() };
+            self.audio = Some(line);
         }
     }
 
@@ -150,6 +165,9 @@ impl Reader {
             return;
         }
         audio.direction = direction.or(audio.direction);
+        if let Some(value) = value.strip_prefix("crypto:") {
+            audio.crypto = audio.crypto.or_else(|| crypto(value));
+        }
         let Some((number, name)) = value.strip_prefix("rtpmap:").and_then(|v| v.split_once(' '))
         else {
             return;
@@ -160,6 +178,15 @@ impl Reader {
     }
 }
 
+/// Tag and key of an `a=crypto` line in the suite of the phones.
+fn crypto(value: &str) -> Option<(u32, Master)> {
+    let mut words = value.split_whitespace();
+    let tag = words.next()?.parse().ok()?;
+    words.next().filter(|&suite| suite == SUITE)?;
+    let key = words.next()?.strip_prefix("inline:")?.split('|').next()?;
+    Some((tag, base64::decode(key)?))
+}
+
 /// What both ends agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Agreed {
@@ -168,6 +195,8 @@ pub(crate) struct Agreed {
     pub(crate) codec: Codec,
     /// The far end's payload type of telephone events.
     pub(crate) event_type: Option<u8>,
+    /// The keys, when it is encrypted.
+    pub(crate) srtp: Option<SrtpKeys>,
 }
 
 /// A phone's side of offer and answer.
@@ -184,6 +213,8 @@ pub(crate) struct Terms {
     session: u32,
     version: u32,
     direction: MediaDirection,
+    encryption: Encryption,
+    key: Master,
 }
 
 /// Whether a phone speaks telephone events at all.
@@ -196,12 +227,28 @@ pub(crate) enum Events {
 impl Terms {
     pub(crate) fn new(address: SocketAddr, codec: Codec, events: Events, session: u32) -> Self {
         let direction = MediaDirection::SendReceive;
-        Self { address, relay: None, codec, speaks: None, events, session, version: 1, direction }
+        Self {
+            address,
+            relay: None,
+            codec,
+            speaks: None,
+            events,
+            session,
+            version: 1,
+            direction,
+            encryption: Encryption::Off,
+            key: [0; 30],
+        }
     }
 
     /// The same terms with a codec that is sent in place of the first one.
     pub(crate) fn speaking(self, codec: Option<Codec>) -> Self {
         Self { speaks: codec, ..self }
+    }
+
+    /// The same terms with encryption, under this key.
+    pub(crate) fn encrypting(self, encryption: Encryption, key: Master) -> Self {
+        Self { encryption, key, ..self }
     }
 
     /// The same terms with a relay before the phone's address.
@@ -221,7 +268,9 @@ impl Terms {
     /// An offer of the phone's one codec, so that a test knows what it gets.
     pub(crate) fn offer(&mut self) -> String {
         let event_type = (self.events == Events::Offered).then_some(EVENT_TYPE);
-        let audio = self.audio_line(&[self.codec], event_type, self.direction);
+        let tag = (self.encryption != Encryption::Off).then_some(1);
+        let crypto = (self.encryption == Encryption::Required, tag);
+        let audio = self.audio_line(&[self.codec], event_type, self.direction, crypto);
         self.session_lines() + &audio
     }
 
@@ -239,7 +288,9 @@ impl Terms {
             let kind = words.next().unwrap_or("audio");
             if kind == "audio" && !taken {
                 taken = true;
-                text += &self.audio_line(&codecs, agreed.event_type, direction);
+                let tag = offer.crypto.filter(|_| agreed.srtp.is_some()).map(|(tag, _)| tag);
+                let crypto = (offer.only_encrypted, tag);
+                text += &self.audio_line(&codecs, agreed.event_type, direction, crypto);
             } else {
                 let rest: Vec<&str> = words.skip(1).collect();
                 write!(text, "m={kind} 0 {}\r\n", rest.join(" ")).expect("a String takes all");
@@ -271,7 +322,12 @@ impl Terms {
         let flows = self.direction == MediaDirection::SendReceive && other.direction.receives();
         let far = || SocketAddr::new(other.address, other.port);
         let send_to = (open && flows).then(|| self.relay.unwrap_or_else(far));
-        Some(Agreed { send_to, codec, event_type })
+        let wanted = self.encryption != Encryption::Off;
+        let theirs = other.crypto.filter(|_| wanted).map(|(_, key)| key);
+        let srtp = theirs.map(|theirs| SrtpKeys { ours: self.key, theirs });
+        // Neither side may take an encrypted stream for a plain one.
+        let must = other.only_encrypted || self.encryption == Encryption::Required;
+        (srtp.is_some() || !must).then_some(Agreed { send_to, codec, event_type, srtp })
     }
 
     fn session_lines(&mut self) -> String {
@@ -290,10 +346,16 @@ impl Terms {
         codecs: &[Codec],
         event_type: Option<u8>,
         direction: MediaDirection,
+        (only_encrypted, tag): (bool, Option<u32>),
     ) -> String {
         let numbers = codecs.iter().map(|codec| codec.payload_type()).chain(event_type);
         let numbers: String = numbers.map(|number| format!(" {number}")).collect();
-        let mut text = format!("m=audio {} RTP/AVP{numbers}\r\n", self.address.port());
+        let proto = if only_encrypted { "RTP/SAVP" } else { "RTP/AVP" };
+        let mut text = format!("m=audio {} {proto}{numbers}\r\n", self.address.port());
+        if let Some(tag) = tag {
+            let key = base64::encode(&self.key);
+            write!(text, "a=crypto:{tag} {SUITE} inline:{key}\r\n").expect("a String takes all");
+        }
         for codec in codecs {
             let (number, name) = (codec.payload_type(), codec.name());
             write!(text, "a=rtpmap:{number} {name}/8000\r\n").expect("a String takes all");

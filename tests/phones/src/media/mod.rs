@@ -5,4 +5,5 @@ pub(crate) mod keypad;
 pub(crate) mod recorder;
 pub(crate) mod rtp;
 pub(crate) mod sender;
+pub(crate) mod srtp;
 pub(crate) mod tone;

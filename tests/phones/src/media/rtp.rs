@@ -1,5 +1,5 @@
 //! RTP packets (RFC 3550 §5.1), telephone events (RFC 4733 §2.3) and the few RTCP octets a polite
-//! far end sends. No SRTP, no statistics.
+//! far end sends. No statistics.
 
 /// One RTP packet, its payload borrowed from the datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::dialog::Dialog;
 use super::message::{Message, Method, Start};
 use super::transaction::{Client, Due, GIVE_UP, Progress, Purpose, Resend};
-use crate::config::PhoneConfig;
+use crate::config::{Encryption, PhoneConfig};
 use crate::log::{Ending, Event};
 use crate::random::Random;
 use crate::sdp::{Agreed, Description, Events, MediaDirection, Terms};
@@ -120,7 +120,11 @@ impl Agent {
             if config.digit_mode.offers_events() { Events::Offered } else { Events::Unknown };
         let session = random.next_u32() >> 1;
         let terms = Terms::new(config.described(), config.codec, events, session);
-        let terms = terms.speaking(config.speaks);
+        let mut key = [0; 30];
+        if config.encryption != Encryption::Off {
+            key.fill_with(|| random.next_u16().to_be_bytes()[0]);
+        }
+        let terms = terms.speaking(config.speaks).encrypting(config.encryption, key);
         let terms = match config.relay {
             Some(relay) => terms.through(relay),
             None => terms,
