@@ -164,6 +164,7 @@ mod tests {
             sources: vec![source.parse().expect("a network")],
             kind: SourceKind::by_destination(destination),
             trusted: true,
+            srtp: partyline_sip::sdp::SrtpPolicy::Off,
             destination,
             transport: partyline_sip::Transport::Udp,
             number_format: NumberFormat::Plus,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
 use partyline_model::{AudioId, CallId, Number, Time, Uuid};
-use partyline_sip::sdp::{Offer, Session};
+use partyline_sip::sdp::{Offer, Session, Srtp};
 use partyline_sip::{DialogId, DialogState, Incoming};
 
 /// What the node knows of a call.
@@ -23,6 +23,8 @@ pub(crate) struct Call {
     pub(crate) offer: Option<Offer>,
     /// What our descriptions have said, for the next offer of ours.
     pub(crate) session: Session,
+    /// Whether the call's sound is encrypted, as its trunk has it, and our keys for that.
+    pub(crate) srtp: Srtp,
     /// The last description that we sent.
     pub(crate) described: Bytes,
     /// The clip that welcomes in place of the neutral one, from the number that was dialled.
@@ -89,6 +91,7 @@ impl Call {
             session_version: 0,
             offer: None,
             session: Session::default(),
+            srtp: Srtp::default(),
             described: Bytes::new(),
             welcome: None,
             silent_since: None,

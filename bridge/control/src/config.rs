@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
 use partyline_sip::Transport;
 use partyline_sip::auth::Login;
+use partyline_sip::sdp::SrtpPolicy;
 
 use crate::limits::TrunkLimits;
 use crate::own::Own;
@@ -48,6 +49,8 @@ pub struct Trunk {
     pub uri_passcode: bool,
     /// Whether the trunk's P-Asserted-Identity is believed (RFC 3325 §6: it is in our trust domain).
     pub trusted: bool,
+    /// Whether the sound of its calls is encrypted, in both directions of calling.
+    pub srtp: SrtpPolicy,
     /// Where calls out through the trunk go; `None` when it only brings calls in.
     pub destination: Option<SocketAddr>,
     /// How calls out through the trunk are carried.

@@ -2,18 +2,22 @@
 
 use bytes::Bytes;
 use partyline_media::Signalling;
-use partyline_model::{CallId, Time};
+use partyline_model::{CallId, SrtpKey, SrtpSuite, Time};
 use partyline_sip::message::Status;
-use partyline_sip::sdp::{Local, Negotiated, Offer, Scope, SdpError, Session, Terms};
+use partyline_sip::sdp::{
+    Local, Negotiated, Offer, Scope, SdpError, Session, Srtp, SrtpPolicy, Terms,
+};
 use partyline_sip::{DialogId, Rejection};
+
+use zeroize::Zeroizing;
 
 use crate::call_map::Stage;
 use crate::node::{Node, or_ended};
 
 impl Node {
-    /// What of an offer suits our media.
-    pub(crate) fn read_offer(&self, offer: &[u8]) -> Result<Offer, SdpError> {
-        let offer = Offer::read(offer, &Terms::at(self.config.media_address))?;
+    /// What of an offer suits our media, and what the trunk has to say of encryption.
+    pub(crate) fn read_offer(&self, offer: &[u8], srtp: SrtpPolicy) -> Result<Offer, SdpError> {
+        let offer = Offer::read(offer, &Terms::at(self.config.media_address, srtp))?;
         self.check_ends(offer.negotiated())?;
         Ok(offer)
     }
@@ -30,7 +34,22 @@ impl Node {
         let (call, port) = (self.calls.get(id)?, self.ports.of(id)?);
         let mut local = Local::new((self.config.media_address, port).into(), call.session_id);
         local.session_version = call.session_version;
+        local.srtp = call.srtp.clone();
         Some(local)
+    }
+
+    /// How a call is encrypted under a policy: with keys of its own, one for each suite.
+    pub(crate) fn own_srtp(&mut self, policy: SrtpPolicy) -> Srtp {
+        let suites = SrtpSuite::ALL.into_iter().filter(|_| policy != SrtpPolicy::Off);
+        let keys = suites.filter_map(|suite| {
+            let random = std::iter::repeat_with(|| self.random.next_u128().to_be_bytes());
+            let mut master = Zeroizing::new([0; 48]);
+            for (place, octets) in master.chunks_exact_mut(16).zip(random) {
+                place.copy_from_slice(&octets);
+            }
+            SrtpKey::new(suite, &master[..suite.master_len()])
+        });
+        Srtp { policy, keys: keys.collect() }
     }
 
     /// Whether the media of `id` was started.
@@ -71,7 +90,7 @@ impl Node {
             );
             return;
         };
-        match self.read_offer(offer) {
+        match self.read_offer(offer, local.srtp.policy) {
             Ok(offer) => {
                 let description = self.next_version(id, local, |local| offer.answer(local));
                 if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {

@@ -56,13 +56,13 @@ impl Node {
 
     fn invited(&mut self, now: Time, incoming: Box<Incoming>) {
         let source = incoming.flow.remote.ip();
-        if self.trunk_of(&incoming).is_none() {
+        let Some(srtp) = self.trunk_of(&incoming).map(|trunk| trunk.srtp) else {
             // It answers for calls out, and brings none in.
             let cause = Cause::Endpoint(Dropped::Stranger, None);
             self.say_refused(now, source, Status::FORBIDDEN.code(), cause);
             let rejection = Status::FORBIDDEN.into();
             return self.turn_away(now, incoming.dialog, Refused::UnknownSource, rejection);
-        }
+        };
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
             let source = incoming.flow.remote.ip();
@@ -76,7 +76,8 @@ impl Node {
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
         }
-        let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer)).transpose();
+        let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer, srtp));
+        let read = read.transpose();
         let offer = match read {
             Ok(offer) => offer,
             Err(error) => {
@@ -92,8 +93,10 @@ impl Node {
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
         let welcome = self.welcome(&incoming);
+        let srtp = self.own_srtp(srtp);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
-        self.calls.insert(id, Call { welcome, offer, ..Call::new(dialog, stage, session_id) });
+        self.calls
+            .insert(id, Call { welcome, offer, srtp, ..Call::new(dialog, stage, session_id) });
         self.open_ports(now, id);
     }
 

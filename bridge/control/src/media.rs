@@ -7,7 +7,8 @@ use partyline_cdr_record::Quality;
 use partyline_conference::{Input, Output as ConferenceOutput, Talk};
 use partyline_dialplan::Prompt;
 use partyline_media::{
-    AudioQueue, Command, Event, InBand, LegConfig, LegStats, Rtcp, Signalling, Talk as MediaTalk,
+    AudioQueue, Command, Event, InBand, LegConfig, LegStats, Rtcp, Signalling, SrtpKeys,
+    Talk as MediaTalk,
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
 use partyline_sip::Hangup;
@@ -186,6 +187,10 @@ impl Node {
         let (ssrc, first_timestamp) = (self.random_u32(), self.random_u32());
         let first_sequence = u16::try_from(self.random_u32() >> 16).unwrap_or_default();
         let Some(known) = self.calls.get_mut(call) else { return };
+        let srtp = negotiated.srtp.as_ref().and_then(|theirs| {
+            let ours = known.srtp.key(theirs.key.suite())?.clone();
+            Some(Box::new(SrtpKeys { ours, theirs: theirs.key.clone() }))
+        });
         let codec = negotiated.codec;
         (known.codec, known.ptime_ms) = (codec, negotiated.ptime_ms);
         let update = std::mem::replace(&mut known.started, true);
@@ -214,7 +219,7 @@ impl Node {
             },
             ptime_ms: u8::try_from(negotiated.ptime_ms).unwrap_or(20),
             in_band: InBand::WhenSilent,
-            srtp: None,
+            srtp,
             ssrc,
             first_sequence,
             first_timestamp,

@@ -54,6 +54,11 @@ impl Node {
     /// Sends the INVITE of a call out whose ports are bound.
     pub(crate) fn invite(&mut self, now: Time, id: CallId, mut dialling: Box<Dialling>) {
         let route = self.route(now, id, &mut dialling);
+        let policy = self.config.trunks.get(dialling.trunk).map(|trunk| trunk.srtp);
+        let srtp = self.own_srtp(policy.unwrap_or_default());
+        if let Some(call) = self.calls.get_mut(id) {
+            call.srtp = srtp;
+        }
         let Some((local, dial)) = self.local(id).zip(route) else {
             self.forget(id);
             return self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);

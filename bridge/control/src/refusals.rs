@@ -107,7 +107,19 @@ impl Refusal {
                 "let the far end offer G.711 (PCMU or PCMA)".into()
             }
             Cause::Description(SdpError::NoCommonTransport) => {
-                "let the far end offer plain RTP (RTP/AVP) instead of SRTP".into()
+                "let the far end offer RTP/AVP, or RTP/SAVP with a=crypto".into()
+            }
+            Cause::Description(SdpError::OnlyEncrypted) => {
+                "the far end offers SRTP only: say srtp = \"preferred\" or \"required\" in its \
+                 [[trunk]]"
+                    .into()
+            }
+            Cause::Description(SdpError::NotEncrypted) => {
+                "let the far end offer SRTP, or say srtp = \"preferred\" in its [[trunk]]".into()
+            }
+            Cause::Description(SdpError::NoCommonCrypto) => {
+                "let the far end offer AES_CM_128_HMAC_SHA1_80 in an a=crypto line without MKI"
+                    .into()
             }
             Cause::Description(SdpError::OnlyIpv6 | SdpError::OnlyIpv4) => {
                 "let the far end offer the address family of media.address".into()

@@ -201,6 +201,7 @@ impl From<RawConfig> for Config {
             uri_passcode: trunk.uri_passcode.0,
             media_sources: trunk.media_sources,
             trusted: trunk.trusted,
+            srtp: trunk.srtp,
             destination: trunk.destination,
             transport: trunk.transport.0,
             number_format: trunk.number_format,

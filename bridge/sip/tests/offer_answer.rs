@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use partyline_sip::sdp::{Codec, Direction, Local, Offer, Scope, Session, Terms};
+use partyline_sip::sdp::{Codec, Direction, Local, Offer, Scope, Session, SrtpPolicy, Terms};
 
 fn us() -> Local {
     let address: SocketAddr = "192.0.2.10:40000".parse().unwrap();
@@ -20,7 +20,7 @@ fn described(media: &[&str]) -> Vec<u8> {
 
 fn read(media: &[&str]) -> Offer {
     let local = us();
-    Offer::read(&described(media), &Terms::at(local.address)).unwrap()
+    Offer::read(&described(media), &Terms::at(local.address, SrtpPolicy::Off)).unwrap()
 }
 
 fn lines(text: Vec<u8>, prefixes: &[&str]) -> Vec<String> {

@@ -10,6 +10,7 @@ use partyline_directory::{
     Passcode, Pepper, ReferenceNumber, Snapshot, StartsWith, passcode_mask, verifier,
 };
 use partyline_model::{AccountId, ConferenceId, PasscodeId, Role};
+use partyline_sip::sdp::SrtpPolicy;
 
 use super::clock::ms;
 use super::journal::Disk;
@@ -56,6 +57,7 @@ pub fn carrier() -> Trunk {
         transport: partyline_sip::Transport::Udp,
         uri_passcode: true,
         trusted: true,
+        srtp: SrtpPolicy::Off,
         destination: Some(CARRIER),
         number_format: NumberFormat::Plus,
         caller_id: None,

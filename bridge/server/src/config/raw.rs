@@ -12,6 +12,7 @@ use partyline_conference::EntryTiming;
 use partyline_control::{NumberFormat, Routing, SourceKind, TrunkLimits};
 use partyline_model::Number;
 use partyline_sip::Transport;
+use partyline_sip::sdp::SrtpPolicy;
 use rustls::pki_types::ServerName;
 
 use super::document::Walk;
@@ -77,6 +78,7 @@ pub(super) struct RawTrunk {
     pub(super) kind: Option<SourceKind>,
     pub(super) uri_passcode: UriPasscode,
     pub(super) trusted: bool,
+    pub(super) srtp: SrtpPolicy,
     pub(super) destination: Option<SocketAddr>,
     pub(super) transport: TrunkTransport,
     pub(super) tls_name: Option<String>,
@@ -262,6 +264,7 @@ impl RawTrunk {
         walk.setting("uri_passcode", &mut self.uri_passcode.0);
         walk.setting("media_sources", &mut self.media_sources);
         walk.setting("trusted", &mut self.trusted);
+        walk.setting("srtp", &mut self.srtp);
         walk.checked("destination", &mut self.destination, |address| {
             address.map_or(Ok(()), |address| reachable(&address.ip()))
         });

@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 use partyline_control::{NumberFormat, PortRange, Prefix, SourceKind};
 use partyline_model::Number;
 use partyline_sip::Transport;
+use partyline_sip::sdp::SrtpPolicy;
 use toml::de::DeValue;
 
 /// A value of the configuration.
@@ -112,6 +113,25 @@ impl Setting for Transport {
 
     fn write(&self) -> Option<String> {
         quoted(self)
+    }
+}
+
+impl Setting for SrtpPolicy {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("off") => Ok(Self::Off),
+            Some("preferred") => Ok(Self::Preferred),
+            Some("required") => Ok(Self::Required),
+            Some(_) | None => Err("expected \"off\", \"preferred\" or \"required\"".to_owned()),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Off => "off",
+            Self::Preferred => "preferred",
+            Self::Required => "required",
+        })
     }
 }
 

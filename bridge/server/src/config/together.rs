@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use partyline_sip::Transport;
+use partyline_sip::sdp::SrtpPolicy;
 
 use super::document::Findings;
 use super::raw::{RawConfig, RawTrunk};
@@ -235,9 +236,30 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
         }
+        if let Some(message) = readable_keys(raw, trunk) {
+            let path = path("srtp");
+            findings.warn_at(&path, format!("{path}: {message}"));
+        }
         if let Some((key, message)) = half_a_login(trunk) {
             let path = path(key);
             findings.add_at(&path, format!("{path}: {message}"));
+        }
+    }
+}
+
+/// Why the keys of encrypted sound can be read by others: SDES has them in the signalling.
+fn readable_keys(raw: &RawConfig, trunk: &RawTrunk) -> Option<String> {
+    let is_safe = |transport| matches!(transport, Transport::Tls | Transport::Wss);
+    let transport = trunk.transport.0;
+    let rest = "its keys go in the clear, and whoever reads the signalling can listen";
+    match trunk.srtp {
+        SrtpPolicy::Off | SrtpPolicy::Preferred => None,
+        SrtpPolicy::Required if trunk.destination.is_some() && !is_safe(transport) => {
+            Some(format!("calls out go over {transport}: {rest}; set transport = \"tls\""))
+        }
+        SrtpPolicy::Required if raw.streams.listeners().any(|(by, _)| is_safe(by)) => None,
+        SrtpPolicy::Required => {
+            Some(format!("no call can come in over TLS: {rest}; add an address to sip.tls"))
         }
     }
 }
@@ -464,6 +486,10 @@ mod tests {
             (format!("{TRUNK}prefixes = [\"*1\"]\n"), "expected the first digits of telephone"),
             (format!("{TRUNK}advance_on = [600]\n"), "trunk[0].advance_on: 486, 600 and 603 are"),
             (format!("{TRUNK}advance_on = [302]\n"), "expected final SIP statuses from 400"),
+            (
+                format!("{WIDE}{TRUNK}srtp = \"on\"\n"),
+                "trunk[0].srtp: expected \"off\", \"preferred\" or \"required\"",
+            ),
             ("[log]\nfilter = \"verbose\"\n".to_owned(), "log.filter: expected a level of"),
             ("[conference]\nring = \"0s\"\n".to_owned(), "conference.ring: expected at least"),
             ("[conference]\nmax_calls = 0\n".to_owned(), "with 0 no call could come in"),
@@ -486,6 +512,14 @@ mod tests {
         for (text, expected) in [
             (from("0.0.0.0/0"), "7:11: trunk[0].sources: 0.0.0.0/0: anybody on the Internet may"),
             (from("::/0"), "anybody on the Internet"),
+            (
+                format!("{WIDE}{TRUNK}srtp = \"required\"\n"),
+                "trunk[0].srtp: no call can come in over TLS: its keys go in the clear",
+            ),
+            (
+                format!("{WIDE}{TRUNK}srtp = \"required\"\ndestination = \"192.0.2.9:5060\"\n"),
+                "trunk[0].srtp: calls out go over udp: its keys go in the clear",
+            ),
             (from("128.0.0.0/1"), "anybody on the Internet"),
             (format!("{}trusted = true\n", from("0.0.0.0/0")), "are believed (trusted)"),
             (

@@ -23,8 +23,14 @@ pub enum SdpError {
     NoConnection,
     /// No `m=audio`.
     NoCommonMedia,
-    /// An `m=audio`, but not over plain RTP (RTP/AVP or RTP/AVPF) on one port.
+    /// An `m=audio`, but not over RTP (RTP/AVP, RTP/SAVP, or with feedback) on one port.
     NoCommonTransport,
+    /// The audio is to be encrypted (RTP/SAVP), and our end does not encrypt.
+    OnlyEncrypted,
+    /// The audio is to be encrypted (RTP/SAVP), and no `a=crypto` line of it can be used.
+    NoCommonCrypto,
+    /// The audio is plain, and our end always encrypts.
+    NotEncrypted,
     /// An audio stream, but no codec of ours in it.
     NoCommonCodec,
     /// `c=` holds a host name. Media goes to addresses only: a name would have to be looked up,
@@ -56,6 +62,9 @@ impl SdpError {
             | Self::NoConnection => 400,
             Self::NoCommonMedia
             | Self::NoCommonTransport
+            | Self::OnlyEncrypted
+            | Self::NoCommonCrypto
+            | Self::NotEncrypted
             | Self::NoCommonCodec
             | Self::HostName
             | Self::UnusableAddress
@@ -74,7 +83,10 @@ impl SdpError {
             | Self::OnlyIpv6
             | Self::OnlyIpv4
             | Self::OurOwnAddress => 301,
-            Self::NoCommonTransport => 302,
+            Self::NoCommonTransport
+            | Self::OnlyEncrypted
+            | Self::NoCommonCrypto
+            | Self::NotEncrypted => 302,
             Self::NoCommonMedia => 304,
             Self::NoCommonCodec => 305,
             Self::TooLarge
@@ -100,7 +112,18 @@ impl fmt::Display for SdpError {
             Self::Malformed => "the session description breaks the grammar of RFC 8866",
             Self::NoConnection => "the audio stream has no connection address",
             Self::NoCommonMedia => "no audio stream",
-            Self::NoCommonTransport => "no audio stream over plain RTP (RTP/AVP) on one port",
+            Self::NoCommonTransport => "no audio stream over RTP/AVP or RTP/SAVP on one port",
+            Self::OnlyEncrypted => {
+                "the audio is to be encrypted (RTP/SAVP): offer RTP/AVP, or set srtp of the trunk \
+                 to preferred or required"
+            }
+            Self::NoCommonCrypto => {
+                "no a=crypto line that we can use: AES_CM_128_HMAC_SHA1_80 without MKI will do"
+            }
+            Self::NotEncrypted => {
+                "the audio is not encrypted: offer RTP/SAVP with a=crypto, or set srtp of the \
+                 trunk to preferred"
+            }
             Self::NoCommonCodec => "no audio codec in common: expected PCMU or PCMA",
             Self::HostName => "the connection address is a name, not an IP address",
             Self::UnusableAddress => "media cannot be sent to the connection address",

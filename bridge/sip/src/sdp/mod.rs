@@ -4,8 +4,9 @@
 //! writes ours and takes the other side's answer. A re-offer is answered like the first one; what a
 //! later offer of ours must keep to is in the session.
 //!
-//! Not done here: encrypted profiles, ICE, BUNDLE, video, fax, and the choice of the RTP port.
+//! Not done here: DTLS-SRTP, ICE, BUNDLE, video, fax, and the choice of the RTP port.
 
+mod crypto;
 mod error;
 mod negotiate;
 mod offer;
@@ -19,6 +20,7 @@ mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use crypto::{Crypto, Srtp, SrtpPolicy};
 pub use error::SdpError;
 pub use negotiate::{accept, answer, offer};
 pub use offer::{Offer, Terms};
@@ -52,6 +54,8 @@ pub struct Local {
     pub codecs: Vec<Codec>,
     /// Whose order decides.
     pub order: CodecOrder,
+    /// Whether the stream is encrypted, and our keys.
+    pub srtp: Srtp,
 }
 
 impl Local {
@@ -65,12 +69,18 @@ impl Local {
             session_version: 0,
             codecs: Codec::ALL.to_vec(),
             order: CodecOrder::Offerer,
+            srtp: Srtp::default(),
         }
     }
 
     /// What of our end an offer is judged by.
     pub fn terms(&self) -> Terms<'_> {
-        Terms { address: self.address, codecs: &self.codecs, order: self.order }
+        Terms {
+            address: self.address,
+            codecs: &self.codecs,
+            order: self.order,
+            srtp: self.srtp.policy,
+        }
     }
 
     /// What we speak, never empty.
@@ -108,4 +118,7 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Audio in each packet that we send: 10 to 60 ms in steps of 10; 20 unless asked.
     pub ptime_ms: u16,
+    /// What the other side sends is protected with, if the stream is encrypted; what we send, with
+    /// our key for the same suite ([`Srtp::key`]).
+    pub srtp: Option<Crypto>,
 }

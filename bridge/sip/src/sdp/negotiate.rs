@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::stream::Stream;
 use super::{
-    Codec, CodecOrder, Local, Negotiated, Offer, Scope, SdpError, Session, TelephoneEvent, Terms,
+    Codec, CodecOrder, Crypto, Local, Negotiated, Offer, Scope, SdpError, Session, SrtpPolicy,
+    TelephoneEvent, Terms,
 };
 
 /// Reads `offer` and answers it, in one step; the answer is [`Negotiated::sdp`].
@@ -36,6 +37,8 @@ pub(super) struct Chosen {
     /// The type that the writer of the stream expects `codec` with.
     pub(super) payload_type: u8,
     address: IpAddr,
+    /// The other side's key, if the stream is encrypted.
+    pub(super) srtp: Option<Crypto>,
 }
 
 impl Chosen {
@@ -64,24 +67,32 @@ impl Chosen {
             rtcp_mux: stream.rtcp_mux,
             direction,
             ptime_ms: stream.packet_time(),
+            srtp: self.srtp.clone(),
         }
     }
 }
 
-/// The first stream that suits, or why the first audio stream does not.
+/// The first stream that suits, or why the first audio stream does not. Some describe the same sound
+/// twice, plain and encrypted: the encrypted one is taken where that is wanted.
 pub(super) fn first_usable(
     streams: &[Stream],
     terms: &Terms<'_>,
 ) -> Result<(usize, Chosen), SdpError> {
     let mut why = SdpError::NoCommonMedia;
+    let mut plain = None;
     for (index, stream) in streams.iter().enumerate() {
         match choose(stream, terms) {
-            Ok(chosen) => return Ok((index, chosen)),
+            Ok(chosen) if chosen.srtp.is_some() || terms.srtp == SrtpPolicy::Off => {
+                return Ok((index, chosen));
+            }
+            Ok(chosen) => {
+                plain.get_or_insert((index, chosen));
+            }
             Err(error) if why == SdpError::NoCommonMedia => why = error,
             Err(_) => {}
         }
     }
-    Err(why)
+    plain.ok_or(why)
 }
 
 pub(super) fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpError> {
@@ -93,5 +104,6 @@ pub(super) fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpEr
     };
     let codec = codec.ok_or(SdpError::NoCommonCodec)?;
     let payload_type = stream.payload_type(codec).ok_or(SdpError::NoCommonCodec)?;
-    Ok(Chosen { codec, payload_type, address })
+    let srtp = stream.asked().choose(terms.srtp)?;
+    Ok(Chosen { codec, payload_type, address, srtp })
 }

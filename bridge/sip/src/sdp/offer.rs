@@ -6,7 +6,7 @@ use super::negotiate::first_usable;
 use super::parse::parse;
 use super::stream::{MediaLine, Stream};
 use super::write::{self, Accepted};
-use super::{Codec, CodecOrder, Local, Negotiated, SdpError};
+use super::{Codec, CodecOrder, Local, Negotiated, SdpError, SrtpPolicy};
 
 /// What we take of an offer, whatever port we answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,14 @@ pub struct Terms<'a> {
     pub codecs: &'a [Codec],
     /// Whose order decides.
     pub order: CodecOrder,
+    /// Whether the stream is to be encrypted.
+    pub srtp: SrtpPolicy,
 }
 
 impl Terms<'_> {
     /// Every codec, in the offerer's order, for media at `address`.
-    pub const fn at(address: IpAddr) -> Self {
-        Self { address, codecs: &Codec::ALL, order: CodecOrder::Offerer }
+    pub const fn at(address: IpAddr, srtp: SrtpPolicy) -> Self {
+        Self { address, codecs: &Codec::ALL, order: CodecOrder::Offerer, srtp }
     }
 
     /// What we speak, never empty.
@@ -35,7 +37,8 @@ impl Terms<'_> {
 ///
 /// The first audio stream that suits is taken, and the others are refused with port 0, in their
 /// order. One codec is answered, with the offer's payload types, and telephone-event when offered
-/// at its clock rate or at 8000 Hz. A hold is answered with the direction reversed.
+/// at its clock rate or at 8000 Hz. A hold is answered with the direction reversed. Of `a=crypto`
+/// lines one is answered, with our key for its suite under its tag (RFC 4568 §5.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     streams: Vec<Stream>,

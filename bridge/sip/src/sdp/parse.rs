@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Session};
 
+use super::crypto;
 use super::screen::screen;
 use super::stream::{Encoding, Format, MediaLine, RtcpAttribute, Stream, Transport};
 use super::{Codec, Direction, SdpError};
@@ -45,16 +46,20 @@ fn stream(
         rtcp: values(&media.attributes, "rtcp").find_map(rtcp_of),
         rtcp_mux: media.attributes.iter().any(|a| is_flag(a, "rtcp-mux")),
         ptime: ptime_of(media),
+        crypto: crypto::usable(values(&media.attributes, "crypto")),
     })
 }
 
 fn transport_of(media: &Media) -> Transport {
-    let plain = ["RTP/AVP", "RTP/AVPF"].iter().any(|p| p.eq_ignore_ascii_case(&media.proto));
+    let is_one_of = |protos: [&str; 2]| protos.iter().any(|p| p.eq_ignore_ascii_case(&media.proto));
+    let plain = is_one_of(["RTP/AVP", "RTP/AVPF"]);
+    let encrypted = is_one_of(["RTP/SAVP", "RTP/SAVPF"]);
     let audio = media.media.eq_ignore_ascii_case("audio");
     // Several ports make a hierarchically encoded stream (RFC 8866 §5.14); G.711 has no layers.
     let one_port = media.num_ports.is_none_or(|n| n == 1);
     match audio {
         true if plain && one_port => Transport::PlainAudio,
+        true if encrypted && one_port => Transport::EncryptedAudio,
         true => Transport::OtherAudio,
         false => Transport::Other,
     }

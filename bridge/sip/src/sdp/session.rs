@@ -5,7 +5,8 @@ use super::parse::parse;
 use super::stream::{MediaLine, Stream};
 use super::write::{self, Audio};
 use super::{
-    Codec, CodecOrder, Direction, Local, Negotiated, Offer, SdpError, TelephoneEvent, Terms,
+    Codec, CodecOrder, Crypto, Direction, Local, Negotiated, Offer, SdpError, SrtpPolicy,
+    TelephoneEvent, Terms,
 };
 
 /// The payload type that we offer telephone-event with unless the session has another use for it;
@@ -38,6 +39,8 @@ pub struct Session {
     described: Described,
     /// What else audio goes by: numbers of the far end's.
     others: Vec<(u8, Codec)>,
+    /// The line of the other side that the stream is encrypted by.
+    crypto: Option<Crypto>,
     /// Of our last offer.
     scope: Scope,
 }
@@ -68,6 +71,7 @@ impl Session {
                 ptime_ms: Some(agreed.ptime_ms),
             },
             others: agreed.formats.clone(),
+            crypto: agreed.srtp.clone(),
             scope: Scope::Same,
         }
     }
@@ -78,12 +82,17 @@ impl Session {
         let Described { codecs, event, rtcp_mux, ptime_ms } = self.description(local);
         let clock = codecs.first().map_or(local.spoken()[0], |&(_, codec)| codec).clock();
         let body = Audio {
-            proto: self.lines.get(self.index).map_or("RTP/AVP", |line| line.proto.as_str()),
+            proto: match self.lines.get(self.index) {
+                Some(line) => &line.proto,
+                None if local.srtp.policy == SrtpPolicy::Required => "RTP/SAVP",
+                None => "RTP/AVP",
+            },
             codecs: &codecs,
             telephone_event: event.map(|number| (number, clock)),
             rtcp_mux,
             direction: Direction::SendRecv,
             ptime_ms: ptime_ms.unwrap_or(20),
+            crypto: self.keys(local),
         };
         let mut medias: Vec<_> = self.lines.iter().map(write::refused).collect();
         match medias.get_mut(self.index) {
@@ -108,7 +117,11 @@ impl Session {
         let theirs = streams.swap_remove(self.index);
         let ours = self.description(local);
         // An answer cannot ask to share a port that we did not offer to share (RFC 5761 §5.1.1).
-        let stream = &Stream { rtcp_mux: theirs.rtcp_mux && ours.rtcp_mux, ..theirs };
+        let mut stream = Stream { rtcp_mux: theirs.rtcp_mux && ours.rtcp_mux, ..theirs };
+        // Nor with a suite that we did not offer.
+        let keys = self.keys(local);
+        stream.crypto.retain(|line| keys.iter().any(|k| k.key.suite() == line.key.suite()));
+        let stream = &stream;
         let chosen = choose(stream, &Terms { order: CodecOrder::Offerer, ..local.terms() })?;
         let offered = ours.codecs.iter().find(|format| format.1 == chosen.codec);
         let receive = offered.map_or(chosen.codec.payload_type(), |format| format.0);
@@ -124,7 +137,17 @@ impl Session {
             self.lines = vec![stream.line.clone()];
         }
         self.described = Described { rtcp_mux: stream.rtcp_mux, ..ours };
+        self.crypto.clone_from(&agreed.srtp);
         Ok(agreed)
+    }
+
+    /// The keys of our last offer, or of one with its scope: all that we have, numbered from 1, or
+    /// the one in use under its number.
+    fn keys(&self, local: &Local) -> Vec<Crypto> {
+        if self.scope == Scope::Same && !self.described.codecs.is_empty() {
+            return self.crypto.iter().filter_map(|theirs| write::ours(theirs, local)).collect();
+        }
+        (1..).zip(&local.srtp.keys).map(|(tag, key)| Crypto { tag, key: key.clone() }).collect()
     }
 
     /// The audio of our last offer, or of one with its scope.

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{ClockRate, Codec, Direction, SdpError, TelephoneEvent};
+use super::crypto::Asked;
+use super::{ClockRate, Codec, Crypto, Direction, SdpError, TelephoneEvent};
 
 /// The clock rate that telephone events had before there were others.
 const G711_CLOCK: ClockRate = ClockRate::Hz8000;
@@ -31,6 +32,8 @@ pub(super) struct Stream {
     pub(super) rtcp_mux: bool,
     /// `a=ptime`, not above `a=maxptime`; milliseconds, any value.
     pub(super) ptime: Option<u16>,
+    /// The keys that can be used (RFC 4568), in the writer's order.
+    pub(super) crypto: Vec<Crypto>,
 }
 
 /// What carries the stream.
@@ -39,7 +42,10 @@ pub(super) enum Transport {
     /// Audio on one port over RTP/AVP or RTP/AVPF. The feedback profile asks nothing of a
     /// receiver that sends no early feedback (RFC 4585 §3), so that it costs us nothing.
     PlainAudio,
-    /// Audio over another transport, such as SRTP: refused with port 0.
+    /// The same over RTP/SAVP or RTP/SAVPF: its keys are in the description (RFC 4568).
+    EncryptedAudio,
+    /// Audio over another transport, such as SRTP whose keys come by DTLS (UDP/TLS/RTP/SAVP):
+    /// refused with port 0.
     OtherAudio,
     /// Anything but audio: refused with port 0.
     Other,
@@ -71,7 +77,7 @@ impl Stream {
     /// Whether the stream can carry our audio at all, and why not.
     pub(super) fn check(&self, ours: IpAddr) -> Result<IpAddr, SdpError> {
         match self.transport {
-            Transport::PlainAudio => {}
+            Transport::PlainAudio | Transport::EncryptedAudio => {}
             Transport::OtherAudio => return Err(SdpError::NoCommonTransport),
             Transport::Other => return Err(SdpError::NoCommonMedia),
         }
@@ -89,6 +95,12 @@ impl Stream {
             (IpAddr::V4(_), IpAddr::V6(_)) => Err(SdpError::OnlyIpv4),
             (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => Ok(address),
         }
+    }
+
+    /// What the writer says of encryption.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        let only_encrypted = self.transport == Transport::EncryptedAudio;
+        Asked { only_encrypted, lines: &self.crypto }
     }
 
     /// The first format that is `codec`.

@@ -76,6 +76,7 @@ fn answers_a_plain_telephone_offer_in_full() {
             rtcp_mux: false,
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         }
     );
 }
@@ -207,10 +208,11 @@ fn the_feedback_profile_is_repeated_in_the_answer() {
 
 #[test]
 fn offers_that_do_not_suit_are_488() {
-    let cases: [(&[&str], SdpError); 8] = [
+    let cases: [(&[&str], SdpError); 9] = [
         (&[], SdpError::NoCommonMedia),
         (&["m=video 30002 RTP/AVP 31"], SdpError::NoCommonMedia),
-        (&["m=audio 30002 RTP/SAVP 0"], SdpError::NoCommonTransport),
+        (&["m=audio 30002 RTP/SAVP 0"], SdpError::OnlyEncrypted),
+        (&["m=audio 30002 UDP/TLS/RTP/SAVP 0"], SdpError::NoCommonTransport),
         (&["m=audio 30002/2 RTP/AVP 0"], SdpError::NoCommonTransport),
         (&["m=image 30002 udptl t38"], SdpError::NoCommonMedia),
         (&["m=audio 30002 RTP/AVP 18 9 101"], SdpError::NoCommonCodec),

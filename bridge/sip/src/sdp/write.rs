@@ -3,7 +3,7 @@
 use sdp_types::{Attribute, Connection, Media, Origin, Session};
 
 use super::stream::{MediaLine, Stream};
-use super::{ClockRate, Codec, Direction, Local, Negotiated};
+use super::{ClockRate, Codec, Crypto, Direction, Local, Negotiated, crypto};
 
 /// The stream that an answer accepts.
 pub(super) struct Accepted<'a> {
@@ -26,6 +26,7 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
             rtcp_mux: agreed.rtcp_mux,
             direction: agreed.direction,
             ptime_ms: agreed.ptime_ms,
+            crypto: agreed.srtp.iter().filter_map(|theirs| ours(theirs, local)).collect(),
         };
         body.media(local)
     });
@@ -41,6 +42,14 @@ pub(super) struct Audio<'a> {
     pub(super) rtcp_mux: bool,
     pub(super) direction: Direction,
     pub(super) ptime_ms: u16,
+    /// Our keys.
+    pub(super) crypto: Vec<Crypto>,
+}
+
+/// Our line for one of the other side's: its tag, our key.
+pub(super) fn ours(theirs: &Crypto, local: &Local) -> Option<Crypto> {
+    let key = local.srtp.key(theirs.key.suite())?.clone();
+    Some(Crypto { tag: theirs.tag, key })
 }
 
 impl Audio<'_> {
@@ -60,6 +69,9 @@ impl Audio<'_> {
             let map = format!("{pt} telephone-event/{}", clock.hz());
             attributes.push(Attribute::with_value("rtpmap", map));
             attributes.push(Attribute::with_value("fmtp", format!("{pt} 0-15")));
+        }
+        for line in &self.crypto {
+            attributes.push(Attribute::with_value("crypto", crypto::write(line.tag, &line.key)));
         }
         attributes.push(Attribute::with_value("ptime", self.ptime_ms));
         attributes.push(Attribute::new(self.direction.attribute()));

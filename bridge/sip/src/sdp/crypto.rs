@@ -1,0 +1,272 @@
+//! Keys in session descriptions: `a=crypto` (SDES, RFC 4568), and whether a stream is to be
+//! encrypted by them.
+//!
+//! What DTLS-SRTP (RFC 5763) will add beside it are fingerprints in place of keys; the policy, and
+//! what a stream with keys is, stay as they are.
+
+use partyline_model::{SrtpKey, SrtpSuite};
+use zeroize::Zeroizing;
+
+use super::SdpError;
+
+/// `a=crypto` lines of one stream that are looked at; nobody has as many suites.
+const MAX_LINES: usize = 32;
+
+/// Whether the sound of a trunk's calls is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SrtpPolicy {
+    /// Never: keys of an offer are not looked at, ours have none.
+    #[default]
+    Off,
+    /// Where the other side can: our offers are plain streams with keys (RFC 8643).
+    Preferred,
+    /// Always: plain offers are refused, ours ask for encryption (`RTP/SAVP`).
+    Required,
+}
+
+/// How our end is encrypted. It holds keys: they are in descriptions and nowhere else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Srtp {
+    /// Whether it is.
+    pub policy: SrtpPolicy,
+    /// What we send may be protected with: a key of our own for each suite, best first. They stay
+    /// for the life of the dialog. None without a policy that needs them.
+    pub keys: Vec<SrtpKey>,
+}
+
+impl Srtp {
+    /// Our key for a suite.
+    pub fn key(&self, suite: SrtpSuite) -> Option<&SrtpKey> {
+        self.keys.iter().find(|key| key.suite() == suite)
+    }
+}
+
+/// An `a=crypto` line that can be used: the writer of it sends under its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crypto {
+    /// The number that an answer repeats.
+    pub tag: u32,
+    /// Suite and key.
+    pub key: SrtpKey,
+}
+
+/// What a description says of encryption: whether it asks for it, and the keys.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The stream is `RTP/SAVP`: never plain.
+    pub(super) only_encrypted: bool,
+    pub(super) lines: &'a [Crypto],
+}
+
+impl Asked<'_> {
+    /// The keys to take under a policy: the first of our suites that there is a line for, `None`
+    /// for a plain stream.
+    pub(super) fn choose(self, policy: SrtpPolicy) -> Result<Option<Crypto>, SdpError> {
+        let line = |suite| self.lines.iter().find(|line| line.key.suite() == suite);
+        let best = SrtpSuite::ALL.into_iter().find_map(line).cloned();
+        match (policy, best) {
+            (SrtpPolicy::Off, _) if self.only_encrypted => Err(SdpError::OnlyEncrypted),
+            (SrtpPolicy::Off, _) => Ok(None),
+            (SrtpPolicy::Preferred | SrtpPolicy::Required, Some(line)) => Ok(Some(line)),
+            (_, None) if self.only_encrypted => Err(SdpError::NoCommonCrypto),
+            (SrtpPolicy::Preferred, None) => Ok(None),
+            (SrtpPolicy::Required, None) => Err(SdpError::NotEncrypted),
+        }
+    }
+}
+
+/// The lines among the values of `a=crypto` that can be used.
+pub(super) fn usable<'a>(values: impl Iterator<Item = &'a str>) -> Vec<Crypto> {
+    values.take(MAX_LINES).filter_map(read).collect()
+}
+
+/// `tag suite inline:key|lifetime session-parameters`. Lines with an MKI or several keys are passed
+/// over, as are those whose parameters would leave something unprotected or are not known
+/// (RFC 4568 §6.3.7). A lifetime is taken: it ends after any call.
+fn read(value: &str) -> Option<Crypto> {
+    let mut words = value.split_ascii_whitespace();
+    let tag = words.next().filter(|word| word.len() <= 9)?.parse().ok()?;
+    let suite = suite_of(words.next()?)?;
+    let parameters = words.next()?;
+    if !words.all(is_harmless) {
+        return None;
+    }
+    let (method, info) = parameters.split_at_checked("inline:".len())?;
+    if !method.eq_ignore_ascii_case("inline:") {
+        return None;
+    }
+    let mut parts = info.split('|');
+    let octets = decode(parts.next()?, suite.master_len())?;
+    if !parts.next().is_none_or(is_lifetime) || parts.next().is_some() {
+        return None;
+    }
+    Some(Crypto { tag, key: SrtpKey::new(suite, &octets)? })
+}
+
+/// The suite of a name. AES-256 in counter mode goes by two: RFC 6188 has it otherwise than the
+/// suites before it, and some have it like those.
+fn suite_of(name: &str) -> Option<SrtpSuite> {
+    let name = if name.eq_ignore_ascii_case("AES_CM_256_HMAC_SHA1_80") {
+        SrtpSuite::Aes256HmacSha1_80.name()
+    } else {
+        name
+    };
+    SrtpSuite::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
+}
+
+/// Packets under a key: a number, or a power of two such as `2^31`.
+fn is_lifetime(text: &str) -> bool {
+    let digits = text.strip_prefix("2^").unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a session parameter takes nothing away: how large the sender thinks a window should be,
+/// that keys are derived once, and what its writer marks as no matter (RFC 4568 §6.3, §9.2).
+fn is_harmless(parameter: &str) -> bool {
+    let has = |name: &str| {
+        parameter.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
+    has("WSH=") || parameter.eq_ignore_ascii_case("KDR=0") || parameter.starts_with('-')
+}
+
+/// The value of an `a=crypto` line of ours.
+pub(super) fn write(tag: u32, key: &SrtpKey) -> String {
+    format!("{tag} {} inline:{}", key.suite().name(), encode(key.octets()))
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Octets in base64 (RFC 4648 §4), with padding.
+fn encode(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
+    for group in octets.chunks(3) {
+        let three = [0, 1, 2].map(|place| u32::from(group.get(place).copied().unwrap_or(0)));
+        let bits = three[0] << 16 | three[1] << 8 | three[2];
+        for place in 0..4 {
+            let index = usize::try_from(bits >> (18 - 6 * place) & 63).unwrap_or(0);
+            text.push(if place > group.len() { '=' } else { char::from(ALPHABET[index]) });
+        }
+    }
+    text
+}
+
+/// The octets in base64, with or without padding; `None` when there are not `wanted` of them.
+fn decode(text: &str, wanted: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let text = text.trim_end_matches('=');
+    if text.len() != (wanted * 8).div_ceil(6) {
+        return None;
+    }
+    let mut octets = Zeroizing::new(Vec::with_capacity(wanted + 1));
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in text.bytes() {
+        let index = ALPHABET.iter().position(|&letter| letter == byte)?;
+        bits = bits << 6 | u32::try_from(index).ok()?;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            octets.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    (octets.len() == wanted).then_some(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEY: &str = "inline:YUJDZGVmZ2hpSktMbW9QUXJzVHVWd3l6MTIzNDU2";
+
+    fn suites(values: &[&str]) -> Vec<(u32, SrtpSuite)> {
+        usable(values.iter().copied()).iter().map(|line| (line.tag, line.key.suite())).collect()
+    }
+
+    #[test]
+    fn a_line_gives_tag_suite_and_key() {
+        let lines = usable([format!("2 AES_CM_128_HMAC_SHA1_32 {KEY}|2^31").as_str()].into_iter());
+        assert_eq!(lines[0].tag, 2);
+        assert_eq!(lines[0].key.octets(), b"aBCdefghiJKLmoPQrsTuVwyz123456");
+        assert_eq!(lines[0].key.suite(), SrtpSuite::Aes128HmacSha1_32);
+    }
+
+    #[test]
+    fn lines_of_real_equipment_are_taken() {
+        let long = "inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj0RmdmcmVCspeEc3QGZiNWg==";
+        let two = |name: &str| format!("1 {name} {long}");
+        assert_eq!(suites(&[&two("AES_256_CM_HMAC_SHA1_80")]), [(1, SrtpSuite::Aes256HmacSha1_80)]);
+        assert_eq!(suites(&[&two("AES_CM_256_HMAC_SHA1_80")]), [(1, SrtpSuite::Aes256HmacSha1_80)]);
+        for (value, suite) in [
+            (
+                format!(" 1 aes_cm_128_hmac_sha1_80 {KEY}|1048576 WSH=128"),
+                SrtpSuite::Aes128HmacSha1_80,
+            ),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 {KEY} KDR=0 -X"), SrtpSuite::Aes128HmacSha1_80),
+        ] {
+            assert_eq!(suites(&[&value]), [(1, suite)], "{value}");
+        }
+        let gcm = "3 AEAD_AES_128_GCM inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw";
+        assert_eq!(suites(&[gcm, &format!("{gcm}==")]), [(3, SrtpSuite::Aes128Gcm); 2]);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_used_are_passed_over() {
+        for value in [
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY}|2^20|1:4"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY}|1:4"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY};{KEY}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY} UNENCRYPTED_SRTP"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY} UNENCRYPTED_SRTCP"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY} WSH=64 UNAUTHENTICATED_SRTP"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY} KDR=16"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY} FEC_ORDER=FEC_SRTP"),
+            format!("1 F8_128_HMAC_SHA1_80 {KEY}"),
+            format!("1 AEAD_AES_256_GCM_8 {KEY}"),
+            format!("1 AES_256_CM_HMAC_SHA1_80 {KEY}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {KEY}A"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {}", &KEY[..46]),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {}*", &KEY[..46]),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {}", &KEY[7..]),
+            format!("x AES_CM_128_HMAC_SHA1_80 {KEY}"),
+            format!("1234567890 AES_CM_128_HMAC_SHA1_80 {KEY}"),
+            "1 AES_CM_128_HMAC_SHA1_80".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(suites(&[&value]), [], "{value}");
+        }
+    }
+
+    #[test]
+    fn no_more_lines_are_read_than_anybody_has() {
+        let value = format!("1 AES_CM_128_HMAC_SHA1_80 {KEY}");
+        assert_eq!(usable(std::iter::repeat_n(value.as_str(), 500)).len(), MAX_LINES);
+    }
+
+    #[test]
+    fn the_first_of_our_suites_is_chosen_whatever_the_order_of_the_lines() {
+        let lines = usable(
+            [
+                format!("1 AES_CM_128_HMAC_SHA1_32 {KEY}"),
+                format!("7 AES_CM_128_HMAC_SHA1_80 {KEY}"),
+            ]
+            .iter()
+            .map(String::as_str),
+        );
+        let asked = Asked { only_encrypted: true, lines: &lines };
+        assert_eq!(asked.choose(SrtpPolicy::Required).unwrap().unwrap().tag, 7);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(master in proptest::collection::vec(any::<u8>(), 46), suite in 0..5usize, tag in 0..999_999_999u32) {
+            let suite = SrtpSuite::ALL[suite];
+            let key = SrtpKey::new(suite, &master[..suite.master_len()]).unwrap();
+            prop_assert_eq!(read(&write(tag, &key)), Some(Crypto { tag, key }));
+        }
+
+        #[test]
+        fn any_value_is_a_line_or_none(value in "[ -~]{0,80}", head in any::<bool>()) {
+            let value = if head { format!("1 AES_CM_128_HMAC_SHA1_80 inline:{value}") } else { value };
+            read(&value);
+        }
+    }
+}
