@@ -429,6 +429,59 @@ fn more_calls_in_than_a_trunk_may_have_are_refused_with_503_and_said() {
     }
 }
 
+/// A call by a trunk of 10.0.0.0/8 whose first address redirects to `contacts`: how often it and two
+/// further addresses were called, and the final status.
+fn redirected(contacts: &str, follow_redirects: bool) -> ([usize; 3], Option<u16>) {
+    let redirecting = |trunks: &mut Vec<Trunk>| {
+        trunk_before(first_phone())(trunks);
+        trunks[0].sources = vec!["10.0.0.0/8".parse().unwrap()];
+        trunks[0].routing.follow_redirects = follow_redirects;
+    };
+    let mut world = World::build().trunks(redirecting).start();
+    let redirects = |world: &mut World, name: &str| {
+        world.phone_with(name, |phone| {
+            phone.answering = Answering::Reject { after: Duration::ZERO, status: 302 };
+            phone.refusal_headers = vec![("Contact".to_owned(), contacts.to_owned())];
+        })
+    };
+    let (first, second) = (redirects(&mut world, "first"), redirects(&mut world, "second"));
+    let third = world.phone_with("third", |phone| phone.answering = Answering::After(secs(1)));
+    let callee = world.callee("dora", NUMBER, |phone| phone.answering = Answering::After(secs(1)));
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR);
+    world.run_for(secs(4)).press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#");
+    world.run_for(secs(12));
+    assert!(world.phone(callee).calls().is_empty(), "a redirection is no fault of the trunk");
+    let calls = [first, second, third].map(|phone| world.phone(phone).calls().len());
+    let records = world.finish();
+    let leg = records.dialled(NUMBER);
+    assert_eq!((leg.trunk_out, leg.answered_at.is_some()), (Some(3), calls[2] > 0));
+    (calls, leg.sip_status)
+}
+
+#[test]
+fn a_redirection_is_followed_within_the_trunk_where_it_says_so() {
+    let to = |user: &str, host: &str, q: &str| format!("<sip:{user}@{host}>;q={q}");
+    let both = [to("+14165550199", "10.0.0.3", "0.4"), to("14165550199", "10.0.0.2:5060", "0.9")];
+    let (calls, _) = redirected(&both.join(", "), true);
+    assert_eq!(calls, [1, 1, 1], "by q, and what stands twice once");
+    assert_eq!(redirected(&both.join(", "), false), ([1, 0, 0], Some(302)), "off");
+    for elsewhere in [
+        to("+14165550198", "10.0.0.3", "1"),
+        to("+14165550199", "192.0.2.77", "1"),
+        to("+14165550199", "other.example.com", "1"),
+        to("+14165550199", "10.0.0.1:5060", "1"),
+        to("+14165550199", "10.0.0.3;transport=tcp", "1"),
+        "<sips:+14165550199@10.0.0.3>".to_owned(),
+        "<sip:+14165550199@10.0.0.3?Replaces=x>".to_owned(),
+        "*".to_owned(),
+    ] {
+        assert_eq!(redirected(&elsewhere, true), ([1, 0, 0], Some(302)), "{elsewhere}");
+    }
+    let circle = to("+14165550199", "10.0.0.2", "1");
+    assert_eq!(redirected(&circle, true), ([1, 1, 0], Some(302)), "round and round");
+}
+
 #[test]
 fn when_every_trunk_fails_it_is_said_once() {
     let fails = Answering::Reject { after: Duration::ZERO, status: 503 };

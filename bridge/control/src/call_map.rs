@@ -1,6 +1,7 @@
 //! Calls by their own id and by their SIP dialog.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use partyline_conference::FIRST_OUTBOUND;
@@ -76,6 +77,12 @@ pub(crate) struct Dialling {
     pub(crate) trunk: usize,
     /// The places of the trunks that may be tried yet, in this order.
     pub(crate) untried: VecDeque<usize>,
+    /// Where the trunk redirected the call to, most likely first.
+    pub(crate) redirects: VecDeque<SocketAddr>,
+    /// Where redirections led the call already, the last of them the one that it is at.
+    pub(crate) followed: Vec<SocketAddr>,
+    /// Whether the next INVITE goes to the last of `followed`, by the trunk that it was at.
+    pub(crate) is_redirected: bool,
     /// Whether trunks that ask to be left alone are called nevertheless, since all do.
     pub(crate) insists: bool,
     /// Whether the far end has been heard to ring: then no other trunk rings it again.

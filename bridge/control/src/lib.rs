@@ -21,6 +21,7 @@ mod outbound;
 mod outcome;
 mod own;
 mod ports;
+mod redirect;
 mod refusals;
 mod routes;
 mod routing;

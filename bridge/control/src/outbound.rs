@@ -1,6 +1,7 @@
 //! Calls that the conference core places.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use partyline_conference::{DialogNames, Input};
@@ -16,6 +17,7 @@ use crate::inbound::INCOMPATIBLE;
 use crate::limits::Way;
 use crate::node::{Node, Output, low_32, or_ended};
 use crate::outcome;
+use crate::redirect;
 use crate::routes::order;
 use crate::routing::{Fault, TrunkFailure};
 
@@ -36,8 +38,17 @@ impl Node {
         let insists = !untried.iter().any(|trunk| {
             self.is_willing(now, *trunk) && self.trunk_limit(now, *trunk, Way::Out).is_none()
         });
-        let dialling =
-            Dialling { number, caller_id, trunk: 0, untried, insists, rang: false }.into();
+        let dialling = Box::new(Dialling {
+            number,
+            caller_id,
+            trunk: 0,
+            untried,
+            redirects: VecDeque::new(),
+            followed: Vec::new(),
+            is_redirected: false,
+            insists,
+            rang: false,
+        });
         let stage = Stage::Reserving(dialling, PORT_ATTEMPTS);
         self.calls.insert(id, Call::new(None, stage, session_id));
         self.open_ports(now, id);
@@ -100,9 +111,12 @@ impl Node {
     /// as it asks (RFC 3261 §21.5.4).
     pub(crate) fn terms_of_refusal(&mut self, now: Time, dialog: DialogId, terms: &RefusalTerms) {
         let Some(id) = self.calls.by_dialog(dialog) else { return };
-        let Some(Call { stage: Stage::Dialling(dialling), .. }) = self.calls.get(id) else {
+        let Some(Call { stage: Stage::Dialling(dialling), .. }) = self.calls.get_mut(id) else {
             return;
         };
+        if let Some(trunk) = self.config.trunks.get(dialling.trunk) {
+            redirect::note(dialling, trunk, &terms.contacts);
+        }
         if let Some(time) = terms.retry_after
             && terms.status == Status::SERVICE_UNAVAILABLE
         {
@@ -118,14 +132,20 @@ impl Node {
         id: CallId,
         ended: Ended,
     ) -> Option<Box<Dialling>> {
-        let Stage::Dialling(dialling) = &self.calls.get(id)?.stage else { return None };
+        let Stage::Dialling(dialling) = &mut self.calls.get_mut(id)?.stage else { return None };
         let fault = Fault::of(ended)?;
+        if let Some(address) = dialling.redirects.pop_front().filter(|_| !dialling.rang) {
+            dialling.followed.push(address);
+            dialling.is_redirected = true;
+            return Some(dialling.clone());
+        }
         let routing = &self.config.trunks.get(dialling.trunk)?.routing;
         if dialling.rang || !routing.advances(fault.status()) {
             return None;
         }
-        let next = self.next_trunk(now, dialling);
-        let (trunk, on) = (dialling.trunk, next.map(|_| dialling.clone()));
+        let dialling = dialling.clone();
+        let (trunk, next) = (dialling.trunk, self.next_trunk(now, &dialling));
+        let on = next.map(|_| dialling);
         self.say_failed(now, trunk, fault, next);
         on
     }
@@ -175,6 +195,10 @@ impl Node {
 
     /// The INVITE for `dialling` by its next trunk, which it takes; the offer is still empty.
     fn route(&mut self, now: Time, id: CallId, dialling: &mut Dialling) -> Option<Dial> {
+        let redirected = std::mem::take(&mut dialling.is_redirected);
+        if let Some(address) = dialling.followed.last().copied().filter(|_| redirected) {
+            return self.invitation(now, dialling, address);
+        }
         let next = self.next_trunk(now, dialling);
         while let Some(skipped) = dialling.untried.pop_front().filter(|place| Some(*place) != next)
         {
@@ -185,8 +209,14 @@ impl Node {
         let place = next?;
         self.use_trunk(now, id, place, Way::Out);
         dialling.trunk = place;
-        let trunk = self.config.trunks.get(place)?;
-        let destination = trunk.destination?;
+        let destination = self.config.trunks.get(place)?.destination?;
+        self.invitation(now, dialling, destination)
+    }
+
+    /// The INVITE for `dialling` to `destination` by its trunk; the offer is still empty.
+    fn invitation(&self, now: Time, dialling: &Dialling, destination: SocketAddr) -> Option<Dial> {
+        let trunk = self.config.trunks.get(dialling.trunk)?;
+        let has_redirect = !dialling.redirects.is_empty();
         let write = |number| trunk.number_format.write(number);
         let by = if trunk.transport == Transport::Udp {
             String::new()
@@ -206,7 +236,7 @@ impl Node {
             headers: Vec::new(),
             login: trunk.login.clone(),
             patience: Some(trunk.routing.patience),
-            has_alternative: self.next_trunk(now, dialling).is_some(),
+            has_alternative: has_redirect || self.next_trunk(now, dialling).is_some(),
         };
         Some(dial)
     }

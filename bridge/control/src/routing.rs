@@ -30,6 +30,9 @@ pub struct Routing {
     /// Among trunks of one priority, how often this one is tried first; 0 for after those that have
     /// a weight, in the order of the configuration.
     pub weight: u16,
+    /// Whether a 3xx is followed to the same number at another address of the trunk; otherwise it
+    /// is a refusal.
+    pub follow_redirects: bool,
     /// How long the trunk may take, while another one would take the call.
     pub patience: Patience,
     /// Final statuses after which the next trunk is tried, beside those of [`Routing::ALWAYS`];
@@ -43,6 +46,7 @@ impl Default for Routing {
             prefixes: Vec::new(),
             priority: 0,
             weight: 0,
+            follow_redirects: false,
             patience: Patience::USUAL,
             advance_on: Vec::new(),
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use partyline_model::Digit;
 
 use crate::counters::Dropped;
-use crate::flow::{Flow, Resolve};
+use crate::flow::{Flow, NextHop, Resolve};
 use crate::message::{Message, Pin, Status};
 
 /// One call in either direction, from its INVITE to its end; never used twice.
@@ -245,6 +245,18 @@ pub struct RefusalTerms {
     pub status: Status,
     /// How long the far end asks to be left alone (RFC 3261 §20.33); up to 2^32-1 s.
     pub retry_after: Option<Duration>,
+    /// Where else the callee may be (RFC 3261 §21.3), most likely first; at most 16, and none but
+    /// for a 3xx.
+    pub contacts: Vec<RedirectContact>,
+}
+
+/// One Contact of a redirection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectContact {
+    /// The user part, escapes resolved.
+    pub user: Option<String>,
+    /// Where.
+    pub hop: NextHop,
 }
 
 /// How a call ended.

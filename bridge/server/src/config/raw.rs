@@ -312,6 +312,7 @@ fn routing(routing: &mut Routing, walk: &mut impl Walk) {
     walk.setting("prefixes", &mut routing.prefixes);
     walk.setting("priority", &mut routing.priority);
     walk.setting("weight", &mut routing.weight);
+    walk.setting("follow_redirects", &mut routing.follow_redirects);
     walk.checked("first_response", &mut routing.patience.provisional, lasting);
     walk.checked("first_18x", &mut routing.patience.progress, lasting);
     walk.checked("advance_on", &mut routing.advance_on, |statuses| {
