@@ -164,10 +164,10 @@ impl Bridge {
     }
 
     /// The far end is given up: charged until its last sign of life.
-    pub(crate) fn media_silent(&mut self, now: Time, id: CallId, since: Time) {
+    pub(crate) fn fell_silent(&mut self, now: Time, id: CallId, since: Time, reason: CloseReason) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.ended_at(since.min(now));
-        self.lose(now, id, Close::system(CloseReason::NoMedia));
+        self.lose(now, id, Close::system(reason));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use partyline_cdr_record::{Origin, Quality, Record};
+use partyline_cdr_record::{CloseReason, Origin, Quality, Record};
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::Snapshot;
 use partyline_model::{
@@ -165,7 +165,12 @@ impl Bridge {
             Input::Offered { call, offered } => self.offered(now, call, &offered),
             Input::Confirmed { call } => self.heard(now, call),
             Input::MediaStarted { call } => self.media_started(now, call),
-            Input::MediaSilent { call, since } => self.media_silent(now, call, since),
+            Input::MediaSilent { call, since } => {
+                self.fell_silent(now, call, since, CloseReason::NoMedia);
+            }
+            Input::SessionExpired { call, since } => {
+                self.fell_silent(now, call, since, CloseReason::SessionTimer);
+            }
             Input::Durable { token } => self.durable(now, token),
             Input::NotDurable { token } => self.not_durable(now, token),
             Input::Digit { call, digit } => self.digit(now, call, digit),

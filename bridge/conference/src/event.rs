@@ -49,6 +49,14 @@ pub enum Input {
         /// The last sign of life.
         since: Time,
     },
+    /// Nobody refreshed the session any more, nor did media come since `since`: the leg is given
+    /// up, and charged up to then.
+    SessionExpired {
+        /// The leg.
+        call: CallId,
+        /// The last sign of life.
+        since: Time,
+    },
     /// The records of this token are on disk.
     Durable {
         /// Of [`Output::Persist`].

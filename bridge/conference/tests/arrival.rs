@@ -215,6 +215,14 @@ fn a_call_in_silence_is_charged_to_its_last_sign_of_life() {
     let record = world.record(late);
     assert!(record.duration_ms < 12_000 && record.conf_ms <= record.duration_ms);
     assert_eq!(world.leg(late).hung_up, Some(102));
+    let expired = world.join(common::MODERATOR);
+    world.run(secs(10));
+    let since = world.now;
+    world.run(secs(60));
+    world.input(Input::SessionExpired { call: expired, since });
+    let record = world.record(expired);
+    assert!(record.duration_ms < 12_000, "{}", record.duration_ms);
+    assert_eq!(world.reason(expired), CloseReason::SessionTimer);
 }
 
 #[test]

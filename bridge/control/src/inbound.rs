@@ -35,6 +35,7 @@ impl Node {
             Event::Terms { dialog, terms } => self.terms_of_refusal(now, dialog, &terms),
             Event::Confirmed { dialog, sdp } => self.confirmed(now, dialog, sdp.as_deref()),
             Event::Reinvite { dialog, offer } => self.reinvited(now, dialog, offer.as_deref()),
+            Event::Refresh { dialog } => self.refresh(now, dialog),
             Event::Reinvited { dialog, result } => {
                 // The far end lives, whatever it says to the offer.
                 if let (Some(id), Ok(sdp)) = (self.calls.by_dialog(dialog), result) {
@@ -310,6 +311,9 @@ impl Node {
             let input = match silent_since {
                 Some(since) if ended.kind == SipEndKind::Timeout => {
                     Input::MediaSilent { call: id, since }
+                }
+                Some(since) if ended.kind == SipEndKind::Expired => {
+                    Input::SessionExpired { call: id, since }
                 }
                 Some(_) | None => Input::Ended { call: id, ended: outcome::ended(ended) },
             };

@@ -11,8 +11,8 @@ use partyline_media::{
     Talk as MediaTalk,
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
-use partyline_sip::Hangup;
 use partyline_sip::sdp::{Negotiated, Scope};
+use partyline_sip::{DialogId, Hangup};
 
 use crate::node::{Closing, Node, Output, or_ended};
 use crate::outcome;
@@ -131,6 +131,17 @@ impl Node {
         let quiet = now - call.probed_at.unwrap_or(since).max(since);
         let Some(dialog) = call.dialog.filter(|_| quiet >= PROBE_AFTER) else { return };
         call.probed_at = Some(now);
+        self.offer_what_runs(now, id, dialog);
+    }
+
+    /// The session has to be refreshed by re-INVITE.
+    pub(crate) fn refresh(&mut self, now: Time, dialog: DialogId) {
+        if let Some(id) = self.calls.by_dialog(dialog) {
+            self.offer_what_runs(now, id, dialog);
+        }
+    }
+
+    fn offer_what_runs(&mut self, now: Time, id: CallId, dialog: DialogId) {
         let Some(local) = self.local(id) else { return };
         let offer = self.offer_again(id, local, Scope::Same);
         or_ended(&mut self.command_errors, self.endpoint.reinvite(now, dialog, offer));

@@ -34,7 +34,7 @@ pub(crate) fn ended(ended: SipEnded) -> Ended {
         SipEndKind::Bye => EndKind::HungUp,
         SipEndKind::Cancelled => EndKind::Cancelled,
         SipEndKind::NoAck => EndKind::Unconfirmed,
-        SipEndKind::Timeout => EndKind::Timeout,
+        SipEndKind::Timeout | SipEndKind::Expired => EndKind::Timeout,
         SipEndKind::Rejected => EndKind::Internal,
     };
     let code = ended.status.map(|status| StatusCode::new(status.code()));

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use crate::auth::Login;
 use crate::cause;
 use crate::flow::{Flow, NextHop, Transport};
-use crate::message::{Message, Status};
+use crate::message::{Message, Name, StartLine, Status, scan};
+use crate::session_timer::SessionTimers;
 
 /// How the endpoint presents itself and how much it holds.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Config {
     /// Whether somebody answers [`Output::Resolve`](crate::Output); if not, what goes to a name goes
     /// to where the peer was met.
     pub resolves: bool,
+    /// How sessions are kept alive.
+    pub session_timers: SessionTimers,
 }
 
 impl Config {
@@ -37,6 +40,7 @@ impl Config {
             user_agent: None,
             max_dialogs: 10_000,
             resolves: false,
+            session_timers: SessionTimers::default(),
         }
     }
 }
@@ -96,6 +100,29 @@ impl Rejection {
     /// A refusal with nothing but its status.
     pub fn new(status: Status) -> Self {
         Self { status, phrase: None, retry_after: None, q850: None, warning: None }
+    }
+
+    /// The status that goes out.
+    pub(crate) fn failure(&self) -> Status {
+        if self.status.code() >= 300 { self.status } else { Status::SERVER_ERROR }
+    }
+
+    /// Adds all that the refusal says beside its status; `agent` is who warns.
+    pub(crate) fn dress(self, status: Status, agent: &str, message: &mut Message) {
+        if let Some(phrase) = self.phrase {
+            let reason = phrase.replace(['\r', '\n'], " ").into();
+            message.start = StartLine::Response { status, reason };
+        }
+        if let Some(after) = self.retry_after {
+            message.headers.add(Name::RetryAfter, after.as_secs().to_string());
+        }
+        if let Some(cause) = self.q850 {
+            message.headers.add(Name::Reason, cause::write_reason(cause));
+        }
+        if let Some((code, text)) = self.warning {
+            let text = scan::quote(&text);
+            message.headers.add(Name::Warning, format!("{code} {agent} {text}"));
+        }
     }
 }
 

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use partyline_model::Time;
 
 use crate::auth::Login;
+use crate::endpoint::Undecided;
 use crate::flow::{ConnectionId, Flow};
 use crate::message::{Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
+use crate::session_timer::{SessionTimer, SessionTimers};
 use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
 use crate::transaction::{RequestId, TransactionId};
@@ -184,12 +186,26 @@ pub(crate) struct Dialog {
     /// How often the peer asks something, and how often it changes the session.
     pub(crate) requests: Bucket,
     pub(crate) offers: Bucket,
+    /// Whether we placed the call, and made its Call-ID.
+    pub(crate) placed: bool,
+    pub(crate) session: SessionTimer,
+    /// An offer of the peer's that came by UPDATE.
+    pub(crate) undecided: Option<Box<Undecided>>,
 }
 
 impl Dialog {
-    pub(crate) fn new(path: Path, state: State) -> Self {
-        let (requests, offers) = (Bucket::default(), Bucket::default());
-        Self { path, state, seat: None, tidies_up: false, requests, offers }
+    pub(crate) fn new(path: Path, state: State, session: SessionTimers) -> Self {
+        Self {
+            path,
+            placed: matches!(state, State::Calling { .. }),
+            state,
+            seat: None,
+            tidies_up: false,
+            requests: Bucket::default(),
+            offers: Bucket::default(),
+            session: SessionTimer::new(session),
+            undecided: None,
+        }
     }
 }
 
@@ -217,6 +233,11 @@ impl State {
     /// Whether the end was reported.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self, Self::HangingUp { .. } | Self::Cancelling { .. } | Self::Leaving)
+    }
+
+    /// Whether `request` is the change of ours that is under way.
+    pub(crate) fn offers_by(&self, request: RequestId) -> bool {
+        matches!(self, Self::Confirmed(Renegotiation::Ours { request: ours }) if *ours == request)
     }
 
     /// When the dialog itself, not one of its transactions, has something to do.

@@ -100,21 +100,27 @@ pub enum Event {
         /// What the refusal says.
         terms: RefusalTerms,
     },
-    /// The ACK to our 200 came, to an INVITE or to a re-INVITE.
+    /// The ACK to our 200 came, to an INVITE or to a re-INVITE; or our 200 to an UPDATE went out.
     Confirmed {
         /// The call.
         dialog: DialogId,
         /// The answer, where the 200 carried our offer.
         sdp: Option<Bytes>,
     },
-    /// The peer wants to change the session (RFC 3261 §14.2).
+    /// The peer wants to change the session, by re-INVITE (RFC 3261 §14.2) or UPDATE (RFC 3311).
     Reinvite {
         /// The call.
         dialog: DialogId,
         /// The offer; `None` asks for one of ours.
         offer: Option<Bytes>,
     },
-    /// Our re-INVITE came to an end; on success the ACK went out.
+    /// The session has to be refreshed, and the peer does not take UPDATE: a re-INVITE with what
+    /// runs already is due (RFC 4028 §7.4).
+    Refresh {
+        /// The call.
+        dialog: DialogId,
+    },
+    /// Our re-INVITE or UPDATE came to an end; on success the ACK went out.
     Reinvited {
         /// The call.
         dialog: DialogId,
@@ -163,6 +169,7 @@ impl fmt::Debug for Event {
             Self::Terms { dialog, terms } => write!(f, "Terms({dialog}, {terms:?})"),
             Self::Confirmed { dialog, .. } => write!(f, "Confirmed({dialog})"),
             Self::Reinvite { dialog, .. } => write!(f, "Reinvite({dialog})"),
+            Self::Refresh { dialog } => write!(f, "Refresh({dialog})"),
             Self::Reinvited { dialog, result } => {
                 write!(f, "Reinvited({dialog}, {:?})", result.as_ref().err())
             }
@@ -305,4 +312,6 @@ pub enum EndKind {
     NoAck,
     /// A request of ours was never answered, or the peer no longer knows the dialog.
     Timeout,
+    /// Nobody refreshed the session, or a refresh of ours was never answered (RFC 4028 §10).
+    Expired,
 }

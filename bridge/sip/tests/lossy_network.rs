@@ -114,6 +114,7 @@ impl Net {
             Event::Ringing { .. }
             | Event::Terms { .. }
             | Event::Reinvite { .. }
+            | Event::Refresh { .. }
             | Event::Reinvited { .. }
             | Event::Digit { .. }
             | Event::DigitSent { .. }

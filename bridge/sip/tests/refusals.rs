@@ -11,7 +11,7 @@ fn each_request_to_nowhere_gets_its_status() {
     let cases = [
         ("OPTIONS", "OPTIONS", "200 OPTIONS"),
         ("REGISTER", "REGISTER", "405 REGISTER"),
-        ("UPDATE", "UPDATE", "405 UPDATE"),
+        ("UPDATE", "UPDATE", "481 UPDATE"),
         ("PRACK", "PRACK", "405 PRACK"),
         ("REFER", "REFER", "405 REFER"),
         ("FROB", "FROB", "501 FROB"),

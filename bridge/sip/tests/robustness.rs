@@ -79,6 +79,7 @@ impl World {
                 | Event::Terms { dialog, .. }
                 | Event::Confirmed { dialog, .. }
                 | Event::Reinvite { dialog, .. }
+                | Event::Refresh { dialog }
                 | Event::Reinvited { dialog, .. }
                 | Event::Digit { dialog, .. }
                 | Event::DigitSent { dialog, .. }

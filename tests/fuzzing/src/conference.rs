@@ -146,7 +146,12 @@ fn of_call(world: &mut World, tape: &mut Tape<'_>) {
         2 => {
             let ago = Duration::from_millis(tape.u16().into());
             let since = world.now.since(Time::ZERO).saturating_sub(ago);
-            Input::MediaSilent { call, since: Time::ZERO + since }
+            let since = Time::ZERO + since;
+            if since.as_nanos().is_multiple_of(2) {
+                Input::MediaSilent { call, since }
+            } else {
+                Input::SessionExpired { call, since }
+            }
         }
         3 => Input::Ringing { call },
         4 => {

@@ -79,6 +79,8 @@ pub struct PhoneConfig {
     pub from: String,
     /// Further headers of the INVITE, such as P-Asserted-Identity.
     pub headers: Vec<(String, String)>,
+    /// Whether it says that it takes UPDATE; it does in any case.
+    pub says_update: bool,
     /// The codec offered, and preferred in an answer.
     pub codec: Codec,
     /// A codec that it sends in place of the first one, where the far end has it too; its answers
@@ -123,6 +125,7 @@ impl PhoneConfig {
             uri_parameters: String::new(),
             from: name.to_owned(),
             headers: Vec::new(),
+            says_update: true,
             codec: Codec::Pcmu,
             speaks: None,
             digit_mode: DigitMode::Rfc4733,

@@ -156,7 +156,7 @@ impl Endpoint {
         let purpose = self.outgoing.get(&request).map(|outgoing| outgoing.purpose);
         let once = matches!(purpose, Some(Purpose::Digit(_))) && lost == Lost::Sent;
         if once || !self.try_next(now, request) {
-            self.conclude(Some(request), Outcome::Nothing(Unanswered::Unreachable));
+            self.conclude(now, Some(request), Outcome::Nothing(Unanswered::Unreachable));
         }
     }
 
@@ -175,7 +175,7 @@ impl Endpoint {
             Some(Method::Invite) => {
                 self.invite_unanswered(now, request, Status::SERVICE_UNAVAILABLE);
             }
-            Some(_) => self.conclude(Some(request), Outcome::Nothing(Unanswered::Unreachable)),
+            Some(_) => self.conclude(now, Some(request), Outcome::Nothing(Unanswered::Unreachable)),
             None => {}
         }
     }

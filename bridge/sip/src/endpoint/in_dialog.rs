@@ -15,8 +15,9 @@ use crate::command::{CommandError, Hangup, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
-use crate::message::{InfoBody, Method, Name, StartLine, Status};
+use crate::message::{Headers, InfoBody, Method, Name, StartLine, Status};
 use crate::rate::Rate;
+use crate::session_timer::TimersAsked;
 use crate::transaction::{ServerKey, TransactionId};
 
 /// What a far end may ask within one call: somebody who types, or a machine that does, and looks
@@ -61,6 +62,7 @@ impl Endpoint {
                 if let Renegotiation::Theirs { server } = *renegotiation {
                     self.respond_invite(now, server, Status::REQUEST_TERMINATED, |_| {});
                 }
+                self.reject_undecided(now, dialog, Status::REQUEST_TERMINATED.into());
                 self.report_end(dialog, local(EndKind::Bye));
                 self.send_bye(now, dialog, hangup.q850);
             }
@@ -90,13 +92,19 @@ impl Endpoint {
         offer: impl Into<Bytes>,
     ) -> Result<(), CommandError> {
         let held = self.dialog(dialog)?;
-        if !matches!(held.state, State::Confirmed(Renegotiation::Idle)) {
+        if !matches!(held.state, State::Confirmed(Renegotiation::Idle)) || held.undecided.is_some()
+        {
             return Err(CommandError::WrongState);
         }
         held.path.next_cseq();
         let path = held.path.clone();
+        let mut wish = Headers::default();
+        held.session.wish(&mut wish);
+        let supported = self.supported(dialog);
         let carried = self.along(path, Purpose::Reinvite(dialog));
-        let request = self.invite(now, carried, offer.into(), |_| {});
+        let request = self.invite(now, carried, offer.into(), supported, |message| {
+            message.headers.extend(&wish);
+        });
         self.set_state(dialog, State::Confirmed(Renegotiation::Ours { request }));
         Ok(())
     }
@@ -120,7 +128,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Agrees to the peer's re-INVITE; [`Event::Confirmed`] follows.
+    /// Agrees to the peer's re-INVITE or UPDATE; [`Event::Confirmed`] follows.
     ///
     /// # Errors
     /// [`CommandError::WrongState`] when none waits, as after a CANCEL.
@@ -130,13 +138,16 @@ impl Endpoint {
         dialog: DialogId,
         sdp: impl Into<Bytes>,
     ) -> Result<(), CommandError> {
+        if self.dialog(dialog)?.undecided.is_some() {
+            return self.accept_undecided(now, dialog, sdp.into());
+        }
         let server = self.their_reinvite(dialog)?;
         let unacked = self.accept(now, server, sdp.into()).ok_or(CommandError::WrongState)?;
         self.set_state(dialog, State::Confirmed(Renegotiation::Unacknowledged(unacked)));
         Ok(())
     }
 
-    /// Declines the peer's re-INVITE; the session stays as it was.
+    /// Declines the peer's re-INVITE or UPDATE; the session stays as it was.
     ///
     /// # Errors
     /// [`CommandError::WrongState`] when none waits, as after a CANCEL.
@@ -146,10 +157,13 @@ impl Endpoint {
         dialog: DialogId,
         rejection: impl Into<Rejection>,
     ) -> Result<(), CommandError> {
+        if self.dialog(dialog)?.undecided.is_some() {
+            self.reject_undecided(now, dialog, rejection.into());
+            return Ok(());
+        }
         let server = self.their_reinvite(dialog)?;
         let rejection = rejection.into();
-        let failure = rejection.status.code() >= 300;
-        let status = if failure { rejection.status } else { Status::SERVER_ERROR };
+        let status = rejection.failure();
         self.respond_rejection(now, server, status, rejection);
         self.set_state(dialog, State::Confirmed(Renegotiation::Idle));
         Ok(())
@@ -202,6 +216,10 @@ impl Endpoint {
             Method::Bye => (true, false),
             Method::Invite => (held.offers.take(now, OFFERS), true),
             Method::Info => (held.requests.take(now, REQUESTS), true),
+            Method::Update if request.message.body.is_empty() => {
+                (held.requests.take(now, REQUESTS), true)
+            }
+            Method::Update => (held.offers.take(now, OFFERS), true),
             Method::Ack
             | Method::Cancel
             | Method::Options
@@ -222,9 +240,13 @@ impl Endpoint {
             _ if over => self.refuse_no_dialog(&request.template),
             Method::Info => self.receive_info(now, id, key, request),
             Method::Invite => self.receive_reinvite(now, id, key, request),
+            Method::Update => self.receive_update(now, id, key, request),
             // As outside a call, nothing is kept of it.
             Method::Options => {
-                self.respond_stateless(&request.template, Status::OK, add_abilities);
+                let supported = self.supported(id);
+                self.respond_stateless(&request.template, Status::OK, |message| {
+                    add_abilities(message, supported);
+                });
             }
             Method::Ack | Method::Cancel | Method::Known(_) | Method::Unknown(_) => {
                 let status = Status::METHOD_NOT_ALLOWED;
@@ -294,7 +316,7 @@ impl Endpoint {
     fn receive_reinvite(&mut self, now: Time, id: DialogId, key: ServerKey, mut request: Request) {
         let Some(held) = self.dialogs.get(&id) else { return };
         match &held.state {
-            State::Confirmed(Renegotiation::Idle) => {}
+            State::Confirmed(Renegotiation::Idle) if held.undecided.is_none() => {}
             // Glare: ours is under way (RFC 3261 §14.2).
             State::Confirmed(Renegotiation::Ours { .. }) => {
                 let status = Status::REQUEST_PENDING;
@@ -308,8 +330,14 @@ impl Endpoint {
             | State::Confirmed(_)
             | State::Leaving => return self.refuse_overlap(&request),
         }
+        let asked = TimersAsked::read(&request.message.headers);
+        if let Some(refused) = held.session.refusal(&asked) {
+            return self.refuse_session(&request, refused);
+        }
         let Some(offer) = self.check_offer(&mut request) else { return };
         let Some(held) = self.dialogs.get_mut(&id) else { return };
+        held.session.ask(asked);
+        held.session.heed_allow(&request.message.headers);
         if let Some(target) = Contact::read(&request.message).target() {
             held.path.target = target;
         }
@@ -322,7 +350,7 @@ impl Endpoint {
 
     /// A second INVITE before the first is done: 500, to try again within 10 s
     /// (RFC 3261 §14.2).
-    fn refuse_overlap(&mut self, request: &Request) {
+    pub(super) fn refuse_overlap(&mut self, request: &Request) {
         self.drop_for(Dropped::NotOffered);
         let seconds = self.random.next_u128() % 10;
         self.respond_stateless(&request.template, Status::SERVER_ERROR, |message| {

@@ -14,10 +14,12 @@ mod outside;
 mod receive;
 mod request;
 mod respond;
+mod session;
 mod terms;
 mod timeout;
 mod uac;
 mod uas;
+mod update;
 mod way;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,6 +32,7 @@ use self::failover::DatagramsOnly;
 pub use self::lost::DialogState;
 use self::outgoing::{ClientEntry, InviteClientEntry, Outgoing};
 use self::respond::Template;
+pub(crate) use self::update::Undecided;
 use crate::admission::{Admission, Everybody};
 use crate::command::{CommandError, Config};
 use crate::counters::{Counters, Dropped};
@@ -83,6 +86,7 @@ enum Owner {
     Client(TransactionId),
     Request(RequestId),
     Dialog(DialogId),
+    Session(DialogId),
 }
 
 /// An INVITE that came in.
@@ -118,6 +122,8 @@ struct ServerEntry {
     /// By which way the request came.
     flow: Flow,
     octets: usize,
+    /// The response, where the request that comes again does not hold all of it.
+    response: Option<Bytes>,
 }
 
 impl Endpoint {
@@ -265,6 +271,9 @@ impl Endpoint {
         self.timers.set(Owner::Dialog(id), state.deadline());
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
         let ended = state.has_ended();
+        if ended {
+            self.timers.set(Owner::Session(id), None);
+        }
         if ended && !std::mem::replace(&mut dialog.tidies_up, true) {
             self.tidying_up += 1;
         }
@@ -302,6 +311,7 @@ impl Endpoint {
     /// Takes a dialog out of the tables; its end must be reported already.
     fn forget_dialog(&mut self, id: DialogId) {
         self.timers.set(Owner::Dialog(id), None);
+        self.timers.set(Owner::Session(id), None);
         if let Some(dialog) = self.dialogs.remove(&id) {
             self.dialog_keys.remove(&(dialog.path.call_id, dialog.path.local_tag));
             self.abandon_reinvite(&dialog.state);

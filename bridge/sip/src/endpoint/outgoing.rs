@@ -20,7 +20,7 @@ use crate::command::Patience;
 use crate::dialog::{Path, Renegotiation, State};
 use crate::event::{DialogId, Event};
 use crate::flow::{Flow, ResolveId};
-use crate::message::{MAGIC_COOKIE, Message, Method, Name, Status, Value, Via};
+use crate::message::{Headers, MAGIC_COOKIE, Message, Method, Name, Status, Value, Via};
 use crate::transaction::{Client, InviteClient, RequestId, TransactionId};
 
 /// What shows who sends a request.
@@ -48,6 +48,8 @@ pub(super) struct Outgoing {
     /// When the request was last sent.
     pub(super) launched: Time,
     pub(super) progress: Progress,
+    /// Whether it was sent again for a longer session interval.
+    pub(super) lengthened: bool,
     /// What the request was asked for.
     authentication: Authentication,
 }
@@ -81,6 +83,8 @@ pub(super) enum Purpose {
     Dial(DialogId),
     /// An INVITE within a call.
     Reinvite(DialogId),
+    /// An UPDATE.
+    Update(DialogId),
     /// The dialog is over when the request is.
     LastOf(DialogId),
     /// Another way was taken instead of this INVITE: whatever it comes to is undone.
@@ -113,6 +117,7 @@ impl Outgoing {
             rang: false,
             launched: now,
             progress: Progress::Begun,
+            lengthened: false,
             authentication: Authentication::default(),
         }
     }
@@ -134,6 +139,7 @@ impl Outgoing {
             rang: false,
             launched: self.launched,
             progress: self.progress,
+            lengthened: true,
             authentication: Authentication::default(),
         }
     }
@@ -174,6 +180,14 @@ impl Outgoing {
     pub(super) fn credentials(&self) -> Vec<(Name, Value)> {
         let fields = self.message.headers.iter().filter(|(name, _)| CREDENTIALS.contains(name));
         fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// Puts others in the place of some headers.
+    pub(super) fn replace_headers(&mut self, names: &[Name], by: &Headers) {
+        for name in names {
+            self.message.headers.remove(name);
+        }
+        self.message.headers.extend(by);
     }
 
     /// Forgets the body once it need not be sent again: it may be part of a passcode.
@@ -298,6 +312,7 @@ impl Endpoint {
             | Method::Cancel
             | Method::Options
             | Method::Info
+            | Method::Update
             | Method::Known(_)
             | Method::Unknown(_) => {
                 self.start_client(now, transaction, Some(id), (branch, method), (flow, bytes));
@@ -393,7 +408,7 @@ impl Endpoint {
     }
 
     /// Whether a request that has failed is worth sending again.
-    fn is_wanted(&self, id: RequestId) -> bool {
+    pub(super) fn is_wanted(&self, id: RequestId) -> bool {
         let Some(outgoing) = self.outgoing.get(&id) else { return false };
         let state = |dialog| self.dialogs.get(&dialog).map(|dialog| &dialog.state);
         match outgoing.purpose {
@@ -402,13 +417,15 @@ impl Endpoint {
             Purpose::Reinvite(dialog) => {
                 matches!(state(dialog), Some(State::Confirmed(Renegotiation::Ours { .. })))
             }
-            Purpose::Digit(dialog) => state(dialog).is_some_and(|state| !state.has_ended()),
+            Purpose::Digit(dialog) | Purpose::Update(dialog) => {
+                state(dialog).is_some_and(|state| !state.has_ended())
+            }
             Purpose::Abandoned | Purpose::Acknowledge(_) | Purpose::Outside(_) => false,
         }
     }
 
     /// Sends a request again by the way that it went, in another transaction.
-    fn send_again(&mut self, now: Time, id: RequestId) {
+    pub(super) fn send_again(&mut self, now: Time, id: RequestId) {
         let transaction = self.outgoing.get(&id).and_then(Outgoing::transaction);
         let Some(transaction) = transaction else { return };
         let invite = self.invite_clients.get(&transaction).map(|entry| entry.flow);
@@ -430,6 +447,7 @@ impl Endpoint {
             Purpose::Nothing | Purpose::Abandoned | Purpose::Acknowledge(_) => None,
             Purpose::Dial(dialog)
             | Purpose::Reinvite(dialog)
+            | Purpose::Update(dialog)
             | Purpose::LastOf(dialog)
             | Purpose::Digit(dialog) => self.dialogs.get_mut(&dialog),
         };
@@ -449,9 +467,10 @@ impl Endpoint {
     }
 
     /// A request other than INVITE got its final response, or will get none.
-    pub(super) fn conclude(&mut self, request: Option<RequestId>, outcome: Outcome) {
+    pub(super) fn conclude(&mut self, now: Time, request: Option<RequestId>, outcome: Outcome) {
         let status = outcome.status();
-        let Some(mut outgoing) = request.and_then(|id| self.take_request(id)) else { return };
+        let Some(id) = request else { return };
+        let Some(mut outgoing) = self.take_request(id) else { return };
         outgoing.wipe();
         match outgoing.purpose {
             // No request but INVITE is for these.
@@ -461,6 +480,7 @@ impl Endpoint {
             | Purpose::Abandoned
             | Purpose::Acknowledge(_) => {}
             Purpose::Outside(token) => self.report_outside(token, outcome),
+            Purpose::Update(dialog) => self.update_ended(now, id, dialog, outcome),
             Purpose::LastOf(dialog) => self.forget_dialog(dialog),
             Purpose::Digit(dialog) => {
                 let result = if status.is_success() { Ok(()) } else { Err(status) };

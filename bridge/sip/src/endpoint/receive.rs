@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use partyline_model::Time;
 
 use super::respond::{Template, add_abilities};
+use super::session::supported;
 use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::counters::Dropped;
@@ -131,7 +132,7 @@ impl Endpoint {
 
     /// A request that opens a transaction.
     fn receive_new(&mut self, now: Time, method: Method, key: ServerKey, request: Request) {
-        if request.message.headers.items(&Name::Require).next().is_some() {
+        if request.message.headers.items(&Name::Require).any(|option| !self.understands(option)) {
             return self.refuse_extensions(&request);
         }
         let tagged = request.envelope.to.tag().is_some();
@@ -143,6 +144,7 @@ impl Endpoint {
             | Method::Bye
             | Method::Cancel
             | Method::Info
+            | Method::Update
             | Method::Known(_)
             | Method::Unknown(_) => self.refuse_no_dialog(&request.template),
         }
@@ -168,7 +170,10 @@ impl Endpoint {
             }
         } else if let Some(entry) = self.servers.get(&id) {
             let (status, tag) = (entry.machine.receive_request(), entry.tag.clone());
-            self.send_final(method, request, status, &tag);
+            match entry.response.clone() {
+                Some(bytes) => self.transmit(request.template.reply.flow, bytes),
+                None => self.send_final(method, request, status, &tag),
+            }
         }
     }
 
@@ -184,7 +189,10 @@ impl Endpoint {
     }
 
     fn answer_options(&mut self, request: &Request) {
-        self.respond_stateless(&request.template, Status::OK, add_abilities);
+        let supported = supported(self.config.session_timers.mode);
+        self.respond_stateless(&request.template, Status::OK, |message| {
+            add_abilities(message, supported);
+        });
     }
 
     fn refuse_extensions(&mut self, request: &Request) {
@@ -193,7 +201,8 @@ impl Endpoint {
             let (reason, status) = (Dropped::NotOffered, Status::BAD_EXTENSION);
             self.tell_refusal(&request.template, reason, status, None);
         }
-        let wanted: Vec<_> = request.message.headers.items(&Name::Require).collect();
+        let wanted = request.message.headers.items(&Name::Require);
+        let wanted: Vec<_> = wanted.filter(|option| !self.understands(option)).collect();
         self.respond_stateless(&request.template, Status::BAD_EXTENSION, |response| {
             response.headers.add(Name::Unsupported, wanted.join(", "));
         });

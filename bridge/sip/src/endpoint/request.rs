@@ -21,6 +21,7 @@ impl Endpoint {
         now: Time,
         carried: Carried,
         offer: Bytes,
+        supported: &str,
         dress: impl FnOnce(&mut Message),
     ) -> RequestId {
         let agent = self.config.user_agent.clone();
@@ -28,7 +29,7 @@ impl Endpoint {
             dress(message);
             // Which address that is depends on the way.
             message.headers.add(Name::Contact, "");
-            add_abilities(message);
+            add_abilities(message, supported);
             if let Some(agent) = agent {
                 message.headers.add(Name::UserAgent, agent);
             }

@@ -7,6 +7,7 @@ use partyline_model::Time;
 use super::Endpoint;
 use crate::counters::Dropped;
 use crate::dialog::Reply;
+use crate::event::DialogId;
 use crate::flow::Flow;
 use crate::message::{
     ALLOW, Headers, Message, Method, Name, NameAddr, StartLine, Status, Value, Via, scan,
@@ -21,7 +22,7 @@ pub(crate) struct Template {
     to_is_tagged: bool,
     invites: bool,
     /// Whether the call is to be carried in secret only: its far end wants a `sips:` Contact.
-    sips: bool,
+    pub(super) sips: bool,
     /// By which way responses go.
     pub(crate) reply: Reply,
     /// When and by which way the request came.
@@ -127,20 +128,25 @@ pub(super) fn is_sips(text: &str) -> bool {
 }
 
 /// Adds what tells the peer what it may send us.
-pub(super) fn add_abilities(message: &mut Message) {
+pub(super) fn add_abilities(message: &mut Message, supported: &str) {
     message.headers.add(Name::Allow, ALLOW);
-    message.headers.add(Name::Supported, "");
+    message.headers.add(Name::Supported, supported);
     message.headers.add(Name::Accept, "application/sdp");
 }
 
 impl Endpoint {
     /// Adds what a response that makes or refreshes a dialog must have (RFC 3261 §12.1.1).
-    pub(super) fn add_dialog_headers(&self, template: &Template, message: &mut Message) {
+    pub(super) fn add_dialog_headers(
+        &self,
+        dialog: DialogId,
+        template: &Template,
+        message: &mut Message,
+    ) {
         for route in &template.record_routes {
             message.headers.push(Name::RecordRoute, route.clone());
         }
         message.headers.add(Name::Contact, self.contact(template.flow, template.sips));
-        add_abilities(message);
+        add_abilities(message, self.supported(dialog));
     }
 
     /// Answers without keeping anything, unless the source was answered too often already.

@@ -22,6 +22,7 @@ impl Endpoint {
                 Owner::Client(id) => self.client_timeout(now, id),
                 Owner::Request(id) => self.request_timeout(now, id),
                 Owner::Dialog(id) => self.dialog_timeout(now, id),
+                Owner::Session(id) => self.session_timeout(now, id),
             }
         }
     }
@@ -86,7 +87,7 @@ impl Endpoint {
             self.client_keys.remove(&entry.key);
         }
         if fired == Fired::TimedOut {
-            self.conclude(request, Outcome::Nothing(Unanswered::TimedOut));
+            self.conclude(now, request, Outcome::Nothing(Unanswered::TimedOut));
         }
     }
 

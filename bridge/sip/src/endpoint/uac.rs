@@ -1,10 +1,13 @@
 //! Calls that go out: dialling, and the responses that come back (RFC 3261 §13.2, §17.1).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use partyline_model::Time;
 
 use super::outgoing::{Carried, Purpose};
 use super::outside::Outcome;
+use super::session::supported;
 use super::{Endpoint, Owner};
 use crate::cause;
 use crate::command::{CommandError, Dial};
@@ -13,8 +16,9 @@ use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::flow::Flow;
 use crate::message::{
-    Envelope, Host, Message, Name, Scheme, Status, Uri, Value, escape_user, scan,
+    Envelope, Headers, Host, Message, Name, Scheme, Status, Uri, Value, escape_user, scan,
 };
+use crate::session_timer::{SessionTimer, retry_after};
 use crate::transaction::timer::TRANSACTION_LIFETIME;
 use crate::transaction::{Received, RequestId, TransactionId};
 
@@ -51,7 +55,9 @@ impl Endpoint {
             patience: dial.patience,
             has_alternative: dial.has_alternative,
         };
-        let request = self.invite(now, carried, dial.offer, |message| {
+        let terms = self.config.session_timers;
+        let request = self.invite(now, carried, dial.offer, supported(terms.mode), |message| {
+            SessionTimer::new(terms).wish(&mut message.headers);
             if let Some(asserted) = asserted {
                 message.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
             }
@@ -59,7 +65,7 @@ impl Endpoint {
                 message.headers.add(Name::parse(name), value.clone());
             }
         });
-        self.insert_dialog(id, Dialog::new(path, State::Calling { request }));
+        self.insert_dialog(id, Dialog::new(path, State::Calling { request }, terms));
         Ok(id)
     }
 
@@ -115,10 +121,8 @@ impl Endpoint {
             self.timers.set(Owner::Client(id), entry.machine.deadline());
             if is_final {
                 entry.wipe();
-                let answers =
-                    request.is_some_and(|id| self.answer_challenge(now, id, status, &message));
-                if !answers {
-                    self.conclude(request, Outcome::Response(status, Box::new(message)));
+                if let Some(id) = request {
+                    self.receive_final(now, id, status, message);
                 }
             }
         } else if let Some(entry) = self.invite_clients.get_mut(&id) {
@@ -140,6 +144,15 @@ impl Endpoint {
                 }
                 Received::Deliver => self.receive_success(now, id, (flow, &envelope), message),
             }
+        }
+    }
+
+    /// The final response to a request other than INVITE.
+    fn receive_final(&mut self, now: Time, id: RequestId, status: Status, message: Message) {
+        let again = self.answer_challenge(now, id, status, &message)
+            || self.answer_too_small(now, id, status, &message);
+        if !again {
+            self.conclude(now, Some(id), Outcome::Response(status, Box::new(message)));
         }
     }
 
@@ -182,6 +195,7 @@ impl Endpoint {
         message: &Message,
     ) {
         if self.answer_challenge(now, request, status, message)
+            || self.answer_too_small(now, request, status, message)
             || self.is_worth_another(request, status) && self.try_next(now, request)
         {
             return;
@@ -190,7 +204,7 @@ impl Endpoint {
         let q850 = cause::read_reason(&message.headers).or(cause::cause_of(status));
         let status = Some(status);
         let ended = Ended { by: Ender::Remote, kind: EndKind::Rejected, status, q850 };
-        self.invite_failed(now, request, ended);
+        self.invite_failed(now, request, (ended, retry_after(&message.headers)));
     }
 
     /// An INVITE of ours came to nothing without an answer: nobody gave one (timer B), or nobody
@@ -201,36 +215,54 @@ impl Endpoint {
         }
         let (q850, status) = (cause::cause_of(status), Some(status));
         let ended = Ended { by: Ender::Timeout, kind: EndKind::Timeout, status, q850 };
-        self.invite_failed(now, request, ended);
+        self.invite_failed(now, request, (ended, None));
     }
 
-    fn invite_failed(&mut self, now: Time, request: RequestId, ended: Ended) {
+    fn invite_failed(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        (ended, after): (Ended, Option<Duration>),
+    ) {
         let Some(outgoing) = self.take_request(request) else { return };
         match outgoing.purpose {
             Purpose::Dial(id) => self.end(id, ended),
-            Purpose::Reinvite(id) => self.fail_reinvite(now, id, ended),
+            Purpose::Reinvite(id) => self.fail_reinvite(now, id, (ended, after)),
             Purpose::Abandoned => {}
             // No INVITE is for these.
             Purpose::Nothing
             | Purpose::LastOf(_)
             | Purpose::Digit(_)
+            | Purpose::Update(_)
             | Purpose::Acknowledge(_)
             | Purpose::Outside(_) => {}
         }
     }
 
     /// 408 and 481 end the dialog (RFC 3261 §12.2.1.2); after other failures it stays as it was.
-    fn fail_reinvite(&mut self, now: Time, id: DialogId, ended: Ended) {
+    fn fail_reinvite(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        (ended, after): (Ended, Option<Duration>),
+    ) {
         let ours = self.dialogs.get(&id).is_some_and(|dialog| {
             matches!(dialog.state, State::Confirmed(Renegotiation::Ours { .. }))
         });
         let Some(status) = ended.status.filter(|_| ours) else { return };
         if matches!(status, Status::REQUEST_TIMEOUT | Status::NO_SUCH_DIALOG) {
-            let ended = Ended { by: Ender::Timeout, kind: EndKind::Timeout, ..ended };
+            let refreshes = self.dialogs.get(&id).is_some_and(|held| held.session.is_refreshing());
+            let kind = if refreshes { EndKind::Expired } else { EndKind::Timeout };
+            let ended = Ended { by: Ender::Timeout, kind, ..ended };
             self.report_end(id, ended);
             self.send_bye(now, id, None);
         } else {
             self.set_state(id, State::Confirmed(Renegotiation::Idle));
+            if status == Status::REQUEST_PENDING {
+                self.refresh_after_glare(now, id);
+            } else {
+                self.refresh_refused(now, id, after);
+            }
             self.emit(Event::Reinvited { dialog: id, result: Err(status) });
         }
     }
@@ -278,19 +310,26 @@ impl Endpoint {
         self.ack_success(now, client, &path);
         let sdp = message.take_sdp().unwrap_or(None);
         match purpose {
-            Purpose::Dial(id) => self.dial_answered(now, id, path, sdp),
-            Purpose::Reinvite(id) => self.reinvite_answered(id, path, sdp),
+            Purpose::Dial(id) => self.dial_answered(now, id, path, (sdp, &message.headers)),
+            Purpose::Reinvite(id) => self.reinvite_answered(now, id, path, (sdp, &message.headers)),
             Purpose::Abandoned => self.send_bye_along(now, path, None, Purpose::Nothing),
             // No INVITE is for these.
             Purpose::Nothing
             | Purpose::LastOf(_)
             | Purpose::Digit(_)
+            | Purpose::Update(_)
             | Purpose::Acknowledge(_)
             | Purpose::Outside(_) => {}
         }
     }
 
-    fn dial_answered(&mut self, now: Time, id: DialogId, path: Path, sdp: Option<Bytes>) {
+    fn dial_answered(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        path: Path,
+        (sdp, headers): (Option<Bytes>, &Headers),
+    ) {
         let state = self.dialogs.get(&id).map(|dialog| &dialog.state);
         let calling = matches!(state, Some(State::Calling { .. }));
         let cancelling = matches!(state, Some(State::Cancelling { .. }));
@@ -305,14 +344,22 @@ impl Endpoint {
             return self.send_bye(now, id, None);
         }
         self.set_state(id, State::Confirmed(Renegotiation::Idle));
+        self.heed_session(now, id, headers);
         self.emit(Event::Answered { dialog: id, sdp });
     }
 
-    fn reinvite_answered(&mut self, id: DialogId, path: Path, sdp: Option<Bytes>) {
+    fn reinvite_answered(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        path: Path,
+        (sdp, headers): (Option<Bytes>, &Headers),
+    ) {
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
         (dialog.path.target, dialog.path.heard_from) = (path.target, path.heard_from);
         if matches!(dialog.state, State::Confirmed(Renegotiation::Ours { .. })) {
             self.set_state(id, State::Confirmed(Renegotiation::Idle));
+            self.heed_session(now, id, headers);
             self.emit(Event::Reinvited { dialog: id, result: Ok(sdp) });
         }
     }

@@ -11,7 +11,8 @@ use crate::command::{CommandError, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State, Unacked};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
-use crate::message::{ContentError, Headers, Host, Message, Method, Name, StartLine, Status, scan};
+use crate::message::{ContentError, Headers, Host, Message, Method, Name, Status};
+use crate::session_timer::{SessionTimer, TimersAsked};
 use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
 use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
@@ -73,10 +74,7 @@ impl Endpoint {
         rejection: Rejection,
     ) -> Result<(), CommandError> {
         let server = self.offered(dialog)?;
-        let status = match rejection.status.code() {
-            300.. => rejection.status,
-            _ => Status::SERVER_ERROR,
-        };
+        let status = rejection.failure();
         let q850 = rejection.q850.or(cause::cause_of(status));
         self.respond_rejection(now, server, status, rejection);
         let kind = EndKind::Rejected;
@@ -92,23 +90,15 @@ impl Endpoint {
         status: Status,
         rejection: Rejection,
     ) {
-        let agent = Host::Address(self.config.advertised.ip());
+        let agent = self.agent();
         self.respond_invite(now, server, status, |message| {
-            if let Some(phrase) = rejection.phrase {
-                let reason = phrase.replace(['\r', '\n'], " ").into();
-                message.start = StartLine::Response { status, reason };
-            }
-            if let Some(after) = rejection.retry_after {
-                message.headers.add(Name::RetryAfter, after.as_secs().to_string());
-            }
-            if let Some(cause) = rejection.q850 {
-                message.headers.add(Name::Reason, cause::write_reason(cause));
-            }
-            if let Some((code, text)) = rejection.warning {
-                let text = scan::quote(&text);
-                message.headers.add(Name::Warning, format!("{code} {agent} {text}"));
-            }
+            rejection.dress(status, &agent, message);
         });
+    }
+
+    /// Who warns (RFC 3261 §20.43).
+    pub(super) fn agent(&self) -> String {
+        Host::Address(self.config.advertised.ip()).to_string()
     }
 
     fn provisional(
@@ -161,8 +151,11 @@ impl Endpoint {
         sdp: Option<Bytes>,
     ) -> Option<Bytes> {
         let entry = self.invite_servers.get(&server)?;
-        let mut message = entry.template.respond(status, &entry.tag);
-        self.add_dialog_headers(&entry.template, &mut message);
+        let (mut message, dialog) = (entry.template.respond(status, &entry.tag), entry.dialog);
+        self.add_dialog_headers(dialog, &entry.template, &mut message);
+        if status.is_success() {
+            self.grant_session(now, dialog, &mut message.headers);
+        }
         if let Some(sdp) = sdp {
             message.set_body("application/sdp", sdp);
         }
@@ -219,6 +212,14 @@ impl Endpoint {
             let template = &request.template;
             return self.refuse(template, Dropped::Misdirected, Status::LOOP_DETECTED, None);
         }
+        let (terms, asked) =
+            (self.config.session_timers, TimersAsked::read(&request.message.headers));
+        let mut session = SessionTimer::new(terms);
+        if let Some(refused) = session.refusal(&asked) {
+            return self.refuse_session(&request, refused);
+        }
+        session.ask(asked);
+        session.heed_allow(&request.message.headers);
         let Some((offer, path)) = self.check_invite(&mut request) else { return };
         let seat = match self.find_room(&request, &key, &limits) {
             Ok(seat) => seat,
@@ -230,7 +231,8 @@ impl Endpoint {
         let id = DialogId(self.next_id());
         let event = incoming::read(id, &mut request, offer);
         let server = self.open_invite_server(now, (key, Some(merge)), id, &path, request);
-        let mut dialog = Dialog::new(path, State::Offered { server });
+        let mut dialog = Dialog::new(path, State::Offered { server }, terms);
+        dialog.session = session;
         self.shares.add_call(&seat);
         dialog.seat = Some(seat);
         self.insert_dialog(id, dialog);
@@ -403,7 +405,8 @@ impl Endpoint {
         self.shares.resize(request.source().ip(), 0, octets);
         self.server_keys.insert(key.clone(), id);
         let (flow, kept) = (request.flow, tag.into());
-        self.servers.insert(id, ServerEntry { key, machine, tag: kept, flow, octets });
+        self.servers
+            .insert(id, ServerEntry { key, machine, tag: kept, flow, octets, response: None });
         self.send_final(&method, request, status, tag);
     }
 

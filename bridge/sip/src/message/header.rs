@@ -70,6 +70,8 @@ names! {
     MinExpires "Min-Expires";
     Path "Path";
     ServiceRoute "Service-Route";
+    SessionExpires "Session-Expires" "x";
+    MinSe "Min-SE";
 }
 
 /// The text of a header: unfolded, trimmed, and able to go out again byte for byte.
@@ -169,6 +171,11 @@ impl Headers {
         if let Some((_, value)) = self.0.iter_mut().find(|(n, _)| n == name) {
             *value = Value::new(text);
         }
+    }
+
+    /// Adds every field of `others` at the end.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.0.extend_from_slice(&others.0);
     }
 
     /// Takes every field of `name` out.

@@ -17,6 +17,8 @@ pub enum Method {
     Options,
     /// Carries keyed digits inside a dialog (RFC 6086).
     Info,
+    /// Changes or refreshes a session without an INVITE (RFC 3311).
+    Update,
     /// A method that the registry knows and this user agent does not offer: answered 405.
     Known(&'static str),
     /// Any other token: answered 501.
@@ -24,11 +26,11 @@ pub enum Method {
 }
 
 /// Methods of the IANA registry that are understood well enough to be refused by name.
-const NOT_OFFERED: [&str; 8] =
-    ["REGISTER", "PRACK", "UPDATE", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"];
+const NOT_OFFERED: [&str; 7] =
+    ["REGISTER", "PRACK", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"];
 
 /// The value of the Allow header.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
 
 impl Method {
     /// Binds an address of record to a contact (RFC 3261 §10).
@@ -43,6 +45,7 @@ impl Method {
             "CANCEL" => Self::Cancel,
             "OPTIONS" => Self::Options,
             "INFO" => Self::Info,
+            "UPDATE" => Self::Update,
             other => match NOT_OFFERED.iter().find(|known| **known == other) {
                 Some(known) => Self::Known(known),
                 None if super::scan::is_token(other) => Self::Unknown(other.into()),
@@ -60,6 +63,7 @@ impl Method {
             Self::Cancel => "CANCEL",
             Self::Options => "OPTIONS",
             Self::Info => "INFO",
+            Self::Update => "UPDATE",
             Self::Known(name) => name,
             Self::Unknown(name) => name,
         }

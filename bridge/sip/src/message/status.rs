@@ -46,6 +46,8 @@ statuses! {
     UNSUPPORTED_MEDIA_TYPE 415 "Unsupported Media Type";
     UNSUPPORTED_URI_SCHEME 416 "Unsupported URI Scheme";
     BAD_EXTENSION 420 "Bad Extension";
+    EXTENSION_REQUIRED 421 "Extension Required";
+    SESSION_INTERVAL_TOO_SMALL 422 "Session Interval Too Small";
     INTERVAL_TOO_BRIEF 423 "Interval Too Brief";
     TEMPORARILY_UNAVAILABLE 480 "Temporarily Unavailable";
     NO_SUCH_DIALOG 481 "Call/Transaction Does Not Exist";

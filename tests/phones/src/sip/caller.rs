@@ -27,9 +27,9 @@ impl Agent {
             target: self.config.target,
         };
         let mut dialog = Dialog::calling(&caller, call_id.clone(), tag);
-        let mut invite = dialog
-            .next_request(Method::Invite, &branch)
-            .with("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE");
+        let update = if self.config.says_update { ", UPDATE" } else { "" };
+        let allow = format!("INVITE, ACK, CANCEL, BYE, OPTIONS, INFO{update}");
+        let mut invite = dialog.next_request(Method::Invite, &branch).with("Allow", allow);
         for (name, value) in &self.config.headers {
             invite = invite.with(name, value.clone());
         }

@@ -1,0 +1,159 @@
+//! UPDATE from the peer (RFC 3311): a change of the session without an INVITE, or a mere refresh.
+
+use bytes::Bytes;
+use partyline_model::Time;
+
+use super::receive::Request;
+use super::respond::{Template, add_abilities};
+use super::{ENTRY_OCTETS, Endpoint, Owner, ServerEntry};
+use crate::command::{CommandError, Rejection};
+use crate::counters::Dropped;
+use crate::dialog::{Contact, Renegotiation, State};
+use crate::event::{DialogId, Event};
+use crate::message::{Message, Name, Status};
+use crate::session_timer::TimersAsked;
+use crate::transaction::{Server, ServerKey, TransactionId};
+
+/// A request of the peer, other than INVITE, that waits for the node's decision.
+#[derive(Debug)]
+pub(crate) struct Undecided {
+    key: ServerKey,
+    template: Template,
+}
+
+impl Undecided {
+    pub(super) fn new(key: ServerKey, request: Request) -> Self {
+        Self { key, template: request.template }
+    }
+}
+
+impl Endpoint {
+    /// An UPDATE within a dialog.
+    pub(super) fn receive_update(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        key: ServerKey,
+        mut request: Request,
+    ) {
+        let Some(held) = self.dialogs.get(&id) else { return };
+        if held.undecided.as_ref().is_some_and(|waits| waits.key == key) {
+            return self.drop_for(Dropped::Repeated);
+        }
+        let asked = TimersAsked::read(&request.message.headers);
+        if let Some(refused) = held.session.refusal(&asked) {
+            return self.refuse_session(&request, refused);
+        }
+        let Some(offer) = self.check_offer(&mut request) else { return };
+        if offer.is_some() && !self.may_change(id, &request) {
+            return;
+        }
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
+        if let Some(target) = Contact::read(&request.message).target() {
+            held.path.target = target;
+        }
+        held.path.heard_from = Some(request.source());
+        held.session.ask(asked);
+        held.session.heed_allow(&request.message.headers);
+        held.session.set_updates(true);
+        let undecided = Undecided::new(key, request);
+        if offer.is_some() {
+            held.undecided = Some(Box::new(undecided));
+            self.emit(Event::Reinvite { dialog: id, offer });
+        } else {
+            self.accept_update(now, id, &undecided, None);
+        }
+    }
+
+    /// Whether the peer may offer a change now; answers if not (RFC 3311 §5.2).
+    fn may_change(&mut self, id: DialogId, request: &Request) -> bool {
+        let Some(held) = self.dialogs.get(&id) else { return false };
+        match &held.state {
+            _ if held.undecided.is_some() => {}
+            State::Confirmed(Renegotiation::Idle) => return true,
+            // Glare: an offer of ours has no answer yet.
+            State::Confirmed(Renegotiation::Ours { .. }) => {
+                let status = Status::REQUEST_PENDING;
+                self.refuse(&request.template, Dropped::NotOffered, status, None);
+                return false;
+            }
+            State::Offered { .. }
+            | State::Answered(_)
+            | State::HangingUp { .. }
+            | State::Calling { .. }
+            | State::Cancelling { .. }
+            | State::Confirmed(_)
+            | State::Leaving => {}
+        }
+        self.refuse_overlap(request);
+        false
+    }
+
+    /// Agrees to what waits; [`Event::Confirmed`] follows at once, since no ACK does.
+    pub(super) fn accept_undecided(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        sdp: Bytes,
+    ) -> Result<(), CommandError> {
+        let waits = self.dialog(id)?.undecided.take().ok_or(CommandError::WrongState)?;
+        self.accept_update(now, id, &waits, Some(sdp));
+        self.emit(Event::Confirmed { dialog: id, sdp: None });
+        Ok(())
+    }
+
+    /// Declines what waits, if something does.
+    pub(super) fn reject_undecided(&mut self, now: Time, id: DialogId, rejection: Rejection) {
+        let waits = self.dialogs.get_mut(&id).and_then(|held| held.undecided.take());
+        let Some(waits) = waits else { return };
+        let status = rejection.failure();
+        let agent = self.agent();
+        self.respond_undecided(now, id, &waits, status, |message| {
+            rejection.dress(status, &agent, message);
+        });
+    }
+
+    fn accept_update(&mut self, now: Time, id: DialogId, waits: &Undecided, sdp: Option<Bytes>) {
+        let contact = self.contact(waits.template.flow, waits.template.sips);
+        let mut granted = Message::response(Status::OK);
+        self.grant_session(now, id, &mut granted.headers);
+        let supported = self.supported(id);
+        self.respond_undecided(now, id, waits, Status::OK, |message| {
+            message.headers.add(Name::Contact, contact);
+            add_abilities(message, supported);
+            for (name, value) in granted.headers.iter() {
+                message.headers.push(name.clone(), value.clone());
+            }
+            if let Some(sdp) = sdp {
+                message.set_body("application/sdp", sdp);
+            }
+        });
+    }
+
+    /// Answers what waits for good, and keeps the answer for repetitions.
+    fn respond_undecided(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        Undecided { key, template }: &Undecided,
+        status: Status,
+        dress: impl FnOnce(&mut Message),
+    ) {
+        let Some(held) = self.dialogs.get(&id) else { return };
+        let tag = held.path.local_tag.clone();
+        let mut message = template.respond(status, &tag);
+        dress(&mut message);
+        let bytes = Bytes::from(message.to_bytes());
+        let flow = template.flow;
+        self.note_connection(flow);
+        let machine = Server::completed(now, flow.transport, status);
+        let transaction = TransactionId(self.next_id());
+        self.timers.set(Owner::Server(transaction), Some(machine.deadline()));
+        let octets = ENTRY_OCTETS + 2 * key.octets() + bytes.len();
+        self.shares.resize(flow.remote.ip(), 0, octets);
+        self.server_keys.insert(key.clone(), transaction);
+        let (key, response) = (key.clone(), Some(bytes.clone()));
+        self.servers.insert(transaction, ServerEntry { key, machine, tag, flow, octets, response });
+        self.transmit(template.reply.flow, bytes);
+    }
+}
