@@ -26,6 +26,8 @@ pub(crate) struct Pair {
     by: [Transport; 2],
     /// Whether the bridge's certificate is renewed between their calls.
     renewed: bool,
+    /// `mediaenc` of their accounts.
+    encryption: [Option<&'static str>; 2],
 }
 
 /// How a caller reaches the bridge.
@@ -41,18 +43,28 @@ pub(crate) const DATAGRAMS: Pair = Pair {
     numbers: ["14165550121", "14165550122"],
     by: [Transport::Udp, Transport::Udp],
     renewed: false,
+    encryption: [None, None],
 };
 /// One by TCP, one by UDP.
 pub(crate) const TCP: Pair = Pair {
     numbers: ["14165550123", "14165550124"],
     by: [Transport::Tcp, Transport::Udp],
     renewed: false,
+    encryption: [None, None],
 };
 /// Two by TLS, with one certificate each.
 pub(crate) const TLS: Pair = Pair {
     numbers: ["14165550125", "14165550126"],
     by: [Transport::Tls, Transport::Tls],
     renewed: true,
+    encryption: [None, None],
+};
+/// Two with SRTP: `srtp-mand` offers RTP/SAVP, `srtp` keys in RTP/AVP.
+pub(crate) const SRTP: Pair = Pair {
+    numbers: ["14165550127", "14165550128"],
+    by: [Transport::Tls, Transport::Udp],
+    renewed: false,
+    encryption: [Some("srtp-mand"), Some("srtp")],
 };
 /// Their tones in Hz: apart from each other, from keys and from the bridge's own sounds.
 const TONES: [f64; 2] = [1130.0, 1777.0];
@@ -127,6 +139,8 @@ struct Phone {
     trace: File,
     /// Bytes of the control port that are no whole message yet.
     unread: Vec<u8>,
+    /// Whether its sound is to be encrypted.
+    encrypted: bool,
 }
 
 impl Phone {
@@ -150,13 +164,15 @@ impl Phone {
                  audio_alert aubridge,x\naudio_path {shown}\nsnd_path {shown}\n\
                  ausrc_srate {RATE}\nauplay_srate {RATE}\nausrc_channels 1\nauplay_channels 1\n\
                  module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n\
-                 module sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\n\
+                 module sndfile.so\nmodule srtp.so\nmodule_tmp account.so\nmodule_app menu.so\n\
                  module_app ctrl_tcp.so\n",
                 rtp + 11
             ),
         )?;
+        let encryption = pair.encryption[index];
+        let enc = encryption.map_or_else(String::new, |kind| format!(";mediaenc={kind}"));
         let account =
-            format!("<sip:{number}@{phones}{}>;regint=0;dtmfmode=rtpevent\n", by.parameter());
+            format!("<sip:{number}@{phones}{}>;regint=0;dtmfmode=rtpevent{enc}\n", by.parameter());
         fs::write(folder.join("accounts"), account)?;
         fs::write(folder.join("contacts"), "")?;
         let mut command = Command::new("baresip");
@@ -169,7 +185,8 @@ impl Phone {
         })?;
         control.set_read_timeout(Some(Duration::from_millis(20)))?;
         let trace = File::create(folder.join("control.log"))?;
-        Ok(Self { folder, by, program, control, trace, unread: Vec::new() })
+        let encrypted = encryption.is_some();
+        Ok(Self { folder, by, program, control, trace, unread: Vec::new(), encrypted })
     }
 
     /// Calls the bridge and keys in `passcode`.
@@ -199,6 +216,11 @@ impl Phone {
         // The answer to the command comes after it.
         self.event("CALL_CLOSED")?;
         drop(self.program);
+        if self.encrypted {
+            // Otherwise the sound was plain, and the case would prove nothing.
+            let log = fs::read_to_string(self.folder.join("baresip.log"))?;
+            ensure!(log.contains("SRTP is Enabled"), "baresip did not encrypt: see its log");
+        }
         let files = fs::read_dir(&self.folder)?.collect::<Result<Vec<_>, _>>()?;
         let is_decoded = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
         let file = files.iter().map(fs::DirEntry::path).find(is_decoded);

@@ -190,6 +190,11 @@ pub(crate) const CASES: &[Case] = &[
         "the same by TLS, with another certificate for the second",
         baresip::TLS,
     ),
+    talking(
+        "baresip-srtp",
+        "the same encrypted: one offers RTP/SAVP by TLS, one keys in RTP/AVP",
+        baresip::SRTP,
+    ),
 ];
 
 /// Runs one case.

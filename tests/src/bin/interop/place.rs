@@ -124,7 +124,7 @@ fn toml(setup: &Setup, tls: SocketAddr) -> String {
          key = \"{folder}/key.pem\"\n\n[media]\naddress = \"{ip}\"\n\n\
          [http]\nlisten = \"{http}\"\n\n[log]\nfilter = \"info\"\n\n\
          [[trunk]]\nname = \"loopback\"\nsources = [\"127.0.0.0/8\"]\nkind = \"carrier\"\n\
-         trusted = true\nmedia_sources = [\"127.0.0.1/32\"]\n",
+         trusted = true\nsrtp = \"preferred\"\nmedia_sources = [\"127.0.0.1/32\"]\n",
         data = setup.data().display(),
         ip = sip.ip(),
         http = setup.http(),
