@@ -210,12 +210,22 @@ fn another_source_under_the_same_key_takes_over() {
 #[test]
 fn a_reinvite_with_the_same_keys_changes_nothing() {
     let mut call = Call::new(SrtpSuite::Aes128HmacSha1_80, 65_530);
-    call.talk((0, 0), 20);
+    let recorded = call.next(0);
+    call.bench.receive(leg(1), address(leg(1)), &recorded);
+    call.talk((0, 0), 400);
     let again = LegConfig { srtp: keys(call.suite, 1, 2), ..config(leg(1)) };
     call.bench.command(Command::Update { leg: leg(1), config: Box::new(again) });
-    call.talk((4_000, 8_000), 30);
+    // What was heard before cannot be played again, nor are the numbers of our reports used twice.
+    call.bench.receive(leg(1), address(leg(1)), &recorded);
+    call.talk((4_000, 8_000), 400);
     assert_eq!((call.bench.last(2), call.heard()), (mu(4_000), mu(8_000)));
-    assert_eq!(call.close().dropped, Default::default());
+    let reports = call.bench.heard.rtcp[&leg(1)].clone();
+    assert!(reports.len() > 1);
+    for (_, mut report) in reports {
+        call.receives.unprotect_rtcp(&mut report).unwrap();
+    }
+    let dropped = call.close().dropped;
+    assert_eq!((dropped.replayed, dropped.unauthenticated), (1, 0));
 }
 
 #[test]
