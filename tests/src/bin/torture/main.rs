@@ -23,7 +23,7 @@ use anyhow::{Context, Result, anyhow};
 use bridge_tests::real::checks::{conclude, say};
 
 use attacks::{
-    description, dialog, early, flood, foreign, guessing, reinvite, silent, third_party,
+    description, dialog, early, flood, foreign, guessing, reinvite, siege, silent, third_party,
 };
 use marks::Marks;
 use options::Options;
@@ -37,7 +37,7 @@ struct Attack {
     alone: bool,
 }
 
-const ATTACKS: [Attack; 9] = [
+const ATTACKS: [Attack; 10] = [
     Attack { name: "silent", run: silent::run, alone: false },
     Attack { name: "reinvite", run: reinvite::run, alone: false },
     Attack { name: "early", run: early::run, alone: false },
@@ -47,6 +47,7 @@ const ATTACKS: [Attack; 9] = [
     Attack { name: "description", run: description::run, alone: true },
     Attack { name: "dialog", run: dialog::run, alone: true },
     Attack { name: "flood", run: flood::run, alone: true },
+    Attack { name: "siege", run: siege::run, alone: true },
 ];
 
 fn main() -> ExitCode {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 /// The attacks by name, in their order.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "silent",
     "reinvite",
     "early",
@@ -14,6 +14,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "dialog",
     "foreign",
     "flood",
+    "siege",
     "guessing",
 ];
 

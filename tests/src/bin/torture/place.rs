@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use bridge_tests::real::bridge::{self, Passcodes, Running, Setup};
 use bridge_tests::real::checks::say;
 use bridge_tests::real::records::Leg;
+use rcgen::{CertificateParams, KeyPair};
 
 use crate::kit::wire::Names;
 use crate::options::Options;
@@ -81,6 +82,12 @@ impl Addresses {
         Ipv4Addr::new(127, 192 | (self.high & 0x1F), self.low, 1 + octet(place % 250)).into()
     }
 
+    /// Of no trunk, each in a network of its own, 8,000; nothing listens there.
+    pub(crate) fn far_stranger(self, place: usize) -> IpAddr {
+        let [high, low] = u16::try_from(place % 8000).unwrap_or_default().to_be_bytes();
+        Ipv4Addr::new(127, 224 | high, low, 1 + self.low % 250).into()
+    }
+
     /// Who attacks in a batch of hijacks: a stranger, or a phone of the same trunk.
     pub(crate) fn hijacker(self, batch: usize) -> IpAddr {
         match batch % 2 {
@@ -122,6 +129,8 @@ fn octet(place: usize) -> u8 {
 pub(crate) struct Place {
     pub(crate) setup: Setup,
     pub(crate) addresses: Addresses,
+    /// Where the bridge takes calls by TLS; by UDP and TCP it does at its one address.
+    pub(crate) tls: SocketAddr,
     /// The rooms' codes.
     pub(crate) rooms: Vec<Passcodes>,
 }
@@ -138,16 +147,18 @@ impl Place {
         let addresses = Addresses::own(attack);
         let form = if options.quick { "quick" } else { "whole" };
         let folder = PathBuf::from(FOLDER).join(form).join(attack.to_string());
+        let tls = TcpListener::bind((addresses.bridge(), 0))?.local_addr()?;
         let setup = Setup::configured(&folder, addresses.bridge(), program, |setup| {
-            toml(setup, addresses, true)
+            toml(setup, addresses, Some(tls))
         })?;
+        write_certificate(setup.folder(), addresses.bridge())?;
         if setup.run(&["check-config"]).is_err() {
-            say("this program does not know kinds of trunks: they are left out");
-            fs::write(setup.config(), toml(&setup, addresses, false))?;
+            say("this program knows no kinds of trunks or no TLS: they are left out");
+            fs::write(setup.config(), toml(&setup, addresses, None))?;
         }
         let rooms = rooms();
         import(&setup, &rooms)?;
-        Ok(Self { setup, addresses, rooms })
+        Ok(Self { setup, addresses, tls, rooms })
     }
 
     /// Starts the bridge, and measures the machine beside it.
@@ -197,9 +208,18 @@ impl Place {
     }
 }
 
-fn toml(setup: &Setup, addresses: Addresses, with_kind: bool) -> String {
+/// The configuration; without an address for TLS that of a program from before there was any.
+fn toml(setup: &Setup, addresses: Addresses, tls: Option<SocketAddr>) -> String {
+    let streams = tls.map_or_else(String::new, |tls| {
+        format!(
+            "tcp = [\"{}\"]\ntls = [\"{tls}\"]\ncertificate = \"{folder}/certificate.pem\"\n\
+             key = \"{folder}/key.pem\"\n",
+            setup.sip(),
+            folder = setup.folder().display(),
+        )
+    });
     format!(
-        "[data]\ndir = \"{}\"\n\n[sip]\nlisten = [\"{}\"]\n\n[media]\naddress = \"{}\"\n\
+        "[data]\ndir = \"{}\"\n\n[sip]\nlisten = [\"{}\"]\n{streams}\n[media]\naddress = \"{}\"\n\
          ports = \"{}-{}\"\n\n[http]\nlisten = \"{}\"\n\n[log]\nfilter = \"info\"\n\n{}",
         setup.data().display(),
         setup.sip(),
@@ -207,8 +227,16 @@ fn toml(setup: &Setup, addresses: Addresses, with_kind: bool) -> String {
         PORTS.0,
         PORTS.1,
         setup.http(),
-        addresses.trunks(with_kind),
+        addresses.trunks(tls.is_some()),
     )
+}
+
+/// A certificate for `ip`, signed by its own key.
+fn write_certificate(folder: &Path, ip: Ipv4Addr) -> Result<()> {
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(vec![ip.to_string()])?.self_signed(&key)?;
+    fs::write(folder.join("key.pem"), key.serialize_pem())?;
+    Ok(fs::write(folder.join("certificate.pem"), certificate.pem())?)
 }
 
 /// Codes of eight digits, no two alike.

@@ -103,7 +103,8 @@ fn one(place: &Place, options: &Options, marks: &mut Marks, wave: Wave) -> Resul
     running.kill()
 }
 
-fn memory(running: &Running, marks: &mut Marks, attack: &str) {
+/// Marks how much memory the bridge took.
+pub(crate) fn memory(running: &Running, marks: &mut Marks, attack: &str) {
     let peak = peak_memory(running.id()).unwrap_or(u64::MAX);
     marks.mark(
         peak <= MOST_KILOBYTES,

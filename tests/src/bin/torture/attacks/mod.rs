@@ -8,5 +8,6 @@ pub(crate) mod foreign;
 pub(crate) mod guessing;
 pub(crate) mod reinvite;
 pub(crate) mod scene;
+pub(crate) mod siege;
 pub(crate) mod silent;
 pub(crate) mod third_party;

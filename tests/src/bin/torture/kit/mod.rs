@@ -8,5 +8,6 @@ pub(crate) mod ears;
 pub(crate) mod flood;
 pub(crate) mod floor;
 pub(crate) mod line;
+pub(crate) mod siege;
 pub(crate) mod stream;
 pub(crate) mod wire;
