@@ -50,7 +50,7 @@ const IMPURE: [&str; 23] = [
 ];
 /// How many crates from outside a pure crate may use. `sip` has the most: half of its six are the
 /// hash functions of digest authentication.
-const MOST_EXTERNAL: usize = 6;
+const MOST_EXTERNAL: usize = 7;
 /// Which crates of the workspace each may use: the arrows of ARCHITECTURE.md.
 const MAY_USE: [(&str, &[&str]); 20] = [
     ("partyline-model", &[]),

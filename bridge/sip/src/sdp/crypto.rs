@@ -4,6 +4,8 @@
 //! What DTLS-SRTP (RFC 5763) will add beside it are fingerprints in place of keys; the policy, and
 //! what a stream with keys is, stay as they are.
 
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
 use partyline_model::{SrtpKey, SrtpSuite};
 use zeroize::Zeroizing;
 
@@ -131,43 +133,28 @@ fn is_harmless(parameter: &str) -> bool {
 
 /// The value of an `a=crypto` line of ours.
 pub(super) fn write(tag: u32, key: &SrtpKey) -> String {
-    format!("{tag} {} inline:{}", key.suite().name(), encode(key.octets()))
+    format!("{tag} {} inline:{}", key.suite().name(), BASE64.encode(key.octets()))
 }
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Octets in base64 (RFC 4648 §4). What is read may have its padding or not, and anything in the bits
+/// that stand for no octet.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
-/// Octets in base64 (RFC 4648 §4), with padding.
-fn encode(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for group in octets.chunks(3) {
-        let three = [0, 1, 2].map(|place| u32::from(group.get(place).copied().unwrap_or(0)));
-        let bits = three[0] << 16 | three[1] << 8 | three[2];
-        for place in 0..4 {
-            let index = usize::try_from(bits >> (18 - 6 * place) & 63).unwrap_or(0);
-            text.push(if place > group.len() { '=' } else { char::from(ALPHABET[index]) });
-        }
-    }
-    text
-}
-
-/// The octets in base64, with or without padding; `None` when there are not `wanted` of them.
+/// The octets in base64; `None` when there are not `wanted` of them.
 fn decode(text: &str, wanted: usize) -> Option<Zeroizing<Vec<u8>>> {
     let text = text.trim_end_matches('=');
     if text.len() != (wanted * 8).div_ceil(6) {
         return None;
     }
-    let mut octets = Zeroizing::new(Vec::with_capacity(wanted + 1));
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes() {
-        let index = ALPHABET.iter().position(|&letter| letter == byte)?;
-        bits = bits << 6 | u32::try_from(index).ok()?;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            octets.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
-    }
-    (octets.len() == wanted).then_some(octets)
+    // In place, so that no copy of the key is left behind.
+    let mut octets = Zeroizing::new(vec![0; wanted]);
+    let length = BASE64.decode_slice(text, &mut octets).ok()?;
+    (length == wanted).then_some(octets)
 }
 
 #[cfg(test)]
