@@ -429,22 +429,32 @@ fn more_calls_in_than_a_trunk_may_have_are_refused_with_503_and_said() {
     }
 }
 
-/// A call by a trunk of 10.0.0.0/8 whose first address redirects to `contacts`: how often it and two
-/// further addresses were called, and the final status.
+/// A call by a trunk of 10.0.0.0/8 whose first address redirects to `contacts`, as the second does:
+/// how often they and a third were called, and the final status.
 fn redirected(contacts: &str, follow_redirects: bool) -> ([usize; 3], Option<u16>) {
+    redirected_and_refused(contacts, follow_redirects, 302)
+}
+
+/// The same where the second refuses with `status`.
+fn redirected_and_refused(
+    contacts: &str,
+    follow_redirects: bool,
+    status: u16,
+) -> ([usize; 3], Option<u16>) {
     let redirecting = |trunks: &mut Vec<Trunk>| {
         trunk_before(first_phone())(trunks);
         trunks[0].sources = vec!["10.0.0.0/8".parse().unwrap()];
         trunks[0].routing.follow_redirects = follow_redirects;
     };
     let mut world = World::build().trunks(redirecting).start();
-    let redirects = |world: &mut World, name: &str| {
+    let redirects = |world: &mut World, name: &str, status| {
         world.phone_with(name, |phone| {
-            phone.answering = Answering::Reject { after: Duration::ZERO, status: 302 };
+            phone.answering = Answering::Reject { after: Duration::ZERO, status };
             phone.refusal_headers = vec![("Contact".to_owned(), contacts.to_owned())];
         })
     };
-    let (first, second) = (redirects(&mut world, "first"), redirects(&mut world, "second"));
+    let first = redirects(&mut world, "first", 302);
+    let second = redirects(&mut world, "second", status);
     let third = world.phone_with("third", |phone| phone.answering = Answering::After(secs(1)));
     let callee = world.callee("dora", NUMBER, |phone| phone.answering = Answering::After(secs(1)));
     let [anna] = world.phones(["anna"]);
@@ -480,6 +490,12 @@ fn a_redirection_is_followed_within_the_trunk_where_it_says_so() {
     }
     let circle = to("+14165550199", "10.0.0.2", "1");
     assert_eq!(redirected(&circle, true), ([1, 1, 0], Some(302)), "round and round");
+    let both = both.join(", ");
+    assert_eq!(redirected_and_refused(&both, true, 404).0, [1, 1, 1], "he is not there");
+    for busy in [486, 600, 603] {
+        let called = redirected_and_refused(&both, true, busy);
+        assert_eq!(called, ([1, 1, 0], Some(busy)), "the callee said so, wherever he is");
+    }
 }
 
 #[test]

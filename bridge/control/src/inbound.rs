@@ -57,22 +57,21 @@ impl Node {
 
     fn invited(&mut self, now: Time, incoming: Box<Incoming>) {
         let source = incoming.flow.remote.ip();
-        let Some(srtp) = self.trunk_of(&incoming).map(|trunk| trunk.srtp) else {
+        let Some((place, trunk)) = self.trunk_of(&incoming) else {
             // It answers for calls out, and brings none in.
             let cause = Cause::Endpoint(Dropped::Stranger, None);
             self.say_refused(now, source, Status::FORBIDDEN.code(), cause);
             let rejection = Status::FORBIDDEN.into();
             return self.turn_away(now, incoming.dialog, Refused::UnknownSource, rejection);
         };
+        let srtp = trunk.srtp;
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
             let source = incoming.flow.remote.ip();
             self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
             return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
-        let place = self.config.trunks.iter().position(|trunk| trunk.has(source));
-        let limit = place.and_then(|place| self.trunk_limit(now, place, Way::In));
-        if let Some(limit) = limit {
+        if let Some(limit) = self.trunk_limit(now, place, Way::In) {
             let status = Status::SERVICE_UNAVAILABLE;
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
@@ -88,9 +87,7 @@ impl Node {
             }
         };
         let id = self.calls.next_inbound();
-        if let Some(place) = place {
-            self.use_trunk(now, id, place, Way::In);
-        }
+        self.use_trunk(now, id, place, Way::In);
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
         let welcome = self.welcome(&incoming);
@@ -115,8 +112,10 @@ impl Node {
         self.say_refused(now, flow.remote.ip(), status.code(), Cause::Endpoint(reason, phrase));
     }
 
-    fn trunk_of(&self, incoming: &Incoming) -> Option<&Trunk> {
-        self.config.trunks.iter().find(|trunk| trunk.has(incoming.flow.remote.ip()))
+    /// The trunk that a call comes by, and its place among all.
+    fn trunk_of(&self, incoming: &Incoming) -> Option<(usize, &Trunk)> {
+        let source = incoming.flow.remote.ip();
+        self.config.trunks.iter().enumerate().find(|(_, trunk)| trunk.has(source))
     }
 
     /// The clip that welcomes callers of a dial-in number with a brand.
@@ -139,7 +138,7 @@ impl Node {
                 let offer = call.offer.as_ref().map(|offer| offer.negotiated().direction);
                 let expects_media = offer.is_none_or(Direction::receives);
                 let offered = self.offered(&incoming, expects_media);
-                let allowed = self.trunk_of(&incoming).is_some_and(|trunk| trunk.uri_passcode);
+                let allowed = self.trunk_of(&incoming).is_some_and(|(_, trunk)| trunk.uri_passcode);
                 let pin = allowed && incoming.pin.is_some();
                 if let Some(call) = self.calls.get_mut(id) {
                     call.stage = Stage::Offered(incoming);
@@ -170,7 +169,7 @@ impl Node {
     }
 
     fn offered(&self, incoming: &Incoming, expects_media: bool) -> Offered {
-        let trunk = self.trunk_of(incoming);
+        let trunk = self.trunk_of(incoming).map(|(_, trunk)| trunk);
         let trusted = trunk.is_some_and(|trunk| trunk.trusted);
         let asserted = incoming.p_asserted_identities.iter().filter(|_| trusted);
         // A name of the caller, asserted or not, is no number: the next one may be.

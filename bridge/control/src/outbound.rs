@@ -19,7 +19,7 @@ use crate::node::{Node, Output, low_32, or_ended};
 use crate::outcome;
 use crate::redirect;
 use crate::routes::order;
-use crate::routing::{Fault, TrunkFailure};
+use crate::routing::{Fault, Routing, TrunkFailure};
 
 /// Ports tried for a leg before its call is given up, as for calls that come in.
 const PORT_ATTEMPTS: Attempts = Attempts(8);
@@ -134,7 +134,8 @@ impl Node {
     ) -> Option<Box<Dialling>> {
         let Stage::Dialling(dialling) = &mut self.calls.get_mut(id)?.stage else { return None };
         let fault = Fault::of(ended)?;
-        if let Some(address) = dialling.redirects.pop_front().filter(|_| !dialling.rang) {
+        let goes_on = !dialling.rang && !Routing::NEVER.contains(&fault.status());
+        if let Some(address) = dialling.redirects.pop_front().filter(|_| goes_on) {
             dialling.followed.push(address);
             dialling.is_redirected = true;
             return Some(dialling.clone());
