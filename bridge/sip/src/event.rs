@@ -70,8 +70,8 @@ pub struct RefusedRequest {
     pub phrase: Option<&'static str>,
 }
 
-/// News of a call, or of a request outside of one. Each dialog begins with [`Event::Invite`] or by a dial command, and ends with
-/// exactly one [`Event::Ended`]; nothing follows that.
+/// News of a call, or of a request outside of one. Each dialog begins with [`Event::Invite`] or by a
+/// dial command, and ends with exactly one [`Event::Ended`]; nothing follows that.
 ///
 /// `Debug` names the event and its dialog, never a digit.
 pub enum Event {
