@@ -172,6 +172,9 @@ mod tests {
             login: None,
             routing: crate::Routing::default(),
             limits: crate::TrunkLimits::default(),
+            domain: None,
+            account: None,
+            pings: None,
             uri_passcode: false,
             media_sources: Vec::new(),
         }

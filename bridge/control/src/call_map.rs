@@ -16,6 +16,8 @@ pub(crate) struct Call {
     pub(crate) dialog: Option<DialogId>,
     /// How far the call has come.
     pub(crate) stage: Stage,
+    /// The place of the trunk that a call in belongs to.
+    pub(crate) trunk: Option<usize>,
     /// `sess-id` of our session descriptions.
     pub(crate) session_id: u64,
     /// `sess-version` of the last description that we sent.
@@ -94,6 +96,7 @@ impl Call {
         Self {
             dialog,
             stage,
+            trunk: None,
             session_id,
             session_version: 0,
             offer: None,

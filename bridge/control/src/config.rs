@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
 use partyline_sip::Transport;
 use partyline_sip::auth::Login;
+use partyline_sip::health::HealthRules;
+use partyline_sip::message::Uri;
 use partyline_sip::sdp::SrtpPolicy;
 
 use crate::limits::TrunkLimits;
@@ -59,17 +62,42 @@ pub struct Trunk {
     pub number_format: NumberFormat,
     /// The number that calls out show when the account has none.
     pub caller_id: Option<Number>,
-    /// Who we are when the trunk asks on calls out.
+    /// Who we are when the trunk asks, on calls out and when we register.
     pub login: Option<Arc<Login>>,
     /// Which calls out the trunk gets, and when they leave it for the next.
     pub routing: Routing,
     /// How many calls the trunk has, and how often.
     pub limits: TrunkLimits,
+    /// The trunk's domain, with a port where it has one: the host of the Request-URI and of From in
+    /// calls out; `None` for its address there and ours here.
+    pub domain: Option<String>,
+    /// Our account at the trunk's registrar; `None` where calls come without.
+    pub account: Option<TrunkAccount>,
+    /// How the trunk is asked whether it is there, by OPTIONS to its destination; `None` for never.
+    pub pings: Option<HealthRules>,
+}
+
+/// Our account at a trunk's registrar (RFC 3261 §10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkAccount {
+    /// Where REGISTER goes, by the trunk's transport.
+    pub registrar: SocketAddr,
+    /// The Request-URI: the registrar's domain.
+    pub domain: Uri,
+    /// The address of record.
+    pub aor: Uri,
+    /// How long a binding is asked for.
+    pub expires: Duration,
 }
 
 impl Trunk {
     pub(crate) fn has(&self, source: IpAddr) -> bool {
         self.sources.iter().any(|net| net.contains(&source))
+    }
+
+    /// The host, and port, that requests to the trunk name.
+    pub(crate) fn home(&self) -> Option<String> {
+        self.domain.clone().or(self.destination.map(|destination| destination.to_string()))
     }
 
     /// Whether the trunk's SIP comes from this address, in either direction.

@@ -50,28 +50,28 @@ impl Node {
             Event::DigitSent { dialog, result } => self.digit_sent(now, dialog, result),
             Event::Ended { dialog, ended } => self.ended(now, dialog, ended),
             Event::Refused(refused) => self.refused_early(now, refused),
-            // Nothing asks outside of a call yet.
-            Event::Responded { .. } => {}
+            Event::Responded { token, result } => self.trunk_responded(now, token, result),
         }
     }
 
-    fn invited(&mut self, now: Time, incoming: Box<Incoming>) {
+    fn invited(&mut self, now: Time, mut incoming: Box<Incoming>) {
         let source = incoming.flow.remote.ip();
-        let Some((place, trunk)) = self.trunk_of(&incoming) else {
+        let Some(trunk) = self.place_of(&incoming) else {
             // It answers for calls out, and brings none in.
             let cause = Cause::Endpoint(Dropped::Stranger, None);
             self.say_refused(now, source, Status::FORBIDDEN.code(), cause);
             let rejection = Status::FORBIDDEN.into();
             return self.turn_away(now, incoming.dialog, Refused::UnknownSource, rejection);
         };
-        let srtp = trunk.srtp;
+        let srtp = self.config.trunks.get(trunk).map(|trunk| trunk.srtp).unwrap_or_default();
+        self.name_callee(trunk, &mut incoming);
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
             let source = incoming.flow.remote.ip();
             self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
             return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
-        if let Some(limit) = self.trunk_limit(now, place, Way::In) {
+        if let Some(limit) = self.trunk_limit(now, trunk, Way::In) {
             let status = Status::SERVICE_UNAVAILABLE;
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
@@ -87,14 +87,14 @@ impl Node {
             }
         };
         let id = self.calls.next_inbound();
-        self.use_trunk(now, id, place, Way::In);
+        self.use_trunk(now, id, trunk, Way::In);
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
         let welcome = self.welcome(&incoming);
         let srtp = self.own_srtp(srtp);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
-        self.calls
-            .insert(id, Call { welcome, offer, srtp, ..Call::new(dialog, stage, session_id) });
+        let call = Call::new(dialog, stage, session_id);
+        self.calls.insert(id, Call { trunk: Some(trunk), welcome, offer, srtp, ..call });
         self.open_ports(now, id);
     }
 
@@ -112,10 +112,9 @@ impl Node {
         self.say_refused(now, flow.remote.ip(), status.code(), Cause::Endpoint(reason, phrase));
     }
 
-    /// The trunk that a call comes by, and its place among all.
-    fn trunk_of(&self, incoming: &Incoming) -> Option<(usize, &Trunk)> {
-        let source = incoming.flow.remote.ip();
-        self.config.trunks.iter().enumerate().find(|(_, trunk)| trunk.has(source))
+    /// The trunk that a call in belongs to.
+    fn trunk_of(&self, id: CallId) -> Option<&Trunk> {
+        self.config.trunks.get(self.calls.get(id)?.trunk?)
     }
 
     /// The clip that welcomes callers of a dial-in number with a brand.
@@ -137,8 +136,8 @@ impl Node {
             Stage::Opening(incoming, _) => {
                 let offer = call.offer.as_ref().map(|offer| offer.negotiated().direction);
                 let expects_media = offer.is_none_or(Direction::receives);
-                let offered = self.offered(&incoming, expects_media);
-                let allowed = self.trunk_of(&incoming).is_some_and(|(_, trunk)| trunk.uri_passcode);
+                let offered = self.offered(id, &incoming, expects_media);
+                let allowed = self.trunk_of(id).is_some_and(|trunk| trunk.uri_passcode);
                 let pin = allowed && incoming.pin.is_some();
                 if let Some(call) = self.calls.get_mut(id) {
                     call.stage = Stage::Offered(incoming);
@@ -168,8 +167,8 @@ impl Node {
         }
     }
 
-    fn offered(&self, incoming: &Incoming, expects_media: bool) -> Offered {
-        let trunk = self.trunk_of(incoming).map(|(_, trunk)| trunk);
+    fn offered(&self, id: CallId, incoming: &Incoming, expects_media: bool) -> Offered {
+        let trunk = self.trunk_of(id);
         let trusted = trunk.is_some_and(|trunk| trunk.trusted);
         let asserted = incoming.p_asserted_identities.iter().filter(|_| trusted);
         // A name of the caller, asserted or not, is no number: the next one may be.

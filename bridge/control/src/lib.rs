@@ -25,11 +25,14 @@ mod redirect;
 mod refusals;
 mod routes;
 mod routing;
+mod trunks;
 
 pub use admission::{
     ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
 };
-pub use config::{Config, NumberFormat, PortRange, PortRangeError, SourceKind, Trunk};
+pub use config::{
+    Config, NumberFormat, PortRange, PortRangeError, SourceKind, Trunk, TrunkAccount,
+};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
 pub use limits::{TrunkLimit, TrunkLimits};
@@ -39,3 +42,4 @@ pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
 pub use refusals::{Cause, Refusal};
 pub use routes::{Prefix, PrefixError, order};
 pub use routing::{Fault, Routing, TrunkFailure};
+pub use trunks::{Binding, PingCounts, TrunkChange, TrunkFault, TrunkState, TrunkStatus};

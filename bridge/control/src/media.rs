@@ -83,7 +83,7 @@ impl Node {
             ConferenceOutput::GuessAlarm(alarm) => {
                 self.outputs.push_back(Output::GuessAlarm(alarm));
             }
-            ConferenceOutput::Drained => self.outputs.push_back(Output::Drained),
+            ConferenceOutput::Drained => self.drained(),
         }
     }
 

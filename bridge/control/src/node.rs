@@ -25,6 +25,7 @@ use crate::lost::LostCalls;
 use crate::ports::Ports;
 use crate::refusals::{Cause, Refusal, Refusals};
 use crate::routing::{Failures, Resting, TrunkFailure};
+use crate::trunks::{TrunkChange, Watch};
 
 /// What a node is made of, beside its configuration.
 pub struct Parts {
@@ -36,6 +37,8 @@ pub struct Parts {
     pub random: Box<dyn IdSource>,
     /// The directory that the conference core was made with.
     pub directory: Arc<Snapshot>,
+    /// What the Contacts of our registrations are made with: kept over restarts, known to nobody.
+    pub contact_key: [u8; 32],
 }
 
 /// Something to do, in this order.
@@ -88,7 +91,10 @@ pub enum Output {
     TrunkFailed(Box<TrunkFailure>),
     /// A call was refused; for the log, not each time.
     Refused(Box<Refusal>),
-    /// After [`Node::drain`]: no leg is up and every record is on disk.
+    /// A trunk has come up or gone down, or is down for another reason; for the log.
+    TrunkChanged(Box<TrunkChange>),
+    /// After [`Node::drain`]: no leg is up, every record is on disk and every registration is taken
+    /// back.
     Drained,
 }
 
@@ -161,6 +167,7 @@ pub struct Node {
     /// The Call-IDs of calls out, to know them when they come back.
     pub(crate) own_call_ids: BTreeMap<String, CallId>,
     pub(crate) lost: LostCalls,
+    pub(crate) trunks: Watch,
 }
 
 impl Node {
@@ -169,6 +176,7 @@ impl Node {
         let sources = Arc::new(Sources::new(&config.trunks));
         let trunks = Trunks::new(Arc::clone(&sources), &config);
         parts.endpoint.set_admission(Box::new(trunks));
+        let watch = Watch::new(&config.trunks, &parts.contact_key);
         Self {
             ports: Ports::new(config.ports),
             config,
@@ -190,6 +198,7 @@ impl Node {
             keyings: Keyings::default(),
             own_call_ids: BTreeMap::new(),
             lost: LostCalls::default(),
+            trunks: watch,
         }
     }
 
@@ -213,12 +222,14 @@ impl Node {
     /// Nothing goes out by `flow`: no connection could be opened, or it is gone.
     pub fn handle_unreachable(&mut self, now: Time, flow: Flow) {
         self.endpoint.handle_unreachable(now, flow);
+        self.trunk_flow_lost(now, flow);
         self.run(now);
     }
 
     /// The connection of `flow` is closed, whoever opened it.
     pub fn handle_closed(&mut self, now: Time, flow: Flow) {
         self.endpoint.handle_closed(now, flow);
+        self.trunk_flow_lost(now, flow);
         self.run(now);
     }
 
@@ -256,13 +267,16 @@ impl Node {
         self.tell(now, Input::WallClock(wall));
     }
 
-    /// Take no more calls, say goodbye to those that are up, end them; [`Output::Drained`] follows.
+    /// Take no more calls and the registrations back, say goodbye to those that are up, end them;
+    /// [`Output::Drained`] follows.
     pub fn drain(&mut self, now: Time) {
+        self.leave_trunks(now);
         self.tell(now, Input::Drain);
     }
 
     /// Hang up on everybody at once; [`Output::Drained`] follows when the records are on disk.
     pub fn end_now(&mut self, now: Time) {
+        self.leave_trunks(now);
         self.tell(now, Input::EndNow);
     }
 
@@ -271,6 +285,7 @@ impl Node {
         self.endpoint.handle_timeout(now);
         self.press_due_keys(now);
         self.tell_lost(now);
+        self.time_trunks(now);
         self.tell(now, Input::Timeout);
     }
 
@@ -282,7 +297,7 @@ impl Node {
     /// When to call [`Node::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Time> {
         let (endpoint, bridge) = (self.endpoint.poll_timeout(), self.bridge.poll_timeout());
-        let timers = [endpoint, bridge, self.keyings.next(), self.lost.next()];
+        let timers = [endpoint, bridge, self.keyings.next(), self.lost.next(), self.trunks.next()];
         timers.into_iter().flatten().min()
     }
 

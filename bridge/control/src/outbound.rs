@@ -7,9 +7,9 @@ use bytes::Bytes;
 use partyline_conference::{DialogNames, Input};
 use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
-use partyline_sip::message::Status;
+use partyline_sip::message::{Status, Uri};
 use partyline_sip::sdp::{Scope, Session};
-use partyline_sip::{Dial, DialogId, Ended, Hangup, RefusalTerms, Transport};
+use partyline_sip::{Destination, Dial, DialogId, Ended, Flow, Hangup, RefusalTerms, Transport};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::config::Trunk;
@@ -180,9 +180,10 @@ impl Node {
         order(number, routings, || low_32(random.next_u128()))
     }
 
-    /// Whether the trunk at `place` is to be called while another one may be.
+    /// Whether the trunk at `place` is to be called while another one may be: it has not asked to be
+    /// left alone, and is not known to be down.
     fn is_willing(&self, now: Time, place: usize) -> bool {
-        !self.resting.has(now, place)
+        self.trunks.is_usable(place) && !self.resting.has(now, place)
     }
 
     /// The place of the trunk that would take the call if it went on.
@@ -224,15 +225,22 @@ impl Node {
         } else {
             format!(";transport={}", trunk.transport.uri_value())
         };
-        let uri = |user: String| format!("sip:{user}@{destination}");
+        // Whoever redirects names the host, in place of the trunk's own (RFC 3261 §8.1.3.4).
+        let is_redirected = Some(destination) != trunk.destination;
+        let home = if is_redirected { destination.to_string() } else { trunk.home()? };
+        let uri = |user: String| format!("sip:{user}@{home}");
+        let routes = self.trunks.service_route(dialling.trunk);
+        let destination = Self::first_hop(trunk, routes).unwrap_or(destination);
         let caller = dialling.caller_id.or(trunk.caller_id).map(write);
         let dial = Dial {
-            destination: destination.into(),
+            destination: Destination::Flow(Flow::new(trunk.transport, destination)),
             request_uri: uri(write(dialling.number)) + &by,
             from_user: caller.clone().unwrap_or_else(|| "anonymous".to_owned()),
+            from_domain: trunk.domain.clone(),
             from_display: None,
             to: None,
             p_asserted_identity: caller.filter(|_| trunk.trusted).map(uri),
+            routes: routes.to_vec(),
             offer: Bytes::new(),
             headers: Vec::new(),
             login: trunk.login.clone(),
@@ -240,6 +248,14 @@ impl Node {
             has_alternative: has_redirect || self.next_trunk(now, dialling).is_some(),
         };
         Some(dial)
+    }
+
+    /// Where a call with this Route goes first (RFC 3261 §16.6), as far as that is an address of the
+    /// trunk: requests from elsewhere within the call would be a stranger's.
+    fn first_hop(trunk: &Trunk, routes: &[Uri]) -> Option<SocketAddr> {
+        let first = routes.first()?;
+        let ip = first.host()?.address().filter(|&ip| trunk.is_at(ip))?;
+        Some(SocketAddr::new(ip, first.port().unwrap_or(trunk.transport.default_port())))
     }
 
     /// A call out was answered.

@@ -24,6 +24,7 @@ mod passcode;
 mod reach;
 mod table;
 mod times;
+mod trunk;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -58,6 +59,7 @@ Examples:
   partyline dial-in add 14165550123
   partyline cdr list                          the latest calls
   partyline dtmf call.pcap                    the keys that a caller pressed
+  partyline trunk status                      which trunks of the running bridge are up
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
 
 Without --config the bridge runs on loopback addresses and keeps its data in ./partyline-data.
@@ -104,6 +106,9 @@ enum Command {
     /// Call records
     #[command(subcommand)]
     Cdr(cdr::CdrCommand),
+    /// Trunks of a running bridge: which are up, and registered until when
+    #[command(subcommand)]
+    Trunk(trunk::TrunkCommand),
     /// List the keys pressed in WAV files and packet captures, with their times
     Dtmf(dtmf::Dtmf),
     /// Rate a month of an account and write its invoice as PDF, CSV and JSON
@@ -147,6 +152,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         if let Command::Init = command {
             return init::run(&config, out).await;
         }
+        if let Command::Trunk(trunk) = command {
+            return trunk.run(&config, out).await;
+        }
         if let Command::Cdr(cdr) = &command
             && let Some(code) = cdr.before_all(&config, out).await?
         {
@@ -168,6 +176,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         | Command::Init
         | Command::CheckConfig(_)
         | Command::Dtmf(_)
+        | Command::Trunk(_)
         | Command::Restore(_) => {}
         Command::Backup(backup) => backup.run(context).await?,
         Command::Account(command) => command.run(context).await?,

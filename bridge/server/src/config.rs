@@ -4,6 +4,7 @@
 //! is refused as a whole, with every fault in it. The file is read once; a running bridge takes up
 //! changes of the directory, not of this.
 
+mod account;
 mod document;
 mod filter;
 mod login;
@@ -25,7 +26,7 @@ use partyline_sip::Transport;
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
 use login::TrunkLogin;
-use raw::RawConfig;
+use raw::{RawConfig, RawTrunk};
 pub(crate) use setting::LogFormat;
 #[cfg(test)]
 pub(crate) use tls::ServerFiles;
@@ -182,18 +183,25 @@ impl Config {
 impl From<RawConfig> for Config {
     fn from(mut raw: RawConfig) -> Self {
         for trunk in &mut raw.trunks {
-            trunk.kind.get_or_insert(SourceKind::by_destination(trunk.destination));
+            let reaches_out = trunk.destination.or(trunk.registrar());
+            trunk.kind.get_or_insert(SourceKind::by_destination(reaches_out));
+            if trunk.sources.is_empty() {
+                trunk.sources = trunk.usual_sources();
+            }
         }
         let mut writer = Writer::default();
         raw.walk(&mut writer);
         let tls = TlsFiles::of(&raw);
         let streams = raw.streams.listeners().collect();
+        // An account takes its user from the login.
+        let accounts: Vec<_> = raw.trunks.iter().map(RawTrunk::account).collect();
         let logins = raw.trunks.iter_mut().enumerate().filter_map(|(trunk, raw)| {
             let (user, password_file) = raw.user.take().zip(raw.password_file.take())?;
             Some(TrunkLogin { trunk, user, password_file })
         });
         let logins = logins.collect();
-        let trunks = raw.trunks.into_iter().zip(1..).map(|(trunk, id)| Trunk {
+        let trunks = raw.trunks.into_iter().zip(accounts).zip(1..);
+        let trunks = trunks.map(|((trunk, account), id)| Trunk {
             id,
             name: trunk.name,
             sources: trunk.sources,
@@ -209,6 +217,9 @@ impl From<RawConfig> for Config {
             login: None,
             routing: trunk.routing,
             limits: trunk.limits,
+            domain: trunk.account.domain,
+            account,
+            pings: trunk.pings.rules(),
         });
         let taxes = raw.seller.taxes.into_iter();
         let others = [Some(raw.http_listen), raw.sip_advertised].into_iter().flatten();

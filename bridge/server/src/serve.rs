@@ -15,6 +15,7 @@ mod random;
 mod recorder;
 mod sounds;
 mod transport;
+mod trunks;
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -114,7 +115,9 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     };
     let snapshot = Arc::new(store.load_snapshot(keys.pepper()).await?);
     let version = snapshot.version();
-    let mut node = node(&config, &transports, origin, started, snapshot)?;
+    let contact_key = partyline_cdr_store::keys::contact_key(&folders.keys)?;
+    let made_with = NodeParts { origin, started, snapshot, contact_key };
+    let mut node = node(&config, &transports, made_with)?;
     if !lost.is_empty() {
         let calls = lost.len();
         tracing::warn!(calls, "far ends of the last run may still be up: each is sent BYE");
@@ -144,6 +147,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         sip = ?config.sip.listen, connections = connections(&config.sip.streams), http = %config.http_listen, data = %config.data_dir.display(),
         "partyline is taking calls"
     );
+    node.start_trunks(clock.now());
 
     let control = Control {
         clock,
@@ -310,12 +314,18 @@ fn connections(streams: &[(Transport, SocketAddr)]) -> Option<String> {
     (!all.is_empty()).then_some(all)
 }
 
-fn node(
-    config: &Config,
-    transports: &Transports,
+/// What a node is made with, beside its configuration.
+struct NodeParts {
     origin: Origin,
     started: WallTime,
     snapshot: Arc<Snapshot>,
+    contact_key: [u8; 32],
+}
+
+fn node(
+    config: &Config,
+    transports: &Transports,
+    NodeParts { origin, started, snapshot, contact_key }: NodeParts,
 ) -> anyhow::Result<Node> {
     let bound = transports.first().context("sip.listen names no address")?;
     let advertised = config.sip.advertised.unwrap_or(bound);
@@ -347,6 +357,7 @@ fn node(
         bridge,
         random: Box::new(Random::from_system()?),
         directory: snapshot,
+        contact_key,
     };
     Ok(Node::new(config.control.clone(), parts))
 }

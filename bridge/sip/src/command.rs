@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::auth::Login;
 use crate::cause;
 use crate::flow::{Flow, NextHop, Transport};
-use crate::message::{Message, Name, StartLine, Status, scan};
+use crate::message::{Message, Name, StartLine, Status, Uri, scan};
 use crate::session_timer::SessionTimers;
 
 /// How the endpoint presents itself and how much it holds.
@@ -194,12 +194,18 @@ pub struct Dial {
     pub request_uri: String,
     /// The user part of From.
     pub from_user: String,
+    /// The host of From, with a port where it has one; `None` for the address that peers reach us
+    /// at.
+    pub from_domain: Option<String>,
     /// The display name of From.
     pub from_display: Option<String>,
     /// The URI of To; `None` for the Request-URI.
     pub to: Option<String>,
     /// The URI of a P-Asserted-Identity header.
     pub p_asserted_identity: Option<String>,
+    /// The proxies that the INVITE is to go through, in order: a Service-Route (RFC 3608), say. Who
+    /// answers says by which later requests go.
+    pub routes: Vec<Uri>,
     /// The session description.
     pub offer: Bytes,
     /// Further headers, name and value; a name that is no token is left out.

@@ -86,6 +86,12 @@ impl Route {
         Some(route)
     }
 
+    /// The route by a URI that has a host.
+    pub(crate) fn of(uri: &Uri) -> Option<Self> {
+        uri.host()?;
+        Some(Self { text: format!("<{uri}>").into(), uri: uri.clone() })
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }

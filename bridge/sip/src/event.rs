@@ -200,6 +200,9 @@ pub struct Incoming {
     pub request_host: String,
     /// The user part of To.
     pub to_user: Option<String>,
+    /// The user part of P-Called-Party-ID (RFC 7315 §4.2): whom a registrar was asked for before it
+    /// put our Contact into the Request-URI.
+    pub called_party: Option<String>,
     /// The user part of From.
     pub from_user: Option<String>,
     /// The display name of From.

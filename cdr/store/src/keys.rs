@@ -1,5 +1,5 @@
-//! The two keys that lie beside the database and never in it: the pepper of passcode verifiers and
-//! the key that passcodes are sealed with.
+//! The keys that lie beside the database and never in it: the pepper of passcode verifiers, the key
+//! that passcodes are sealed with, and the one that Contacts of registrations are made with.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -90,6 +90,16 @@ impl Keys {
         let digits = opened.map_err(|_| StoreError::Unseal)?;
         String::from_utf8(digits).map(Zeroizing::new).map_err(|_| StoreError::Unseal)
     }
+}
+
+/// The key in `dir` that the Contacts of registrations are made with (`contact.key`); made when it is
+/// missing, file 0600. It belongs into no backup: with another key a trunk is reached by another
+/// Contact, once its old registration has ended.
+///
+/// # Errors
+/// [`StoreError::Exposed`], [`StoreError::KeyFile`], [`StoreError::Io`], [`StoreError::Random`].
+pub fn contact_key(dir: &Path) -> Result<[u8; 32], StoreError> {
+    key(&dir.join("contact.key")).map(|key| *key)
 }
 
 fn key(path: &Path) -> Result<Zeroizing<[u8; 32]>, StoreError> {

@@ -15,6 +15,7 @@ use partyline_sip::sdp::SrtpPolicy;
 use super::clock::ms;
 use super::journal::Disk;
 use super::net::Link;
+use super::trunk::FarEnd;
 use super::world::World;
 
 /// The moderator's passcode of the first conference, with its pound.
@@ -64,6 +65,9 @@ pub fn carrier() -> Trunk {
         login: None,
         routing: Routing::default(),
         limits: TrunkLimits::default(),
+        domain: None,
+        account: None,
+        pings: None,
     }
 }
 
@@ -88,6 +92,7 @@ pub struct Builder {
     announce: Announce,
     rooms: Vec<Room>,
     pub(super) trunks: Vec<Trunk>,
+    pub(super) far_ends: Vec<(SocketAddr, FarEnd)>,
 }
 
 impl Builder {
@@ -126,6 +131,7 @@ impl Builder {
                 participant: PARTICIPANT.to_owned(),
             }],
             trunks: vec![carrier()],
+            far_ends: Vec::new(),
         }
     }
 
@@ -196,6 +202,13 @@ impl Builder {
     #[must_use]
     pub fn trunks(mut self, change: impl FnOnce(&mut Vec<Trunk>)) -> Self {
         change(&mut self.trunks);
+        self
+    }
+
+    /// Who answers REGISTER and OPTIONS at an address; nobody does elsewhere.
+    #[must_use]
+    pub fn far_end(mut self, at: SocketAddr, far_end: FarEnd) -> Self {
+        self.far_ends.push((at, far_end));
         self
     }
 

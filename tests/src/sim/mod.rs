@@ -27,6 +27,7 @@ pub mod media;
 pub mod net;
 pub mod phone;
 pub mod records;
+pub mod trunk;
 pub mod world;
 
 pub use builder::{Builder, LISTENER, MODERATOR, PARTICIPANT, Room};
@@ -35,4 +36,5 @@ pub use journal::Disk;
 pub use net::{Link, Loss};
 pub use phone::tone;
 pub use records::Records;
+pub use trunk::{FarEnd, Pings, Registers};
 pub use world::World;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
 use partyline_control::{
-    Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal, TrunkFailure,
+    Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal, TrunkChange, TrunkFailure,
 };
 use partyline_dialplan::Plan;
 use partyline_media::Event;
@@ -29,6 +29,7 @@ use super::journal::{Disk, Journal};
 use super::media::Media;
 use super::net::{Flight, Net};
 use super::records::Records;
+use super::trunk::FarEnd;
 
 /// How long the end of everything may take: a BYE that nobody answers is given up after 32 s.
 const LAST_WORDS: Duration = secs(70);
@@ -61,6 +62,9 @@ pub struct World {
     intruded: Vec<(Uuid, u64, u64)>,
     refusals: Vec<Refusal>,
     trunk_failures: Vec<TrunkFailure>,
+    /// Who answers REGISTER and OPTIONS.
+    far_ends: BTreeMap<SocketAddr, FarEnd>,
+    trunk_changes: Vec<(Duration, TrunkChange)>,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
     log: Option<Vec<u8>>,
@@ -99,8 +103,9 @@ impl World {
             own: Own { media_bind: None, listening: vec![BRIDGE] },
         };
         let random = Box::new(Dice::new(seed, 5));
-        let parts = Parts { endpoint, bridge, directory, random };
-        Self {
+        let contact_key = [9; 32];
+        let parts = Parts { endpoint, bridge, directory, random, contact_key };
+        let mut world = Self {
             now: Duration::ZERO,
             node: Node::new(config, parts),
             media: match builder.fidelity {
@@ -122,12 +127,17 @@ impl World {
             intruded: Vec::new(),
             refusals: Vec::new(),
             trunk_failures: Vec::new(),
+            far_ends: builder.far_ends.into_iter().collect(),
+            trunk_changes: Vec::new(),
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
             echoes_listened_for: 0,
             steps: 0,
             finished: false,
-        }
+        };
+        world.node.start_trunks(time(world.now));
+        world.carry();
+        world
     }
 
     /// Lets time pass up to `until`.
@@ -220,6 +230,8 @@ impl World {
             self.carry();
         } else if to.ip() == BRIDGE.ip() {
             self.media.packet(self.now, to.port(), from, &bytes);
+        } else if let Some(answer) = self.ask_far_end(to, &bytes) {
+            self.net.send(self.now, to, from, &answer);
         } else if to == CARRIER {
             if let Some(&callee) = called(&bytes).and_then(|number| self.numbers.get(number)) {
                 self.board.deliver(self.now, callee, from, &bytes);
@@ -228,6 +240,11 @@ impl World {
             self.board.deliver(self.now, to, from, &bytes);
         }
         self.net.give_back(bytes);
+    }
+
+    /// What the far end at an address answers.
+    fn ask_far_end(&mut self, at: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.far_ends.get_mut(&at)?.answer(self.now, bytes)
     }
 
     fn tick(&mut self) {
@@ -312,6 +329,10 @@ impl World {
             Output::Refused(refusal) => {
                 self.uttered.extend_from_slice(format!("{refusal:?}").as_bytes());
                 self.refusals.push(*refusal);
+            }
+            Output::TrunkChanged(change) => {
+                self.uttered.extend_from_slice(format!("{change:?}").as_bytes());
+                self.trunk_changes.push((self.now, *change));
             }
             Output::Drained => self.drained = true,
         }

@@ -36,6 +36,9 @@ pub(super) trait Walk: Sized {
         rule: impl FnOnce(&T) -> Result<(), &'static str>,
     );
 
+    /// Says that the table cannot do without `key`, whatever else it has.
+    fn needs(&mut self, _key: &'static str) {}
+
     /// The table `[key]`.
     fn table(&mut self, key: &'static str, each: impl FnOnce(&mut Self));
 
@@ -225,9 +228,13 @@ impl Walk for Reader<'_, '_> {
     ) {
         match self.take(key) {
             Some(found) => self.read_into(found, key, value, rule),
-            None => {
-                self.findings.add(self.offset, format!("{}{key} is missing; add it", self.path));
-            }
+            None => self.needs(key),
+        }
+    }
+
+    fn needs(&mut self, key: &'static str) {
+        if !self.table.contains_key(key) {
+            self.findings.add(self.offset, format!("{}{key} is missing; add it", self.path));
         }
     }
 

@@ -15,6 +15,7 @@ use partyline_sip::Transport;
 use partyline_sip::sdp::SrtpPolicy;
 use rustls::pki_types::ServerName;
 
+use super::account::{RawAccount, RawPings};
 use super::document::Walk;
 use super::filter;
 use super::setting::{LogFormat, Percent, Ports, ReadFile};
@@ -74,7 +75,7 @@ pub(super) struct RawTrunk {
     pub(super) name: String,
     pub(super) sources: Vec<IpNet>,
     pub(super) media_sources: Vec<IpNet>,
-    /// `None` for what the destination makes likely.
+    /// `None` for what the destination and a registration make likely.
     pub(super) kind: Option<SourceKind>,
     pub(super) uri_passcode: UriPasscode,
     pub(super) trusted: bool,
@@ -92,6 +93,8 @@ pub(super) struct RawTrunk {
     pub(super) password_file: Option<PathBuf>,
     pub(super) routing: Routing,
     pub(super) limits: TrunkLimits,
+    pub(super) account: RawAccount,
+    pub(super) pings: RawPings,
 }
 
 /// Whether `;pin=` is taken from a trunk; it is, unless the trunk says otherwise.
@@ -259,7 +262,7 @@ impl RawTrunk {
         walk.required("name", &mut self.name, |name| {
             if name.is_empty() { Err("expected a name for reports and logs") } else { Ok(()) }
         });
-        walk.required("sources", &mut self.sources, |list| not_empty(list));
+        walk.checked("sources", &mut self.sources, |list| not_empty(list));
         walk.setting("kind", &mut self.kind);
         walk.setting("uri_passcode", &mut self.uri_passcode.0);
         walk.setting("media_sources", &mut self.media_sources);
@@ -288,6 +291,11 @@ impl RawTrunk {
         walk.setting("password_file", &mut self.password_file);
         routing(&mut self.routing, walk);
         limits(&mut self.limits, walk);
+        self.account.walk(walk);
+        self.pings.walk(walk);
+        if !self.account.register {
+            walk.needs("sources");
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl TlsFiles {
         let by_tls = |trunk: &&RawTrunk| trunk.transport.0 == Transport::Tls;
         let trunk = |trunk: &RawTrunk| TrunkTls {
             trunk: trunk.name.clone(),
-            destination: trunk.destination.map(|to| to.ip()),
+            destination: trunk.destination.or(trunk.registrar()).map(|to| to.ip()),
             name: trunk.tls_name.clone(),
             own: pair(trunk.tls_certificate.as_ref(), trunk.tls_key.as_ref()),
             ca: trunk.tls_ca.as_ref().map(|file| file.0.clone()),

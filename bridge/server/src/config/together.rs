@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use partyline_sip::Transport;
 use partyline_sip::sdp::SrtpPolicy;
 
+use super::account;
 use super::document::Findings;
 use super::raw::{RawConfig, RawTrunk};
 
@@ -240,6 +241,11 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let path = path("srtp");
             findings.warn_at(&path, format!("{path}: {message}"));
         }
+        if let Some(message) = trunk.account.registrar.and_then(|at| unreachable(raw, at)) {
+            let path = path("registrar");
+            findings.add_at(&path, format!("{path}: {message}"));
+        }
+        account::check(trunk, &raw.trunks[..index], findings, &path);
         if let Some((key, message)) = half_a_login(trunk) {
             let path = path(key);
             findings.add_at(&path, format!("{path}: {message}"));
@@ -266,13 +272,13 @@ fn readable_keys(raw: &RawConfig, trunk: &RawTrunk) -> Option<String> {
 
 /// What a login lacks to be of use, and at which key that is said.
 fn half_a_login(trunk: &RawTrunk) -> Option<(&'static str, &'static str)> {
-    match (&trunk.user, &trunk.password_file, trunk.destination) {
+    match (&trunk.user, &trunk.password_file, trunk.destination.or(trunk.registrar())) {
         (Some(_), None, _) => Some(("user", "add password_file, where the password stands")),
         (None, Some(_), _) => Some(("password_file", "add user, whose password it is")),
-        (Some(_), Some(_), None) => {
+        (Some(_), Some(_), None) if !trunk.account.register => {
             Some(("user", "without a destination there are no calls that it is asked for; add it"))
         }
-        (Some(_), Some(_), Some(_)) | (None, None, _) => None,
+        (Some(_), Some(_), _) | (None, None, _) => None,
     }
 }
 

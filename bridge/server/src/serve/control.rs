@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::metrics::Sample;
 use super::recorder::Recorder;
 use super::transport::{Arrival, Arrivals, Transports};
+use super::trunks::{self, TrunkSample};
 
 /// How often the wall clock is read and the metrics are published.
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,6 +164,7 @@ impl Control {
             calls_ended: self.calls_ended,
             commands_waiting: self.waiting.len(),
             draining: self.ending != Ending::No,
+            trunks: TrunkSample::all(&self.node, self.clock),
             ..Sample::of(&self.node)
         };
         self.sample.send_replace(sample);
@@ -227,6 +229,7 @@ impl Control {
                     refusal.reason(),
                     refusal.advice()
                 ),
+                Output::TrunkChanged(change) => trunks::say(&change),
                 Output::Drained => self.drained = true,
             }
         }

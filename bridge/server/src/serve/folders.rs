@@ -13,7 +13,7 @@ pub(crate) struct Folders {
     pub(crate) database: PathBuf,
     /// The journal's segments.
     pub(crate) journal: PathBuf,
-    /// The two keys, to be backed up apart from the rest.
+    /// The keys, to be backed up apart from the rest.
     pub(crate) keys: PathBuf,
     /// WAV files.
     pub(crate) recordings: PathBuf,

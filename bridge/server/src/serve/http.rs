@@ -1,4 +1,4 @@
-//! `/metrics` and `/health`, on loopback by default. Read only.
+//! `/metrics`, `/health` and `/trunks`, on loopback by default. Read only.
 //!
 //! One request a connection, whose head comes within [`HEAD`] and which ends within [`LONGEST`]
 //! whatever the far end does. Who holds connections open keeps nobody out: a new one takes the place
@@ -129,6 +129,7 @@ async fn accept(listener: TcpListener, pages: Pages, longest: Duration) {
     let pages = Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
+        .route("/trunks", get(trunks))
         .with_state(pages);
     let mut places = Places::default();
     loop {
@@ -199,6 +200,12 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
         page.push_str(&render_more(&counters, &[]));
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
+}
+
+/// What is known of each trunk.
+async fn trunks(State(Pages { sources, .. }): State<Pages>) -> impl IntoResponse {
+    let page = super::trunks::page(&sources.sample.borrow().trunks);
+    ([(header::CONTENT_TYPE, "application/json")], page)
 }
 
 /// 200 while calls are taken and their records reach the store; 503 with the reason otherwise.

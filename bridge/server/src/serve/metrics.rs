@@ -1,4 +1,5 @@
-//! What the node counts, in the form that Prometheus reads. No number, account or name in a label.
+//! What the node counts, in the form that Prometheus reads. No number, account or name of a person
+//! in a label; a trunk is called as the configuration calls it.
 
 use std::fmt::Write;
 
@@ -8,6 +9,7 @@ use partyline_control::{GuessCounts, GuessKey, Node, Refused};
 use partyline_media_io::{LATENESS_MICROS, Stats};
 
 use super::transport::StreamSample;
+use super::trunks::{TrunkSample, results};
 
 /// What only the control task knows; it publishes one of these a second.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,7 @@ pub(super) struct Sample {
     pub(super) lost_told: u64,
     pub(super) commands_waiting: usize,
     pub(super) draining: bool,
+    pub(super) trunks: Vec<TrunkSample>,
 }
 
 impl Sample {
@@ -106,6 +109,7 @@ pub(super) fn render(
     page.store(ingested);
     let help = "Commands that wait for the media thread";
     page.gauge("partyline_media_commands_waiting", help, sample.commands_waiting);
+    page.trunks(&sample.trunks);
     page.lateness(&media.lateness());
     page.0
 }
@@ -202,6 +206,30 @@ impl Page {
         self.gauge("partyline_store_lag_seconds", help, ingested.lag.as_secs());
     }
 
+    fn trunks(&mut self, trunks: &[TrunkSample]) {
+        let name = "partyline_trunk_up";
+        self.head(name, "0 while a trunk is known to be down", "gauge");
+        for trunk in trunks {
+            self.line(&format!("{name}{{trunk=\"{}\"}}", label(trunk)), trunk.up());
+        }
+        let name = "partyline_trunk_registered";
+        self.head(name, "1 while a trunk has the bridge's registration", "gauge");
+        for (trunk, registered) in
+            trunks.iter().filter_map(|trunk| Some((trunk, trunk.registered()?)))
+        {
+            self.line(&format!("{name}{{trunk=\"{}\"}}", label(trunk)), registered);
+        }
+        let name = "partyline_trunk_pings_total";
+        self.head(name, "OPTIONS to a trunk, by what came of them", "counter");
+        for (trunk, counts) in trunks.iter().filter_map(|trunk| Some((trunk, trunk.status.pings?)))
+        {
+            for (result, count) in results(counts) {
+                let trunk = label(trunk);
+                self.line(&format!("{name}{{trunk=\"{trunk}\",result=\"{result}\"}}"), count);
+            }
+        }
+    }
+
     fn guesses(&mut self, counts: &GuessCounts) {
         let wrong = [
             ("conference_passcode", counts.wrong_passcodes),
@@ -236,15 +264,25 @@ impl Page {
     }
 }
 
+/// The trunk's name as a label takes it: with backslash, quote and line feed escaped.
+fn label(trunk: &TrunkSample) -> String {
+    let name = &trunk.status.name;
+    name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_series_has_help_type_and_a_number() {
-        let sample = Sample { refused: vec![("no_port", 3)], ..Sample::default() };
+        let trunks = vec![crate::serve::trunks::example()];
+        let sample = Sample { refused: vec![("no_port", 3)], trunks, ..Sample::default() };
         let page = render(&sample, &Stats::default(), &Health::default(), &IngestHealth::default());
         assert!(page.contains("partyline_calls_refused_total{reason=\"no_port\"} 3\n"));
+        assert!(page.contains("partyline_trunk_up{trunk=\"carrier \\\"a\\\"\"} 0\n"), "{page}");
+        assert!(page.contains("partyline_trunk_registered{trunk=\"carrier \\\"a\\\"\"} 1\n"));
+        assert!(page.contains(",result=\"silent\"} 3\n"));
         assert!(page.contains("partyline_guesses_delayed_total{key=\"dialled_number\"} 0\n"));
         assert!(page.contains("_bucket{le=\"0.020000\"} 0\n") && page.contains("le=\"+Inf\"} 0\n"));
         for line in page.lines().filter(|line| !line.starts_with('#')) {

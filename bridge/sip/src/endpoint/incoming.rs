@@ -29,6 +29,7 @@ pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Bytes>
         dialled: request.uri.subscribers().collect(),
         request_host: request.uri.host().map(ToString::to_string).unwrap_or_default(),
         to_user: request.envelope.to.uri.subscribers().next(),
+        called_party: users(headers, &Name::parse("P-Called-Party-ID")).next(),
         from_display: from.display.clone(),
         from_tag: from.tag().map(str::to_owned),
         p_asserted_identities: users(headers, &Name::PAssertedIdentity).collect(),

@@ -39,7 +39,7 @@ use crate::counters::{Counters, Dropped};
 use crate::dialog::{Dialog, Renegotiation, State};
 use crate::event::{DialogId, Ended, Event, Names, Output, Transmit};
 use crate::flow::{ConnectionId, Flow, ResolveId, Transport};
-use crate::message::{Host, Method};
+use crate::message::{Host, Method, escape_user};
 use crate::rate::Strangers;
 use crate::shares::Shares;
 use crate::transaction::timer::Timers;
@@ -243,14 +243,24 @@ impl Endpoint {
     /// Our Contact for the far end of `flow`; with `sips`, one that is reached in secret only, as
     /// it must be where the far end's next hop is (RFC 3261 §8.1.1.8, §12.1.1).
     fn contact(&self, flow: Flow, sips: bool) -> String {
+        format!("<{}>", self.contact_with(None, flow, sips))
+    }
+
+    /// The URI by which the far end of `flow` reaches us, with this user part.
+    pub fn contact_uri(&self, user: Option<&str>, flow: Flow) -> String {
+        self.contact_with(user, flow, false)
+    }
+
+    fn contact_with(&self, user: Option<&str>, flow: Flow, sips: bool) -> String {
         let at = self.config.advertised_on(flow);
         let (host, port) = (Host::Address(at.ip()), at.port());
+        let user = user.map(|user| escape_user(user) + "@").unwrap_or_default();
         match flow.transport {
-            Transport::Tls if sips => format!("<sips:{host}:{port}>"),
-            Transport::Wss if sips => format!("<sips:{host}:{port};transport=ws>"),
-            Transport::Udp => format!("<sip:{host}:{port}>"),
+            Transport::Tls if sips => format!("sips:{user}{host}:{port}"),
+            Transport::Wss if sips => format!("sips:{user}{host}:{port};transport=ws"),
+            Transport::Udp => format!("sip:{user}{host}:{port}"),
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                format!("<sip:{host}:{port};transport={}>", flow.transport.uri_value())
+                format!("sip:{user}{host}:{port};transport={}", flow.transport.uri_value())
             }
         }
     }

@@ -1,8 +1,7 @@
 //! Requests of our own that belong to no dialog, such as REGISTER and OPTIONS (RFC 3261 §8.1, §10.2,
 //! §11): the message is the caller's, the transaction is the endpoint's.
 //!
-//! Nothing in the bridge asks for it yet. Not here: an answer to a challenge, since the next request
-//! has the caller's next number.
+//! Not here: an answer to a challenge, since the next request has the caller's next number.
 
 use partyline_model::Time;
 

@@ -75,7 +75,8 @@ impl Endpoint {
         let display = dial.from_display.as_deref().map(scan::quote).unwrap_or_default();
         let user = escape_user(&dial.from_user);
         let at = if user.is_empty() { "" } else { "@" };
-        let local = format!("{display}<sip:{user}{at}{host}>;tag={tag}");
+        let home = dial.from_domain.clone().unwrap_or_else(|| host.to_string());
+        let local = format!("{display}<sip:{user}{at}{home}>;tag={tag}");
         Path {
             call_id: format!("{}{}@{host}", self.token(), self.token()).into(),
             local: Value::new(local),
@@ -85,7 +86,7 @@ impl Endpoint {
             local_cseq: 1,
             remote_cseq: None,
             target,
-            routes: Vec::new(),
+            routes: dial.routes.iter().filter_map(Route::of).collect(),
             flow: None,
             is_adjacent: false,
             heard_from: None,

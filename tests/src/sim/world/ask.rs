@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use partyline_control::{GuessAlarm, Node, Refusal, TrunkFailure};
+use partyline_control::{GuessAlarm, Node, Refusal, TrunkChange, TrunkFailure};
 use partyline_dialplan::Prompt;
 use partyline_model::{RoomId, Uuid};
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
@@ -14,6 +14,7 @@ use crate::sim::clock::ms;
 use crate::sim::journal::Journal;
 use crate::sim::media::{Media, samples};
 use crate::sim::net::Carried;
+use crate::sim::trunk::FarEnd;
 
 /// What "now" means to an ear: from so long ago…
 const LISTEN_FROM: Duration = ms(1000);
@@ -135,6 +136,19 @@ impl World {
     /// The failures of trunks that the node had logged.
     pub fn trunk_failures(&self) -> &[TrunkFailure] {
         &self.trunk_failures
+    }
+
+    /// What the node had logged of its trunks, and when.
+    pub fn trunk_changes(&self) -> &[(Duration, TrunkChange)] {
+        &self.trunk_changes
+    }
+
+    /// Who answers REGISTER and OPTIONS at an address.
+    ///
+    /// # Panics
+    /// When nobody does.
+    pub fn far_end(&self, at: SocketAddr) -> &FarEnd {
+        self.far_ends.get(&at).expect("somebody is there")
     }
 
     /// The node under test, for its counters.

@@ -15,6 +15,7 @@ use crate::sim::clock::{ms, secs, time};
 use crate::sim::journal::Disk;
 use crate::sim::net::Link;
 use crate::sim::phone::{self, VOICE_DBM0, tone};
+use crate::sim::trunk::FarEnd;
 
 /// How long a caller may take from dialling to being in the conference or on hold.
 const COMES_IN: Duration = secs(40);
@@ -190,6 +191,19 @@ impl World {
     pub fn set_link(&mut self, id: PhoneId, link: Link) -> &mut Self {
         let far = self.phone(id).config().sip_address.ip();
         self.net.set_link(far, link);
+        self
+    }
+
+    /// The far end at an address changes its ways.
+    ///
+    /// # Panics
+    /// When nobody is there.
+    pub fn change_far_end(
+        &mut self,
+        at: SocketAddr,
+        change: impl FnOnce(&mut FarEnd),
+    ) -> &mut Self {
+        change(self.far_ends.get_mut(&at).expect("somebody is there"));
         self
     }
 

@@ -1,0 +1,303 @@
+//! One trunk that is watched: its registration, its pings, and what follows from both.
+
+use std::sync::Arc;
+
+use partyline_model::{IdSource, Time};
+use partyline_sip::auth::Login;
+use partyline_sip::health::{Health, HealthCheck, HealthOutput, PingConfig};
+use partyline_sip::message::{Message, Status, Uri};
+use partyline_sip::register::{DownReason, RegisterConfig, RegisterOutput, Registration};
+use partyline_sip::{Flow, Unanswered};
+
+use super::{Binding, PingCounts, TrunkFault, TrunkState};
+use crate::config::Trunk;
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    Register,
+    Ping,
+}
+
+/// A request to send.
+pub(super) struct Sending {
+    pub(super) errand: Errand,
+    pub(super) message: Message,
+    pub(super) flow: Flow,
+}
+
+/// How a trunk is addressed, and as whom.
+pub(super) struct Names {
+    /// The Contact of the registration; of pings to a trunk without one, our own address.
+    pub(super) contact: Uri,
+    /// The From of pings.
+    pub(super) from: Uri,
+    /// The Request-URI and To of pings.
+    pub(super) target: Uri,
+}
+
+struct Registered {
+    machine: Registration,
+    flow: Flow,
+    /// What was said last about there being no binding.
+    down: Option<DownReason>,
+    stopped: bool,
+}
+
+struct Pinged {
+    machine: HealthCheck,
+    flow: Flow,
+    /// The ping whose end counts.
+    latest: u64,
+    /// Whether that has not ended.
+    awaited: bool,
+    fault: TrunkFault,
+    counts: PingCounts,
+}
+
+/// A trunk.
+pub(super) struct Line {
+    registration: Option<Registered>,
+    pings: Option<Pinged>,
+    state: TrunkState,
+    since: Time,
+    last_status: Option<Status>,
+}
+
+impl Line {
+    /// A trunk that nothing was asked of yet.
+    pub(super) fn new(
+        now: Time,
+        trunk: &Trunk,
+        names: Names,
+        mut random: impl FnMut() -> Box<dyn IdSource>,
+    ) -> Self {
+        let Names { contact, from, target } = names;
+        let registration = trunk.account.as_ref().map(|account| {
+            let (aor, registrar) = (account.aor.clone(), account.domain.clone());
+            let config = RegisterConfig {
+                expires: account.expires,
+                ..RegisterConfig::new(aor, registrar, contact.clone())
+            };
+            let login: Option<Arc<Login>> = trunk.login.clone();
+            Registered {
+                machine: Registration::new(config, login, random()),
+                flow: Flow::new(trunk.transport, account.registrar),
+                down: None,
+                stopped: false,
+            }
+        });
+        let pings = trunk.pings.zip(trunk.destination).map(|(rules, destination)| Pinged {
+            machine: HealthCheck::new(rules, PingConfig { target, from, contact }, random()),
+            flow: Flow::new(trunk.transport, destination),
+            latest: 0,
+            awaited: false,
+            fault: TrunkFault::Silent,
+            counts: PingCounts::default(),
+        });
+        let watched = registration.is_some() || pings.is_some();
+        let state = if watched { TrunkState::Unknown } else { TrunkState::Unwatched };
+        Self { registration, pings, state, since: now, last_status: None }
+    }
+
+    /// A trunk that nothing is asked of.
+    pub(super) const fn unwatched(now: Time) -> Self {
+        let state = TrunkState::Unwatched;
+        Self { registration: None, pings: None, state, since: now, last_status: None }
+    }
+
+    /// Asks for the binding, and pings for the first time.
+    pub(super) fn start(&mut self, now: Time) {
+        if let Some(registered) = &mut self.registration {
+            registered.machine.start(1);
+        }
+        if let Some(pinged) = &mut self.pings {
+            pinged.machine.start(now);
+        }
+    }
+
+    /// Takes the binding back and pings no more.
+    pub(super) fn stop(&mut self, now: Time) {
+        if let Some(registered) = &mut self.registration {
+            registered.machine.stop(now);
+        }
+        if let Some(pinged) = &mut self.pings {
+            pinged.machine.stop();
+        }
+    }
+
+    /// Whether a binding still has to be taken back.
+    pub(super) fn holds_on(&self) -> bool {
+        self.registration.as_ref().is_some_and(|registered| !registered.stopped)
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        if let Some(registered) = &mut self.registration {
+            registered.machine.handle_timeout(now);
+        }
+        if let Some(pinged) = &mut self.pings {
+            pinged.handle_timeout(now);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        let registration = self.registration.as_ref().and_then(|it| it.machine.poll_timeout());
+        let pings = self.pings.as_ref().and_then(|it| it.machine.poll_timeout());
+        [registration, pings].into_iter().flatten().min()
+    }
+
+    /// The connection to the far end is gone: what hangs on it is made anew.
+    pub(super) fn handle_flow_lost(&mut self, now: Time, lost: Flow) {
+        if let Some(registered) = &mut self.registration
+            && (registered.flow.transport, registered.flow.remote) == (lost.transport, lost.remote)
+        {
+            registered.machine.handle_flow_lost(now);
+        }
+    }
+
+    /// A request of this trunk is over.
+    pub(super) fn responded(
+        &mut self,
+        now: Time,
+        (errand, token): (Errand, u64),
+        result: Result<(&Message, Status), Unanswered>,
+    ) {
+        if let Ok((_, status)) = result {
+            self.last_status = Some(status);
+        }
+        match errand {
+            Errand::Register => {
+                let Some(registered) = &mut self.registration else { return };
+                match result {
+                    Ok((response, _)) => registered.machine.handle_response(now, response),
+                    Err(_) => registered.machine.handle_failure(now),
+                }
+            }
+            Errand::Ping => {
+                if let Some(pinged) = &mut self.pings {
+                    pinged.responded(now, token, result.map(|(_, status)| status));
+                }
+            }
+        }
+    }
+
+    /// The next request to send. `token` is what it is sent with.
+    pub(super) fn poll_send(&mut self, token: u64) -> Option<Sending> {
+        if let Some(registered) = &mut self.registration {
+            while let Some(output) = registered.machine.poll_output() {
+                match output {
+                    RegisterOutput::Send { request, target: _ } => {
+                        let (errand, flow) = (Errand::Register, registered.flow);
+                        return Some(Sending { errand, message: request, flow });
+                    }
+                    RegisterOutput::Up { target: _ } => registered.down = None,
+                    RegisterOutput::Down(reason) => registered.down = Some(reason),
+                    RegisterOutput::Stopped => registered.stopped = true,
+                }
+            }
+        }
+        let pinged = self.pings.as_mut()?;
+        while let Some(output) = pinged.machine.poll_output() {
+            match output {
+                HealthOutput::Ping(message) => {
+                    (pinged.latest, pinged.awaited) = (token, true);
+                    let (errand, flow) = (Errand::Ping, pinged.flow);
+                    return Some(Sending { errand, message, flow });
+                }
+                HealthOutput::Changed(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The state that the trunk has come to, if it is another than before.
+    pub(super) fn changed(&mut self, now: Time) -> Option<TrunkState> {
+        let state = self.judge();
+        if state == self.state {
+            return None;
+        }
+        (self.state, self.since) = (state, now);
+        Some(state)
+    }
+
+    fn judge(&self) -> TrunkState {
+        if self.registration.as_ref().is_some_and(|registered| registered.stopped) {
+            return TrunkState::Left;
+        }
+        let health = self.pings.as_ref().map(|pinged| pinged.machine.health());
+        let bound = self.registration.as_ref().map(|it| it.machine.bound_at().is_some());
+        let unbound =
+            self.registration.as_ref().and_then(|it| it.down).filter(|_| bound != Some(true));
+        match (health, unbound, bound) {
+            (Some(Health::Down), ..) => {
+                let fault = self.pings.as_ref().map(|pinged| pinged.fault);
+                TrunkState::Down(fault.unwrap_or(TrunkFault::Silent))
+            }
+            (_, Some(reason), _) => TrunkState::Down(TrunkFault::Unregistered(reason)),
+            (_, None, Some(true)) | (Some(Health::Up), None, None) => TrunkState::Up,
+            (_, None, Some(false)) | (Some(Health::Unknown), None, None) => TrunkState::Unknown,
+            (None, None, None) => TrunkState::Unwatched,
+        }
+    }
+
+    pub(super) fn state(&self) -> (TrunkState, Time) {
+        (self.state, self.since)
+    }
+
+    pub(super) fn last_status(&self) -> Option<Status> {
+        self.last_status
+    }
+
+    pub(super) fn binding(&self) -> Option<Binding> {
+        let until = self.registration.as_ref()?.machine.bound_until();
+        Some(Binding { until })
+    }
+
+    pub(super) fn ping_counts(&self) -> Option<PingCounts> {
+        self.pings.as_ref().map(|pinged| pinged.counts)
+    }
+
+    /// The Route of requests through the registrar (RFC 3608 §5).
+    pub(super) fn service_route(&self) -> &[Uri] {
+        let routes = self.registration.as_ref().and_then(|it| it.machine.routes());
+        routes.map_or(&[], |routes| &routes.service)
+    }
+}
+
+impl Pinged {
+    fn handle_timeout(&mut self, now: Time) {
+        if self.awaited && self.machine.poll_timeout().is_some_and(|at| at <= now) {
+            self.fault = TrunkFault::Silent;
+        }
+        self.machine.handle_timeout(now);
+    }
+
+    fn responded(&mut self, now: Time, token: u64, result: Result<Status, Unanswered>) {
+        let is_latest = token == self.latest;
+        self.awaited &= !is_latest;
+        match result {
+            Ok(status @ (Status::REQUEST_TIMEOUT | Status::SERVICE_UNAVAILABLE)) => {
+                self.counts.refused += 1;
+                if is_latest {
+                    self.fault = TrunkFault::Refuses(status);
+                    self.machine.handle_response(now, status);
+                }
+            }
+            // An answer that comes late is a sign of life nevertheless.
+            Ok(status) => {
+                self.counts.answered += 1;
+                self.machine.handle_response(now, status);
+            }
+            Err(why) => {
+                match why {
+                    Unanswered::TimedOut => self.counts.silent += 1,
+                    Unanswered::Unreachable => self.counts.unreachable += 1,
+                }
+                if is_latest {
+                    self.fault = TrunkFault::Silent;
+                    self.machine.handle_failure(now);
+                }
+            }
+        }
+    }
+}
