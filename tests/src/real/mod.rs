@@ -12,3 +12,4 @@ pub mod records;
 pub mod speech;
 pub mod steady;
 pub mod wave;
+pub mod wire;

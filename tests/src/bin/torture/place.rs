@@ -11,9 +11,9 @@ use anyhow::{Result, ensure};
 use bridge_tests::real::bridge::{self, Passcodes, Running, Setup};
 use bridge_tests::real::checks::say;
 use bridge_tests::real::records::Leg;
+use bridge_tests::real::wire::Names;
 use rcgen::{CertificateParams, KeyPair};
 
-use crate::kit::wire::Names;
 use crate::options::Options;
 use crate::stalls::Stalls;
 
@@ -242,7 +242,7 @@ fn write_certificate(folder: &Path, ip: Ipv4Addr) -> Result<()> {
 /// Codes of eight digits, no two alike.
 fn rooms() -> Vec<Passcodes> {
     let mut names = Names::new(8);
-    let mut code = || format!("{:08}", 20_000_000 + names.next() % 70_000_000);
+    let mut code = || format!("{:08}", 20_000_000 + names.number() % 70_000_000);
     (0..ROOMS).map(|_| Passcodes { moderator: code(), participant: code() }).collect()
 }
 

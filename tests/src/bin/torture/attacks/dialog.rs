@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bridge_tests::real::checks::say;
+use bridge_tests::real::wire;
 
 use crate::kit::crowd::Arrivals;
 use crate::kit::flood::{Flood, Mix, Plan};
 use crate::kit::floor::Floor;
 use crate::kit::line::{Line, Person};
-use crate::kit::wire;
 use crate::marks::Marks;
 use crate::options::Options;
 use crate::place::{DIAL_IN, Place};

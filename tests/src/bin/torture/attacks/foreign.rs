@@ -6,10 +6,10 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bridge_tests::real::wire;
 
 use super::scene::{self, Scene};
 use crate::kit::floor::{Ear, Floor};
-use crate::kit::wire;
 use crate::marks::Marks;
 use crate::options::Options;
 use crate::place::{DIAL_IN, DIAL_OUT, Place};

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bridge_tests::real::checks::say;
+use bridge_tests::real::wire::Names;
 
 use crate::kit::ears::Voice;
 use crate::kit::floor::{Floor, LineId, Seat};
 use crate::kit::line::{Line, Person, Stage};
-use crate::kit::wire::Names;
 use crate::marks::Marks;
 use crate::options::Options;
 use crate::place::{DIAL_IN, Place, ROOMS};
@@ -239,7 +239,7 @@ impl<'p> Case<'p> {
                 keys += &format!("{vault}#");
             } else {
                 // No code of a room begins with 1.
-                keys += &format!("1{:07}#", self.names.next() % 10_000_000);
+                keys += &format!("1{:07}#", self.names.number() % 10_000_000);
             }
         }
         keys
@@ -278,7 +278,7 @@ impl<'p> Case<'p> {
         let number = match self.kind {
             Kind::Phones | Kind::FixedNumbers => self.guessers[place].number,
             Kind::Withheld | Kind::NewNumbers | Kind::OnceACall => {
-                usize::try_from(self.names.next() % 10_000_000).unwrap_or_default()
+                usize::try_from(self.names.number() % 10_000_000).unwrap_or_default()
             }
         };
         let mut person = Person::new(&format!("1905{number:07}"), DIAL_IN);
@@ -302,7 +302,7 @@ impl<'p> Case<'p> {
     }
 
     fn new_guest(&mut self, floor: &mut Floor, typo: bool) -> Result<()> {
-        let number = usize::try_from(self.names.next() % 10_000_000)?;
+        let number = usize::try_from(self.names.number() % 10_000_000)?;
         let seat = match self.kind {
             Kind::Phones => floor.seat(self.place.addresses.lawful(self.guests.len()))?,
             Kind::FixedNumbers | Kind::Withheld | Kind::NewNumbers | Kind::OnceACall => {

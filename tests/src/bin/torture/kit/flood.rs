@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use bridge_tests::real::wire::{self, Names, Request};
 
-use super::wire::{self, Names, Request};
 use crate::place::DIAL_IN;
 
 /// Between two volleys.
@@ -168,7 +168,7 @@ fn request(
     let uri = format!("sip:{DIAL_IN}@{bridge}");
     let (mut body, mut more) = (wire::offer(source, 1), String::new());
     // Half of the large ones are so by what every answer must repeat, in headers of a lawful length.
-    match (large, names.next() % 2) {
+    match (large, names.number() % 2) {
         (true, 0) => {
             let via = format!("Via: SIP/2.0/UDP {source};branch=z9hG4bK{}\r\n", "x".repeat(HEADER));
             more = via.repeat(LARGE / HEADER);
@@ -195,5 +195,5 @@ fn request(
 
 fn garbage(names: &mut Names, large: bool) -> Vec<u8> {
     let words = if large { LARGE / 8 } else { 50 };
-    (0..words).flat_map(|_| names.next().to_be_bytes()).collect()
+    (0..words).flat_map(|_| names.number().to_be_bytes()).collect()
 }

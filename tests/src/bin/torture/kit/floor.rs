@@ -9,12 +9,12 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use bridge_tests::real::wire::{Message, Names};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use partyline_phones::RtpPacket;
 
 use super::line::{Line, Out, Person, Stage};
-use super::wire::{Message, Names};
 
 /// The longest wait for a datagram: timers are looked at so often.
 const GLANCE: Duration = Duration::from_millis(4);
@@ -128,7 +128,7 @@ impl Floor {
         let sip = self.address_of(seat.0)?;
         let place = self.lines.len();
         let (rtp, rtp_address) = self.bind((sip.ip(), 0).into(), Owner::Rtp(place))?;
-        let seed = self.names.next();
+        let seed = self.names.number();
         let line = Line::new(self.now(), person, [self.bridge, sip, rtp_address], seed);
         self.by_call.insert(line.call_id.clone(), place);
         self.lines.push((line, seat.0, Some(rtp)));

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use bridge_tests::real::wire::{self, Message, Names, Request};
+
 use super::ears::{Ears, Voice};
 use super::stream::Stream;
-use super::wire::{self, Message, Names, Request};
 
 /// T1 of RFC 3261 §17.1.1.1, and how long a request is repeated.
 const T1: Duration = Duration::from_millis(500);
@@ -142,7 +143,7 @@ impl Line {
         let uri = format!("sip:{}@{bridge}", person.to);
         let mut line = Self {
             ears: Ears::default(),
-            stream: Stream::new(names.next(), person.voice),
+            stream: Stream::new(names.number(), person.voice),
             invited: now,
             answered: None,
             status: None,

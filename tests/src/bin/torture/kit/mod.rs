@@ -10,4 +10,3 @@ pub(crate) mod floor;
 pub(crate) mod line;
 pub(crate) mod siege;
 pub(crate) mod stream;
-pub(crate) mod wire;

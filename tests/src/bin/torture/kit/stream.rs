@@ -12,7 +12,7 @@ const FRAME: u16 = 160;
 const PRESS: u16 = 5;
 const ENDS: u16 = 3;
 const PAUSE: u16 = 5;
-/// As [`super::wire::offer`] has it.
+/// As [`bridge_tests::real::wire::offer`] has it.
 const EVENTS: u8 = 101;
 /// Samples after which every tone here is at phase zero again.
 const SECOND: usize = 8000;

@@ -6,15 +6,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// A number that is another each time, for tags, branches and Call-IDs.
 #[derive(Clone, Debug)]
-pub(crate) struct Names(u64);
+pub struct Names(u64);
 
 impl Names {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Numbers that follow from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next one (SplitMix64).
-    pub(crate) fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -22,42 +24,49 @@ impl Names {
     }
 
     /// It, as a word.
-    pub(crate) fn word(&mut self) -> String {
-        format!("{:016x}", self.next())
+    pub fn word(&mut self) -> String {
+        format!("{:016x}", self.number())
     }
 }
 
 /// A request that is yet to be written.
 #[derive(Clone, Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) uri: &'a str,
+pub struct Request<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The Request-URI.
+    pub uri: &'a str,
     /// The address in Via and Contact.
-    pub(crate) address: SocketAddr,
-    pub(crate) branch: &'a str,
-    /// From and To, with their tags.
-    pub(crate) from: &'a str,
-    pub(crate) to: &'a str,
-    pub(crate) call_id: &'a str,
-    pub(crate) cseq: u32,
+    pub address: SocketAddr,
+    /// What follows the cookie in the branch of Via.
+    pub branch: &'a str,
+    /// From, with its tag.
+    pub from: &'a str,
+    /// To, with its tag where there is one.
+    pub to: &'a str,
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// The number in CSeq.
+    pub cseq: u32,
     /// Further header lines, each with its end of line.
-    pub(crate) more: &'a str,
+    pub more: &'a str,
     /// Content-Type and body.
-    pub(crate) body: Option<(&'a str, &'a str)>,
+    pub body: Option<(&'a str, &'a str)>,
 }
 
 impl Request<'_> {
-    pub(crate) fn write(&self) -> Vec<u8> {
+    /// The request as it is sent.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
         let Self { method, uri, address, branch, from, to, call_id, cseq, more, body } = self;
         let (kind, body) = body.unwrap_or_default();
         let mut text = String::with_capacity(600 + body.len() + more.len());
-        let cseq_method = if *method == "ACK-OF-INVITE" { "ACK" } else { method };
         write!(
             text,
-            "{cseq_method} {uri} SIP/2.0\r\n\
+            "{method} {uri} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {address};branch=z9hG4bK{branch};rport\r\n\
              Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
-             CSeq: {cseq} {cseq_method}\r\nContact: <sip:caller@{address}>\r\n{more}",
+             CSeq: {cseq} {method}\r\nContact: <sip:caller@{address}>\r\n{more}",
         )
         .unwrap_or_default();
         if !kind.is_empty() {
@@ -69,7 +78,7 @@ impl Request<'_> {
 }
 
 /// An offer of PCMU and telephone events (101), for sound to `address`.
-pub(crate) fn offer(address: SocketAddr, version: u32) -> String {
+pub fn offer(address: SocketAddr, version: u32) -> String {
     let (ip, port) = (address.ip(), address.port());
     format!(
         "v=0\r\no=- 7 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
@@ -79,14 +88,14 @@ pub(crate) fn offer(address: SocketAddr, version: u32) -> String {
 }
 
 /// A message that came in.
-pub(crate) struct Message<'a> {
+pub struct Message<'a> {
     text: Cow<'a, str>,
     head: usize,
 }
 
 impl<'a> Message<'a> {
     /// Takes a datagram; `None` when it has no end of headers.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(bytes);
         let head = text.find("\r\n\r\n")?;
         Some(Self { text, head })
@@ -97,12 +106,12 @@ impl<'a> Message<'a> {
     }
 
     /// Its status, when it is a response.
-    pub(crate) fn status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<u16> {
         self.first_line().strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
     }
 
     /// Its method, when it is a request; that of its CSeq, when it is a response.
-    pub(crate) fn method(&self) -> &str {
+    pub fn method(&self) -> &str {
         let line = match self.status() {
             Some(_) => self.header("CSeq").and_then(|cseq| cseq.split(' ').nth(1)),
             None => self.first_line().split(' ').next(),
@@ -111,18 +120,18 @@ impl<'a> Message<'a> {
     }
 
     /// The Request-URI.
-    pub(crate) fn uri(&self) -> &str {
+    pub fn uri(&self) -> &str {
         self.first_line().split(' ').nth(1).unwrap_or_default()
     }
 
     /// The sequence number in CSeq.
-    pub(crate) fn cseq(&self) -> u32 {
+    pub fn cseq(&self) -> u32 {
         let number = self.header("CSeq").and_then(|cseq| cseq.split(' ').next()?.parse().ok());
         number.unwrap_or_default()
     }
 
     /// The values of a header, in order.
-    pub(crate) fn headers(&self, name: &'static str) -> impl Iterator<Item = &str> {
+    pub fn headers(&self, name: &'static str) -> impl Iterator<Item = &str> {
         self.text[..self.head].lines().skip(1).filter_map(move |line| {
             let (key, value) = line.split_once(':')?;
             key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
@@ -130,12 +139,12 @@ impl<'a> Message<'a> {
     }
 
     /// The first value of a header.
-    pub(crate) fn header(&self, name: &'static str) -> Option<&str> {
+    pub fn header(&self, name: &'static str) -> Option<&str> {
         self.headers(name).next()
     }
 
     /// Where the description in the body wants sound.
-    pub(crate) fn media(&self) -> Option<SocketAddr> {
+    pub fn media(&self) -> Option<SocketAddr> {
         let body = self.text.get(self.head..)?;
         let ip = body.lines().find_map(|line| line.strip_prefix("c=IN IP4 "))?;
         let port = body.lines().find_map(|line| line.strip_prefix("m=audio "))?;
@@ -144,7 +153,7 @@ impl<'a> Message<'a> {
     }
 
     /// A response to it, without a body.
-    pub(crate) fn answer(&self, status: &str, tag: &str) -> Vec<u8> {
+    pub fn answer(&self, status: &str, tag: &str) -> Vec<u8> {
         let mut text = format!("SIP/2.0 {status}\r\n");
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             for value in self.headers(name) {
@@ -159,7 +168,7 @@ impl<'a> Message<'a> {
 }
 
 /// The URI between angle brackets.
-pub(crate) fn uri_of(value: &str) -> Option<&str> {
+pub fn uri_of(value: &str) -> Option<&str> {
     value.split_once('<')?.1.split_once('>').map(|(uri, _)| uri)
 }
 
