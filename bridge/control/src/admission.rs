@@ -53,6 +53,7 @@ struct Source {
     id: u32,
     name: Arc<str>,
     kind: SourceKind,
+    requests: Option<u32>,
     trusted: bool,
     networks: Vec<IpNet>,
     /// Where calls out go, and requests within them come from.
@@ -68,6 +69,8 @@ pub struct Known<'a> {
     pub name: &'a str,
     /// Whose its addresses are.
     pub kind: SourceKind,
+    /// How many requests each may send in a second, where the trunk says.
+    pub requests: Option<u32>,
     /// Whether its P-Asserted-Identity is believed.
     pub trusted: bool,
     /// Whether it may call us; otherwise it only answers for calls out.
@@ -81,6 +84,7 @@ impl Sources {
             id: trunk.id,
             name: trunk.name.as_str().into(),
             kind: trunk.kind,
+            requests: trunk.limits.requests,
             trusted: trunk.trusted,
             networks: trunk.sources.clone(),
             destination: trunk.destination.map(|address| address.ip()),
@@ -97,8 +101,42 @@ impl Sources {
             Some(trunk) => (trunk, true),
             None => (callee()?, false),
         };
-        let (name, kind, trusted) = (&*trunk.name, trunk.kind, trunk.trusted);
-        Some(Known { trunk: trunk.id, name, kind, trusted, calls })
+        Some(Known {
+            trunk: trunk.id,
+            name: &trunk.name,
+            kind: trunk.kind,
+            requests: trunk.requests,
+            trusted: trunk.trusted,
+            calls,
+        })
+    }
+}
+
+impl Known<'_> {
+    /// Messages of one address: for each request its ACK, a BYE and what is repeated.
+    pub(crate) fn messages(&self) -> Rate {
+        match (self.requests, self.kind) {
+            (Some(requests), _) => {
+                let per_second = requests.saturating_mul(4);
+                Rate { per_second, burst: per_second.saturating_mul(2) }
+            }
+            (None, SourceKind::Carrier) => gate::CARRIER,
+            (None, SourceKind::Phones) => gate::PHONE,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let usual = match self.kind {
+            SourceKind::Carrier => {
+                Limits { callers: Callers::ByNumber { asserted: self.trusted }, ..CARRIER }
+            }
+            SourceKind::Phones => PHONE,
+        };
+        let own = self.requests.map(|per_second| {
+            let rate = Rate { per_second, burst: per_second.saturating_mul(4) };
+            Limits { invites: rate, answers: rate, ..usual }
+        });
+        Limits { calls: self.calls, trunk: self.trunk, ..own.unwrap_or(usual) }
     }
 }
 
@@ -130,15 +168,7 @@ impl Trunks {
 
 impl Admission for Trunks {
     fn limits(&self, source: IpAddr) -> Option<Limits> {
-        self.sources.find(source).map(|known| match known.kind {
-            SourceKind::Carrier => Limits {
-                calls: known.calls,
-                trunk: known.trunk,
-                callers: Callers::ByNumber { asserted: known.trusted },
-                ..CARRIER
-            },
-            SourceKind::Phones => Limits { calls: known.calls, trunk: known.trunk, ..PHONE },
-        })
+        self.sources.find(source).map(|known| known.limits())
     }
 
     fn allies(&self, peer: IpAddr, source: IpAddr) -> bool {

@@ -20,6 +20,8 @@ pub struct TrunkLimits {
     pub cps_in: Option<u32>,
     /// New calls out in a second, and as many at once after a rest.
     pub cps_out: Option<u32>,
+    /// Requests that one address of the trunk may send in a second, in place of what its kind may.
+    pub requests: Option<u32>,
 }
 
 /// Which limit of a trunk keeps a call from it.
@@ -123,8 +125,14 @@ impl Node {
 mod tests {
     use super::*;
 
-    const NONE: TrunkLimits =
-        TrunkLimits { max_calls: None, max_in: None, max_out: None, cps_in: None, cps_out: None };
+    const NONE: TrunkLimits = TrunkLimits {
+        max_calls: None,
+        max_in: None,
+        max_out: None,
+        cps_in: None,
+        cps_out: None,
+        requests: None,
+    };
 
     fn at(millis: u64) -> Time {
         Time::from_millis(millis)

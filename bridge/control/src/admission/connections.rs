@@ -13,7 +13,7 @@ use partyline_model::Time;
 use partyline_sip::rate::{Bucket, Buckets, Rate, host, neighbourhood};
 
 use super::Sources;
-use super::gate::{CARRIER, MOST_SOURCES, PHONE, STRANGER_OCTETS};
+use super::gate::{MOST_SOURCES, STRANGER_OCTETS};
 use crate::config::SourceKind;
 
 /// Connections of all sources.
@@ -177,21 +177,26 @@ impl Welcome {
 impl Sources {
     /// What a connection to or from `source` may do; that it may be is the gate's to say.
     pub fn welcome(&self, source: IpAddr) -> Welcome {
-        let known = Welcome {
+        let known = self.find(source);
+        let (kind, messages) = match known {
+            Some(known) => (Some(known.kind), known.messages()),
+            None => (None, STRANGER_MESSAGES),
+        };
+        let usual = Welcome {
             stranger: false,
-            messages: CARRIER,
+            messages,
             octets: usize::MAX,
             unsent: 1024 * 1024,
             haste: Duration::from_secs(20),
             idle: Duration::from_secs(3600),
             place: host(source),
         };
-        match self.kind(source) {
-            Some(SourceKind::Carrier) => known,
-            Some(SourceKind::Phones) => Welcome { messages: PHONE, unsent: 128 * 1024, ..known },
+        match kind {
+            Some(SourceKind::Carrier) => usual,
+            Some(SourceKind::Phones) => Welcome { unsent: 128 * 1024, ..usual },
             None => Welcome {
                 stranger: true,
-                messages: STRANGER_MESSAGES,
+                messages,
                 octets: STRANGER_OCTETS,
                 unsent: 16 * 1024,
                 haste: Duration::from_secs(4),

@@ -7,7 +7,6 @@ use partyline_model::Time;
 use partyline_sip::rate::{Buckets, Rate, Strangers, host};
 
 use super::Sources;
-use crate::config::SourceKind;
 
 /// The longest datagram of a stranger that is read.
 pub(super) const STRANGER_OCTETS: usize = 4096;
@@ -79,12 +78,12 @@ impl Gate {
             let heard = self.strangers.hears(now, source);
             return if heard { Ok(None) } else { Err(Unwanted::Stranger) };
         };
-        let rate = match known.kind {
-            SourceKind::Carrier => CARRIER,
-            SourceKind::Phones => PHONE,
-        };
         let source = host(source);
-        if self.known.take(now, source, rate) { Ok(Some(source)) } else { Err(Unwanted::TooOften) }
+        if self.known.take(now, source, known.messages()) {
+            Ok(Some(source))
+        } else {
+            Err(Unwanted::TooOften)
+        }
     }
 }
 
@@ -110,5 +109,17 @@ mod tests {
         assert_eq!(taken("192.0.2.9", 60_000), (400, Some("192.0.2.9".to_owned())));
         assert_eq!(taken("192.0.2.10", 500).0, 400);
         assert_eq!(taken("10.0.0.1", 500).0, 10_000);
+    }
+
+    #[test]
+    fn a_trunk_that_says_so_may_send_more_or_less_than_its_kind() {
+        let taken = |requests| {
+            let mut trunk = trunk(1, "192.0.2.0/24", None);
+            trunk.limits.requests = requests;
+            let mut gate = Gate::new(Arc::new(Sources::new(&[trunk])));
+            let source: IpAddr = "192.0.2.9".parse().expect("an address");
+            (0..20_000).filter(|_| gate.admit(Time::ZERO, source, 500).is_ok()).count()
+        };
+        assert_eq!((taken(Some(2000)), taken(Some(1)), taken(None)), (16_000, 8, 400));
     }
 }

@@ -313,6 +313,12 @@ fn limits(limits: &mut TrunkLimits, walk: &mut impl Walk) {
     walk.checked("max_out", &mut limits.max_out, some);
     walk.checked("cps_in", &mut limits.cps_in, some);
     walk.checked("cps_out", &mut limits.cps_out, some);
+    walk.checked("requests_per_second", &mut limits.requests, |requests| match requests {
+        Some(0) | Some(100_001..) => Err(
+            "expected 1 to 100000; leave it out for 500 of a carrier's address, 20 of a phone's",
+        ),
+        Some(_) | None => Ok(()),
+    });
 }
 
 /// Which calls out a trunk gets, and when they leave it for the next.

@@ -489,6 +489,10 @@ mod tests {
                 "trunk[0].first_18x: must not be less than first_response",
             ),
             (format!("{TRUNK}max_in = 0\n"), "trunk[0].max_in: expected at least 1"),
+            (
+                format!("{TRUNK}requests_per_second = 0\n"),
+                "trunk[0].requests_per_second: expected 1 to 100000",
+            ),
             (format!("{TRUNK}prefixes = [\"*1\"]\n"), "expected the first digits of telephone"),
             (format!("{TRUNK}advance_on = [600]\n"), "trunk[0].advance_on: 486, 600 and 603 are"),
             (format!("{TRUNK}advance_on = [302]\n"), "expected final SIP statuses from 400"),
