@@ -69,6 +69,16 @@ interop: setup-test ## sipp and baresip call the bridge
 	$(CARGO) $(BINS)
 	target/debug/interop
 
+.PHONY: sip-load
+sip-load: setup-build ## OPTIONS a second on one processor; 500 calls a second for a minute, in memory and on disk
+	$(CARGO) $(BINS) --release
+	failed=0; \
+	target/release/sipload options || failed=1; \
+	target/release/sipload calls --folder /dev/shm/partyline-sipload || failed=1; \
+	rm -rf /dev/shm/partyline-sipload; \
+	target/release/sipload calls || failed=1; \
+	exit $$failed
+
 .PHONY: dtmf-bench
 dtmf-bench: setup-bench ## The DTMF detector beside spandsp, into docs/dtmf.md (SCALE=1: in minutes)
 	$(CARGO) $(RELEASE)
