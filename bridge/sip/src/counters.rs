@@ -23,7 +23,7 @@ pub enum Dropped {
     NotOffered,
     /// An INVITE that was answered 503 because the table of dialogs is full.
     TooManyDialogs,
-    /// A second answer beyond the forks that one call may have.
+    /// Progress or an answer beyond the forks that one call may have.
     TooManyForks,
     /// A message that came again and was absorbed or answered as before.
     Repeated,

@@ -90,7 +90,8 @@ pub enum Event {
     Answered {
         /// The call.
         dialog: DialogId,
-        /// The answer to our offer; `None` breaks RFC 3264 and the call should be hung up.
+        /// The answer to our offer, in the 200 or, where that has none, in the progress of the same
+        /// fork; `None` breaks RFC 3264 and the call should be hung up.
         sdp: Option<Bytes>,
     },
     /// A call of ours was refused, with more than a status; [`Event::Ended`] follows.

@@ -6,6 +6,7 @@
 //! is known holds his share (`shares`), and in each dialog requests have a rate.
 
 mod failover;
+mod forks;
 mod in_dialog;
 mod incoming;
 mod lost;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use partyline_model::Time;
 use zeroize::Zeroize;
 
+use super::forks::Fork;
 use super::outside::Outcome;
 use super::respond::is_sips;
 use super::way::Way;
@@ -48,6 +49,8 @@ pub(super) struct Outgoing {
     /// When the request was last sent.
     pub(super) launched: Time,
     pub(super) progress: Progress,
+    /// Who makes progress, of the INVITE of a call out.
+    pub(super) forks: Vec<Fork>,
     /// Whether it was sent again for a longer session interval.
     pub(super) lengthened: bool,
     /// What the request was asked for.
@@ -117,6 +120,7 @@ impl Outgoing {
             rang: false,
             launched: now,
             progress: Progress::Begun,
+            forks: Vec::new(),
             lengthened: false,
             authentication: Authentication::default(),
         }
@@ -139,6 +143,7 @@ impl Outgoing {
             rang: false,
             launched: self.launched,
             progress: self.progress,
+            forks: Vec::new(),
             lengthened: true,
             authentication: Authentication::default(),
         }
@@ -297,6 +302,7 @@ impl Endpoint {
             return self.launch(now, id, stream, false);
         }
         (outgoing.progress, outgoing.launched) = (Progress::Sent(transaction), now);
+        outgoing.forks = Vec::new();
         if let Purpose::Dial(_) = outgoing.purpose {
             outgoing.path.flow = Some(flow);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use partyline_model::Time;
 
+use super::forks::MAX_FORKS;
 use super::outgoing::{Carried, Purpose};
 use super::outside::Outcome;
 use super::session::supported;
@@ -22,8 +23,6 @@ use crate::session_timer::{SessionTimer, retry_after};
 use crate::transaction::timer::TRANSACTION_LIFETIME;
 use crate::transaction::{Received, RequestId, TransactionId};
 
-/// The most forks of one call that are answered; each gets ACK and BYE.
-const MAX_FORKS: usize = 16;
 /// The longest To of a response, which the call keeps with its tag.
 const MAX_TO_OCTETS: usize = 1024;
 
@@ -176,6 +175,7 @@ impl Endpoint {
         } else if matches!(dialog.state, State::Calling { .. }) && status != Status::TRYING {
             // A body that cannot be read is no early media; the answer is yet to come.
             let sdp = message.take_sdp().unwrap_or(None);
+            self.heed_fork(request, &message, sdp.as_deref());
             self.emit(Event::Ringing { dialog: id, status, sdp });
         }
     }
@@ -291,7 +291,8 @@ impl Endpoint {
         if entry.acks.len() == MAX_FORKS {
             return self.drop_for(Dropped::TooManyForks);
         }
-        let Some(outgoing) = self.outgoing.get_mut(&entry.request) else { return };
+        let request = entry.request;
+        let Some(outgoing) = self.outgoing.get_mut(&request) else { return };
         outgoing.wipe();
         let purpose = outgoing.purpose;
         let mut path = Path { heard_from: Some(came_by.remote), ..outgoing.path.clone() };
@@ -311,7 +312,10 @@ impl Endpoint {
         self.ack_success(now, client, &path);
         let sdp = message.take_sdp().unwrap_or(None);
         match purpose {
-            Purpose::Dial(id) => self.dial_answered(now, id, path, (sdp, &message.headers)),
+            Purpose::Dial(id) => {
+                let sdp = sdp.or_else(|| self.early_answer(request, tag));
+                self.dial_answered(now, id, path, (sdp, &message.headers));
+            }
             Purpose::Reinvite(id) => self.reinvite_answered(now, id, path, (sdp, &message.headers)),
             Purpose::Abandoned => self.send_bye_along(now, path, None, Purpose::Nothing),
             // No INVITE is for these.
