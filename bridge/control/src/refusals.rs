@@ -162,6 +162,7 @@ const fn reason_of(reason: Dropped) -> &'static str {
         | Dropped::StrayResponse
         | Dropped::StrayAck
         | Dropped::MalformedRequest
+        | Dropped::Unnumbered
         | Dropped::TooManyForks
         | Dropped::Repeated
         | Dropped::Unheard => "the INVITE is malformed",

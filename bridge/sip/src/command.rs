@@ -11,6 +11,7 @@ use crate::auth::Login;
 use crate::cause;
 use crate::flow::{Flow, NextHop, Transport};
 use crate::message::{Message, Name, StartLine, Status, Uri, scan};
+use crate::reliable::Reliability;
 use crate::session_timer::SessionTimers;
 
 /// How the endpoint presents itself and how much it holds.
@@ -29,6 +30,8 @@ pub struct Config {
     pub resolves: bool,
     /// How sessions are kept alive.
     pub session_timers: SessionTimers,
+    /// Whether provisional responses are sent reliably.
+    pub reliability: Reliability,
 }
 
 impl Config {
@@ -41,6 +44,7 @@ impl Config {
             max_dialogs: 10_000,
             resolves: false,
             session_timers: SessionTimers::default(),
+            reliability: Reliability::default(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Dropped {
     NotOffered,
     /// An INVITE that was answered 503 because the table of dialogs is full.
     TooManyDialogs,
+    /// A provisional response that asks for its PRACK and bears no number: taken as any other.
+    Unnumbered,
     /// Progress or an answer beyond the forks that one call may have.
     TooManyForks,
     /// A message that came again and was absorbed or answered as before.
@@ -42,7 +44,7 @@ pub enum Dropped {
     ForeignSource,
 }
 
-const REASONS: [Dropped; 18] = [
+const REASONS: [Dropped; 19] = [
     Dropped::KeepAlive,
     Dropped::Oversized,
     Dropped::NotSip,
@@ -53,6 +55,7 @@ const REASONS: [Dropped; 18] = [
     Dropped::Misdirected,
     Dropped::NotOffered,
     Dropped::TooManyDialogs,
+    Dropped::Unnumbered,
     Dropped::TooManyForks,
     Dropped::Repeated,
     Dropped::Stranger,
@@ -77,6 +80,7 @@ impl Dropped {
             Self::Misdirected => "misdirected",
             Self::NotOffered => "not_offered",
             Self::TooManyDialogs => "too_many_dialogs",
+            Self::Unnumbered => "unnumbered_progress",
             Self::TooManyForks => "too_many_forks",
             Self::Repeated => "repeated",
             Self::Stranger => "stranger",
@@ -124,6 +128,6 @@ mod tests {
         }
         counters.count(Dropped::NotSip);
         assert_eq!(counters.of(Dropped::NotSip), 2);
-        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 19);
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 20);
     }
 }

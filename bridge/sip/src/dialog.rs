@@ -175,6 +175,36 @@ impl Path {
             || self.routes.iter().any(|route| names(&route.uri))
     }
 
+    /// Takes in a response to the INVITE, which refreshes the target.
+    pub(crate) fn refresh(&mut self, came_by: Flow, response: &Message) {
+        self.heard_from = Some(came_by.remote);
+        if came_by.connection.is_some() {
+            self.flow = Some(came_by);
+        }
+        if let Some(target) = Contact::read(response).target() {
+            self.target = target;
+        }
+    }
+
+    /// The dialog that a response with this tag makes of a call that has none (RFC 3261 §12.1.2).
+    pub(crate) fn forked(&self, came_by: Flow, response: &Message, tag: &str) -> Self {
+        let mut path = self.clone();
+        path.refresh(came_by, response);
+        path.routes = Vec::new();
+        path.follow(response);
+        path.remote_tag = Some(tag.into()).filter(|_| !tag.is_empty());
+        path.remote = response.headers.first(&Name::To).cloned().unwrap_or(path.remote);
+        path
+    }
+
+    /// Takes the route that a response records, if it records one.
+    pub(crate) fn follow(&mut self, response: &Message) {
+        let routes = Route::recorded(response).unwrap_or_default();
+        if !routes.is_empty() {
+            self.routes = routes.into_iter().rev().collect();
+        }
+    }
+
     pub(crate) fn next_cseq(&mut self) {
         self.local_cseq += 1;
     }

@@ -7,7 +7,7 @@
 //! watches a trunk. Of these the endpoint only answers challenges to its own calls; REGISTER and
 //! OPTIONS go out by [`Endpoint::send_request`].
 //!
-//! Not here: connections themselves, reliable provisional responses. Names are
+//! Not here: connections themselves, reliable provisional responses of ours. Names are
 //! resolved by whoever answers [`Output::Resolve`]; [`locate`] knows which, by RFC 3263.
 
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod message;
 pub mod rate;
 pub mod register;
 pub mod registrar;
+mod reliable;
 pub mod sdp;
 mod session_timer;
 mod shares;
@@ -43,4 +44,5 @@ pub use event::{
     RefusalTerms, RefusedRequest, Transmit, Unanswered,
 };
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};
+pub use reliable::Reliability;
 pub use session_timer::{SessionTimers, TimerMode};

@@ -307,7 +307,7 @@ fn a_422_is_answered_once_with_the_interval_that_it_wants() {
         let dialog = ua.endpoint.dial(ua.now, dial()).expect("it can be called");
         let invite = ua.drain().message(0);
         assert_eq!(header(&invite, Name::SessionExpires).as_deref(), first);
-        assert_eq!(header(&invite, Name::Supported).as_deref(), Some("timer"));
+        assert_eq!(header(&invite, Name::Supported).as_deref(), Some("timer, 100rel"));
         let out = ua.feed(&response(&invite, "422 Small", Some("p"), "Min-SE: 3600\r\n"));
         assert_eq!(
             (out.lines(), out.events.len()),

@@ -1,12 +1,21 @@
 //! The progress of a call of ours, fork by fork: each To tag of its responses is an early dialog
-//! (RFC 3261 §12.1, §13.2.2.4).
+//! (RFC 3261 §12.1, §13.2.2.4), in which what wants a PRACK gets it (RFC 3262 §4).
+//!
+//! What becomes of a PRACK decides nothing: a far end that misses it refuses the INVITE itself, and
+//! one that answers nevertheless is talked to.
 
 use bytes::Bytes;
+use partyline_model::Time;
 use zeroize::Zeroizing;
 
 use super::Endpoint;
+use super::outgoing::Purpose;
 use crate::counters::Dropped;
-use crate::message::{Message, Name, NameAddr};
+use crate::dialog::Path;
+use crate::event::DialogId;
+use crate::flow::Flow;
+use crate::message::{CSeq, Message, Method, Name, NameAddr};
+use crate::reliable::{RAck, Wants};
 use crate::sdp::MAX_BYTES;
 use crate::transaction::RequestId;
 
@@ -17,42 +26,103 @@ pub(super) const MAX_FORKS: usize = 16;
 pub(super) struct Fork {
     /// Empty from peers that speak RFC 2543.
     tag: Box<str>,
-    /// The last description, in which keys may be.
+    /// The early dialog, its CSeq number the last that was sent in it.
+    path: Path,
+    /// The number of its last reliable response.
+    rseq: Option<u32>,
+    /// The last description of the fork, in which keys may be.
     sdp: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Endpoint {
-    /// Takes in the progress of one fork.
-    pub(super) fn heed_fork(&mut self, request: RequestId, response: &Message, sdp: Option<&[u8]>) {
-        let tag = to_tag(response);
-        let Some(outgoing) = self.outgoing.get_mut(&request) else { return };
-        let forks = &mut outgoing.forks;
-        let known = forks.iter().position(|fork| fork.tag == tag);
-        if known.is_none() && forks.len() == MAX_FORKS {
-            return self.drop_for(Dropped::TooManyForks);
+    /// Takes in the progress of one fork, and acknowledges what wants that; `false` for what is no
+    /// news: a repetition, whose PRACK repeats itself, or what came before its turn and will come
+    /// again.
+    pub(super) fn heed_fork(
+        &mut self,
+        now: Time,
+        (id, request): (DialogId, RequestId),
+        (came_by, response): (Flow, &Message),
+        sdp: Option<&[u8]>,
+    ) -> bool {
+        let wants = Wants::read(&response.headers);
+        if wants == Wants::Unnumbered {
+            self.drop_for(Dropped::Unnumbered);
         }
-        let place = known.unwrap_or(forks.len());
-        if known.is_none() {
-            forks.push(Fork { tag, sdp: None });
-        }
-        if let Some(fork) = forks.get_mut(place)
-            && let Some(sdp) = sdp.filter(|sdp| sdp.len() <= MAX_BYTES)
+        let Some(fork) = self.fork_of(request, (came_by, response)) else {
+            self.drop_for(Dropped::TooManyForks);
+            return true;
+        };
+        if let (Wants::Prack(number), Some(last)) = (wants, fork.rseq)
+            && Some(number) != last.checked_add(1)
         {
+            self.drop_for(Dropped::Repeated);
+            return false;
+        }
+        fork.path.refresh(came_by, response);
+        fork.path.follow(response);
+        if let Some(sdp) = sdp.filter(|sdp| sdp.len() <= MAX_BYTES) {
             fork.sdp = Some(Zeroizing::new(sdp.to_vec()));
         }
+        let cseq = response.headers.text(&Name::CSeq).and_then(CSeq::parse);
+        if let (Wants::Prack(rseq), Some(cseq)) = (wants, cseq) {
+            fork.rseq = Some(rseq);
+            let path = fork.path.clone();
+            let number = self.send_prack(now, id, path, RAck { rseq, cseq: cseq.number });
+            if let Some(fork) = self.fork_of(request, (came_by, response)) {
+                fork.path.local_cseq = number;
+            }
+        }
+        true
+    }
+
+    /// The fork that a response is of, which may be a new one; `None` when there are too many.
+    fn fork_of(
+        &mut self,
+        request: RequestId,
+        (came_by, response): (Flow, &Message),
+    ) -> Option<&mut Fork> {
+        let outgoing = self.outgoing.get_mut(&request)?;
+        let to = response.headers.text(&Name::To).and_then(|to| NameAddr::parse(to).ok());
+        let tag: Box<str> = to.as_ref().and_then(NameAddr::tag).unwrap_or_default().into();
+        if let Some(known) = outgoing.forks.iter().position(|fork| fork.tag == tag) {
+            return outgoing.forks.get_mut(known);
+        }
+        if outgoing.forks.len() == MAX_FORKS {
+            return None;
+        }
+        let path = outgoing.path.forked(came_by, response, &tag);
+        outgoing.forks.push(Fork { tag, path, rseq: None, sdp: None });
+        outgoing.forks.last_mut()
+    }
+
+    /// Sends PRACK along an early dialog, under the call's next number, which is handed back.
+    fn send_prack(&mut self, now: Time, id: DialogId, path: Path, rack: RAck) -> u32 {
+        let Some(held) = self.dialogs.get_mut(&id) else { return path.local_cseq };
+        held.path.next_cseq();
+        let number = held.path.local_cseq;
+        let carried = self.along(Path { local_cseq: number, ..path }, Purpose::Prack(id));
+        self.submit(now, carried, Method::PRACK, |request| {
+            request.headers.add(Name::RAck, rack.to_string());
+        });
+        number
     }
 
     /// What a fork has described before it answered: the answer of those that do not repeat it. So
     /// it is after a reliable response (RFC 3262 §5), and some do the same after others.
     pub(super) fn early_answer(&self, request: RequestId, tag: &str) -> Option<Bytes> {
-        let forks = &self.outgoing.get(&request)?.forks;
-        let sdp = forks.iter().find(|fork| *fork.tag == *tag)?.sdp.as_ref()?;
+        let sdp = self.fork(request, tag)?.sdp.as_ref()?;
         Some(Bytes::copy_from_slice(sdp))
     }
-}
 
-/// The tag of To; empty where there is none.
-fn to_tag(response: &Message) -> Box<str> {
-    let to = response.headers.text(&Name::To).and_then(|to| NameAddr::parse(to).ok());
-    to.as_ref().and_then(NameAddr::tag).unwrap_or_default().into()
+    /// The last number of a request of ours in a call and in its fork.
+    pub(super) fn last_number(&self, id: DialogId, request: RequestId, tag: &str) -> u32 {
+        let early = self.fork(request, tag).map(|fork| fork.path.local_cseq);
+        let call = self.dialogs.get(&id).map(|held| held.path.local_cseq);
+        early.max(call).unwrap_or_default()
+    }
+
+    fn fork(&self, request: RequestId, tag: &str) -> Option<&Fork> {
+        self.outgoing.get(&request)?.forks.iter().find(|fork| *fork.tag == *tag)
+    }
 }

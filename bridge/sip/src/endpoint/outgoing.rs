@@ -88,6 +88,8 @@ pub(super) enum Purpose {
     Reinvite(DialogId),
     /// An UPDATE.
     Update(DialogId),
+    /// A PRACK.
+    Prack(DialogId),
     /// The dialog is over when the request is.
     LastOf(DialogId),
     /// Another way was taken instead of this INVITE: whatever it comes to is undone.
@@ -423,7 +425,7 @@ impl Endpoint {
             Purpose::Reinvite(dialog) => {
                 matches!(state(dialog), Some(State::Confirmed(Renegotiation::Ours { .. })))
             }
-            Purpose::Digit(dialog) | Purpose::Update(dialog) => {
+            Purpose::Digit(dialog) | Purpose::Update(dialog) | Purpose::Prack(dialog) => {
                 state(dialog).is_some_and(|state| !state.has_ended())
             }
             Purpose::Abandoned | Purpose::Acknowledge(_) | Purpose::Outside(_) => false,
@@ -454,6 +456,7 @@ impl Endpoint {
             Purpose::Dial(dialog)
             | Purpose::Reinvite(dialog)
             | Purpose::Update(dialog)
+            | Purpose::Prack(dialog)
             | Purpose::LastOf(dialog)
             | Purpose::Digit(dialog) => self.dialogs.get_mut(&dialog),
         };
@@ -479,8 +482,9 @@ impl Endpoint {
         let Some(mut outgoing) = self.take_request(id) else { return };
         outgoing.wipe();
         match outgoing.purpose {
-            // No request but INVITE is for these.
+            // What becomes of a PRACK decides nothing; no request but INVITE is for the rest.
             Purpose::Nothing
+            | Purpose::Prack(_)
             | Purpose::Dial(_)
             | Purpose::Reinvite(_)
             | Purpose::Abandoned

@@ -13,6 +13,7 @@ use crate::counters::Dropped;
 use crate::event::{Event, RefusedRequest};
 use crate::flow::{Flow, Transport};
 use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
+use crate::reliable::Reliability;
 use crate::transaction::{ServerKey, TransactionId};
 
 /// A request on its way through the checks.
@@ -189,7 +190,7 @@ impl Endpoint {
     }
 
     fn answer_options(&mut self, request: &Request) {
-        let supported = supported(self.config.session_timers.mode);
+        let supported = supported(self.config.session_timers.mode, Reliability::Off);
         self.respond_stateless(&request.template, Status::OK, |message| {
             add_abilities(message, supported);
         });

@@ -16,6 +16,7 @@ use crate::counters::Dropped;
 use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::message::{Headers, Message, Method, Name, Status};
+use crate::reliable::{RELIABLE, Reliability};
 use crate::session_timer::{Refused, SessionDue, TIMER, TimerMode, retry_after};
 use crate::transaction::RequestId;
 
@@ -26,7 +27,7 @@ impl Endpoint {
     /// The option tags that the peer of a call may use.
     pub(super) fn supported(&self, id: DialogId) -> &'static str {
         let terms = self.dialogs.get(&id).map(|held| held.session.terms());
-        supported(terms.unwrap_or(self.config.session_timers).mode)
+        supported(terms.unwrap_or(self.config.session_timers).mode, Reliability::Off)
     }
 
     /// Whether an option that a request requires is spoken here.
@@ -261,9 +262,11 @@ impl Endpoint {
 }
 
 /// The value of Supported.
-pub(super) fn supported(mode: TimerMode) -> &'static str {
-    match mode {
-        TimerMode::Off => "",
-        TimerMode::Accept | TimerMode::Offer | TimerMode::Require => TIMER,
+pub(super) fn supported(mode: TimerMode, reliability: Reliability) -> &'static str {
+    match (mode != TimerMode::Off, reliability != Reliability::Off) {
+        (true, true) => "timer, 100rel",
+        (true, false) => TIMER,
+        (false, true) => RELIABLE,
+        (false, false) => "",
     }
 }

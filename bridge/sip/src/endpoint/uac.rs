@@ -13,7 +13,7 @@ use super::{Endpoint, Owner};
 use crate::cause;
 use crate::command::{CommandError, Dial};
 use crate::counters::Dropped;
-use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State};
+use crate::dialog::{Dialog, Path, Renegotiation, Route, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::flow::Flow;
 use crate::message::{
@@ -55,7 +55,8 @@ impl Endpoint {
             has_alternative: dial.has_alternative,
         };
         let terms = self.config.session_timers;
-        let request = self.invite(now, carried, dial.offer, supported(terms.mode), |message| {
+        let abilities = supported(terms.mode, self.config.reliability);
+        let request = self.invite(now, carried, dial.offer, abilities, |message| {
             SessionTimer::new(terms).wish(&mut message.headers);
             if let Some(asserted) = asserted {
                 message.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
@@ -140,7 +141,7 @@ impl Endpoint {
                     self.receive_failure(now, request, status, &message);
                 }
                 Received::Deliver if status.is_provisional() => {
-                    self.receive_progress(now, request, status, message);
+                    self.receive_progress(now, request, (flow, status), message);
                 }
                 Received::Deliver => self.receive_success(now, id, (flow, &envelope), message),
             }
@@ -160,7 +161,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         request: RequestId,
-        status: Status,
+        (came_by, status): (Flow, Status),
         mut message: Message,
     ) {
         let purpose = self.outgoing.get(&request).map(|outgoing| outgoing.purpose);
@@ -175,7 +176,10 @@ impl Endpoint {
         } else if matches!(dialog.state, State::Calling { .. }) && status != Status::TRYING {
             // A body that cannot be read is no early media; the answer is yet to come.
             let sdp = message.take_sdp().unwrap_or(None);
-            self.heed_fork(request, &message, sdp.as_deref());
+            let news = (came_by, &message);
+            if !self.heed_fork(now, (id, request), news, sdp.as_deref()) {
+                return;
+            }
             self.emit(Event::Ringing { dialog: id, status, sdp });
         }
     }
@@ -235,6 +239,7 @@ impl Endpoint {
             | Purpose::LastOf(_)
             | Purpose::Digit(_)
             | Purpose::Update(_)
+            | Purpose::Prack(_)
             | Purpose::Acknowledge(_)
             | Purpose::Outside(_) => {}
         }
@@ -295,25 +300,20 @@ impl Endpoint {
         let Some(outgoing) = self.outgoing.get_mut(&request) else { return };
         outgoing.wipe();
         let purpose = outgoing.purpose;
-        let mut path = Path { heard_from: Some(came_by.remote), ..outgoing.path.clone() };
-        if came_by.connection.is_some() {
-            path.flow = Some(came_by);
-        }
-        if let Some(target) = Contact::read(&message).target() {
-            path.target = target;
-        }
-        if matches!(purpose, Purpose::Dial(_) | Purpose::Abandoned) {
-            let mut routes = Route::recorded(&message).unwrap_or_default();
-            routes.reverse();
-            path.routes = routes;
-            path.remote_tag = Some(tag.into()).filter(|_| !tag.is_empty());
-            path.remote = message.headers.first(&Name::To).cloned().unwrap_or(path.remote);
-        }
+        let makes_dialog = matches!(purpose, Purpose::Dial(_) | Purpose::Abandoned);
+        let mut path = if makes_dialog {
+            outgoing.path.forked(came_by, &message, tag)
+        } else {
+            let mut path = outgoing.path.clone();
+            path.refresh(came_by, &message);
+            path
+        };
         self.ack_success(now, client, &path);
         let sdp = message.take_sdp().unwrap_or(None);
         match purpose {
             Purpose::Dial(id) => {
                 let sdp = sdp.or_else(|| self.early_answer(request, tag));
+                path.local_cseq = path.local_cseq.max(self.last_number(id, request, tag));
                 self.dial_answered(now, id, path, (sdp, &message.headers));
             }
             Purpose::Reinvite(id) => self.reinvite_answered(now, id, path, (sdp, &message.headers)),
@@ -323,6 +323,7 @@ impl Endpoint {
             | Purpose::LastOf(_)
             | Purpose::Digit(_)
             | Purpose::Update(_)
+            | Purpose::Prack(_)
             | Purpose::Acknowledge(_)
             | Purpose::Outside(_) => {}
         }

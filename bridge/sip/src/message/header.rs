@@ -72,6 +72,8 @@ names! {
     ServiceRoute "Service-Route";
     SessionExpires "Session-Expires" "x";
     MinSe "Min-SE";
+    RSeq "RSeq";
+    RAck "RAck";
 }
 
 /// The text of a header: unfolded, trimmed, and able to go out again byte for byte.

@@ -36,6 +36,9 @@ impl Method {
     /// Binds an address of record to a contact (RFC 3261 §10).
     pub const REGISTER: Self = Self::Known("REGISTER");
 
+    /// Acknowledges a provisional response (RFC 3262).
+    pub(crate) const PRACK: Self = Self::Known("PRACK");
+
     /// Reads a method token; `None` when `text` is not a token (RFC 3261 §25.1).
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
