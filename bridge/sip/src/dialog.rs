@@ -11,6 +11,7 @@ use crate::endpoint::Undecided;
 use crate::flow::{ConnectionId, Flow};
 use crate::message::{Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
+use crate::reliable::Provisionals;
 use crate::session_timer::{SessionTimer, SessionTimers};
 use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
@@ -225,7 +226,9 @@ pub(crate) struct Dialog {
     /// Whether we placed the call, and made its Call-ID.
     pub(crate) placed: bool,
     pub(crate) session: SessionTimer,
-    /// An offer of the peer's that came by UPDATE.
+    /// Our provisional responses, of a call in that may have reliable ones.
+    pub(crate) provisionals: Option<Box<Provisionals>>,
+    /// An offer of the peer's that came by UPDATE or PRACK.
     pub(crate) undecided: Option<Box<Undecided>>,
 }
 
@@ -240,6 +243,7 @@ impl Dialog {
             requests: Bucket::default(),
             offers: Bucket::default(),
             session: SessionTimer::new(session),
+            provisionals: None,
             undecided: None,
         }
     }

@@ -7,8 +7,8 @@
 //! watches a trunk. Of these the endpoint only answers challenges to its own calls; REGISTER and
 //! OPTIONS go out by [`Endpoint::send_request`].
 //!
-//! Not here: connections themselves, reliable provisional responses of ours. Names are
-//! resolved by whoever answers [`Output::Resolve`]; [`locate`] knows which, by RFC 3263.
+//! Not here: connections themselves. Names are resolved by whoever answers [`Output::Resolve`];
+//! [`locate`] knows which, by RFC 3263.
 
 #![forbid(unsafe_code)]
 

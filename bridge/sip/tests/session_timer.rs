@@ -398,7 +398,7 @@ fn without_timers_nothing_is_said_and_nothing_ends() {
     let mut ua = self::ua(TimerMode::Off);
     let (_, answer) = taken(&mut ua, &format!("{TIMER}Session-Expires: 60\r\n"));
     assert_eq!(header(&answer, Name::SessionExpires), None);
-    assert_eq!(header(&answer, Name::Supported).as_deref(), Some(""));
+    assert_eq!(header(&answer, Name::Supported).as_deref(), Some("100rel"));
     assert!(live(&mut ua, HOURS, |_| None).ended.is_empty());
     let strict = request("INVITE", 1, "strict", None, &format!("Require: timer\r\n{SDP}"));
     assert_eq!(ua.feed(&strict.replace("Call-ID: c1", "Call-ID: c2")).lines(), ["420 INVITE"]);

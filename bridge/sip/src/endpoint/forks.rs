@@ -102,7 +102,7 @@ impl Endpoint {
         held.path.next_cseq();
         let number = held.path.local_cseq;
         let carried = self.along(Path { local_cseq: number, ..path }, Purpose::Prack(id));
-        self.submit(now, carried, Method::PRACK, |request| {
+        self.submit(now, carried, Method::Prack, |request| {
             request.headers.add(Name::RAck, rack.to_string());
         });
         number

@@ -10,6 +10,7 @@ use super::Endpoint;
 use super::outgoing::Purpose;
 use super::receive::Request;
 use super::respond::add_abilities;
+use super::session::supported;
 use crate::cause;
 use crate::command::{CommandError, Hangup, Rejection};
 use crate::counters::Dropped;
@@ -17,6 +18,7 @@ use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::message::{Headers, InfoBody, Method, Name, StartLine, Status};
 use crate::rate::Rate;
+use crate::reliable::Reliability;
 use crate::session_timer::TimersAsked;
 use crate::transaction::{ServerKey, TransactionId};
 
@@ -100,7 +102,8 @@ impl Endpoint {
         let path = held.path.clone();
         let mut wish = Headers::default();
         held.session.wish(&mut wish);
-        let supported = self.supported(dialog);
+        // Of its progress nothing is followed, and no PRACK sent.
+        let supported = supported(held.session.terms().mode, Reliability::Off);
         let carried = self.along(path, Purpose::Reinvite(dialog));
         let request = self.invite(now, carried, offer.into(), supported, |message| {
             message.headers.extend(&wish);
@@ -142,7 +145,7 @@ impl Endpoint {
             return self.accept_undecided(now, dialog, sdp.into());
         }
         let server = self.their_reinvite(dialog)?;
-        let unacked = self.accept(now, server, sdp.into()).ok_or(CommandError::WrongState)?;
+        let unacked = self.accept(now, server, Some(sdp.into())).ok_or(CommandError::WrongState)?;
         self.set_state(dialog, State::Confirmed(Renegotiation::Unacknowledged(unacked)));
         Ok(())
     }
@@ -159,6 +162,7 @@ impl Endpoint {
     ) -> Result<(), CommandError> {
         if self.dialog(dialog)?.undecided.is_some() {
             self.reject_undecided(now, dialog, rejection.into());
+            self.send_waiting(now, dialog);
             return Ok(());
         }
         let server = self.their_reinvite(dialog)?;
@@ -216,10 +220,10 @@ impl Endpoint {
             Method::Bye => (true, false),
             Method::Invite => (held.offers.take(now, OFFERS), true),
             Method::Info => (held.requests.take(now, REQUESTS), true),
-            Method::Update if request.message.body.is_empty() => {
+            Method::Update | Method::Prack if request.message.body.is_empty() => {
                 (held.requests.take(now, REQUESTS), true)
             }
-            Method::Update => (held.offers.take(now, OFFERS), true),
+            Method::Update | Method::Prack => (held.offers.take(now, OFFERS), true),
             Method::Ack
             | Method::Cancel
             | Method::Options
@@ -241,6 +245,7 @@ impl Endpoint {
             Method::Info => self.receive_info(now, id, key, request),
             Method::Invite => self.receive_reinvite(now, id, key, request),
             Method::Update => self.receive_update(now, id, key, request),
+            Method::Prack => self.receive_prack(now, id, key, request),
             // As outside a call, nothing is kept of it.
             Method::Options => {
                 let supported = self.supported(id);

@@ -13,6 +13,7 @@ mod lost;
 mod outgoing;
 mod outside;
 mod receive;
+mod reliable;
 mod request;
 mod respond;
 mod session;
@@ -88,6 +89,7 @@ enum Owner {
     Request(RequestId),
     Dialog(DialogId),
     Session(DialogId),
+    Prack(DialogId),
 }
 
 /// An INVITE that came in.
@@ -282,6 +284,12 @@ impl Endpoint {
         self.timers.set(Owner::Dialog(id), state.deadline());
         let Some(dialog) = self.dialogs.get_mut(&id) else { return };
         let ended = state.has_ended();
+        if !matches!(state, State::Offered { .. })
+            && let Some(made) = &mut dialog.provisionals
+        {
+            made.rest();
+            self.timers.set(Owner::Prack(id), None);
+        }
         if ended {
             self.timers.set(Owner::Session(id), None);
         }
@@ -323,6 +331,7 @@ impl Endpoint {
     fn forget_dialog(&mut self, id: DialogId) {
         self.timers.set(Owner::Dialog(id), None);
         self.timers.set(Owner::Session(id), None);
+        self.timers.set(Owner::Prack(id), None);
         if let Some(dialog) = self.dialogs.remove(&id) {
             self.dialog_keys.remove(&(dialog.path.call_id, dialog.path.local_tag));
             self.abandon_reinvite(&dialog.state);

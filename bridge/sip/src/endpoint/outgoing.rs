@@ -321,6 +321,7 @@ impl Endpoint {
             | Method::Options
             | Method::Info
             | Method::Update
+            | Method::Prack
             | Method::Known(_)
             | Method::Unknown(_) => {
                 self.start_client(now, transaction, Some(id), (branch, method), (flow, bytes));

@@ -13,7 +13,6 @@ use crate::counters::Dropped;
 use crate::event::{Event, RefusedRequest};
 use crate::flow::{Flow, Transport};
 use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
-use crate::reliable::Reliability;
 use crate::transaction::{ServerKey, TransactionId};
 
 /// A request on its way through the checks.
@@ -146,6 +145,7 @@ impl Endpoint {
             | Method::Cancel
             | Method::Info
             | Method::Update
+            | Method::Prack
             | Method::Known(_)
             | Method::Unknown(_) => self.refuse_no_dialog(&request.template),
         }
@@ -190,7 +190,7 @@ impl Endpoint {
     }
 
     fn answer_options(&mut self, request: &Request) {
-        let supported = supported(self.config.session_timers.mode, Reliability::Off);
+        let supported = supported(self.config.session_timers.mode, self.config.reliability);
         self.respond_stateless(&request.template, Status::OK, |message| {
             add_abilities(message, supported);
         });

@@ -27,12 +27,16 @@ impl Endpoint {
     /// The option tags that the peer of a call may use.
     pub(super) fn supported(&self, id: DialogId) -> &'static str {
         let terms = self.dialogs.get(&id).map(|held| held.session.terms());
-        supported(terms.unwrap_or(self.config.session_timers).mode, Reliability::Off)
+        let mode = terms.unwrap_or(self.config.session_timers).mode;
+        supported(mode, self.config.reliability)
     }
 
     /// Whether an option that a request requires is spoken here.
     pub(super) fn understands(&self, option: &str) -> bool {
-        option.eq_ignore_ascii_case(TIMER) && self.config.session_timers.mode != TimerMode::Off
+        let timer = self.config.session_timers.mode != TimerMode::Off;
+        let reliable = self.config.reliability != Reliability::Off;
+        option.eq_ignore_ascii_case(TIMER) && timer
+            || option.eq_ignore_ascii_case(RELIABLE) && reliable
     }
 
     /// Refuses a request for what it says of session timers.
@@ -131,8 +135,8 @@ impl Endpoint {
 
     fn send_update(&mut self, now: Time, id: DialogId, offer: Option<Bytes>) -> Option<RequestId> {
         let agent = self.config.user_agent.clone();
-        let supported = self.supported(id);
         let held = self.dialogs.get_mut(&id)?;
+        let supported = supported(held.session.terms().mode, Reliability::Off);
         held.path.next_cseq();
         let path = held.path.clone();
         let mut wish = Headers::default();

@@ -12,6 +12,7 @@ use crate::counters::Dropped;
 use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State, Unacked};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::message::{ContentError, Headers, Host, Message, Method, Name, Status};
+use crate::reliable::{Provisionals, RELIABLE, Waiting};
 use crate::session_timer::{SessionTimer, TimersAsked};
 use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
@@ -47,7 +48,8 @@ impl Endpoint {
         self.provisional(now, dialog, Status::SESSION_PROGRESS, Some(sdp.into()))
     }
 
-    /// Answers an incoming call: 200 OK, sent until the ACK comes.
+    /// Answers an incoming call: 200 OK, sent until the ACK comes. It waits for the PRACK of an
+    /// early answer, and does not repeat that.
     ///
     /// # Errors
     /// [`CommandError`] unless the call waits for its answer.
@@ -58,7 +60,20 @@ impl Endpoint {
         sdp: impl Into<Bytes>,
     ) -> Result<(), CommandError> {
         let server = self.offered(dialog)?;
-        let unacked = self.accept(now, server, sdp.into()).ok_or(CommandError::WrongState)?;
+        let held = self.dialog(dialog)?;
+        let waits = held.undecided.is_some();
+        let mut sdp = Some(sdp.into());
+        if let Some(made) = &mut held.provisionals {
+            if made.is_answered() {
+                return Err(CommandError::WrongState);
+            }
+            if waits || made.holds_answer() {
+                made.waiting = sdp.map(Waiting::Answer);
+                return Ok(());
+            }
+            sdp = sdp.filter(|_| !made.agreed);
+        }
+        let unacked = self.accept(now, server, sdp).ok_or(CommandError::WrongState)?;
         self.set_state(dialog, State::Answered(unacked));
         Ok(())
     }
@@ -76,6 +91,7 @@ impl Endpoint {
         let server = self.offered(dialog)?;
         let status = rejection.failure();
         let q850 = rejection.q850.or(cause::cause_of(status));
+        self.reject_undecided(now, dialog, Status::REQUEST_TERMINATED.into());
         self.respond_rejection(now, server, status, rejection);
         let kind = EndKind::Rejected;
         self.end(dialog, Ended { by: Ender::Local, kind, status: Some(status), q850 });
@@ -101,19 +117,7 @@ impl Endpoint {
         Host::Address(self.config.advertised.ip()).to_string()
     }
 
-    fn provisional(
-        &mut self,
-        now: Time,
-        dialog: DialogId,
-        status: Status,
-        sdp: Option<Bytes>,
-    ) -> Result<(), CommandError> {
-        let server = self.offered(dialog)?;
-        self.respond_in_dialog(now, server, status, sdp);
-        Ok(())
-    }
-
-    fn offered(&mut self, id: DialogId) -> Result<TransactionId, CommandError> {
+    pub(super) fn offered(&mut self, id: DialogId) -> Result<TransactionId, CommandError> {
         match self.dialog(id)?.state {
             State::Offered { server } => Ok(server),
             State::Answered(_)
@@ -130,9 +134,9 @@ impl Endpoint {
         &mut self,
         now: Time,
         server: TransactionId,
-        sdp: Bytes,
+        sdp: Option<Bytes>,
     ) -> Option<Box<Unacked>> {
-        let response = self.respond_in_dialog(now, server, Status::OK, Some(sdp))?;
+        let response = self.respond_in_dialog(now, server, Status::OK, (sdp, None))?;
         let entry = self.invite_servers.get(&server)?;
         Some(Box::new(Unacked {
             cseq: entry.cseq,
@@ -142,19 +146,23 @@ impl Endpoint {
         }))
     }
 
-    /// A response with Contact and the rest of what makes a dialog.
-    fn respond_in_dialog(
+    /// A response with Contact and the rest of what makes a dialog; reliable if it has a number.
+    pub(super) fn respond_in_dialog(
         &mut self,
         now: Time,
         server: TransactionId,
         status: Status,
-        sdp: Option<Bytes>,
+        (sdp, rseq): (Option<Bytes>, Option<u32>),
     ) -> Option<Bytes> {
         let entry = self.invite_servers.get(&server)?;
         let (mut message, dialog) = (entry.template.respond(status, &entry.tag), entry.dialog);
         self.add_dialog_headers(dialog, &entry.template, &mut message);
         if status.is_success() {
             self.grant_session(now, dialog, &mut message.headers);
+        }
+        if let Some(rseq) = rseq {
+            message.headers.add(Name::Require, RELIABLE);
+            message.headers.add(Name::RSeq, rseq.to_string());
         }
         if let Some(sdp) = sdp {
             message.set_body("application/sdp", sdp);
@@ -228,11 +236,14 @@ impl Endpoint {
                 return self.refuse(&request.template, reason, full, None);
             }
         };
+        let numbers = (request.envelope.cseq.number, self.random.next_u128());
+        let (headers, offered) = (&request.message.headers, offer.is_some());
+        let made = Provisionals::new(self.config.reliability, headers, offered, numbers);
         let id = DialogId(self.next_id());
         let event = incoming::read(id, &mut request, offer);
         let server = self.open_invite_server(now, (key, Some(merge)), id, &path, request);
         let mut dialog = Dialog::new(path, State::Offered { server }, terms);
-        dialog.session = session;
+        (dialog.session, dialog.provisionals) = (session, made.map(Box::new));
         self.shares.add_call(&seat);
         dialog.seat = Some(seat);
         self.insert_dialog(id, dialog);
@@ -379,6 +390,7 @@ impl Endpoint {
         self.respond_invite(now, server, Status::REQUEST_TERMINATED, |_| {});
         let Some(held) = self.dialogs.get(&dialog) else { return };
         if matches!(held.state, State::Offered { .. }) {
+            self.reject_undecided(now, dialog, Status::REQUEST_TERMINATED.into());
             let q850 = cause::read_reason(&request.message.headers);
             let (by, kind) = (Ender::Remote, EndKind::Cancelled);
             let status = Some(Status::REQUEST_TERMINATED);

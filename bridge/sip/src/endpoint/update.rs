@@ -19,11 +19,27 @@ use crate::transaction::{Server, ServerKey, TransactionId};
 pub(crate) struct Undecided {
     key: ServerKey,
     template: Template,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Update,
+    Prack,
 }
 
 impl Undecided {
-    pub(super) fn new(key: ServerKey, request: Request) -> Self {
-        Self { key, template: request.template }
+    fn update(key: ServerKey, request: Request) -> Self {
+        Self { key, template: request.template, kind: Kind::Update }
+    }
+
+    pub(super) fn prack(key: ServerKey, request: Request) -> Self {
+        Self { key, template: request.template, kind: Kind::Prack }
+    }
+
+    /// Whether this is the request with `key`.
+    pub(super) fn is(&self, key: &ServerKey) -> bool {
+        self.key == *key
     }
 }
 
@@ -37,7 +53,7 @@ impl Endpoint {
         mut request: Request,
     ) {
         let Some(held) = self.dialogs.get(&id) else { return };
-        if held.undecided.as_ref().is_some_and(|waits| waits.key == key) {
+        if held.undecided.as_ref().is_some_and(|waits| waits.is(&key)) {
             return self.drop_for(Dropped::Repeated);
         }
         let asked = TimersAsked::read(&request.message.headers);
@@ -56,7 +72,7 @@ impl Endpoint {
         held.session.ask(asked);
         held.session.heed_allow(&request.message.headers);
         held.session.set_updates(true);
-        let undecided = Undecided::new(key, request);
+        let undecided = Undecided::update(key, request);
         if offer.is_some() {
             held.undecided = Some(Box::new(undecided));
             self.emit(Event::Reinvite { dialog: id, offer });
@@ -71,6 +87,10 @@ impl Endpoint {
         match &held.state {
             _ if held.undecided.is_some() => {}
             State::Confirmed(Renegotiation::Idle) => return true,
+            // A reliable response has answered the offer of the INVITE.
+            State::Offered { .. } if held.provisionals.as_ref().is_some_and(|made| made.agreed) => {
+                return true;
+            }
             // Glare: an offer of ours has no answer yet.
             State::Confirmed(Renegotiation::Ours { .. }) => {
                 let status = Status::REQUEST_PENDING;
@@ -89,16 +109,28 @@ impl Endpoint {
         false
     }
 
-    /// Agrees to what waits; [`Event::Confirmed`] follows at once, since no ACK does.
+    /// Agrees to what waits; in a call that is up, [`Event::Confirmed`] follows at once, since no
+    /// ACK does.
     pub(super) fn accept_undecided(
         &mut self,
         now: Time,
         id: DialogId,
         sdp: Bytes,
     ) -> Result<(), CommandError> {
-        let waits = self.dialog(id)?.undecided.take().ok_or(CommandError::WrongState)?;
-        self.accept_update(now, id, &waits, Some(sdp));
-        self.emit(Event::Confirmed { dialog: id, sdp: None });
+        let held = self.dialog(id)?;
+        let early = matches!(held.state, State::Offered { .. });
+        let waits = held.undecided.take().ok_or(CommandError::WrongState)?;
+        match waits.kind {
+            Kind::Update => self.accept_update(now, id, &waits, Some(sdp)),
+            Kind::Prack => self.respond_undecided(now, id, &waits, Status::OK, |message| {
+                message.set_body("application/sdp", sdp);
+            }),
+        }
+        if early {
+            self.send_waiting(now, id);
+        } else {
+            self.emit(Event::Confirmed { dialog: id, sdp: None });
+        }
         Ok(())
     }
 
@@ -135,7 +167,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         id: DialogId,
-        Undecided { key, template }: &Undecided,
+        Undecided { key, template, .. }: &Undecided,
         status: Status,
         dress: impl FnOnce(&mut Message),
     ) {

@@ -19,6 +19,8 @@ pub enum Method {
     Info,
     /// Changes or refreshes a session without an INVITE (RFC 3311).
     Update,
+    /// Acknowledges a provisional response (RFC 3262).
+    Prack,
     /// A method that the registry knows and this user agent does not offer: answered 405.
     Known(&'static str),
     /// Any other token: answered 501.
@@ -26,18 +28,14 @@ pub enum Method {
 }
 
 /// Methods of the IANA registry that are understood well enough to be refused by name.
-const NOT_OFFERED: [&str; 7] =
-    ["REGISTER", "PRACK", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"];
+const NOT_OFFERED: [&str; 6] = ["REGISTER", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"];
 
 /// The value of the Allow header.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
 
 impl Method {
     /// Binds an address of record to a contact (RFC 3261 §10).
     pub const REGISTER: Self = Self::Known("REGISTER");
-
-    /// Acknowledges a provisional response (RFC 3262).
-    pub(crate) const PRACK: Self = Self::Known("PRACK");
 
     /// Reads a method token; `None` when `text` is not a token (RFC 3261 §25.1).
     pub fn parse(text: &str) -> Option<Self> {
@@ -49,6 +47,7 @@ impl Method {
             "OPTIONS" => Self::Options,
             "INFO" => Self::Info,
             "UPDATE" => Self::Update,
+            "PRACK" => Self::Prack,
             other => match NOT_OFFERED.iter().find(|known| **known == other) {
                 Some(known) => Self::Known(known),
                 None if super::scan::is_token(other) => Self::Unknown(other.into()),
@@ -67,6 +66,7 @@ impl Method {
             Self::Options => "OPTIONS",
             Self::Info => "INFO",
             Self::Update => "UPDATE",
+            Self::Prack => "PRACK",
             Self::Known(name) => name,
             Self::Unknown(name) => name,
         }
