@@ -26,6 +26,8 @@ pub const DEFAULT_EXPIRES: Duration = Duration::from_secs(600);
 const MOST_EXPIRES: Duration = Duration::from_secs(86_400);
 /// The longest that a Retry-After is followed to.
 const MOST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+/// The longest wait after a connection is gone.
+const A_MOMENT: Duration = Duration::from_secs(2);
 /// How long the last goodbye waits for its response.
 const GOODBYE: Duration = Duration::from_secs(4);
 /// The shortest time between two refreshes, however short the registrar grants.
@@ -129,6 +131,16 @@ enum Phase {
     Waiting { until: Time },
 }
 
+/// Whether there is the connection that the binding hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    There,
+    /// Another is asked for.
+    Gone,
+    /// The request that is out went with it.
+    GoneMeanwhile,
+}
+
 /// What the registrar granted.
 struct Bound {
     until: Time,
@@ -154,6 +166,9 @@ pub struct Registration {
     tried: usize,
     /// Rounds over all targets that failed in a row.
     failures: u32,
+    /// Whether the request that is out may have been answered with a password that is no more.
+    outdated: bool,
+    connection: Connection,
     /// What is asked for: the configured time, or what a 423 wanted.
     expires: Duration,
     brief: u8,
@@ -187,6 +202,8 @@ impl Registration {
             target: 0,
             tried: 0,
             failures: 0,
+            outdated: false,
+            connection: Connection::There,
             brief: 0,
             authentication: Authentication::default(),
             stopping: None,
@@ -216,11 +233,34 @@ impl Registration {
         }
     }
 
-    /// The connection that the binding hangs on is gone: it is made anew, now or nearly so.
+    /// The password is another. Who has no binding, perhaps for the old one, asks for it at once.
+    pub fn set_login(&mut self, login: Arc<Login>) {
+        self.login = Some(login);
+        self.authentication.again(false);
+        self.failures = 0;
+        match self.phase {
+            Phase::Waiting { .. } if self.bound.is_none() => self.begin(Errand::Bind),
+            Phase::Asking(Errand::Bind) => self.outdated = true,
+            Phase::Idle | Phase::Waiting { .. } | Phase::Asking(Errand::Unbind) => {}
+        }
+    }
+
+    /// The connection that the binding hangs on is gone: it is made anew, now or nearly so. Where
+    /// that fails, the far end has no way to us: there is no binding.
     pub fn handle_flow_lost(&mut self, now: Time) {
-        if self.bound.is_some() && self.stopping.is_none() && self.is_waiting() {
-            let until = now + Duration::from_secs(2).mul_f64(self.fraction());
-            self.phase = Phase::Waiting { until };
+        if self.bound.is_none() || self.stopping.is_some() {
+            return;
+        }
+        match self.phase {
+            Phase::Waiting { .. } => {
+                self.connection = Connection::Gone;
+                self.wait_a_moment(now);
+            }
+            // What fails after that is another connection, which could not be opened.
+            Phase::Asking(_) if self.connection == Connection::There => {
+                self.connection = Connection::GoneMeanwhile;
+            }
+            Phase::Asking(_) | Phase::Idle => {}
         }
     }
 
@@ -303,13 +343,9 @@ impl Registration {
         self.bound.as_ref().map(|bound| &bound.routes)
     }
 
-    const fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. })
-    }
-
     /// Sends a request that is no repetition of one before.
     fn begin(&mut self, errand: Errand) {
-        (self.tried, self.brief) = (0, 0);
+        (self.tried, self.brief, self.outdated) = (0, 0, false);
         self.authentication.again(self.config.reuse_nonce);
         self.send(errand);
     }
@@ -349,6 +385,7 @@ impl Registration {
         let target = self.target;
         let before = self.bound.replace(Bound { until: now + expires, target, routes });
         (self.tried, self.failures, self.down) = (0, 0, None);
+        self.connection = Connection::There;
         if self.stopping.is_some() {
             return self.part();
         }
@@ -399,6 +436,14 @@ impl Registration {
             self.authentication.again(false);
             return self.send(Errand::Bind);
         }
+        match self.connection {
+            Connection::There => {}
+            Connection::GoneMeanwhile => {
+                self.connection = Connection::Gone;
+                return self.wait_a_moment(now);
+            }
+            Connection::Gone => self.bound = None,
+        }
         if self.bound.is_none() {
             self.report_down(DownReason::Unreachable(status));
         }
@@ -412,6 +457,9 @@ impl Registration {
         if self.stopping.is_some() {
             return self.finish();
         }
+        if std::mem::take(&mut self.outdated) {
+            return self.begin(Errand::Bind);
+        }
         self.report_down(reason);
         self.failures = self.failures.max(REFUSED_WEIGHT).saturating_add(1);
         self.wait(now, self.failures - 1, wait);
@@ -422,6 +470,12 @@ impl Registration {
         let doubled = self.config.first_retry.saturating_mul(2u32.saturating_pow(doublings));
         let delay = doubled.min(longest).mul_f64(0.5 + 0.5 * self.fraction());
         self.phase = Phase::Waiting { until: now + delay.max(least) };
+    }
+
+    /// The registrar has a way to us again soon, and not all who lost one come at once.
+    fn wait_a_moment(&mut self, now: Time) {
+        let until = now + A_MOMENT.mul_f64(self.fraction());
+        self.phase = Phase::Waiting { until };
     }
 
     /// Takes the binding back, if there is one.

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{CONTACT_AND_SDP, Out, Ua, dial, response};
+use common::{CONTACT_AND_SDP, Out, Ua, confirmed, dial, response};
 use partyline_model::Digit;
 use partyline_sip::auth::{Ha1, Login, NonceLimits, Password, Place, Unverified, Verifier};
 use partyline_sip::message::{Message, Name, Status};
@@ -16,8 +16,15 @@ const CHALLENGE: &str =
     "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", qop=\"auth\"\r\n";
 
 fn login() -> Option<Arc<Login>> {
-    let password = Password::new(Zeroizing::new(b"zanzibar".to_vec()));
-    Some(Arc::new(Login::new("bob", password).expect("a plain name")))
+    Some(login_with("zanzibar"))
+}
+
+fn password(text: &str) -> Password {
+    Password::new(Zeroizing::new(text.as_bytes().to_vec()))
+}
+
+fn login_with(text: &str) -> Arc<Login> {
+    Arc::new(Login::new("bob", password(text)).expect("a plain name"))
 }
 
 fn begin(ua: &mut Ua) -> (DialogId, Message) {
@@ -188,5 +195,39 @@ fn keys_and_changes_in_a_call_are_answered_for_too() {
     let bye = ua.drain().message(0);
     assert_eq!(text(&bye, &Name::CSeq), "6 BYE");
     answer(&mut ua, &bye, "200 OK", "");
+    ua.assert_forgotten();
+}
+
+#[test]
+fn a_renewed_password_answers_in_calls_that_are_up() {
+    let mut ua = Ua::new();
+    let before = login_with("zanzibar");
+    // One call out, one in, and a third of somebody else.
+    let call = Dial { login: Some(Arc::clone(&before)), ..dial() };
+    let out = ua.endpoint.dial(ua.now, call).expect("it can be called");
+    let invite = ua.drain().message(0);
+    answer(&mut ua, &invite, "200 OK", CONTACT_AND_SDP);
+    let (coming, _) = confirmed(&mut ua);
+    ua.endpoint.set_login(coming, Arc::clone(&before));
+    let (other, invite) = begin(&mut ua);
+    answer(&mut ua, &invite, "200 OK", CONTACT_AND_SDP);
+    ua.endpoint.renew_login(&before, &login_with("new"));
+    for (id, secret) in [(out, "new"), (coming, "new"), (other, "zanzibar")] {
+        ua.endpoint.hangup(ua.now, id, Hangup::default()).expect("it is up");
+        let bye = ua.drain().message(0);
+        let mut verifier = Verifier::new(Zeroizing::new([4; 32]), NonceLimits::default());
+        let mut asked = Message::response(Status::PROXY_AUTHENTICATION_REQUIRED);
+        let realm = (Place::Proxy, "carrier");
+        verifier.challenge(ua.now, realm, Unverified::Absent, &mut asked);
+        let challenge = text(&asked, &Name::ProxyAuthenticate);
+        let headers = format!("Proxy-Authenticate: {challenge}\r\n");
+        let again = answer(&mut ua, &bye, "407 Proxy Authentication Required", &headers);
+        assert_eq!(again.lines(), ["BYE"]);
+        let ha1 = Ha1::of("bob", "carrier", &password(secret));
+        let bye = again.message(0);
+        let verdict = verifier.verify(ua.now, realm, &bye, |_| Some(&ha1));
+        assert_eq!(verdict, Ok("bob"), "{secret}");
+        answer(&mut ua, &bye, "200 OK", "");
+    }
     ua.assert_forgotten();
 }

@@ -390,6 +390,69 @@ fn a_lost_connection_is_made_anew_at_once() {
     assert_eq!(line.registration.bound_at(), Some(0), "calls out go on");
 }
 
+#[test]
+fn a_binding_whose_connection_is_gone_and_not_made_anew_is_none() {
+    let (mut line, _) = Line::started(1);
+    line.grant(600);
+    line.outs();
+    // With a refresh on its way, which goes with the connection.
+    line.wait();
+    line.sent(0);
+    line.registration.handle_flow_lost(line.now);
+    line.fail();
+    assert!(line.wait() <= 2.0, "that says nothing of the far end");
+    line.sent(0);
+    line.registration.handle_flow_lost(line.now);
+    line.fail();
+    assert_eq!(line.outs(), [Out::Down(DownReason::Unreachable(None))]);
+    assert_eq!(line.registration.bound_at(), None, "the far end has no way to us");
+    assert!(line.wait() <= 30.0);
+    line.sent(0);
+    line.grant(600);
+    assert_eq!(line.outs(), [Out::Up(0)]);
+    // A refresh that fails by itself leaves the binding.
+    line.wait();
+    line.sent(0);
+    line.fail();
+    assert_eq!((line.outs(), line.registration.bound_at()), (vec![], Some(0)));
+}
+
+#[test]
+fn a_new_password_is_tried_at_once_by_who_was_refused() {
+    let ask = |line: &mut Line, nonce: &str| {
+        let nonce = format!("Digest realm=\"r\", nonce=\"{nonce}\"");
+        line.respond(Status::UNAUTHORIZED, &[(Name::WwwAuthenticate, &nonce)]);
+    };
+    let mut line = Line::new(config(), Some(login("old")), 7);
+    line.registration.start(1);
+    line.sent(0);
+    ask(&mut line, "1");
+    line.sent(0);
+    ask(&mut line, "1");
+    assert_eq!(line.outs(), [Out::Down(DownReason::Unauthorized(Unanswerable::Refused))]);
+    line.registration.set_login(login("new"));
+    line.sent(0);
+    ask(&mut line, "2");
+    line.sent(0);
+    line.grant(600);
+    assert_eq!(line.outs(), [Out::Up(0)]);
+    // Who is registered waits for the next refresh.
+    line.registration.set_login(login("newer"));
+    assert_eq!(line.outs(), []);
+    // A change while a request is out, which is refused for the password before.
+    line.wait();
+    line.sent(0);
+    ask(&mut line, "3");
+    line.sent(0);
+    line.registration.set_login(login("newest"));
+    line.respond(Status::FORBIDDEN, &[]);
+    line.sent(0);
+    ask(&mut line, "4");
+    line.sent(0);
+    line.respond(Status::FORBIDDEN, &[]);
+    assert_eq!(line.outs(), [Out::Down(DownReason::Rejected(Status::FORBIDDEN))], "once");
+}
+
 /// A registrar of ours that asks who comes.
 struct Far {
     verifier: Verifier,

@@ -9,6 +9,7 @@ mod failover;
 mod forks;
 mod in_dialog;
 mod incoming;
+mod login;
 mod lost;
 mod outgoing;
 mod outside;
