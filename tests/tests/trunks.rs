@@ -10,6 +10,7 @@ use bridge_tests::sim::builder::{CARRIER, carrier};
 use bridge_tests::sim::{FarEnd, MODERATOR, Pings, Registers, World, ms, secs};
 use partyline_control::{Trunk, TrunkAccount, TrunkFault, TrunkState};
 use partyline_phones::{Answering, PhoneId};
+use partyline_sip::Transport;
 use partyline_sip::auth::{Login, Password, Unanswerable};
 use partyline_sip::health::HealthRules;
 use partyline_sip::message::{Status, Uri};
@@ -161,6 +162,60 @@ fn a_wrong_password_is_said_and_not_hammered() {
     let tries = world.far_end(CARRIER).registered().len();
     assert!((4..20).contains(&tries), "{tries} requests in an hour");
     assert!(!world.uttered().windows(8).any(|octets| octets == b"zanzibar"));
+    world.finish();
+}
+
+#[test]
+fn a_new_password_registers_at_once_and_drops_no_call() {
+    let mut world = registered(Registers::Grants(600));
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR).run_for(secs(1));
+    world.change_far_end(CARRIER, |far| far.registers = Registers::Asks).run_for(secs(600));
+    let refused = unregistered(DownReason::Unauthorized(Unanswerable::Refused));
+    assert_eq!(states(&world), [TrunkState::Up, refused]);
+    let tries = world.far_end(CARRIER).registered().len();
+    world.change_far_end(CARRIER, |far| far.registers = Registers::Grants(600));
+    let password = Password::new(b"new".to_vec().into());
+    let login = Arc::new(Login::new("1234567t0", password).unwrap());
+    world.renew_login(1, login).run_for(secs(1));
+    assert_eq!(world.far_end(CARRIER).registered().len(), tries + 2, "without a wait");
+    assert_eq!(states(&world).last(), Some(&TrunkState::Up));
+    assert!(world.is_up(anna), "whose call is not touched");
+    world.finish();
+}
+
+/// A trunk that is reached by connections.
+fn connected() -> World {
+    let by_tcp = Trunk { transport: Transport::Tcp, ..registering(9) };
+    let build = World::build().without_audio().trunks(|trunks| trunks.push(by_tcp));
+    build.far_end(CARRIER, FarEnd::new(Registers::Grants(600), Pings::Silent)).start()
+}
+
+#[test]
+fn a_registration_whose_connection_is_lost_is_made_anew() {
+    let mut world = connected();
+    world.run_for(secs(1));
+    assert_eq!(world.far_end(CARRIER).registered().len(), 2);
+    let contact = world.far_end(CARRIER).registered()[0].header("Contact").unwrap();
+    assert!(contact.ends_with("transport=tcp>"), "{contact}");
+    let at = world.now();
+    world.cut_off(CARRIER, false).run_for(secs(3));
+    let seen = world.far_end(CARRIER).registered();
+    assert_eq!(seen.len(), 4, "by another connection");
+    assert!(seen[3].at - at <= secs(2));
+    assert_eq!(states(&world), [TrunkState::Up], "nothing to say: it was not seen to be away");
+    world.finish();
+}
+
+#[test]
+fn a_far_end_that_stays_away_is_down_and_found_again() {
+    let mut world = connected();
+    world.run_for(secs(1)).cut_off(CARRIER, true).run_for(secs(3));
+    let gone = unregistered(DownReason::Unreachable(None));
+    assert_eq!(states(&world), [TrunkState::Up, gone], "calls out go elsewhere");
+    world.run_for(secs(300));
+    world.change_far_end(CARRIER, |far| far.shut = false).run_for(secs(600));
+    assert_eq!(states(&world), [TrunkState::Up, gone, TrunkState::Up]);
     world.finish();
 }
 

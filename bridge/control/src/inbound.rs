@@ -86,6 +86,10 @@ impl Node {
                 return self.turn_away(now, incoming.dialog, Refused::Description, rejection);
             }
         };
+        // A carrier that asks who calls asks within its own calls to us as well.
+        if let Some(login) = self.config.trunks.get(trunk).and_then(|trunk| trunk.login.clone()) {
+            self.endpoint.set_login(incoming.dialog, login);
+        }
         let id = self.calls.next_inbound();
         self.use_trunk(now, id, trunk, Way::In);
         let session_id = u64::from(self.random_u32());

@@ -13,8 +13,10 @@ mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use partyline_model::{IdSource, Time};
+use partyline_sip::auth::Login;
 use partyline_sip::message::{Message, StartLine, Status, Uri};
 use partyline_sip::register::DownReason;
 use partyline_sip::{Destination, Endpoint, Flow, Incoming, OutOfDialog, Unanswered};
@@ -217,6 +219,20 @@ impl Node {
             let mut line = self.trunks.line(now, place, &self.endpoint, random);
             line.start(now);
             self.trunks.lines.push(line);
+        }
+        self.tend_trunks(now);
+        self.run(now);
+    }
+
+    /// The password of the trunk in this place is another. Calls that are up stay, and answer with
+    /// it when they are asked.
+    pub fn set_login(&mut self, now: Time, place: usize, login: Arc<Login>) {
+        let Some(trunk) = self.config.trunks.get_mut(place) else { return };
+        if let Some(before) = trunk.login.replace(Arc::clone(&login)) {
+            self.endpoint.renew_login(&before, &login);
+        }
+        if let Some(line) = self.trunks.lines.get_mut(place) {
+            line.set_login(login);
         }
         self.tend_trunks(now);
         self.run(now);

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use partyline_sip::ConnectionId;
+
 /// What becomes of REGISTER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registers {
@@ -58,6 +60,10 @@ pub struct FarEnd {
     pub pings: Pings,
     /// Headers of a 200 to REGISTER.
     pub headers: String,
+    /// Whether no connection can be opened to it.
+    pub shut: bool,
+    /// The connection that there is, for trunks that are reached by one.
+    pub connection: Option<ConnectionId>,
     /// What came, in order.
     pub asked: Vec<Asked>,
 }
@@ -65,7 +71,14 @@ pub struct FarEnd {
 impl FarEnd {
     /// A far end that answers so.
     pub fn new(registers: Registers, pings: Pings) -> Self {
-        Self { registers, pings, headers: String::new(), asked: Vec::new() }
+        Self {
+            registers,
+            pings,
+            headers: String::new(),
+            shut: false,
+            connection: None,
+            asked: Vec::new(),
+        }
     }
 
     /// The REGISTERs that came.

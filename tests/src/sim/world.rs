@@ -18,7 +18,7 @@ use partyline_media::Event;
 use partyline_model::Uuid;
 use partyline_phones::{Phone, PhoneId, Switchboard};
 use partyline_secret::Vault;
-use partyline_sip::Endpoint;
+use partyline_sip::{ConnectionId, Endpoint, Flow, Transmit, Transport};
 
 use super::assertions::{Watch, check_records};
 use super::builder::{BRIDGE, Builder, CARRIER, Fidelity};
@@ -64,6 +64,8 @@ pub struct World {
     trunk_failures: Vec<TrunkFailure>,
     /// Who answers REGISTER and OPTIONS.
     far_ends: BTreeMap<SocketAddr, FarEnd>,
+    /// Connections so far.
+    opened: u64,
     trunk_changes: Vec<(Duration, TrunkChange)>,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
@@ -128,6 +130,7 @@ impl World {
             refusals: Vec::new(),
             trunk_failures: Vec::new(),
             far_ends: builder.far_ends.into_iter().collect(),
+            opened: 0,
             trunk_changes: Vec::new(),
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
@@ -225,7 +228,10 @@ impl World {
     fn deliver(&mut self, flight: Flight) {
         let Flight { from, to, bytes } = flight;
         self.note("datagram", from, to, &bytes);
-        if to == BRIDGE {
+        if let Some(flow) = self.stream(from).filter(|_| to == BRIDGE) {
+            self.node.handle_message(time(self.now), flow, &bytes);
+            self.carry();
+        } else if to == BRIDGE {
             self.node.handle_datagram(time(self.now), from, BRIDGE, &bytes);
             self.carry();
         } else if to.ip() == BRIDGE.ip() {
@@ -240,6 +246,25 @@ impl World {
             self.board.deliver(self.now, to, from, &bytes);
         }
         self.net.give_back(bytes);
+    }
+
+    /// The connection to the far end at an address, if there is one.
+    pub(super) fn stream(&self, at: SocketAddr) -> Option<Flow> {
+        let connection = self.far_ends.get(&at)?.connection?;
+        let (local, connection) = (Some(BRIDGE), Some(connection));
+        Some(Flow { local, connection, ..Flow::new(Transport::Tcp, at) })
+    }
+
+    /// Opens a connection for what goes out by one, unless it is there.
+    fn connect(&mut self, transmit: &Transmit) {
+        let flow = transmit.flow;
+        let Some(far_end) = self.far_ends.get_mut(&flow.remote) else { return };
+        if far_end.shut {
+            self.node.handle_unreachable(time(self.now), flow);
+        } else if far_end.connection.is_none() {
+            self.opened += 1;
+            far_end.connection = Some(ConnectionId(self.opened));
+        }
     }
 
     /// What the far end at an address answers.
@@ -295,6 +320,12 @@ impl World {
             }
             Output::Transmit(transmit) => {
                 self.uttered.extend_from_slice(&transmit.payload);
+                if transmit.flow.transport.is_reliable() {
+                    self.connect(&transmit);
+                    if self.stream(transmit.flow.remote).is_none() {
+                        return;
+                    }
+                }
                 let from = transmit.flow.local.unwrap_or(BRIDGE);
                 self.net.send(self.now, from, transmit.flow.remote, &transmit.payload);
             }

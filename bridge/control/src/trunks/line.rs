@@ -146,6 +146,13 @@ impl Line {
         [registration, pings].into_iter().flatten().min()
     }
 
+    /// The password of the account is another.
+    pub(super) fn set_login(&mut self, login: Arc<Login>) {
+        if let Some(registered) = &mut self.registration {
+            registered.machine.set_login(login);
+        }
+    }
+
     /// The connection to the far end is gone: what hangs on it is made anew.
     pub(super) fn handle_flow_lost(&mut self, now: Time, lost: Flow) {
         if let Some(registered) = &mut self.registration

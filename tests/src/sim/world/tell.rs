@@ -1,6 +1,7 @@
 //! What a story tells the world to do. Everything gives the world back, so that it reads as one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_cdr_record::DialogRecord;
@@ -8,6 +9,7 @@ use partyline_control::KeyWay;
 use partyline_media::KeyQueue;
 use partyline_model::CallId;
 use partyline_phones::{Audio, Command, DigitMode, Phone, PhoneConfig, PhoneId, Script};
+use partyline_sip::auth::Login;
 
 use super::World;
 use crate::sim::builder::BRIDGE;
@@ -204,6 +206,24 @@ impl World {
         change: impl FnOnce(&mut FarEnd),
     ) -> &mut Self {
         change(self.far_ends.get_mut(&at).expect("somebody is there"));
+        self
+    }
+
+    /// The connection to the far end at an address is cut; with `shut`, no other can be opened.
+    pub fn cut_off(&mut self, at: SocketAddr, shut: bool) -> &mut Self {
+        let flow = self.stream(at);
+        self.change_far_end(at, |far_end| (far_end.connection, far_end.shut) = (None, shut));
+        if let Some(flow) = flow {
+            self.node.handle_closed(time(self.now), flow);
+            self.carry();
+        }
+        self
+    }
+
+    /// The operator gives the trunk in a place another password.
+    pub fn renew_login(&mut self, place: usize, login: Arc<Login>) -> &mut Self {
+        self.node.set_login(time(self.now), place, login);
+        self.carry();
         self
     }
 
