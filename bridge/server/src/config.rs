@@ -25,7 +25,7 @@ use partyline_sip::Transport;
 
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
-use login::TrunkLogin;
+pub(crate) use login::TrunkLogin;
 use raw::{RawConfig, RawTrunk};
 pub(crate) use setting::LogFormat;
 #[cfg(test)]
@@ -57,7 +57,7 @@ pub(crate) struct Config {
     pub(crate) conference: partyline_conference::Config,
     /// Who sends the invoices.
     pub(crate) seller: Seller,
-    /// Who we are at which trunk; the passwords are read when the bridge starts.
+    /// Who we are at which trunk; the passwords are read when the bridge starts and when they change.
     logins: Vec<TrunkLogin>,
     /// What works but is rarely meant; with its place where a file says it.
     pub(crate) warnings: Vec<Problem>,
@@ -197,7 +197,7 @@ impl From<RawConfig> for Config {
         let accounts: Vec<_> = raw.trunks.iter().map(RawTrunk::account).collect();
         let logins = raw.trunks.iter_mut().enumerate().filter_map(|(trunk, raw)| {
             let (user, password_file) = raw.user.take().zip(raw.password_file.take())?;
-            Some(TrunkLogin { trunk, user, password_file })
+            Some(TrunkLogin { trunk, name: raw.name.clone(), user, password_file })
         });
         let logins = logins.collect();
         let trunks = raw.trunks.into_iter().zip(accounts).zip(1..);

@@ -8,6 +8,7 @@ mod control;
 mod directory;
 mod folders;
 mod http;
+mod logins;
 mod machine;
 mod metrics;
 mod ports;
@@ -126,6 +127,9 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let (changed, directory_inbox) = mpsc::channel(1);
     tokio::spawn(directory::watch(store, keys, version, changed));
 
+    let (renewed, logins_inbox) = mpsc::channel(1);
+    tokio::spawn(logins::follow(config.logins().to_vec(), renewed));
+
     let (sample, sample_reader) = watch::channel(metrics::Sample::default());
     let (health, health_reader) = watch::channel(Health::default());
     let sources = http::Sources {
@@ -170,6 +174,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         media: media_events,
         durable: durable_inbox,
         directory: directory_inbox,
+        logins: logins_inbox,
         recording_failed: recording_inbox,
         stop,
     };

@@ -1,4 +1,5 @@
-//! The passwords that trunks want: each in a file of its own, read when the bridge starts.
+//! The passwords that trunks want: each in a file of its own, read when the bridge starts and when
+//! the file changes.
 //!
 //! A password stands in no configuration, so that the one can be shown and the other cannot.
 
@@ -21,14 +22,35 @@ const OTHERS_READ: u32 = 0o004;
 
 /// Who we are at a trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TrunkLogin {
+pub(crate) struct TrunkLogin {
     /// The place of the trunk among all.
-    pub(super) trunk: usize,
+    pub(crate) trunk: usize,
+    /// The trunk as people name it.
+    pub(crate) name: String,
     pub(super) user: String,
-    pub(super) password_file: PathBuf,
+    pub(crate) password_file: PathBuf,
+}
+
+impl TrunkLogin {
+    /// Reads the password.
+    ///
+    /// # Errors
+    /// Which file of which trunk cannot be used, and why; never what is in it.
+    pub(crate) fn read(&self) -> anyhow::Result<Login> {
+        let (file, name) = (self.password_file.display(), &self.name);
+        let password = read(&self.password_file)
+            .with_context(|| format!("trunk {name}: password_file {file}"))?;
+        let login = Login::new(&self.user, password);
+        login.with_context(|| format!("trunk {name}: user {:?}", self.user))
+    }
 }
 
 impl Config {
+    /// Who we are at which trunk.
+    pub(crate) fn logins(&self) -> &[TrunkLogin] {
+        &self.logins
+    }
+
     /// Reads the passwords of the trunks.
     ///
     /// # Errors
@@ -36,12 +58,7 @@ impl Config {
     pub(crate) fn read_logins(&mut self) -> anyhow::Result<()> {
         for login in &self.logins {
             let Some(trunk) = self.control.trunks.get_mut(login.trunk) else { continue };
-            let file = login.password_file.display();
-            let password = read(&login.password_file)
-                .with_context(|| format!("trunk {}: password_file {file}", trunk.name))?;
-            let login = Login::new(&login.user, password)
-                .with_context(|| format!("trunk {}: user {:?}", trunk.name, login.user))?;
-            trunk.login = Some(Arc::new(login));
+            trunk.login = Some(Arc::new(login.read()?));
         }
         Ok(())
     }

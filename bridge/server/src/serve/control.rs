@@ -15,6 +15,7 @@ use partyline_model::{RecordingId, Role, Time};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::logins;
 use super::metrics::Sample;
 use super::recorder::Recorder;
 use super::transport::{Arrival, Arrivals, Transports};
@@ -63,6 +64,7 @@ pub(super) struct Inbox {
     pub(super) media: Arc<Notify>,
     pub(super) durable: mpsc::UnboundedReceiver<(u64, bool)>,
     pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
+    pub(super) logins: mpsc::Receiver<logins::Renewed>,
     pub(super) recording_failed: mpsc::UnboundedReceiver<RecordingId>,
     /// Once: take no more calls. Twice: hang up on everybody. Thrice: wait for nothing.
     pub(super) stop: mpsc::Receiver<()>,
@@ -87,6 +89,9 @@ impl Control {
                 () = inbox.media.notified() => self.take_media_events(),
                 Some(snapshot) = inbox.directory.recv() => {
                     self.node.handle_directory(self.clock.now(), snapshot);
+                }
+                Some((place, login)) = inbox.logins.recv() => {
+                    self.node.set_login(self.clock.now(), place, login);
                 }
                 Some(recording) = inbox.recording_failed.recv() => {
                     self.node.handle_recording_failed(self.clock.now(), recording);
