@@ -1,8 +1,9 @@
 //! Who may call, by which trunk, and how often: asked before anything is spent on a datagram.
 //!
-//! [`Sources`] is the table of all trunks' addresses, immutable and shared between the SIP shell,
-//! which looks at each datagram before it queues it ([`Gate`], [`FairQueue`]), and the SIP endpoint,
-//! which asks before it keeps anything of a request.
+//! [`Sources`] is the table of all trunks' addresses. The node has the one that holds, for itself and
+//! for the SIP endpoint, which asks before it keeps anything of a request; the SIP shell has the same
+//! one, and looks at each datagram before it queues it ([`Gate`], [`FairQueue`]). A table never
+//! changes: another one takes its place everywhere ([`Output::Sources`](crate::Output)).
 
 mod connections;
 mod gate;
@@ -110,6 +111,23 @@ impl Sources {
             calls,
         })
     }
+
+    /// Whether calls from `source` may belong to the trunk in this place.
+    pub(crate) fn may_call(&self, place: usize, source: IpAddr) -> bool {
+        self.trunks.get(place).is_some_and(|trunk| trunk.has(source.to_canonical()))
+    }
+
+    /// Whether the SIP of the trunk in this place comes from `source`, in either direction.
+    pub(crate) fn is_at(&self, place: usize, source: IpAddr) -> bool {
+        self.trunks.get(place).is_some_and(|trunk| trunk.holds(source.to_canonical()))
+    }
+
+    /// The places of the trunks whose SIP comes from `source`, in either direction.
+    pub(crate) fn at(&self, source: IpAddr) -> impl Iterator<Item = usize> {
+        let source = source.to_canonical();
+        let trunks = self.trunks.iter().enumerate();
+        trunks.filter(move |(_, trunk)| trunk.holds(source)).map(|(place, _)| place)
+    }
 }
 
 impl Known<'_> {
@@ -161,8 +179,8 @@ pub(crate) struct Trunks {
 }
 
 impl Trunks {
-    pub(crate) fn new(sources: Arc<Sources>, config: &Config) -> Self {
-        Self { sources, capacity: config.ports.even_ports().count() }
+    pub(crate) fn new(sources: &Arc<Sources>, config: &Config) -> Self {
+        Self { sources: Arc::clone(sources), capacity: config.ports.even_ports().count() }
     }
 }
 

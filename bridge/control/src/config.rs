@@ -91,18 +91,9 @@ pub struct TrunkAccount {
 }
 
 impl Trunk {
-    pub(crate) fn has(&self, source: IpAddr) -> bool {
-        self.sources.iter().any(|net| net.contains(&source))
-    }
-
     /// The host, and port, that requests to the trunk name.
     pub(crate) fn home(&self) -> Option<String> {
         self.domain.clone().or(self.destination.map(|destination| destination.to_string()))
-    }
-
-    /// Whether the trunk's SIP comes from this address, in either direction.
-    pub(crate) fn is_at(&self, address: IpAddr) -> bool {
-        self.has(address) || self.destination.is_some_and(|to| to.ip() == address)
     }
 }
 

@@ -174,7 +174,7 @@ impl Node {
             return Box::default();
         };
         let address = peer.ip().to_canonical();
-        let trunks = self.config.trunks.iter().filter(|trunk| trunk.is_at(address));
+        let trunks = self.sources.at(address).filter_map(|place| self.config.trunks.get(place));
         let ranges = trunks.flat_map(|trunk| &trunk.media_sources).copied();
         std::iter::once(IpNet::from(address)).chain(ranges).collect()
     }

@@ -37,6 +37,8 @@ pub struct Parts {
     pub random: Box<dyn IdSource>,
     /// The directory that the conference core was made with.
     pub directory: Arc<Snapshot>,
+    /// Whose addresses are whose, as the shell knows it.
+    pub sources: Arc<Sources>,
     /// What the Contacts of our registrations are made with: kept over restarts, known to nobody.
     pub contact_key: [u8; 32],
 }
@@ -93,6 +95,8 @@ pub enum Output {
     Refused(Box<Refusal>),
     /// A trunk has come up or gone down, or is down for another reason; for the log.
     TrunkChanged(Box<TrunkChange>),
+    /// Whose addresses are whose from now on, for what the shell looks at before it queues it.
+    Sources(Arc<Sources>),
     /// After [`Node::drain`]: no leg is up, every record is on disk and every registration is taken
     /// back.
     Drained,
@@ -173,8 +177,7 @@ pub struct Node {
 impl Node {
     /// A node without calls.
     pub fn new(config: Config, mut parts: Parts) -> Self {
-        let sources = Arc::new(Sources::new(&config.trunks));
-        let trunks = Trunks::new(Arc::clone(&sources), &config);
+        let trunks = Trunks::new(&parts.sources, &config);
         parts.endpoint.set_admission(Box::new(trunks));
         let watch = Watch::new(&config.trunks, &parts.contact_key);
         Self {
@@ -193,7 +196,7 @@ impl Node {
             resting: Resting::default(),
             usage: Usage::default(),
             failures: Failures::default(),
-            sources,
+            sources: parts.sources,
             command_errors: CommandErrors::default(),
             keyings: Keyings::default(),
             own_call_ids: BTreeMap::new(),
@@ -262,6 +265,13 @@ impl Node {
         self.tell(now, Input::Directory(snapshot));
     }
 
+    /// Addresses have come to trunks or have gone from them; [`Output::Sources`] follows.
+    pub fn handle_sources(&mut self, sources: Sources) {
+        self.sources = Arc::new(sources);
+        self.endpoint.set_admission(Box::new(Trunks::new(&self.sources, &self.config)));
+        self.outputs.push_back(Output::Sources(Arc::clone(&self.sources)));
+    }
+
     /// What the wall clock reads at `now`.
     pub fn handle_wall_clock(&mut self, now: Time, wall: WallTime) {
         self.tell(now, Input::WallClock(wall));
@@ -316,9 +326,9 @@ impl Node {
         &self.endpoint
     }
 
-    /// Whose addresses are whose, for the shell to look at before it queues a datagram.
-    pub fn sources(&self) -> Arc<Sources> {
-        Arc::clone(&self.sources)
+    /// Whose addresses are whose.
+    pub fn sources(&self) -> &Arc<Sources> {
+        &self.sources
     }
 
     /// How often a command to the SIP endpoint failed for each reason that is none of the far

@@ -115,7 +115,9 @@ impl Node {
             return;
         };
         if let Some(trunk) = self.config.trunks.get(dialling.trunk) {
-            redirect::note(dialling, trunk, &terms.contacts);
+            let (sources, place) = (&self.sources, dialling.trunk);
+            let is_at = |ip| sources.is_at(place, ip);
+            redirect::note(dialling, trunk, is_at, &terms.contacts);
         }
         if let Some(time) = terms.retry_after
             && terms.status == Status::SERVICE_UNAVAILABLE
@@ -230,7 +232,7 @@ impl Node {
         let home = if is_redirected { destination.to_string() } else { trunk.home()? };
         let uri = |user: String| format!("sip:{user}@{home}");
         let routes = self.trunks.service_route(dialling.trunk);
-        let destination = Self::first_hop(trunk, routes).unwrap_or(destination);
+        let destination = self.first_hop(dialling.trunk, routes).unwrap_or(destination);
         let caller = dialling.caller_id.or(trunk.caller_id).map(write);
         let dial = Dial {
             destination: Destination::Flow(Flow::new(trunk.transport, destination)),
@@ -252,9 +254,10 @@ impl Node {
 
     /// Where a call with this Route goes first (RFC 3261 §16.6), as far as that is an address of the
     /// trunk: requests from elsewhere within the call would be a stranger's.
-    fn first_hop(trunk: &Trunk, routes: &[Uri]) -> Option<SocketAddr> {
+    fn first_hop(&self, place: usize, routes: &[Uri]) -> Option<SocketAddr> {
+        let trunk = self.config.trunks.get(place)?;
         let first = routes.first()?;
-        let ip = first.host()?.address().filter(|&ip| trunk.is_at(ip))?;
+        let ip = first.host()?.address().filter(|&ip| self.sources.is_at(place, ip))?;
         Some(SocketAddr::new(ip, first.port().unwrap_or(trunk.transport.default_port())))
     }
 

@@ -260,11 +260,10 @@ impl Node {
     /// for, else by where it comes from.
     pub(crate) fn place_of(&self, incoming: &Incoming) -> Option<usize> {
         let source = incoming.flow.remote.ip();
-        let at = |&(_, trunk): &(usize, &Trunk)| trunk.has(source);
-        let called =
-            |&(place, _): &(usize, &Trunk)| self.trunks.is_contact(place, &incoming.dnis_raw);
-        let trunks = || self.config.trunks.iter().enumerate().filter(at);
-        trunks().find(called).or_else(|| trunks().next()).map(|(place, _)| place)
+        let may_call = |&place: &usize| self.sources.may_call(place, source);
+        let called = |&place: &usize| self.trunks.is_contact(place, &incoming.dnis_raw);
+        let places = || (0..self.config.trunks.len()).filter(may_call);
+        places().find(called).or_else(|| places().next())
     }
 
     /// Puts the number that was called in the place of our Contact, which says none and is nobody's

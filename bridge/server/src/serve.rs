@@ -83,8 +83,8 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     config.read_logins()?;
     let clock = Clock::start();
     let started = clock.wall();
-    let sources = Arc::new(Sources::new(&config.control.trunks));
-    let (transports, arrivals) = Transports::bind(&config, clock, sources).await?;
+    let (sources, known) = watch::channel(Arc::new(Sources::new(&config.control.trunks)));
+    let (transports, arrivals) = Transports::bind(&config, clock, known).await?;
     let pages = http::bind(config.http_listen).await?;
     ports::probe(config.media_bind, config.control.ports)?;
     let Data { store, keys, folders } = Data::make(&config).await?;
@@ -117,7 +117,8 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let snapshot = Arc::new(store.load_snapshot(keys.pepper()).await?);
     let version = snapshot.version();
     let contact_key = partyline_cdr_store::keys::contact_key(&folders.keys)?;
-    let made_with = NodeParts { origin, started, snapshot, contact_key };
+    let known = Arc::clone(&sources.borrow());
+    let made_with = NodeParts { origin, started, snapshot, known, contact_key };
     let mut node = node(&config, &transports, made_with)?;
     if !lost.is_empty() {
         let calls = lost.len();
@@ -132,13 +133,13 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
 
     let (sample, sample_reader) = watch::channel(metrics::Sample::default());
     let (health, health_reader) = watch::channel(Health::default());
-    let sources = http::Sources {
+    let pages_show = http::Sources {
         sample: sample_reader,
         journal: health_reader,
         ingested,
         media: media.stats.clone(),
     };
-    http::start(pages, sources, granted.is_locked());
+    http::start(pages, pages_show, granted.is_locked());
     tokio::spawn(machine::watch(granted, media.stats));
     let stop = stop_signals()?;
     if let Some(demo) = demo {
@@ -157,6 +158,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         clock,
         node,
         transports,
+        sources,
         commands: media.commands,
         events: media.events,
         media: media.thread,
@@ -324,13 +326,14 @@ struct NodeParts {
     origin: Origin,
     started: WallTime,
     snapshot: Arc<Snapshot>,
+    known: Arc<Sources>,
     contact_key: [u8; 32],
 }
 
 fn node(
     config: &Config,
     transports: &Transports,
-    NodeParts { origin, started, snapshot, contact_key }: NodeParts,
+    NodeParts { origin, started, snapshot, known, contact_key }: NodeParts,
 ) -> anyhow::Result<Node> {
     let bound = transports.first().context("sip.listen names no address")?;
     let advertised = config.sip.advertised.unwrap_or(bound);
@@ -362,6 +365,7 @@ fn node(
         bridge,
         random: Box::new(Random::from_system()?),
         directory: snapshot,
+        sources: known,
         contact_key,
     };
     Ok(Node::new(config.control.clone(), parts))

@@ -11,7 +11,8 @@ use std::time::Duration;
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
 use partyline_control::{
-    Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal, TrunkChange, TrunkFailure,
+    Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal, Sources, TrunkChange,
+    TrunkFailure,
 };
 use partyline_dialplan::Plan;
 use partyline_media::Event;
@@ -97,6 +98,7 @@ impl World {
         );
         let sip = partyline_sip::Config::new(BRIDGE);
         let endpoint = Endpoint::new(sip, Box::new(Dice::new(seed, 4)));
+        let sources = Arc::new(Sources::new(&builder.trunks));
         let config = Config {
             media_address: BRIDGE.ip(),
             ports: PortRange::new(PORTS.0, PORTS.1).expect("a range of ports"),
@@ -106,7 +108,7 @@ impl World {
         };
         let random = Box::new(Dice::new(seed, 5));
         let contact_key = [9; 32];
-        let parts = Parts { endpoint, bridge, directory, random, contact_key };
+        let parts = Parts { endpoint, bridge, directory, random, sources, contact_key };
         let mut world = Self {
             now: Duration::ZERO,
             node: Node::new(config, parts),
@@ -365,6 +367,7 @@ impl World {
                 self.uttered.extend_from_slice(format!("{change:?}").as_bytes());
                 self.trunk_changes.push((self.now, *change));
             }
+            Output::Sources(sources) => drop(sources),
             Output::Drained => self.drained = true,
         }
     }

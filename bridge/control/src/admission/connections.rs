@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_model::Time;
@@ -90,7 +89,6 @@ pub struct Welcome {
 /// Counts connections and decides which are taken.
 #[derive(Debug)]
 pub struct ConnectionGate {
-    sources: Arc<Sources>,
     held: BTreeMap<(bool, IpAddr), usize>,
     all: usize,
     strangers: usize,
@@ -98,11 +96,9 @@ pub struct ConnectionGate {
     strange_accepts: Bucket,
 }
 
-impl ConnectionGate {
-    /// A gate that knows `sources`.
-    pub fn new(sources: Arc<Sources>) -> Self {
+impl Default for ConnectionGate {
+    fn default() -> Self {
         Self {
-            sources,
             held: BTreeMap::new(),
             all: 0,
             strangers: 0,
@@ -110,15 +106,22 @@ impl ConnectionGate {
             strange_accepts: Bucket::default(),
         }
     }
+}
 
-    /// Whether a new connection of `source` is taken. What is taken counts until
-    /// [`ConnectionGate::leave`].
+impl ConnectionGate {
+    /// Whether a new connection of `source` is taken while `sources` are known. What is taken
+    /// counts until [`ConnectionGate::leave`].
     ///
     /// # Errors
     /// Why it is not.
-    pub fn admit(&mut self, now: Time, source: IpAddr) -> Result<Welcome, Unwelcome> {
-        let welcome = self.sources.welcome(source);
-        let share = match self.sources.kind(source) {
+    pub fn admit(
+        &mut self,
+        now: Time,
+        sources: &Sources,
+        source: IpAddr,
+    ) -> Result<Welcome, Unwelcome> {
+        let welcome = sources.welcome(source);
+        let share = match sources.kind(source) {
             Some(SourceKind::Carrier) => CARRIERS,
             Some(SourceKind::Phones) => PHONES,
             None => STRANGER,
@@ -219,10 +222,14 @@ mod tests {
     use super::super::tests::trunk;
     use super::*;
 
-    fn gate() -> ConnectionGate {
+    fn sources() -> Sources {
         let trunks =
             [trunk(1, "192.0.2.0/24", None), trunk(2, "10.0.0.1/32", Some("10.0.0.1:5060"))];
-        ConnectionGate::new(Arc::new(Sources::new(&trunks)))
+        Sources::new(&trunks)
+    }
+
+    fn admit(gate: &mut ConnectionGate, at: Time, source: &str) -> Result<Welcome, Unwelcome> {
+        gate.admit(at, &sources(), ip(source))
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -232,14 +239,16 @@ mod tests {
     /// Opens `count` connections, one a second from `start` on.
     fn taken(gate: &mut ConnectionGate, start: u64, source: &str, count: u64) -> Vec<Welcome> {
         let at = |n| Time::from_secs(start + n);
-        (0..count).filter_map(|n| gate.admit(at(n), ip(source)).ok()).collect()
+        let sources = sources();
+        let admitted = (0..count).map(|n| gate.admit(at(n), &sources, ip(source)));
+        admitted.flatten().collect()
     }
 
     #[test]
     fn each_source_has_its_share_however_slowly_it_takes_it() {
-        let mut gate = gate();
+        let mut gate = ConnectionGate::default();
         assert_eq!(taken(&mut gate, 0, "192.0.2.9", 500).len(), 64);
-        assert_eq!(gate.admit(Time::from_secs(999), ip("192.0.2.9")), Err(Unwelcome::SourceFull));
+        assert_eq!(admit(&mut gate, Time::from_secs(999), "192.0.2.9"), Err(Unwelcome::SourceFull));
         assert_eq!(taken(&mut gate, 0, "192.0.2.10", 500).len(), 64);
         assert_eq!(taken(&mut gate, 0, "10.0.0.1", 4000).len(), 2048);
         assert_eq!(taken(&mut gate, 0, "203.0.113.7", 500).len(), 8);
@@ -248,22 +257,22 @@ mod tests {
 
     #[test]
     fn strangers_leave_everybody_else_room() {
-        let mut gate = gate();
+        let mut gate = ConnectionGate::default();
         let all: usize =
             (0..200).map(|n| taken(&mut gate, 20 * n, &format!("198.51.{n}.1"), 20).len()).sum();
         assert_eq!(all, MOST_OF_STRANGERS);
         let later = Time::from_secs(9000);
-        assert_eq!(gate.admit(later, ip("203.0.113.7")), Err(Unwelcome::Strangers));
-        assert!(gate.admit(later, ip("10.0.0.1")).is_ok());
+        assert_eq!(admit(&mut gate, later, "203.0.113.7"), Err(Unwelcome::Strangers));
+        assert!(admit(&mut gate, later, "10.0.0.1").is_ok());
     }
 
     #[test]
     fn who_opens_too_fast_waits() {
-        let mut gate = gate();
+        let mut gate = ConnectionGate::default();
         let mut fast = 0;
         for n in 0..1000 {
             let now = Time::from_millis(n);
-            match gate.admit(now, ip("192.0.2.9")) {
+            match admit(&mut gate, now, "192.0.2.9") {
                 Ok(welcome) => {
                     fast += 1;
                     gate.leave(welcome);
@@ -277,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_makes_room() {
-        let mut gate = gate();
+        let mut gate = ConnectionGate::default();
         let mut held = taken(&mut gate, 0, "203.0.113.7", 100);
         assert_eq!(held.len(), 8);
         gate.leave(held.pop().expect("eight"));
@@ -287,8 +296,8 @@ mod tests {
 
     #[test]
     fn a_stranger_gets_little() {
-        let gate = gate();
-        let welcome = |text| gate.sources.welcome(ip(text));
+        let sources = sources();
+        let welcome = |text| sources.welcome(ip(text));
         let (stranger, known) = (welcome("203.0.113.7"), welcome("10.0.0.1"));
         assert!(stranger.stranger && !known.stranger);
         assert!(stranger.octets <= 4096 && stranger.unsent <= 16 * 1024);

@@ -1,7 +1,6 @@
 //! The look at a datagram's source before it is copied or queued: what a flood costs is this.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use partyline_model::Time;
 use partyline_sip::rate::{Buckets, Rate, Strangers, host};
@@ -49,29 +48,30 @@ impl Unwanted {
 /// Decides which datagrams are taken in.
 #[derive(Debug)]
 pub struct Gate {
-    sources: Arc<Sources>,
     strangers: Strangers,
     known: Buckets<IpAddr>,
 }
 
-impl Gate {
-    /// A gate that knows `sources`.
-    pub fn new(sources: Arc<Sources>) -> Self {
-        Self { sources, strangers: Strangers::default(), known: Buckets::new(MOST_SOURCES) }
+impl Default for Gate {
+    fn default() -> Self {
+        Self { strangers: Strangers::default(), known: Buckets::new(MOST_SOURCES) }
     }
+}
 
-    /// Whether a datagram of `octets` from `source` is taken in; if so, with which source's
-    /// others it queues: `None` is the queue of all strangers.
+impl Gate {
+    /// Whether a datagram of `octets` from `source` is taken in while `sources` are known; if so,
+    /// with which source's others it queues: `None` is the queue of all strangers.
     ///
     /// # Errors
     /// Why it is not.
     pub fn admit(
         &mut self,
         now: Time,
+        sources: &Sources,
         source: IpAddr,
         octets: usize,
     ) -> Result<Option<IpAddr>, Unwanted> {
-        let Some(known) = self.sources.find(source) else {
+        let Some(known) = sources.find(source) else {
             if octets > STRANGER_OCTETS {
                 return Err(Unwanted::LongStranger);
             }
@@ -96,10 +96,10 @@ mod tests {
     fn strangers_are_heard_now_and_then_and_known_sources_at_their_rate() {
         let trunks =
             [trunk(1, "192.0.2.0/24", None), trunk(2, "10.0.0.1/32", Some("10.0.0.1:5060"))];
-        let mut gate = Gate::new(Arc::new(Sources::new(&trunks)));
+        let (mut gate, sources) = (Gate::default(), Sources::new(&trunks));
         let mut taken = |source: &str, octets| {
             let source: IpAddr = source.parse().expect("an address");
-            let admitted = (0..20_000).map(|_| gate.admit(Time::ZERO, source, octets));
+            let admitted = (0..20_000).map(|_| gate.admit(Time::ZERO, &sources, source, octets));
             let taken: Vec<_> = admitted.flatten().collect();
             let key = taken.first().copied().flatten().map(|key| key.to_string());
             (taken.len(), key)
@@ -116,9 +116,9 @@ mod tests {
         let taken = |requests| {
             let mut trunk = trunk(1, "192.0.2.0/24", None);
             trunk.limits.requests = requests;
-            let mut gate = Gate::new(Arc::new(Sources::new(&[trunk])));
+            let (mut gate, sources) = (Gate::default(), Sources::new(&[trunk]));
             let source: IpAddr = "192.0.2.9".parse().expect("an address");
-            (0..20_000).filter(|_| gate.admit(Time::ZERO, source, 500).is_ok()).count()
+            (0..20_000).filter(|_| gate.admit(Time::ZERO, &sources, source, 500).is_ok()).count()
         };
         assert_eq!((taken(Some(2000)), taken(Some(1)), taken(None)), (16_000, 8, 400));
     }

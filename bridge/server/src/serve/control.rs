@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use partyline_cdr_record::StatusCode;
 use partyline_cdr_store::journal::{Health, JournalHandle};
-use partyline_control::{Fault, GuessAlarm, GuessKey, Node, Output, TrunkFailure, TrunkLimit};
+use partyline_control::{
+    Fault, GuessAlarm, GuessKey, Node, Output, Sources, TrunkFailure, TrunkLimit,
+};
 use partyline_directory::Snapshot;
 use partyline_media::{Command, Event};
 use partyline_media_io::{Clock, Commands, Outlet, Running};
@@ -33,6 +35,8 @@ pub(super) struct Control {
     pub(super) clock: Clock,
     pub(super) node: Node,
     pub(super) transports: Transports,
+    /// For those who look at what comes before it is queued.
+    pub(super) sources: watch::Sender<Arc<Sources>>,
     pub(super) commands: Commands<Command>,
     pub(super) events: Outlet<Event>,
     pub(super) media: Running,
@@ -235,6 +239,7 @@ impl Control {
                     refusal.advice()
                 ),
                 Output::TrunkChanged(change) => trunks::say(&change),
+                Output::Sources(sources) => drop(self.sources.send_replace(sources)),
                 Output::Drained => self.drained = true,
             }
         }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use partyline_control::Sources;
 use partyline_media_io::Clock;
 use partyline_sip::{Flow, Transmit, Transport};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::counts::Counts;
 pub(super) use self::counts::StreamSample;
@@ -99,10 +99,10 @@ impl Transports {
     pub(super) async fn bind(
         config: &Config,
         clock: Clock,
-        sources: Arc<Sources>,
+        sources: watch::Receiver<Arc<Sources>>,
     ) -> anyhow::Result<(Self, Arrivals)> {
         let (sockets, datagrams) =
-            Sockets::bind(&config.sip.listen, clock, Arc::clone(&sources)).await?;
+            Sockets::bind(&config.sip.listen, clock, sources.clone()).await?;
         let (streams, arrivals) = Streams::bind(config, clock, sources).await?;
         let arrivals = Arrivals { datagrams, streams: arrivals, streams_first: false };
         Ok((Self { sockets, streams }, arrivals))
@@ -168,10 +168,10 @@ impl Transports {
 /// What all connections share.
 struct Shared {
     clock: Clock,
-    sources: Arc<Sources>,
+    sources: watch::Receiver<Arc<Sources>>,
     counts: Counts,
     peers: Arc<peer::Peers>,
-    credentials: tokio::sync::watch::Receiver<Arc<Credentials>>,
+    credentials: watch::Receiver<Arc<Credentials>>,
     arrivals: mpsc::Sender<Arrival>,
     ids: std::sync::atomic::AtomicU64,
     /// The web pages that WebSockets may come from.

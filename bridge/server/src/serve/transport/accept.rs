@@ -69,7 +69,7 @@ impl Acceptor {
             known: Semaphore::new(HANDSHAKES),
             strange: Semaphore::new(STRANGE_HANDSHAKES),
         };
-        let gate = ConnectionGate::new(Arc::clone(&shared.sources));
+        let gate = ConnectionGate::default();
         Self { listening, gate, shared, handshakes: Arc::new(handshakes) }
     }
 
@@ -105,7 +105,9 @@ impl Acceptor {
     ) {
         let Some(at) = self.listening.get(index) else { return };
         let (transport, local) = (at.transport, at.local);
-        let welcome = match self.gate.admit(self.shared.clock.now(), remote.ip()) {
+        let now = self.shared.clock.now();
+        let admitted = self.gate.admit(now, &self.shared.sources.borrow(), remote.ip());
+        let welcome = match admitted {
             Ok(welcome) => welcome,
             Err(reason) => {
                 self.shared.counts.refused(transport, reason);

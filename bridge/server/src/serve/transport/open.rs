@@ -27,7 +27,7 @@ pub(super) async fn run(
     from: Option<IpAddr>,
 ) {
     let transport = flow.transport;
-    let welcome = shared.sources.welcome(flow.remote.ip());
+    let welcome = shared.sources.borrow().welcome(flow.remote.ip());
     let keep_alive = Some(shared.keep_alive);
     let peer = shared.peers.of(&welcome);
     let line = Line { flow, welcome, peer, shared, keep_alive };

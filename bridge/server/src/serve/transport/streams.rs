@@ -64,7 +64,7 @@ impl Streams {
     pub(super) async fn bind(
         config: &Config,
         clock: Clock,
-        sources: Arc<Sources>,
+        sources: watch::Receiver<Arc<Sources>>,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Arrival>)> {
         let (arrivals, received) = mpsc::channel(HANDED_ON);
         let files = config.tls.clone();
@@ -147,7 +147,7 @@ impl Streams {
         }
         let id = self.shared.next_id();
         let flow = Flow { connection: Some(id), ..wanted };
-        let welcome = self.shared.sources.welcome(flow.remote.ip());
+        let welcome = self.shared.sources.borrow().welcome(flow.remote.ip());
         let (outlet, messages, replies, cut) = queue(welcome.unsent);
         let shared = Arc::clone(&self.shared);
         let from = self.interface(wanted);

@@ -26,6 +26,7 @@ const ANYBODY: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 struct World {
     transports: Transports,
     arrivals: Arrivals,
+    sources: watch::Sender<Arc<Sources>>,
 }
 
 impl World {
@@ -36,10 +37,17 @@ impl World {
              sources = [\"{sources}\"]\nkind = \"carrier\"\n"
         );
         let config = Config::parse(&text).unwrap();
-        let sources = Arc::new(Sources::new(&config.control.trunks));
-        let bound = Transports::bind(&config, Clock::start(), sources).await;
+        let (sources, known) = watch::channel(Arc::new(Sources::new(&config.control.trunks)));
+        let bound = Transports::bind(&config, Clock::start(), known).await;
         let (transports, arrivals) = bound.unwrap();
-        Self { transports, arrivals }
+        Self { transports, arrivals, sources }
+    }
+
+    /// Other addresses are known from now on.
+    fn learn(&self, network: &str) {
+        let text = format!("[[trunk]]\nname = \"t\"\nsources = [\"{network}\"]\n");
+        let config = Config::parse(&text).unwrap();
+        self.sources.send_replace(Arc::new(Sources::new(&config.control.trunks)));
     }
 
     async fn tcp(sources: &str) -> Self {
@@ -152,6 +160,41 @@ async fn messages_are_whole_however_they_come_and_are_answered_on_their_connecti
     assert_eq!(world.closed().await, flow);
     assert_eq!(world.send(flow, "too late"), Err(flow));
     assert_eq!(world.ended("closed"), 1);
+}
+
+#[tokio::test]
+async fn who_becomes_known_is_no_stranger_to_connections_and_datagrams_any_more() {
+    let mut world = World::tcp("10.9.9.9/32").await;
+    let host = IpAddr::from([127, 0, 0, 7]);
+    let socket = tokio::net::UdpSocket::bind((host, 0)).await.unwrap();
+    let long = message(1, 5000);
+    let to = world.transports.first().unwrap();
+    let refused = |world: &World| world.transports.stream_sample().refused;
+    let strangers = |world: &World| {
+        let of = |(_, why, _): &(_, &str, _)| *why == "strangers";
+        refused(world).into_iter().filter(of).map(|(.., count)| count).sum::<u64>()
+    };
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(host, 0)).unwrap();
+        held.push(socket.connect(world.address()).await);
+    }
+    socket.send_to(long.as_bytes(), to).await.unwrap();
+    let unwanted = |world: &World| world.transports.unwanted().iter().map(|(_, n)| n).sum::<u64>();
+    let come = timeout(PATIENCE, async {
+        while strangers(&world) < 4 || unwanted(&world) < 1 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(come.await.is_ok());
+    world.learn("127.0.0.0/28");
+    socket.send_to(long.as_bytes(), to).await.unwrap();
+    assert_eq!(world.message().await.1, long);
+    let mut stream = connect(host, world.address()).await;
+    stream.write_all(message(2, 0).as_bytes()).await.unwrap();
+    assert_eq!(world.message().await.1, message(2, 0));
+    assert_eq!(strangers(&world), 4);
 }
 
 #[tokio::test]

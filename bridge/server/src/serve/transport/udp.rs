@@ -19,7 +19,7 @@ use partyline_sip::Transmit;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Datagrams that are out of the fair queue and wait for the control task: few, so that the turns
 /// hold.
@@ -63,7 +63,7 @@ impl Sockets {
     pub(super) async fn bind(
         listen: &[SocketAddr],
         clock: Clock,
-        sources: Arc<Sources>,
+        sources: watch::Receiver<Arc<Sources>>,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Datagram>)> {
         let mut sockets = Vec::new();
         for &address in listen {
@@ -83,7 +83,8 @@ impl Sockets {
         let intake = Intake {
             sockets: sockets.clone(),
             clock,
-            gate: Gate::new(sources),
+            sources,
+            gate: Gate::default(),
             queue: FairQueue::default(),
             counts: Arc::clone(&counts),
         };
@@ -141,6 +142,7 @@ impl Sockets {
 struct Intake {
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
     clock: Clock,
+    sources: watch::Receiver<Arc<Sources>>,
     gate: Gate,
     queue: FairQueue<Datagram>,
     counts: Arc<Counts>,
@@ -182,7 +184,9 @@ impl Intake {
     }
 
     fn take_in(&mut self, source: SocketAddr, local: SocketAddr, bytes: &[u8]) {
-        let dropped = match self.gate.admit(self.clock.now(), source.ip(), bytes.len()) {
+        let now = self.clock.now();
+        let admitted = self.gate.admit(now, &self.sources.borrow(), source.ip(), bytes.len());
+        let dropped = match admitted {
             Ok(line) => {
                 let payload = Bytes::copy_from_slice(bytes);
                 let dropped =
