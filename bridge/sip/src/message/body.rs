@@ -78,6 +78,17 @@ impl Message {
     }
 }
 
+/// The session description in the body, also as one of several parts.
+pub(super) fn session_description(message: &Message) -> Option<&[u8]> {
+    let (media_type, params) = media_type(&message.headers);
+    let body = &message.body;
+    if media_type == "application/sdp" || media_type.is_empty() && body.starts_with(b"v=") {
+        return Some(body).filter(|body| !body.is_empty()).map(|body| &body[..]);
+    }
+    let boundary = params.value("boundary").filter(|_| media_type.starts_with("multipart/"));
+    sdp_part(body, &unquote(boundary?))
+}
+
 /// `type/subtype` in lower case, and the parameters.
 fn media_type(headers: &Headers) -> (String, Params) {
     let text = headers.text(&Name::ContentType).unwrap_or_default();
