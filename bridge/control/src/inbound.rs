@@ -29,7 +29,10 @@ impl Node {
     /// Takes in what the SIP endpoint reports.
     pub(crate) fn sip_event(&mut self, now: Time, event: Event) {
         match event {
-            Event::Invite(incoming) => self.invited(now, incoming),
+            Event::Invite(incoming) => {
+                self.trace_call(&incoming);
+                self.invited(now, incoming);
+            }
             Event::Ringing { dialog, .. } => self.callee_rings(now, dialog),
             Event::Answered { dialog, sdp } => self.answered(now, dialog, sdp.as_deref()),
             Event::Terms { dialog, terms } => self.terms_of_refusal(now, dialog, &terms),
@@ -48,7 +51,10 @@ impl Node {
                 }
             }
             Event::DigitSent { dialog, result } => self.digit_sent(now, dialog, result),
-            Event::Ended { dialog, ended } => self.ended(now, dialog, ended),
+            Event::Ended { dialog, ended } => {
+                self.trace_ended(dialog);
+                self.ended(now, dialog, ended);
+            }
             Event::Refused(refused) => self.refused_early(now, refused),
             Event::Responded { token, result } => self.trunk_responded(now, token, result),
         }

@@ -25,6 +25,7 @@ mod redirect;
 mod refusals;
 mod routes;
 mod routing;
+mod trace;
 mod trunks;
 
 pub use admission::{
@@ -42,4 +43,5 @@ pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
 pub use refusals::{Cause, Refusal};
 pub use routes::{Prefix, PrefixError, order};
 pub use routing::{Fault, Routing, TrunkFailure};
+pub use trace::{TraceFilter, TraceKind, Traced, TracedMessage};
 pub use trunks::{Binding, PingCounts, TrunkChange, TrunkFault, TrunkState, TrunkStatus};

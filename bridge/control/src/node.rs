@@ -13,7 +13,8 @@ use partyline_model::{
     CallId, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
 };
 use partyline_sip::{
-    CommandError, Endpoint, Flow, Output as SipOutput, Resolve, ResolveId, Target, Transmit,
+    CommandError, Dropped, Endpoint, Flow, Output as SipOutput, Resolve, ResolveId, Target,
+    Transmit,
 };
 
 use crate::admission::{Sources, Trunks};
@@ -25,6 +26,7 @@ use crate::lost::LostCalls;
 use crate::ports::Ports;
 use crate::refusals::{Cause, Refusal, Refusals};
 use crate::routing::{Failures, Resting, TrunkFailure};
+use crate::trace::Book;
 use crate::trunks::{TrunkChange, Watch};
 
 /// What a node is made of, beside its configuration.
@@ -172,6 +174,7 @@ pub struct Node {
     pub(crate) own_call_ids: BTreeMap<String, CallId>,
     pub(crate) lost: LostCalls,
     pub(crate) trunks: Watch,
+    pub(crate) book: Book,
 }
 
 impl Node {
@@ -202,6 +205,7 @@ impl Node {
             own_call_ids: BTreeMap::new(),
             lost: LostCalls::default(),
             trunks: watch,
+            book: Book::default(),
         }
     }
 
@@ -218,7 +222,11 @@ impl Node {
 
     /// A SIP message came by `flow`.
     pub fn handle_message(&mut self, now: Time, flow: Flow, payload: &[u8]) {
+        let unheard = self.endpoint.counters().of(Dropped::Unheard);
         self.endpoint.handle_message(now, flow, payload);
+        if self.endpoint.counters().of(Dropped::Unheard) == unheard {
+            self.trace_arrival(now, flow, payload);
+        }
         self.run(now);
     }
 
@@ -359,6 +367,7 @@ impl Node {
             if let Some(output) = self.endpoint.poll_output() {
                 match output {
                     SipOutput::Transmit(transmit) => {
+                        self.trace_departure(now, transmit.flow, &transmit.payload);
                         self.outputs.push_back(Output::Transmit(transmit));
                     }
                     SipOutput::Resolve(resolve) => {

@@ -88,6 +88,7 @@ impl Node {
                 self.calls.set_dialog(id, dialog);
                 let names = Box::new(self.names(dialog));
                 self.own_call_ids.insert(names.sip_call_id.clone(), id);
+                self.trace_dialled(dialog, &names.sip_call_id, trunk);
                 let trunk = self.config.trunks.get(trunk).map_or(0, |trunk| trunk.id);
                 self.bridge.handle(now, Input::Dialled { call: id, dialog: names, trunk });
             }

@@ -1,0 +1,187 @@
+//! The SIP messages of calls that are up or were, for an operator who asks why a call failed.
+//!
+//! What is kept is redacted first ([`partyline_sip::message::redact`]) and bounded: by calls, by
+//! messages of a call, and by octets. Calls that hold state, requests that were refused without any,
+//! strangers', our REGISTER and our OPTIONS have room of their own each, so that none of them drives
+//! another out. A call that is up goes last.
+
+mod book;
+mod entry;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use partyline_model::Time;
+use partyline_sip::message::redact;
+use partyline_sip::{DialogId, Flow, Incoming};
+
+pub(crate) use self::book::Book;
+use self::book::{Arrival, call_id_of};
+use crate::node::Node;
+
+/// What a traced exchange of messages is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TraceKind {
+    /// A call, in either direction.
+    Call,
+    /// A call of a trunk that was refused before anything was kept of it.
+    Refused,
+    /// A call from an address that no trunk has.
+    Stranger,
+    /// Our registration at a trunk.
+    Register,
+    /// OPTIONS that ask a trunk whether it is there.
+    Options,
+}
+
+impl TraceKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Call, Self::Refused, Self::Stranger, Self::Register, Self::Options];
+
+    /// A name for JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Refused => "refused",
+            Self::Stranger => "stranger",
+            Self::Register => "register",
+            Self::Options => "options",
+        }
+    }
+}
+
+/// One message, redacted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TracedMessage {
+    /// When it came or went.
+    pub at: Time,
+    /// Whether we sent it.
+    pub is_sent: bool,
+    /// By which way.
+    pub flow: Flow,
+    /// What may be shown of it.
+    pub octets: Bytes,
+    /// Whether the same message came or went shortly before.
+    pub is_repeated: bool,
+}
+
+/// An exchange of messages with one Call-ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// The kind of the exchange.
+    pub kind: TraceKind,
+    /// The Call-ID, cut to 128 octets.
+    pub call_id: String,
+    /// Whether the first request was ours.
+    pub is_outbound: bool,
+    /// The trunk, as people name it; `None` for a stranger.
+    pub trunk: Option<Arc<str>>,
+    /// The caller, as its From names it.
+    pub caller: String,
+    /// Whether the call is up or on its way.
+    pub is_live: bool,
+    /// In the order they came and went.
+    pub messages: Vec<TracedMessage>,
+    /// How many are not kept, between the first half and the second one.
+    pub left_out: u64,
+}
+
+/// Which exchanges are asked for; those that every given part fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceFilter {
+    /// How the Call-ID begins.
+    pub call_id: Option<String>,
+    /// The caller: of a number its digits, of which the first may be missing.
+    pub from: Option<String>,
+    /// The trunk's name.
+    pub trunk: Option<String>,
+    /// At most so many, the latest.
+    pub last: usize,
+}
+
+impl Node {
+    /// The latest exchanges that `filter` is for, the oldest first.
+    pub fn traced(&self, filter: &TraceFilter) -> Vec<Traced> {
+        self.book.find(filter)
+    }
+
+    /// How many messages were not kept since one was too long or none.
+    pub fn untraced(&self) -> u64 {
+        self.book.untraced()
+    }
+
+    /// Notes a message that came and was heard, before what it led to.
+    pub(crate) fn trace_arrival(&mut self, now: Time, flow: Flow, payload: &[u8]) {
+        let Some(call_id) = call_id_of(payload) else { return };
+        let place = self.book.place(call_id);
+        if place.is_none() && !payload.starts_with(b"INVITE ") {
+            return;
+        }
+        let known = self.sources.find(flow.remote.ip());
+        let arrival = match (place, known) {
+            (Some(place), known) if known.is_some() || self.book.is_with(place, flow) => {
+                Arrival::Known(place)
+            }
+            (Some(_), _) => return,
+            (None, Some(trunk)) => {
+                Arrival::New { kind: TraceKind::Refused, trunk: Some(trunk.name.into()) }
+            }
+            (None, None) => Arrival::New { kind: TraceKind::Stranger, trunk: None },
+        };
+        self.trace(now, (false, flow), call_id, arrival, payload);
+    }
+
+    /// Notes a message that goes.
+    pub(crate) fn trace_departure(&mut self, now: Time, flow: Flow, payload: &[u8]) {
+        let Some(call_id) = call_id_of(payload) else { return };
+        let arrival = match self.book.place(call_id) {
+            Some(place) => Arrival::Known(place),
+            None if payload.starts_with(b"SIP/2.0 ") => return,
+            None => {
+                let kind = match payload {
+                    [b'R', b'E', b'G', ..] => TraceKind::Register,
+                    [b'O', b'P', b'T', ..] => TraceKind::Options,
+                    _ => TraceKind::Call,
+                };
+                let trunk = self.sources.find(flow.remote.ip());
+                Arrival::New { kind, trunk: trunk.map(|trunk| trunk.name.into()) }
+            }
+        };
+        self.trace(now, (true, flow), call_id, arrival, payload);
+    }
+
+    fn trace(
+        &mut self,
+        now: Time,
+        (is_sent, flow): (bool, Flow),
+        call_id: &str,
+        arrival: Arrival,
+        payload: &[u8],
+    ) {
+        let Self { book, directory, .. } = self;
+        let place = book.open(arrival, call_id, is_sent, payload);
+        let Some(names) = book.names(place) else { return };
+        let shows = |user: &str| names.shows(user) || directory.dial_in_for(user).is_some();
+        match redact(payload, &shows) {
+            Some(redacted) => book.add(place, (now, is_sent, flow), redacted),
+            None => book.miss(),
+        }
+    }
+
+    /// An INVITE was taken: its messages are a call's.
+    pub(crate) fn trace_call(&mut self, incoming: &Incoming) {
+        self.book.begin(incoming.dialog, &incoming.sip_call_id);
+    }
+
+    /// A call out begins; its INVITE follows.
+    pub(crate) fn trace_dialled(&mut self, dialog: DialogId, call_id: &str, trunk: usize) {
+        let trunk = self.config.trunks.get(trunk).map(|trunk| trunk.name.as_str());
+        self.book.dial(dialog, call_id, trunk);
+    }
+
+    /// A dialog has ended.
+    pub(crate) fn trace_ended(&mut self, dialog: DialogId) {
+        self.book.end(dialog);
+    }
+}
