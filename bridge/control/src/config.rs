@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
-use partyline_sip::Transport;
+use partyline_sip::{Flow, Transport};
 use partyline_sip::auth::Login;
 use partyline_sip::health::HealthRules;
 use partyline_sip::message::Uri;
@@ -91,6 +91,11 @@ pub struct TrunkAccount {
 }
 
 impl Trunk {
+    /// The way to an address of the trunk.
+    pub(crate) fn flow(&self, address: SocketAddr) -> Flow {
+        Flow::new(self.transport, address).of_trunk(Some(self.id))
+    }
+
     /// The host, and port, that requests to the trunk name.
     pub(crate) fn home(&self) -> Option<String> {
         self.domain.clone().or(self.destination.map(|destination| destination.to_string()))

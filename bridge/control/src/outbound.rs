@@ -9,7 +9,7 @@ use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::{Status, Uri};
 use partyline_sip::sdp::{Scope, Session};
-use partyline_sip::{Destination, Dial, DialogId, Ended, Flow, Hangup, RefusalTerms, Transport};
+use partyline_sip::{Destination, Dial, DialogId, Ended, Hangup, RefusalTerms, Transport};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::config::Trunk;
@@ -236,7 +236,7 @@ impl Node {
         let destination = self.first_hop(dialling.trunk, routes).unwrap_or(destination);
         let caller = dialling.caller_id.or(trunk.caller_id).map(write);
         let dial = Dial {
-            destination: Destination::Flow(Flow::new(trunk.transport, destination)),
+            destination: Destination::Flow(trunk.flow(destination)),
             request_uri: uri(write(dialling.number)) + &by,
             from_user: caller.clone().unwrap_or_else(|| "anonymous".to_owned()),
             from_domain: trunk.domain.clone(),

@@ -192,7 +192,7 @@ impl Watch {
         random: &mut dyn IdSource,
     ) -> Line {
         let at = trunk.account.as_ref().map(|account| account.registrar).or(trunk.destination);
-        let here = at.map(|at| Flow::new(trunk.transport, at));
+        let here = at.map(|at| trunk.flow(at));
         let user = self.tokens.get(place).and_then(Option::as_deref);
         let contact = here.and_then(|flow| Uri::parse(&endpoint.contact_uri(user, flow)).ok());
         let target = trunk.home().and_then(|home| Uri::parse(&format!("sip:{home}")).ok());

@@ -136,17 +136,31 @@ pub struct Flow {
     /// The connection that the message came on or has to go on; `None` on UDP, and on a stream
     /// where any connection to `remote` will do, a new one if there is none.
     pub connection: Option<ConnectionId>,
+    /// The trunk that a connection is for: the far end proves to be it, and nothing of another
+    /// trunk goes by it. `None` where the address alone says who is there.
+    pub trunk: Option<u32>,
 }
 
 impl Flow {
     /// A flow to `remote` from any address and on any connection.
     pub const fn new(transport: Transport, remote: SocketAddr) -> Self {
-        Self { transport, local: None, remote, connection: None }
+        Self { transport, local: None, remote, connection: None, trunk: None }
     }
 
     /// A flow of datagrams.
     pub const fn udp(local: Option<SocketAddr>, remote: SocketAddr) -> Self {
-        Self { transport: Transport::Udp, local, remote, connection: None }
+        Self { transport: Transport::Udp, local, remote, connection: None, trunk: None }
+    }
+
+    /// The same way to the trunk that records name so, where the far end can prove to be it.
+    #[must_use]
+    pub const fn of_trunk(self, trunk: Option<u32>) -> Self {
+        if self.transport.is_secure() { Self { trunk, ..self } } else { self }
+    }
+
+    /// What connections have in common of which any will do.
+    pub const fn far_end(self) -> (Transport, SocketAddr, Option<u32>) {
+        (self.transport, self.remote, self.trunk)
     }
 
     /// The same way to another address.

@@ -27,7 +27,7 @@ fn streaming() -> Ua {
 fn accepted(id: u64) -> Flow {
     let remote = addr("192.0.2.1:40001");
     let connection = Some(ConnectionId(id));
-    Flow { transport: Transport::Tcp, local: Some(addr(US)), remote, connection }
+    Flow { local: Some(addr(US)), connection, ..Flow::new(Transport::Tcp, remote) }
 }
 
 fn to_peer() -> Flow {

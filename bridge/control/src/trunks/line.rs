@@ -82,14 +82,14 @@ impl Line {
             let login: Option<Arc<Login>> = trunk.login.clone();
             Registered {
                 machine: Registration::new(config, login, random()),
-                flow: Flow::new(trunk.transport, account.registrar),
+                flow: trunk.flow(account.registrar),
                 down: None,
                 stopped: false,
             }
         });
         let pings = trunk.pings.zip(trunk.destination).map(|(rules, destination)| Pinged {
             machine: HealthCheck::new(rules, PingConfig { target, from, contact }, random()),
-            flow: Flow::new(trunk.transport, destination),
+            flow: trunk.flow(destination),
             latest: 0,
             awaited: false,
             fault: TrunkFault::Silent,
@@ -156,7 +156,7 @@ impl Line {
     /// The connection to the far end is gone: what hangs on it is made anew.
     pub(super) fn handle_flow_lost(&mut self, now: Time, lost: Flow) {
         if let Some(registered) = &mut self.registration
-            && (registered.flow.transport, registered.flow.remote) == (lost.transport, lost.remote)
+            && registered.flow.far_end() == lost.far_end()
         {
             registered.machine.handle_flow_lost(now);
         }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_control::TrunkAccount;
-use partyline_sip::Transport;
 use partyline_sip::health::HealthRules;
-use partyline_sip::message::{Scheme, Uri};
+use partyline_sip::message::{Host, Scheme, Uri};
 use partyline_sip::register::DEFAULT_EXPIRES;
 
 use super::document::{Findings, Walk};
@@ -111,6 +110,16 @@ impl RawTrunk {
         self.account.registrar.or(self.destination).filter(|_| self.account.register)
     }
 
+    /// The host of the domain: whom the far end's certificate names unless the file says otherwise
+    /// (RFC 5922 §4).
+    pub(super) fn domain_host(&self) -> Option<String> {
+        let uri = of_domain(self.account.domain.as_deref()?)?;
+        Some(match uri.host()? {
+            Host::Name(name) => name.to_string(),
+            Host::Address(ip) => ip.to_string(),
+        })
+    }
+
     /// The host of the registrar's URI: the domain, else the address.
     fn registrar_host(&self) -> Option<String> {
         self.account.domain.clone().or_else(|| Some(self.registrar()?.to_string()))
@@ -174,13 +183,6 @@ pub(super) fn check(
     let Some(account) = trunk.account() else {
         return add("register", "add aor, the address that is registered: user does not say it");
     };
-    let other = trunk.destination.filter(|to| to.ip() != account.registrar.ip());
-    if trunk.transport.0 == Transport::Tls && other.is_some() {
-        add(
-            "registrar",
-            "by TLS the registrar is at the destination's address, which tls_name is for",
-        );
-    }
     let same = |other: &&RawTrunk| other.account().is_some_and(|known| known.aor == account.aor);
     if let Some(other) = earlier.iter().find(same) {
         let message = format!(

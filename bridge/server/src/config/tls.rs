@@ -1,6 +1,6 @@
 //! Which files certificates and keys are in.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use partyline_sip::Transport;
@@ -26,10 +26,12 @@ pub(crate) struct ServerFiles {
 /// How one trunk is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TrunkTls {
+    /// As records name the trunk.
+    pub(crate) id: u32,
     /// The trunk's name.
     pub(crate) trunk: String,
-    /// The address whose connections these are.
-    pub(crate) destination: Option<IpAddr>,
+    /// Where it is, as far as the file has addresses.
+    pub(crate) addresses: Vec<SocketAddr>,
     /// The host that the far end's certificate names; `None` for its address.
     pub(crate) name: Option<String>,
     /// What the bridge shows; `None` for what it shows everybody.
@@ -55,16 +57,17 @@ impl TlsFiles {
         let own = pair(streams.certificate.as_ref(), streams.key.as_ref());
         let client_ca = streams.client_ca.as_ref().map(|file| file.0.clone());
         let server = own.map(|own| ServerFiles { own, client_ca });
-        let by_tls = |trunk: &&RawTrunk| trunk.transport.0 == Transport::Tls;
-        let trunk = |trunk: &RawTrunk| TrunkTls {
+        let by_tls = |(_, trunk): &(u32, &RawTrunk)| trunk.transport.0 == Transport::Tls;
+        let trunk = |(id, trunk): (u32, &RawTrunk)| TrunkTls {
+            id,
             trunk: trunk.name.clone(),
-            destination: trunk.destination.or(trunk.registrar()).map(|to| to.ip()),
-            name: trunk.tls_name.clone(),
+            addresses: [trunk.destination, trunk.registrar()].into_iter().flatten().collect(),
+            name: trunk.tls_name.clone().or(trunk.domain_host()),
             own: pair(trunk.tls_certificate.as_ref(), trunk.tls_key.as_ref()),
             ca: trunk.tls_ca.as_ref().map(|file| file.0.clone()),
             verify: trunk.tls_verify.0,
         };
-        Self { server, trunks: raw.trunks.iter().filter(by_tls).map(trunk).collect() }
+        Self { server, trunks: (1..).zip(&raw.trunks).filter(by_tls).map(trunk).collect() }
     }
 
     /// Whether TLS is spoken at all.

@@ -66,12 +66,12 @@ impl Endpoint {
 
     fn lose(&mut self, now: Time, flow: Flow, lost: Lost) {
         let known = flow.connection.is_some_and(|id| self.connections.remove(&id));
-        let opened = self.opened.remove(&(flow.transport, flow.remote));
+        let opened = self.opened.remove(&flow.far_end());
         if !known && !opened && flow.transport.is_reliable() {
             return;
         }
         let waits = |on: &Flow| {
-            let same = on.transport == flow.transport && on.remote == flow.remote;
+            let same = on.far_end() == flow.far_end();
             same && (on.connection.is_none() || on.connection == flow.connection)
         };
         let invites = self.invite_clients.iter();
@@ -248,7 +248,7 @@ impl Endpoint {
         if let Some(connection) = flow.connection {
             self.connections.insert(connection);
         } else if flow.transport.is_reliable() {
-            self.opened.insert((flow.transport, flow.remote));
+            self.opened.insert(flow.far_end());
         }
     }
 

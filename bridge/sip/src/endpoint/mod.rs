@@ -67,7 +67,7 @@ pub struct Endpoint {
     resolving: BTreeMap<ResolveId, RequestId>,
     /// Connections that something here names, and addresses that one was asked for to.
     connections: BTreeSet<ConnectionId>,
-    opened: BTreeSet<(Transport, SocketAddr)>,
+    opened: BTreeSet<(Transport, SocketAddr, Option<u32>)>,
     datagrams_only: DatagramsOnly,
     client_keys: BTreeMap<(Box<str>, Method), TransactionId>,
     invite_clients: BTreeMap<TransactionId, InviteClientEntry>,

@@ -147,9 +147,10 @@ impl Endpoint {
     }
 }
 
-/// The way to an address; by UDP from where the peer was met.
+/// The way to an address; by UDP from where the peer was met, by TLS to the trunk that it was.
 fn flow_to(target: Target, met: Option<Flow>) -> Flow {
     let same = met.filter(|met| !target.transport.is_reliable() && !met.transport.is_reliable());
     let local = same.and_then(|met| met.local);
-    Flow { local, ..Flow::new(target.transport, target.address) }
+    let flow = Flow { local, ..Flow::new(target.transport, target.address) };
+    flow.of_trunk(met.and_then(|met| met.trunk))
 }

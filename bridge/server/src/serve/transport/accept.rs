@@ -123,7 +123,7 @@ impl Acceptor {
         // Where the socket listens on every address, the connection has one of them.
         let local = stream.local_addr().unwrap_or(local);
         let connection = Some(self.shared.next_id());
-        let flow = Flow { transport, local: Some(local), remote, connection };
+        let flow = Flow { local: Some(local), connection, ..Flow::new(transport, remote) };
         let shared = Arc::clone(&self.shared);
         let peer = shared.peers.of(&welcome);
         let line = Line { flow, welcome, peer, shared, keep_alive: None };

@@ -67,7 +67,8 @@ async fn open(line: &Line, from: Option<IpAddr>) -> anyhow::Result<Opened> {
     connection::tune(&stream);
     match transport {
         Transport::Tls => {
-            let (config, name) = line.shared.credentials.borrow().client(remote.ip());
+            let known = line.shared.sources.borrow().find(remote.ip()).map(|known| known.trunk);
+            let (config, name) = line.shared.credentials.borrow().client(line.flow, known);
             Ok(Opened::Tls(Box::new(tls::connect(config, name, stream).await?)))
         }
         Transport::Udp | Transport::Tcp | Transport::Ws | Transport::Wss => {

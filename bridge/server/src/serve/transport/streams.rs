@@ -55,7 +55,7 @@ pub(super) struct Streams {
     listeners: Vec<(Transport, SocketAddr)>,
     held: BTreeMap<ConnectionId, Held>,
     /// The connection to send on where none is named: the latest one there is.
-    by_remote: BTreeMap<(Transport, SocketAddr), ConnectionId>,
+    by_far_end: BTreeMap<(Transport, SocketAddr, Option<u32>), ConnectionId>,
     opened: usize,
 }
 
@@ -95,8 +95,8 @@ impl Streams {
         if !listening.is_empty() {
             tokio::spawn(Acceptor::new(listening, Arc::clone(&shared)).run());
         }
-        let (held, by_remote) = (BTreeMap::new(), BTreeMap::new());
-        Ok((Self { shared, listeners, held, by_remote, opened: 0 }, received))
+        let (held, by_far_end) = (BTreeMap::new(), BTreeMap::new());
+        Ok((Self { shared, listeners, held, by_far_end, opened: 0 }, received))
     }
 
     /// The addresses that connections come to, ports known.
@@ -117,7 +117,7 @@ impl Streams {
         let flow = transmit.flow;
         let known = match flow.connection {
             Some(id) => Some(id),
-            None => self.by_remote.get(&(flow.transport, flow.remote)).copied(),
+            None => self.by_far_end.get(&flow.far_end()).copied(),
         };
         let id = match known {
             Some(id) => id,
@@ -188,15 +188,15 @@ impl Streams {
     }
 
     fn insert(&mut self, id: ConnectionId, held: Held) {
-        self.by_remote.insert((held.flow.transport, held.flow.remote), id);
+        self.by_far_end.insert(held.flow.far_end(), id);
         self.held.insert(id, held);
     }
 
     fn remove(&mut self, id: ConnectionId) -> Option<Held> {
         let held = self.held.remove(&id)?;
-        let key = (held.flow.transport, held.flow.remote);
-        if self.by_remote.get(&key) == Some(&id) {
-            self.by_remote.remove(&key);
+        let key = held.flow.far_end();
+        if self.by_far_end.get(&key) == Some(&id) {
+            self.by_far_end.remove(&key);
         }
         self.opened -= usize::from(held.opened);
         Some(held)

@@ -3,12 +3,12 @@
 //! The files are looked at again and again: a renewed certificate is used for the next handshake,
 //! and connections that are up stay up. A file that cannot be used changes nothing.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use partyline_sip::Flow;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -76,15 +76,26 @@ impl Credentials {
         self.server.clone()
     }
 
-    /// How to connect to `remote`, and whom its certificate has to name.
-    pub(super) fn client(&self, remote: IpAddr) -> (Arc<ClientConfig>, ServerName<'static>) {
-        let found = self.trunks.iter().find(|(trunk, _)| trunk.destination == Some(remote));
+    /// How to connect by `flow`, and whom the certificate of its far end has to name: the trunk that
+    /// the flow is for, else the one that the file has at this address and port, else the one that
+    /// is `known` by the address.
+    pub(super) fn client(
+        &self,
+        flow: Flow,
+        known: Option<u32>,
+    ) -> (Arc<ClientConfig>, ServerName<'static>) {
+        let called = |id: u32| self.trunks.iter().find(|(trunk, _)| trunk.id == id);
+        let at = || self.trunks.iter().find(|(trunk, _)| trunk.addresses.contains(&flow.remote));
+        let found = match flow.trunk {
+            Some(id) => called(id),
+            None => at().or_else(|| called(known?)),
+        };
         let (name, config) = match found {
             Some((trunk, config)) => (trunk.name.clone(), config),
             None => (None, &self.others),
         };
         let name = name.and_then(|name| ServerName::try_from(name).ok());
-        (Arc::clone(config), name.unwrap_or_else(|| ServerName::from(remote)))
+        (Arc::clone(config), name.unwrap_or_else(|| ServerName::from(flow.remote.ip())))
     }
 }
 
@@ -282,6 +293,9 @@ pub(super) async fn follow(files: TlsFiles, changed: watch::Sender<Arc<Credentia
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use partyline_sip::Transport;
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
@@ -336,8 +350,9 @@ mod tests {
             ServerFiles { own: bridge.clone(), client_ca: Some(carrier.certificate.clone()) };
         let ip: IpAddr = [127, 0, 0, 1].into();
         let trunk = TrunkTls {
+            id: 1,
             trunk: "carrier".to_owned(),
-            destination: Some(ip),
+            addresses: vec![SocketAddr::new(ip, 5061)],
             name: Some("bridge.example.com".to_owned()),
             own: Some(carrier.clone()),
             ca: Some(bridge.certificate.clone()),
@@ -349,7 +364,8 @@ mod tests {
             let listener = tokio::net::TcpListener::bind((ip, 0)).await.unwrap();
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (accepted, _) = listener.accept().await.unwrap();
-            let (config, name) = credentials.client(ip);
+            let flow = Flow::new(Transport::Tls, SocketAddr::new(ip, 5061));
+            let (config, name) = credentials.client(flow, None);
             let server = credentials.server().unwrap();
             let (accepted, connected) =
                 tokio::join!(accept(server, accepted), connect(config, name, stream));
@@ -364,6 +380,38 @@ mod tests {
         let (_c, stranger) = folder("sbc.example.com");
         let forged = TrunkTls { own: Some(stranger), ..trunk };
         assert_eq!(shake(forged).await.0, None, "a certificate that nobody vouches for");
+    }
+
+    #[test]
+    fn trunks_of_one_address_are_told_apart_by_port_and_by_whose_call_it_is() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let trunk = |id, name: &str, addresses: &[&str]| TrunkTls {
+            id,
+            trunk: name.to_owned(),
+            addresses: addresses.iter().map(|text| at(text)).collect(),
+            name: Some(name.to_owned()),
+            own: None,
+            ca: None,
+            verify: true,
+        };
+        let (first, same) = ("192.0.2.1:5061", "192.0.2.1:5071");
+        let trunks = vec![
+            trunk(1, "a.example", &[first]),
+            trunk(2, "b.example", &[same]),
+            trunk(3, "c.example", &[same]),
+            trunk(4, "named.example", &[]),
+        ];
+        let credentials = Credentials::load(&TlsFiles { server: None, trunks }).unwrap();
+        let name = |to: &str, of: Option<u32>, known: Option<u32>| {
+            let flow = Flow::new(Transport::Tls, at(to)).of_trunk(of);
+            credentials.client(flow, known).1.to_str().into_owned()
+        };
+        assert_eq!(name(first, None, None), "a.example");
+        assert_eq!(name(same, None, Some(1)), "b.example");
+        assert_eq!(name(same, Some(3), None), "c.example");
+        assert_eq!(name("198.51.100.7:5061", Some(4), None), "named.example");
+        assert_eq!(name("198.51.100.7:5061", None, Some(4)), "named.example");
+        assert_eq!(name("198.51.100.7:5061", None, None), "198.51.100.7");
     }
 
     #[tokio::test]
