@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
-use partyline_sip::{Flow, Transport};
 use partyline_sip::auth::Login;
 use partyline_sip::health::HealthRules;
 use partyline_sip::message::Uri;
 use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::{Flow, Transport};
 
 use crate::limits::TrunkLimits;
 use crate::own::Own;

@@ -4,7 +4,8 @@
 //! [`Locator`] asks no name server itself: what it needs to know comes out as a [`Question`], and
 //! goes in as records with the time they hold. Everything that it keeps is bounded. When name
 //! servers fail, what they said last still holds for a day: a call that could be made yesterday is
-//! not refused for their sake.
+//! not refused for their sake. What is looked up because of somebody else's words has a rate, and
+//! never more than half of the room.
 
 mod cache;
 mod lookup;
@@ -17,9 +18,10 @@ use std::time::Duration;
 
 use partyline_model::{IdSource, Time};
 
-use self::cache::Cache;
+use self::cache::{Cache, LONGEST};
 use self::lookup::Lookup;
 use crate::flow::{NextHop, Target, Transport};
+use crate::rate::{Buckets, Rate};
 
 /// The most targets of one name.
 pub const MOST_TARGETS: usize = 16;
@@ -30,9 +32,13 @@ const MOST_OPEN: usize = 256;
 /// How long a lookup waits for name servers, all steps together.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a target that failed is tried last (RFC 3263 §4.3 leaves the time open).
-const GRUDGE: Duration = Duration::from_secs(30);
+const GRUDGE: Duration = Duration::from_secs(120);
 /// Targets that failed which are remembered.
 const MOST_FAILED: usize = 1024;
+/// Questions that one payer causes: half a dozen for a name that was never heard of.
+const QUESTIONS: Rate = Rate { per_second: 30, burst: 300 };
+/// Payers whose rates are remembered.
+const MOST_PAYERS: usize = 1024;
 
 /// What a name server is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +103,55 @@ pub struct Abilities {
     pub v6: bool,
 }
 
+/// Which records say where the servers of a name without a port are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Procedure {
+    /// NAPTR, SRV, and the addresses of the name itself where it has neither (RFC 3263 §4).
+    #[default]
+    Auto,
+    /// As [`Procedure::Auto`], but never the addresses of the name itself.
+    Srv,
+    /// The addresses of the name itself, at the transport's usual port.
+    Address,
+}
+
+/// What is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// The name.
+    pub hop: NextHop,
+    /// How its servers are found.
+    pub procedure: Procedure,
+    /// Whose words made us look; `None` for our own.
+    pub payer: Option<u32>,
+}
+
+impl From<NextHop> for Search {
+    fn from(hop: NextHop) -> Self {
+        Self { hop, procedure: Procedure::Auto, payer: None }
+    }
+}
+
+/// What a lookup has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where to send, in this order; empty where the name leads nowhere.
+    pub targets: Vec<Target>,
+    /// Until when looking again finds the same.
+    pub until: Time,
+    /// Why that is not the whole truth.
+    pub fault: Option<LookupFault>,
+}
+
+/// Why a lookup came to nothing, or to what was known of old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LookupFault {
+    /// Name servers did not answer, or said that they cannot.
+    Silent,
+    /// There are no such records.
+    Nothing,
+}
+
 /// Something for the shell to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocatorOutput<K> {
@@ -106,8 +161,8 @@ pub enum LocatorOutput<K> {
     Located {
         /// Whose it is.
         key: K,
-        /// Where to send, in this order; empty where the name leads nowhere.
-        targets: Vec<Target>,
+        /// What was found.
+        found: Found,
     },
 }
 
@@ -115,7 +170,7 @@ pub enum LocatorOutput<K> {
 #[derive(Debug)]
 struct Waiting<K> {
     key: K,
-    hop: NextHop,
+    search: Search,
     until: Time,
 }
 
@@ -127,6 +182,8 @@ pub struct Locator<K> {
     waiting: VecDeque<Waiting<K>>,
     open: BTreeSet<Question>,
     failed: BTreeMap<Target, Time>,
+    allowances: Buckets<u32>,
+    refused: u64,
     outputs: VecDeque<LocatorOutput<K>>,
 }
 
@@ -140,15 +197,18 @@ impl<K> Locator<K> {
             waiting: VecDeque::new(),
             open: BTreeSet::new(),
             failed: BTreeMap::new(),
+            allowances: Buckets::new(MOST_PAYERS),
+            refused: 0,
             outputs: VecDeque::new(),
         }
     }
 
-    /// Looks for the servers of `hop`; [`LocatorOutput::Located`] with `key` follows, at once
-    /// where all is known.
-    pub fn handle_lookup(&mut self, now: Time, key: K, hop: NextHop) {
-        let waiting = Waiting { key, hop, until: now + PATIENCE };
-        if self.waiting.len() >= MOST_WAITING {
+    /// Looks for servers; [`LocatorOutput::Located`] with `key` follows, at once where all is known.
+    pub fn handle_lookup(&mut self, now: Time, key: K, search: impl Into<Search>) {
+        let waiting = Waiting { key, search: search.into(), until: now + PATIENCE };
+        let room = if waiting.search.payer.is_some() { MOST_WAITING / 2 } else { MOST_WAITING };
+        if self.waiting.len() >= room {
+            self.refused += 1;
             self.locate(now, waiting);
         } else if let Some(waiting) = self.try_to_locate(now, waiting) {
             self.waiting.push_back(waiting);
@@ -205,16 +265,37 @@ impl<K> Locator<K> {
         self.waiting.len()
     }
 
-    /// Ends a lookup if all is known; else asks what is missing and gives it back.
+    /// Lookups that had to make do with what was known, since there were too many.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Ends a lookup if all is known; else asks what is missing and gives it back. Who may not ask
+    /// makes do with what is known.
     fn try_to_locate(&mut self, now: Time, waiting: Waiting<K>) -> Option<Waiting<K>> {
-        let (targets, missing) = self.look(now, &waiting.hop, false);
+        let (found, missing) = self.look(now, &waiting.search, false);
         if missing.is_empty() {
-            self.finish(now, waiting.key, targets);
+            self.finish(now, waiting.key, found);
             return None;
         }
+        let payer = waiting.search.payer;
         for question in missing {
-            if self.open.len() < MOST_OPEN && self.open.insert(question.clone()) {
+            if self.open.contains(&question) {
+                continue;
+            }
+            let may_ask = match payer {
+                None => self.open.len() < MOST_OPEN,
+                Some(payer) => {
+                    self.open.len() < MOST_OPEN / 2 && self.allowances.take(now, payer, QUESTIONS)
+                }
+            };
+            if may_ask {
+                self.open.insert(question.clone());
                 self.outputs.push_back(LocatorOutput::Ask(question));
+            } else if payer.is_some() {
+                self.refused += 1;
+                self.locate(now, waiting);
+                return None;
             }
         }
         Some(waiting)
@@ -222,11 +303,11 @@ impl<K> Locator<K> {
 
     /// Ends a lookup with what is known, old answers included.
     fn locate(&mut self, now: Time, waiting: Waiting<K>) {
-        let (targets, _) = self.look(now, &waiting.hop, true);
-        self.finish(now, waiting.key, targets);
+        let (found, _) = self.look(now, &waiting.search, true);
+        self.finish(now, waiting.key, found);
     }
 
-    fn look(&mut self, now: Time, hop: &NextHop, make_do: bool) -> (Vec<Target>, Vec<Question>) {
+    fn look(&mut self, now: Time, search: &Search, make_do: bool) -> (Found, Vec<Question>) {
         let mut lookup = Lookup {
             abilities: &self.abilities,
             cache: &self.cache,
@@ -234,14 +315,19 @@ impl<K> Locator<K> {
             now,
             make_do,
             missing: Vec::new(),
+            fresh: now + LONGEST,
+            failed: false,
         };
-        let targets = lookup.targets(hop);
-        (targets, lookup.missing)
+        let targets = lookup.targets(&search.hop, search.procedure);
+        let nothing = targets.is_empty().then_some(LookupFault::Nothing);
+        let fault = if lookup.failed { Some(LookupFault::Silent) } else { nothing };
+        (Found { targets, until: lookup.fresh, fault }, lookup.missing)
     }
 
-    fn finish(&mut self, now: Time, key: K, mut targets: Vec<Target>) {
+    fn finish(&mut self, now: Time, key: K, mut found: Found) {
         // A stable sort: the order stays among those that failed, and among those that did not.
-        targets.sort_by_key(|target| self.failed.get(target).is_some_and(|until| *until > now));
-        self.outputs.push_back(LocatorOutput::Located { key, targets });
+        let grudge = |target: &Target| self.failed.get(target).is_some_and(|until| *until > now);
+        found.targets.sort_by_key(grudge);
+        self.outputs.push_back(LocatorOutput::Located { key, found });
     }
 }

@@ -14,9 +14,9 @@ const MOST_RECORDS: usize = 16;
 /// The least time an answer holds, so that the steps of one lookup see the same.
 const LEAST: Duration = Duration::from_secs(5);
 /// The most time an answer holds.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// The most time it holds that there is nothing (RFC 2308 §5).
-const LONGEST_NOTHING: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(3600);
+/// The most time it holds that there is nothing (RFC 2308 §5): somebody may be about to mend that.
+const LONGEST_NOTHING: Duration = Duration::from_secs(30);
 /// How long it is made do with what is known when name servers fail.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long after its end an answer is still better than none.
@@ -29,6 +29,17 @@ struct Entry {
     fresh: Time,
     /// Until when the records are better than nothing.
     end: Time,
+    /// Whether name servers did not answer when they were asked last.
+    failed: bool,
+}
+
+/// What is known of a question.
+pub(super) struct Known<'a> {
+    pub(super) records: &'a Records,
+    /// Until when it is not asked again.
+    pub(super) fresh: Time,
+    /// Whether it is known of old only, or made up: name servers did not answer.
+    pub(super) failed: bool,
 }
 
 /// Answers by their questions.
@@ -45,7 +56,7 @@ impl Cache {
         let (longest, stale) =
             if records.is_empty() { (LONGEST_NOTHING, Duration::ZERO) } else { (LONGEST, STALE) };
         let fresh = now + ttl.clamp(LEAST, longest);
-        self.put(question, Entry { records, fresh, end: fresh + stale });
+        self.put(question, Entry { records, fresh, end: fresh + stale, failed: false });
     }
 
     /// The name servers did not answer: what was known holds on, or nothing does for a moment.
@@ -55,9 +66,11 @@ impl Cache {
         let entry = match known {
             Some(known) if known.end > now => {
                 self.by_end.remove(&(known.end, question.clone()));
-                Entry { fresh, ..known }
+                Entry { fresh, failed: true, ..known }
             }
-            Some(_) | None => Entry { records: question.nothing(), fresh, end: fresh },
+            Some(_) | None => {
+                Entry { records: question.nothing(), fresh, end: fresh, failed: true }
+            }
         };
         self.put(question, entry);
     }
@@ -77,10 +90,11 @@ impl Cache {
     }
 
     /// What is known; `None` when it is to be asked. With `make_do` what is old is taken too.
-    pub(super) fn get(&self, now: Time, question: &Question, make_do: bool) -> Option<&Records> {
+    pub(super) fn get(&self, now: Time, question: &Question, make_do: bool) -> Option<Known<'_>> {
         let entry = self.entries.get(question)?;
         let until = if make_do { entry.end } else { entry.fresh };
-        (now < until).then_some(&entry.records)
+        let Entry { records, fresh, failed, .. } = entry;
+        (now < until).then_some(Known { records, fresh: *fresh, failed: *failed || now >= *fresh })
     }
 
     #[cfg(test)]

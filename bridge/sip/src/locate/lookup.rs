@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use partyline_model::{IdSource, Time};
 
 use super::cache::Cache;
-use super::{Abilities, MOST_TARGETS, Naptr, Question, Records, Srv};
+use super::{Abilities, MOST_TARGETS, Naptr, Procedure, Question, Records, Srv};
 use crate::flow::{NextHop, Target, Transport};
 use crate::message::Host;
 
@@ -30,11 +30,15 @@ pub(super) struct Lookup<'a> {
     pub(super) make_do: bool,
     /// What has to be asked before more can be said.
     pub(super) missing: Vec<Question>,
+    /// Until when all of what was looked at holds.
+    pub(super) fresh: Time,
+    /// Whether name servers had not answered something of it.
+    pub(super) failed: bool,
 }
 
 impl<'a> Lookup<'a> {
     /// The addresses of `hop`, best first; not all of them while something is missing.
-    pub(super) fn targets(&mut self, hop: &NextHop) -> Vec<Target> {
+    pub(super) fn targets(&mut self, hop: &NextHop, procedure: Procedure) -> Vec<Target> {
         let transport = hop.transport.unwrap_or(usual(hop.secure));
         let name = match &hop.host {
             Host::Address(ip) => {
@@ -44,9 +48,12 @@ impl<'a> Lookup<'a> {
             }
             Host::Name(name) => name.trim_end_matches('.').to_ascii_lowercase(),
         };
-        let servers = match hop.port {
-            Some(port) => vec![Server { transport, name: name.into(), port }],
-            None => self.servers(&name, hop),
+        let servers = match (hop.port, procedure) {
+            (Some(port), _) => vec![Server { transport, name: name.into(), port }],
+            (None, Procedure::Address) => {
+                vec![Server { transport, name: name.into(), port: transport.default_port() }]
+            }
+            (None, Procedure::Auto | Procedure::Srv) => self.servers(&name, hop, procedure),
         };
         let mut targets = Vec::new();
         for server in servers.iter().filter(|server| fits(&server.name)) {
@@ -63,7 +70,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// The servers of a domain for which no port is given.
-    fn servers(&mut self, domain: &str, hop: &NextHop) -> Vec<Server> {
+    fn servers(&mut self, domain: &str, hop: &NextHop, procedure: Procedure) -> Vec<Server> {
         let services = match hop.transport {
             Some(transport) => service(domain, transport).into_iter().collect(),
             None => match self.naptr(domain) {
@@ -81,7 +88,7 @@ impl<'a> Lookup<'a> {
                 servers.push(Server { transport, name, port: record.port });
             }
         }
-        if !found && self.missing.is_empty() {
+        if !found && self.missing.is_empty() && procedure == Procedure::Auto {
             let transport = hop.transport.unwrap_or(usual(hop.secure));
             let (name, port) = (domain.into(), transport.default_port());
             servers.push(Server { transport, name, port });
@@ -179,10 +186,14 @@ impl<'a> Lookup<'a> {
 
     fn ask(&mut self, question: Question) -> Option<&'a Records> {
         let known = self.cache.get(self.now, &question, self.make_do);
-        if known.is_none() && !self.make_do {
-            self.missing.push(question);
-        }
-        known
+        let Some(known) = known else {
+            self.failed |= self.make_do;
+            self.missing.extend(Some(question).filter(|_| !self.make_do));
+            return None;
+        };
+        self.fresh = self.fresh.min(known.fresh);
+        self.failed |= known.failed;
+        Some(known.records)
     }
 
     fn speaks(&self, target: &Target) -> bool {

@@ -67,8 +67,23 @@ fn hop(host: &str) -> NextHop {
 }
 
 /// Carries questions to the zone until the lookup has come to its end.
-fn located(locator: &mut Locator<u32>, zone: &mut Zone, now: Time, hop: NextHop) -> Vec<String> {
-    locator.handle_lookup(now, 1, hop);
+fn located(
+    locator: &mut Locator<u32>,
+    zone: &mut Zone,
+    now: Time,
+    search: impl Into<Search>,
+) -> Vec<String> {
+    let text = |t: Target| format!("{} {}", t.transport, t.address);
+    found(locator, zone, now, search).targets.into_iter().map(text).collect()
+}
+
+fn found(
+    locator: &mut Locator<u32>,
+    zone: &mut Zone,
+    now: Time,
+    search: impl Into<Search>,
+) -> Found {
+    locator.handle_lookup(now, 1, search);
     while let Some(output) = locator.poll_output() {
         match output {
             LocatorOutput::Ask(question) => {
@@ -82,10 +97,9 @@ fn located(locator: &mut Locator<u32>, zone: &mut Zone, now: Time, hop: NextHop)
                 let answer = (!zone.down).then_some((records, Duration::from_secs(60)));
                 locator.handle_answer(now, question, answer);
             }
-            LocatorOutput::Located { key, targets } => {
+            LocatorOutput::Located { key, found } => {
                 assert_eq!(key, 1);
-                let text = |t: Target| format!("{} {}", t.transport, t.address);
-                return targets.into_iter().map(text).collect();
+                return found;
             }
         }
     }
@@ -239,7 +253,7 @@ fn what_failed_is_tried_last_for_a_while() {
     let at = |secs| Time::from_secs(secs);
     let found = located(&mut locator, &mut zone, at(1), hop());
     assert_eq!(found, ["udp 192.0.2.2:5060", "udp 192.0.2.1:5060"]);
-    let found = located(&mut locator, &mut zone, at(31), hop());
+    let found = located(&mut locator, &mut zone, at(121), hop());
     assert_eq!(found[0], "udp 192.0.2.1:5060");
 }
 
@@ -254,7 +268,7 @@ fn who_waits_too_long_gets_what_there_is_and_one_question_serves_all() {
     while let Some(output) = locator.poll_output() {
         match output {
             LocatorOutput::Ask(_) => asked += 1,
-            LocatorOutput::Located { key, targets } => ended.push((key, targets.len())),
+            LocatorOutput::Located { key, found } => ended.push((key, found.targets.len())),
         }
     }
     assert_eq!((asked, ended.len(), locator.waiting()), (1, 2000 - 1024, 1024));
@@ -278,4 +292,84 @@ fn any_number_of_names_and_records_stays_bounded() {
     let hop = NextHop { port: Some(5060), ..hop("h9999.example.com") };
     let found = located(&mut locator, &mut Zone::default(), Time::from_secs(1), hop);
     assert_eq!(found.len(), MOST_TARGETS);
+}
+
+#[test]
+fn a_name_that_has_servers_alone_is_never_taken_for_one_itself() {
+    let search = |procedure| Search { procedure, ..hop("example.com").into() };
+    let trap = || Zone::default().host("example.com", &["192.0.2.66"]);
+    let at = |procedure, zone: Zone| {
+        located(&mut locator(false), &mut { zone }, Time::ZERO, search(procedure))
+    };
+    assert_eq!(at(Procedure::Auto, trap()), ["udp 192.0.2.66:5060"]);
+    assert_eq!(at(Procedure::Srv, trap()), Vec::<String>::new());
+    let served = || {
+        let records = [(1, 1, 5070, "a.example.com")];
+        trap().srv("_sip._udp.example.com", &records).host("a.example.com", &["192.0.2.1"])
+    };
+    for procedure in [Procedure::Auto, Procedure::Srv] {
+        assert_eq!(at(procedure, served()), ["udp 192.0.2.1:5070"], "{procedure:?}");
+    }
+    assert_eq!(at(Procedure::Address, served()), ["udp 192.0.2.66:5060"]);
+}
+
+#[test]
+fn a_lookup_says_what_it_lacks_and_until_when_it_holds() {
+    let mut zone = Zone::default().host("example.com", &["192.0.2.1"]);
+    let mut locator = locator(false);
+    let hop = || NextHop { port: Some(5060), ..hop("example.com") };
+    let mut at = |zone: &mut Zone, secs| {
+        let Found { targets, until, fault } =
+            found(&mut locator, zone, Time::from_secs(secs), hop());
+        (targets.len(), until, fault)
+    };
+    assert_eq!(at(&mut zone, 0), (1, Time::from_secs(60), None));
+    zone.down = true;
+    let silent = Some(LookupFault::Silent);
+    assert_eq!(at(&mut zone, 61), (1, Time::from_secs(71), silent));
+    assert_eq!(at(&mut zone, 62), (1, Time::from_secs(71), silent), "and so it is a moment later");
+    zone.down = false;
+    zone.records.clear();
+    let nothing = Some(LookupFault::Nothing);
+    assert_eq!(at(&mut zone, 72), (0, Time::from_secs(102), nothing), "soon asked again");
+}
+
+#[test]
+fn who_makes_us_ask_too_much_gets_what_is_known_and_takes_nothing_from_others() {
+    let mut locator = locator(false);
+    let paid = |n: u32| {
+        let hop = NextHop { port: Some(5060), ..hop(&format!("h{n}.example.net")) };
+        Search { payer: Some(7), ..hop.into() }
+    };
+    let mut asked = 0;
+    let mut ended = 0;
+    for n in 0..1000 {
+        locator.handle_lookup(Time::ZERO, n, paid(n));
+    }
+    while let Some(output) = locator.poll_output() {
+        match output {
+            LocatorOutput::Ask(_) => asked += 1,
+            LocatorOutput::Located { found, .. } => {
+                assert_eq!((found.targets.len(), found.fault), (0, Some(LookupFault::Silent)));
+                ended += 1;
+            }
+        }
+    }
+    assert_eq!((asked, ended, locator.refused()), (128, 872, 872), "half of the room");
+    locator.handle_lookup(Time::ZERO, 1, NextHop { port: Some(5060), ..hop("own.example.com") });
+    assert!(matches!(locator.poll_output(), Some(LocatorOutput::Ask(_))));
+    let mut slowly = 0;
+    for n in 1000..2000_u32 {
+        let question = Question::A(format!("h{n}.example.net").into());
+        locator.handle_answer(
+            Time::ZERO,
+            Question::A(format!("h{}.example.net", n - 1000).into()),
+            None,
+        );
+        locator.handle_lookup(Time::ZERO, n, paid(n));
+        while let Some(output) = locator.poll_output() {
+            slowly += u32::from(output == LocatorOutput::Ask(question.clone()));
+        }
+    }
+    assert!((100..=172).contains(&slowly), "{slowly} beside 128: a burst of 300");
 }
