@@ -5,6 +5,7 @@
 //! handled in [`crate::serve`].
 
 mod account;
+mod ask;
 mod backup;
 mod cdr;
 mod cdr_text;
@@ -21,9 +22,11 @@ mod init;
 mod invoice;
 mod lookup;
 mod passcode;
+mod pcap;
 mod reach;
 mod table;
 mod times;
+mod trace;
 mod trunk;
 
 use std::io::Write;
@@ -60,6 +63,7 @@ Examples:
   partyline cdr list                          the latest calls
   partyline dtmf call.pcap                    the keys that a caller pressed
   partyline trunk status                      which trunks of the running bridge are up
+  partyline trace --from 14165550123          the SIP messages of a caller's last calls
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
 
 Without --config the bridge runs on loopback addresses and keeps its data in ./partyline-data.
@@ -109,6 +113,8 @@ enum Command {
     /// Trunks of a running bridge: which are up, and registered until when
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
+    /// SIP messages of calls that are up or were, and of refused ones, registrations and pings
+    Trace(trace::Trace),
     /// List the keys pressed in WAV files and packet captures, with their times
     Dtmf(dtmf::Dtmf),
     /// Rate a month of an account and write its invoice as PDF, CSV and JSON
@@ -155,6 +161,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         if let Command::Trunk(trunk) = command {
             return trunk.run(&config, out).await;
         }
+        if let Command::Trace(trace) = command {
+            return trace.run(&config, out).await;
+        }
         if let Command::Cdr(cdr) = &command
             && let Some(code) = cdr.before_all(&config, out).await?
         {
@@ -177,6 +186,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         | Command::CheckConfig(_)
         | Command::Dtmf(_)
         | Command::Trunk(_)
+        | Command::Trace(_)
         | Command::Restore(_) => {}
         Command::Backup(backup) => backup.run(context).await?,
         Command::Account(command) => command.run(context).await?,

@@ -4,6 +4,7 @@
 //! before anything is made or announced; then store and journal, so that no call is answered before
 //! its record can be kept. Datagrams that come meanwhile wait for the control task.
 
+mod ask;
 mod control;
 mod directory;
 mod folders;
@@ -15,6 +16,7 @@ mod ports;
 mod random;
 mod recorder;
 mod sounds;
+mod trace;
 mod transport;
 mod trunks;
 
@@ -49,6 +51,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::config::Config;
 use crate::data::Data;
 use crate::demo;
+pub(crate) use ask::SocketPath;
 use control::{Control, Ending, Inbox};
 pub(crate) use folders::Folders;
 use machine::Granted;
@@ -140,6 +143,8 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         media: media.stats.clone(),
     };
     http::start(pages, pages_show, granted.is_locked());
+    let (questions, asked) = mpsc::channel(1);
+    ask::start(ask::bind(&config.data_dir)?, clock, questions);
     tokio::spawn(machine::watch(granted, media.stats));
     let stop = stop_signals()?;
     if let Some(demo) = demo {
@@ -178,6 +183,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         directory: directory_inbox,
         logins: logins_inbox,
         recording_failed: recording_inbox,
+        asked,
         stop,
     };
     let control = control.run(inbox, DRAIN_DEADLINE).await;

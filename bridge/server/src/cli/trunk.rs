@@ -3,25 +3,18 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use axum::body::{Body, to_bytes};
+use anyhow::Context;
+use axum::body::Body;
 use axum::http::{Request, header};
 use clap::{Args, Subcommand};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::ask::{LONGEST, exchange};
 use super::table::{Align, Table};
 use crate::config::Config;
-
-/// A bridge that answers takes a moment.
-const LONGEST: Duration = Duration::from_secs(5);
-/// The longest page that is read, in octets.
-const LONGEST_PAGE: usize = 4 << 20;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TrunkCommand {
@@ -70,39 +63,20 @@ fn reached_at(listen: SocketAddr) -> SocketAddr {
 }
 
 async fn ask(at: SocketAddr) -> anyhow::Result<Vec<u8>> {
-    let asked = timeout(LONGEST, get(at)).await;
-    asked.with_context(|| format!("the bridge at http://{at} does not answer"))?
-}
-
-async fn get(at: SocketAddr) -> anyhow::Result<Vec<u8>> {
-    let stream = TcpStream::connect(at).await.with_context(|| {
-        format!(
-            "no bridge answers at http://{at}: is one running, with the same --config? Its \
-             http.listen says where it answers"
-        )
-    })?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request =
-        Request::get("/trunks").header(header::HOST, at.to_string()).body(Body::empty())?;
-    let talk = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        ensure!(
-            status.is_success(),
-            "http://{at}/trunks answers {status}: is it a bridge, and of this version?"
-        );
-        Ok(to_bytes(Body::new(response.into_body()), LONGEST_PAGE).await?.to_vec())
+    let host = format!("http://{at}");
+    let asked = async {
+        let stream = TcpStream::connect(at).await.with_context(|| {
+            format!(
+                "no bridge answers at {host}: is one running, with the same --config? Its \
+                 http.listen says where it answers"
+            )
+        })?;
+        let request =
+            Request::get("/trunks").header(header::HOST, at.to_string()).body(Body::empty())?;
+        exchange(stream, &host, request).await
     };
-    tokio::pin!(talk);
-    // The connection is driven beside the request, and may end before its body is read.
-    tokio::select! {
-        biased;
-        page = &mut talk => page,
-        ended = connection => {
-            ended?;
-            talk.await
-        }
-    }
+    let asked = timeout(LONGEST, asked).await;
+    asked.with_context(|| format!("the bridge at {host} does not answer"))?
 }
 
 fn trunks(page: &Value) -> impl Iterator<Item = &Value> {

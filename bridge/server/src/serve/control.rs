@@ -17,6 +17,7 @@ use partyline_model::{RecordingId, Role, Time};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::ask::Question;
 use super::logins;
 use super::metrics::Sample;
 use super::recorder::Recorder;
@@ -70,6 +71,7 @@ pub(super) struct Inbox {
     pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
     pub(super) logins: mpsc::Receiver<logins::Renewed>,
     pub(super) recording_failed: mpsc::UnboundedReceiver<RecordingId>,
+    pub(super) asked: mpsc::Receiver<Question>,
     /// Once: take no more calls. Twice: hang up on everybody. Thrice: wait for nothing.
     pub(super) stop: mpsc::Receiver<()>,
 }
@@ -106,6 +108,12 @@ impl Control {
                     Ending::Now(_) => break,
                 },
                 _ = seconds.tick() => self.each_second(),
+                Some(question) = inbox.asked.recv() => {
+                    let found = self.node.traced(&question.filter);
+                    if question.answer.send(found).is_err() {
+                        tracing::debug!("nobody waits for the trace any more");
+                    }
+                }
                 Some(arrival) = inbox.arrivals.next() => self.take_in(arrival),
             }
             self.carry_out();

@@ -22,7 +22,8 @@ use hyper_util::service::TowerToHyperService;
 use partyline_cdr_store::ingest::{IngestHealth, IngestWatch};
 use partyline_cdr_store::journal::Health;
 use partyline_media_io::Stats;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -161,7 +162,11 @@ async fn accept(listener: TcpListener, pages: Pages, longest: Duration) {
     }
 }
 
-async fn converse(stream: TcpStream, pages: Router) -> hyper::Result<()> {
+/// One request and its answer.
+pub(super) async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    pages: Router,
+) -> hyper::Result<()> {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -240,7 +245,7 @@ fn verdict(
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpSocket;
+    use tokio::net::{TcpSocket, TcpStream};
 
     use super::*;
 

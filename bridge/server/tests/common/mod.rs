@@ -11,6 +11,8 @@ use tempfile::TempDir;
 /// A data folder and the program that works on it.
 pub(crate) struct Bench {
     dir: TempDir,
+    /// The data folder, below the folder.
+    data: String,
     config: Option<PathBuf>,
 }
 
@@ -25,7 +27,12 @@ pub(crate) struct Run {
 impl Bench {
     /// Without a configuration file and without data.
     pub(crate) fn bare() -> Self {
-        Self { dir: TempDir::new().unwrap(), config: None }
+        Self { dir: TempDir::new().unwrap(), data: "data".to_owned(), config: None }
+    }
+
+    /// As [`Self::bare`], with the data folder so far below.
+    pub(crate) fn below(path: &str) -> Self {
+        Self { data: format!("{path}data"), ..Self::bare() }
     }
 
     /// Without a configuration file: with the demonstration account.
@@ -66,7 +73,7 @@ impl Bench {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.path("data")
+        self.path(&self.data)
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Run {
@@ -122,4 +129,53 @@ impl Bench {
 /// Whether one line of `text` holds all `words`.
 pub(crate) fn has_line(text: &str, words: &[&str]) -> bool {
     text.lines().any(|line| words.iter().all(|word| line.contains(word)))
+}
+
+/// A bridge that runs; it is killed when this is dropped.
+pub(crate) struct Served(std::process::Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.0.kill().unwrap_or_default();
+        self.0.wait().map(|_| ()).unwrap_or_default();
+    }
+}
+
+impl Bench {
+    /// Runs the bridge with a configuration, until it answers questions.
+    pub(crate) fn serve(&self, config: &str) -> Served {
+        let config = self.file("served.toml", config);
+        let log = std::fs::File::create(self.path("serve.log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_partyline"));
+        command.env_clear().current_dir(self.dir.path()).stdin(std::process::Stdio::null());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        command.arg("--data").arg(self.data()).arg("--config").arg(config).arg("serve");
+        let mut served = Served(command.spawn().unwrap());
+        for _ in 0..600 {
+            if !self.run(&["trace"]).err.contains("no bridge answers") {
+                return served;
+            }
+            let ended = served.0.try_wait().unwrap();
+            assert_eq!(ended, None, "{}", self.log());
+            pause(std::time::Duration::from_millis(50));
+        }
+        panic!("the bridge does not start: {}", self.log());
+    }
+
+    /// What the bridge logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("serve.log")).unwrap_or_default()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+pub(crate) fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
+/// An address of loopback that other programs and runs do not use.
+pub(crate) fn own_address(number: u8) -> std::net::Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    std::net::Ipv4Addr::new(127, 192 | number, high, low.max(1))
 }

@@ -1,0 +1,147 @@
+//! What only whoever may read the data folder may ask: a socket in it, with HTTP, that nobody else
+//! can open. `/trace` names callers; `http.listen` does not.
+//!
+//! The control task answers between two messages, one question at a time.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use partyline_control::{TraceFilter, Traced};
+use partyline_media_io::Clock;
+use rustix::fs::{Mode, OFlags, open};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::http::converse;
+use super::trace;
+
+/// The socket below the data folder.
+const NAME: &str = "control.sock";
+/// The longest path of a socket (sun_path of unix(7)), less a margin.
+const LONGEST_PATH: usize = 100;
+/// From a connection to its end.
+const LONGEST: Duration = Duration::from_secs(10);
+/// How long the control task has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections at one time.
+const MOST: usize = 8;
+/// Until the next try, where the system has no descriptor for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A question for the control task.
+pub(super) struct Question {
+    pub(super) filter: TraceFilter,
+    pub(super) answer: oneshot::Sender<Vec<Traced>>,
+}
+
+/// A path that a socket can have, while the folder is open.
+pub(crate) struct SocketPath {
+    path: PathBuf,
+    /// Where the folder's own path is too long, the socket is named by its descriptor.
+    _folder: Option<rustix::fd::OwnedFd>,
+}
+
+impl SocketPath {
+    /// The socket of the bridge whose data is in `data`.
+    ///
+    /// # Errors
+    /// The folder cannot be opened.
+    pub(crate) fn below(data: &Path) -> anyhow::Result<Self> {
+        let path = data.join(NAME);
+        if path.as_os_str().len() <= LONGEST_PATH {
+            return Ok(Self { path, _folder: None });
+        }
+        let folder = open(data, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("cannot open the data folder {}", data.display()))?;
+        use std::os::fd::AsRawFd;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()));
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    /// Connects to the bridge that listens there.
+    ///
+    /// # Errors
+    /// None does.
+    pub(crate) async fn connect(&self) -> std::io::Result<UnixStream> {
+        UnixStream::connect(&self.path).await
+    }
+}
+
+/// Listens below `data`, in the place of a bridge that is no more: the journal's lock says that no
+/// other runs.
+pub(super) fn bind(data: &Path) -> anyhow::Result<UnixListener> {
+    let socket = SocketPath::below(data)?;
+    let listen = || -> std::io::Result<UnixListener> {
+        match std::fs::remove_file(&socket.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&socket.path)?;
+        std::fs::set_permissions(&socket.path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    listen().with_context(|| format!("cannot listen on {}", data.join(NAME).display()))
+}
+
+#[derive(Clone)]
+struct Desk {
+    clock: Clock,
+    questions: mpsc::Sender<Question>,
+}
+
+/// Serves until the runtime ends.
+pub(super) fn start(listener: UnixListener, clock: Clock, questions: mpsc::Sender<Question>) {
+    let desk = Desk { clock, questions };
+    let pages = Router::new().route("/trace", post(answer_trace)).with_state(desk);
+    tokio::spawn(accept(listener, pages));
+}
+
+async fn accept(listener: UnixListener, pages: Router) {
+    let places = Arc::new(Semaphore::new(MOST));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        let pages = pages.clone();
+        tokio::spawn(async move {
+            match timeout(LONGEST, converse(stream, pages)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a question was not answered"),
+                Err(_) => tracing::debug!("a question took too long"),
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn answer_trace(State(desk): State<Desk>, asked: String) -> Response {
+    let Some(filter) = trace::filter(&asked) else {
+        return (StatusCode::BAD_REQUEST, "expected a JSON object\n").into_response();
+    };
+    let (answer, answered) = oneshot::channel();
+    let question = Question { filter, answer };
+    let asked = async {
+        desk.questions.send(question).await.ok()?;
+        answered.await.ok()
+    };
+    match timeout(PATIENCE, asked).await {
+        Ok(Some(found)) => {
+            let page = trace::page(&found, desk.clock);
+            ([(header::CONTENT_TYPE, "application/json")], page).into_response()
+        }
+        Ok(None) | Err(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the bridge is busy or ends\n").into_response()
+        }
+    }
+}
