@@ -36,7 +36,7 @@ demo: setup-build ## Three phones call, talk, record, dial out; records and an i
 	target/release/demo
 
 .PHONY: test
-test: setup-test ## All tests: cores, simulated world, real sockets, sipp, baresip, kill -9, attacks
+test: setup-test ## All tests: cores, simulated world, real sockets, sipp, baresip, Kamailio, kill -9, attacks
 	$(CARGO) $(BINS)
 	$(CARGO) test --locked --workspace
 	$(MAKE) --no-print-directory canary crash inband interop torture-quick
@@ -65,7 +65,7 @@ inband: ## 40 passcodes are keyed as tones, under speech and with lost packets
 	target/debug/inband --calls 40 --loss 1 --speech 15 --right 39
 
 .PHONY: interop
-interop: setup-test ## sipp and baresip call the bridge
+interop: setup-test ## sipp, baresip and Kamailio call the bridge and are called
 	$(CARGO) $(BINS)
 	target/debug/interop
 

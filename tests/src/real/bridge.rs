@@ -44,6 +44,18 @@ impl Network {
         self.0
     }
 
+    /// The address of a second bridge.
+    #[must_use]
+    pub fn second_bridge(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.0) + 2)
+    }
+
+    /// The address of somebody else's server.
+    #[must_use]
+    pub fn carrier(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.0) - 1)
+    }
+
     /// The address of all phones, each on ports of its own.
     #[must_use]
     pub fn phones(self) -> Ipv4Addr {
@@ -216,6 +228,16 @@ impl Setup {
     /// It does not answer.
     pub fn metrics(&self) -> Result<String> {
         self.get("/metrics").context("the bridge shows no metrics")
+    }
+
+    /// A page that the running bridge shows.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn page(&self, path: &str) -> Result<String> {
+        let answer = self.get(path).with_context(|| format!("the bridge does not show {path}"))?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no page")?;
+        Ok(body.to_owned())
     }
 
     fn get(&self, path: &str) -> std::io::Result<String> {

@@ -1,10 +1,12 @@
 //! The cases: who calls, what must be heard, and what records must say afterwards.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
 use crate::baresip::{self, Pair};
+use crate::carrier;
 use crate::ear::{Ear, Stretch};
 use crate::place::{MODERATOR, Place};
 use crate::sipp::{self, Scenario};
@@ -45,6 +47,8 @@ pub(crate) enum Phones {
     Sipp(Scenario),
     /// Two of baresip.
     Baresip(Pair),
+    /// Telephones of a carrier that another bridge is registered at.
+    Carrier(fn(&Place, &Path) -> Result<()>),
 }
 
 /// Records of a case.
@@ -86,6 +90,16 @@ const fn talking(name: &'static str, says: &'static str, pair: Pair) -> Case {
     let records = normal(2);
     let (turn, phones) = (Turn::Alone, Phones::Baresip(pair));
     Case { name, says, turn, phones, hears: None, records }
+}
+
+const fn by_carrier(
+    name: &'static str,
+    says: &'static str,
+    story: fn(&Place, &Path) -> Result<()>,
+) -> Case {
+    // All have the address of the second bridge.
+    let (turn, phones) = (Turn::Alone, Phones::Carrier(story));
+    Case { name, says, turn, phones, hears: None, records: NONE }
 }
 
 const fn with(case: Case, scenario: Scenario) -> Case {
@@ -195,6 +209,21 @@ pub(crate) const CASES: &[Case] = &[
         "the same encrypted: one offers RTP/SAVP by TLS, one keys in RTP/AVP",
         baresip::SRTP,
     ),
+    by_carrier(
+        "kamailio",
+        "registered at Kamailio by UDP and TCP: calls in and out, each by its recorded route",
+        carrier::proxied,
+    ),
+    by_carrier(
+        "kamailio-tls",
+        "the same by TLS with SRTP, with another password and certificate in the middle of a call",
+        carrier::renewed,
+    ),
+    by_carrier(
+        "kamailio-dies",
+        "Kamailio is silent, then dead: calls out go by the second trunk, and come back",
+        carrier::dies,
+    ),
 ];
 
 /// Runs one case.
@@ -206,6 +235,7 @@ pub(crate) fn run(case: &Case, place: &Place) -> Result<()> {
     let scenario = match &case.phones {
         Phones::Sipp(scenario) => scenario,
         Phones::Baresip(pair) => return baresip::talk(place, &folder, pair),
+        Phones::Carrier(story) => return story(place, &folder),
     };
     let digits: Vec<_> = MODERATOR.chars().map(|digit| format!("{digit}\n")).collect();
     std::fs::write(folder.join("digits.csv"), format!("SEQUENTIAL\n{}", digits.concat()))?;

@@ -30,6 +30,11 @@ impl Running {
         Ok(Self { name, child })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has not ended.
     pub(crate) fn is_up(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -10,9 +10,11 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
 mod baresip;
+mod carrier;
 mod cases;
 mod child;
 mod ear;
+mod phone;
 mod place;
 mod records;
 mod sipp;
@@ -51,7 +53,7 @@ fn run() -> Result<bool> {
     }
     let chosen = |case: &&Case| wanted.is_empty() || wanted.iter().any(|name| name == case.name);
     let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
-    for program in ["sipp", "baresip"] {
+    for program in ["sipp", "baresip", "kamailio", "kamcmd"] {
         child::installed(program)?;
     }
     let place = Place::new()?;

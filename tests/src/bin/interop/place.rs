@@ -23,10 +23,10 @@ pub(crate) const PARTICIPANT: &str = "91736428";
 const RENEWAL: Duration = Duration::from_secs(10);
 /// Callers hear each other without waiting for the moderator.
 const DIRECTORY: &str = "\
-kind,name,account,number,starts_with,moderator,participant
-account,Interop,,,,,
-dial_in,,,14165550100,,,
-conference,Interop,Interop,,first_caller,58204617,91736428
+kind,name,account,number,starts_with,moderator,participant,dial_out
+account,Interop,,,,,,1416
+dial_in,,,14165550100,,,,
+conference,Interop,Interop,,first_caller,58204617,91736428,
 ";
 
 /// Where a run happens.
@@ -39,6 +39,9 @@ pub(crate) struct Place {
     pub(crate) tls: SocketAddr,
     /// The address of all phones.
     pub(crate) phones: IpAddr,
+    /// The addresses of a carrier and of a second bridge.
+    pub(crate) carrier: Ipv4Addr,
+    pub(crate) second: Ipv4Addr,
 }
 
 impl Place {
@@ -53,10 +56,10 @@ impl Place {
         let program = bridge::program()?;
         let bridge = Setup::configured(&folder, ip, program, |setup| toml(setup, tls))?;
         write_certificate(&folder, ip)?;
-        let directory = folder.join("directory.csv");
-        fs::write(&directory, DIRECTORY)?;
-        bridge.run(&["import", &directory.display().to_string()])?;
-        Ok(Self { folder, target, bridge, tls, phones: network.phones().into() })
+        fill(&bridge)?;
+        let (phones, carrier) = (network.phones().into(), network.carrier());
+        let second = network.second_bridge();
+        Ok(Self { folder, target, bridge, tls, phones, carrier, second })
     }
 
     /// A new folder for what one case leaves.
@@ -69,18 +72,7 @@ impl Place {
     /// A port of the phones' address that nobody has over UDP or TCP, like the `also` ports after
     /// it. Another program may take it before it is used, which is rare on this network.
     pub(crate) fn port(&self, also: u16) -> Result<u16> {
-        let free = |port: u16| {
-            let address = SocketAddr::new(self.phones, port);
-            UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
-        };
-        for _ in 0..100 {
-            let first = UdpSocket::bind((self.phones, 0))?.local_addr()?.port();
-            let Some(last) = first.checked_add(also) else { continue };
-            if (first..=last).all(free) {
-                return Ok(first);
-            }
-        }
-        bail!("no free ports on {}", self.phones)
+        free(self.phones, also)
     }
 
     /// Gives the bridge another certificate, and waits until it says that it has it.
@@ -114,6 +106,29 @@ impl Place {
     }
 }
 
+/// A port of `ip` that nobody has over UDP or TCP, like the `also` ports after it.
+pub(crate) fn free(ip: IpAddr, also: u16) -> Result<u16> {
+    let free = |port: u16| {
+        let address = SocketAddr::new(ip, port);
+        UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+    };
+    for _ in 0..100 {
+        let first = UdpSocket::bind((ip, 0))?.local_addr()?.port();
+        let Some(last) = first.checked_add(also) else { continue };
+        if (first..=last).all(free) {
+            return Ok(first);
+        }
+    }
+    bail!("no free ports on {ip}")
+}
+
+/// Gives a bridge its conference.
+pub(crate) fn fill(bridge: &Setup) -> Result<()> {
+    let directory = bridge.folder().join("directory.csv");
+    fs::write(&directory, DIRECTORY)?;
+    bridge.run(&["import", &directory.display().to_string()]).map(drop)
+}
+
 /// The bridge by UDP, TCP and TLS.
 fn toml(setup: &Setup, tls: SocketAddr) -> String {
     let (sip, folder) = (setup.sip(), setup.folder().display());
@@ -133,7 +148,7 @@ fn toml(setup: &Setup, tls: SocketAddr) -> String {
 
 /// A new certificate for `ip`, signed by its own key, as an operator would put it there: the key
 /// first, each file whole.
-fn write_certificate(folder: &Path, ip: Ipv4Addr) -> Result<()> {
+pub(crate) fn write_certificate(folder: &Path, ip: Ipv4Addr) -> Result<()> {
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(vec![ip.to_string()])?.self_signed(&key)?;
     for (name, text) in [("key.pem", key.serialize_pem()), ("certificate.pem", certificate.pem())] {
