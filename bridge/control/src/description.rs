@@ -69,6 +69,37 @@ impl Node {
         true
     }
 
+    /// Goes by an offer of the far end that was answered before the call was.
+    pub(crate) fn take_offer(&mut self, now: Time, id: CallId, offer: &[u8]) -> bool {
+        let Some(local) = self.local(id) else { return false };
+        let Ok(offer) = self.read_offer(offer, local.srtp.policy) else { return false };
+        let Some(call) = self.calls.get_mut(id) else { return false };
+        call.stage = Stage::Up;
+        call.session = Session::answered(&offer);
+        self.run_media(now, id, offer.negotiated(), Signalling::Acknowledged);
+        true
+    }
+
+    /// A far end that has not answered offers another session than it described first. Nothing runs
+    /// yet: what holds is known when it answers.
+    pub(crate) fn early_offer(&mut self, now: Time, dialog: DialogId, offer: &[u8]) {
+        let id = self.calls.by_dialog(dialog);
+        let result = match id.and_then(|id| Some((id, self.local(id)?))) {
+            Some((id, local)) => match self.read_offer(offer, local.srtp.policy) {
+                Ok(offer) => {
+                    let description = self.next_version(id, local, |local| offer.answer(local));
+                    self.endpoint.answer_reinvite(now, dialog, description)
+                }
+                Err(error) => self.endpoint.reject_reinvite(now, dialog, unsuitable(error)),
+            },
+            None => {
+                let status = Status::NOT_ACCEPTABLE_HERE;
+                self.endpoint.reject_reinvite(now, dialog, status)
+            }
+        };
+        or_ended(&mut self.command_errors, result);
+    }
+
     /// The far end changes codec, address or direction, or asks for an offer (RFC 3264 §8).
     pub(crate) fn reinvited(&mut self, now: Time, dialog: DialogId, offer: Option<&[u8]>) {
         let id = self.calls.by_dialog(dialog);

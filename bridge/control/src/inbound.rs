@@ -34,7 +34,8 @@ impl Node {
                 self.invited(now, incoming);
             }
             Event::Ringing { dialog, .. } => self.callee_rings(now, dialog),
-            Event::Answered { dialog, sdp } => self.answered(now, dialog, sdp.as_deref()),
+            Event::Answered { dialog, described } => self.answered(now, dialog, described),
+            Event::EarlyOffer { dialog, offer } => self.early_offer(now, dialog, &offer),
             Event::Terms { dialog, terms } => self.terms_of_refusal(now, dialog, &terms),
             Event::Confirmed { dialog, sdp } => self.confirmed(now, dialog, sdp.as_deref()),
             Event::Reinvite { dialog, offer } => self.reinvited(now, dialog, offer.as_deref()),

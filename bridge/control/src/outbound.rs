@@ -9,7 +9,9 @@ use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::{Status, Uri};
 use partyline_sip::sdp::{Scope, Session};
-use partyline_sip::{Destination, Dial, DialogId, Ended, Hangup, RefusalTerms, Transport};
+use partyline_sip::{
+    Described, Destination, Dial, DialogId, Ended, Hangup, RefusalTerms, Transport,
+};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::config::Trunk;
@@ -263,9 +265,14 @@ impl Node {
     }
 
     /// A call out was answered.
-    pub(crate) fn answered(&mut self, now: Time, dialog: DialogId, sdp: Option<&[u8]>) {
+    pub(crate) fn answered(&mut self, now: Time, dialog: DialogId, described: Option<Described>) {
         let Some(id) = self.calls.by_dialog(dialog) else { return };
-        if !self.take_answer(now, id, sdp) {
+        let is_taken = match described {
+            Some(Described::Answer(sdp)) => self.take_answer(now, id, Some(&sdp)),
+            Some(Described::Offer(sdp)) => self.take_offer(now, id, &sdp),
+            None => false,
+        };
+        if !is_taken {
             self.forget(id);
             or_ended(
                 &mut self.command_errors,

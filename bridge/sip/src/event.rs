@@ -70,6 +70,16 @@ pub struct RefusedRequest {
     pub phrase: Option<&'static str>,
 }
 
+/// What a party that answered a call has described.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Described {
+    /// The answer to our offer, in the 200 or, where that has none, in the progress of the same
+    /// fork.
+    Answer(Bytes),
+    /// The last offer of its own, that was answered before.
+    Offer(Bytes),
+}
+
 /// News of a call, or of a request outside of one. Each dialog begins with [`Event::Invite`] or by a
 /// dial command, and ends with exactly one [`Event::Ended`]; nothing follows that.
 ///
@@ -90,9 +100,16 @@ pub enum Event {
     Answered {
         /// The call.
         dialog: DialogId,
-        /// The answer to our offer, in the 200 or, where that has none, in the progress of the same
-        /// fork; `None` breaks RFC 3264 and the call should be hung up.
-        sdp: Option<Bytes>,
+        /// What the party has described; `None` breaks RFC 3264 and the call should be hung up.
+        described: Option<Described>,
+    },
+    /// A dialled party that has not answered offers another session, by UPDATE (RFC 3311 §5.2);
+    /// decided as [`Event::Reinvite`].
+    EarlyOffer {
+        /// The call.
+        dialog: DialogId,
+        /// The offer.
+        offer: Bytes,
     },
     /// A call of ours was refused, with more than a status; [`Event::Ended`] follows.
     Terms {
@@ -167,6 +184,7 @@ impl fmt::Debug for Event {
             Self::Invite(incoming) => write!(f, "Invite({})", incoming.dialog),
             Self::Ringing { dialog, status, .. } => write!(f, "Ringing({dialog}, {status})"),
             Self::Answered { dialog, .. } => write!(f, "Answered({dialog})"),
+            Self::EarlyOffer { dialog, .. } => write!(f, "EarlyOffer({dialog})"),
             Self::Terms { dialog, terms } => write!(f, "Terms({dialog}, {terms:?})"),
             Self::Confirmed { dialog, .. } => write!(f, "Confirmed({dialog})"),
             Self::Reinvite { dialog, .. } => write!(f, "Reinvite({dialog})"),

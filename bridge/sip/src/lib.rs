@@ -40,8 +40,8 @@ pub use command::{
 pub use counters::{Counters, Dropped};
 pub use endpoint::{DialogState, Endpoint};
 pub use event::{
-    DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation, RedirectContact,
-    RefusalTerms, RefusedRequest, Transmit, Unanswered,
+    Described, DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation,
+    RedirectContact, RefusalTerms, RefusedRequest, Transmit, Unanswered,
 };
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};
 pub use reliable::Reliability;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{CONTACT_AND_SDP, Ua, dial, response};
 use partyline_sip::message::Message;
-use partyline_sip::{DialogId, Dropped, Event, Hangup};
+use partyline_sip::{DialogId, Dropped, Hangup};
 
 const EARLY: &str = "Content-Type: application/sdp\r\n\r\nv=0 early";
 const OTHER: &str = "Content-Type: application/sdp\r\n\r\nv=0 other";
@@ -24,9 +24,7 @@ fn answered(ua: &mut Ua, invite: &Message, responses: &[Progress]) -> Option<Str
     for (status, tag, extra) in responses {
         events.append(&mut ua.feed(&response(invite, status, Some(tag), extra)).events);
     }
-    let answer = events.pop();
-    let Some(Event::Answered { sdp, .. }) = answer else { panic!("an answer: {answer:?}") };
-    sdp.map(|sdp| String::from_utf8_lossy(&sdp).trim_end().to_owned())
+    common::described(events.pop())
 }
 
 #[test]

@@ -112,6 +112,7 @@ impl Net {
                 seen.ends += 1;
             }
             Event::Ringing { .. }
+            | Event::EarlyOffer { .. }
             | Event::Terms { .. }
             | Event::Reinvite { .. }
             | Event::Refresh { .. }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{CONTACT_AND_SDP, Ua, addr, dial, response};
 use partyline_sip::auth::{Login, Password};
 use partyline_sip::message::{Message, Name, StartLine};
-use partyline_sip::{Dial, DialogId, Dropped, Event, Hangup, Reliability};
+use partyline_sip::{Dial, DialogId, Dropped, Hangup, Reliability};
 use zeroize::Zeroizing;
 
 const CONTACT: &str = "Contact: <sip:callee@192.0.2.77:5080>\r\n";
@@ -50,9 +50,7 @@ fn pracked(ua: &mut Ua, text: &str) -> Message {
 
 fn answer_with(ua: &mut Ua, text: &str) -> Option<String> {
     let mut events = ua.feed(text).events;
-    let answer = events.pop();
-    let Some(Event::Answered { sdp, .. }) = answer else { panic!("an answer: {answer:?}") };
-    sdp.map(|sdp| String::from_utf8_lossy(&sdp).trim_end().to_owned())
+    common::described(events.pop())
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl World {
                 Event::Invite(call) => call.dialog,
                 Event::Ringing { dialog, .. }
                 | Event::Answered { dialog, .. }
+                | Event::EarlyOffer { dialog, .. }
                 | Event::Terms { dialog, .. }
                 | Event::Confirmed { dialog, .. }
                 | Event::Reinvite { dialog, .. }

@@ -185,6 +185,7 @@ impl World {
             }
             Event::Ringing { dialog, .. }
             | Event::Answered { dialog, .. }
+            | Event::EarlyOffer { dialog, .. }
             | Event::Terms { dialog, .. }
             | Event::Confirmed { dialog, .. }
             | Event::Reinvite { dialog, .. }

@@ -12,7 +12,7 @@ use super::Endpoint;
 use super::outgoing::Purpose;
 use crate::counters::Dropped;
 use crate::dialog::Path;
-use crate::event::DialogId;
+use crate::event::{Described, DialogId};
 use crate::flow::Flow;
 use crate::message::{CSeq, Message, Method, Name, NameAddr};
 use crate::reliable::{RAck, Wants};
@@ -27,9 +27,13 @@ pub(super) struct Fork {
     /// Empty from peers that speak RFC 2543.
     tag: Box<str>,
     /// The early dialog, its CSeq number the last that was sent in it.
-    path: Path,
+    pub(super) path: Path,
     /// The number of its last reliable response.
     rseq: Option<u32>,
+    /// Whether a reliable response has answered our offer (RFC 3262 §5).
+    pub(super) is_agreed: bool,
+    /// Whether the last description is an offer of its own, which was answered.
+    is_renewed: bool,
     /// The last description of the fork, in which keys may be.
     sdp: Option<Zeroizing<Vec<u8>>>,
 }
@@ -61,8 +65,10 @@ impl Endpoint {
         }
         fork.path.refresh(came_by, response);
         fork.path.follow(response);
-        if let Some(sdp) = sdp.filter(|sdp| sdp.len() <= MAX_BYTES) {
+        let described = sdp.filter(|sdp| sdp.len() <= MAX_BYTES && !fork.is_renewed);
+        if let Some(sdp) = described {
             fork.sdp = Some(Zeroizing::new(sdp.to_vec()));
+            fork.is_agreed |= matches!(wants, Wants::Prack(_));
         }
         let cseq = response.headers.text(&Name::CSeq).and_then(CSeq::parse);
         if let (Wants::Prack(rseq), Some(cseq)) = (wants, cseq) {
@@ -92,7 +98,8 @@ impl Endpoint {
             return None;
         }
         let path = outgoing.path.forked(came_by, response, &tag);
-        outgoing.forks.push(Fork { tag, path, rseq: None, sdp: None });
+        let (is_agreed, is_renewed) = (false, false);
+        outgoing.forks.push(Fork { tag, path, rseq: None, is_agreed, is_renewed, sdp: None });
         outgoing.forks.last_mut()
     }
 
@@ -108,21 +115,49 @@ impl Endpoint {
         number
     }
 
-    /// What a fork has described before it answered: the answer of those that do not repeat it. So
-    /// it is after a reliable response (RFC 3262 §5), and some do the same after others.
-    pub(super) fn early_answer(&self, request: RequestId, tag: &str) -> Option<Bytes> {
-        let sdp = self.fork(request, tag)?.sdp.as_ref()?;
-        Some(Bytes::copy_from_slice(sdp))
+    /// An offer of a fork was answered.
+    pub(super) fn renew_fork(&mut self, request: RequestId, tag: &str, offer: Option<&[u8]>) {
+        if let (Some(fork), Some(offer)) = (self.fork_mut(request, tag), offer) {
+            fork.sdp = Some(Zeroizing::new(offer.to_vec()));
+            fork.is_renewed = true;
+        }
     }
 
-    /// The last number of a request of ours in a call and in its fork.
-    pub(super) fn last_number(&self, id: DialogId, request: RequestId, tag: &str) -> u32 {
-        let early = self.fork(request, tag).map(|fork| fork.path.local_cseq);
-        let call = self.dialogs.get(&id).map(|held| held.path.local_cseq);
-        early.max(call).unwrap_or_default()
+    /// What a fork that answers has described. One that described itself before need not repeat it:
+    /// so it is after a reliable response (RFC 3262 §5), and some do the same after others. What it
+    /// has offered meanwhile holds, whatever it repeats.
+    pub(super) fn described(
+        &self,
+        request: RequestId,
+        tag: &str,
+        answer: Option<Bytes>,
+    ) -> Option<Described> {
+        let fork = self.fork(request, tag);
+        let is_renewed = fork.is_some_and(|fork| fork.is_renewed);
+        let early = fork.and_then(|fork| fork.sdp.as_ref());
+        let early = early.map(|sdp| Bytes::copy_from_slice(sdp));
+        if is_renewed {
+            return early.map(Described::Offer);
+        }
+        answer.or(early).map(Described::Answer)
     }
 
-    fn fork(&self, request: RequestId, tag: &str) -> Option<&Fork> {
+    /// Goes on with the numbers that both sides have used in a call and in its fork.
+    pub(super) fn go_on(&self, id: DialogId, request: RequestId, tag: &str, path: &mut Path) {
+        if let Some(fork) = self.fork(request, tag) {
+            path.local_cseq = path.local_cseq.max(fork.path.local_cseq);
+            path.remote_cseq = fork.path.remote_cseq;
+        }
+        if let Some(held) = self.dialogs.get(&id) {
+            path.local_cseq = path.local_cseq.max(held.path.local_cseq);
+        }
+    }
+
+    pub(super) fn fork(&self, request: RequestId, tag: &str) -> Option<&Fork> {
         self.outgoing.get(&request)?.forks.iter().find(|fork| *fork.tag == *tag)
+    }
+
+    pub(super) fn fork_mut(&mut self, request: RequestId, tag: &str) -> Option<&mut Fork> {
+        self.outgoing.get_mut(&request)?.forks.iter_mut().find(|fork| *fork.tag == *tag)
     }
 }

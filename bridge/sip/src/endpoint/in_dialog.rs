@@ -14,7 +14,7 @@ use super::session::supported;
 use crate::cause;
 use crate::command::{CommandError, Hangup, Rejection};
 use crate::counters::Dropped;
-use crate::dialog::{Contact, Renegotiation, State};
+use crate::dialog::{Contact, Path, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::message::{Headers, InfoBody, Method, Name, StartLine, Status};
 use crate::rate::Rate;
@@ -24,9 +24,9 @@ use crate::transaction::{ServerKey, TransactionId};
 
 /// What a far end may ask within one call: somebody who types, or a machine that does, and looks
 /// whether the call lives. What comes sooner is not answered; it comes again.
-const REQUESTS: Rate = Rate { per_second: 20, burst: 60 };
+pub(super) const REQUESTS: Rate = Rate { per_second: 20, burst: 60 };
 /// How often a far end may change the session of one call.
-const OFFERS: Rate = Rate { per_second: 2, burst: 10 };
+pub(super) const OFFERS: Rate = Rate { per_second: 2, burst: 10 };
 
 impl Endpoint {
     /// Ends a call in any state; [`Event::Ended`] follows at once, the signalling when it may:
@@ -204,9 +204,10 @@ impl Endpoint {
         request: Request,
     ) {
         let Some(id) = self.find_dialog(&request) else {
-            return self.refuse_no_dialog(&request.template);
+            return self.receive_early(now, &method, key, request);
         };
-        if !self.speaks_for_peer(id, &request) {
+        let path = self.dialogs.get(&id).map(|held| &held.path);
+        if !path.is_some_and(|path| self.speaks_for(path, &request)) {
             return self.refuse_foreign(&request);
         }
         let fits = self.shares.fits(request.source().ip(), self.size_of(&request, &key));
@@ -262,15 +263,13 @@ impl Endpoint {
 
     /// Whether a request within a call comes from its peer: from an address that the peer has used
     /// or named, or that belongs to the same trunk.
-    fn speaks_for_peer(&self, id: DialogId, request: &Request) -> bool {
+    pub(super) fn speaks_for(&self, path: &Path, request: &Request) -> bool {
         let source = request.source().ip();
-        self.dialogs.get(&id).is_some_and(|held| {
-            held.path.leads_to(source)
-                || held.path.flow.is_some_and(|met| self.admission.allies(met.remote.ip(), source))
-        })
+        path.leads_to(source)
+            || path.flow.is_some_and(|met| self.admission.allies(met.remote.ip(), source))
     }
 
-    fn refuse_foreign(&mut self, request: &Request) {
+    pub(super) fn refuse_foreign(&mut self, request: &Request) {
         let (reason, status) = (Dropped::ForeignSource, Status::FORBIDDEN);
         self.drop_for(reason);
         self.tell_refusal(&request.template, reason, status, None);

@@ -5,6 +5,7 @@
 //! statelessly (RFC 3261 §8.2.7). A stranger never does, and is answered now and then only; whoever
 //! is known holds his share (`shares`), and in each dialog requests have a rate.
 
+mod early;
 mod failover;
 mod forks;
 mod in_dialog;

@@ -14,7 +14,7 @@ use crate::cause;
 use crate::command::{CommandError, Dial};
 use crate::counters::Dropped;
 use crate::dialog::{Dialog, Path, Renegotiation, Route, State};
-use crate::event::{DialogId, EndKind, Ended, Ender, Event};
+use crate::event::{Described, DialogId, EndKind, Ended, Ender, Event};
 use crate::flow::Flow;
 use crate::message::{
     Envelope, Headers, Host, Message, Name, Scheme, Status, Uri, Value, escape_user, scan,
@@ -312,9 +312,9 @@ impl Endpoint {
         let sdp = message.take_sdp().unwrap_or(None);
         match purpose {
             Purpose::Dial(id) => {
-                let sdp = sdp.or_else(|| self.early_answer(request, tag));
-                path.local_cseq = path.local_cseq.max(self.last_number(id, request, tag));
-                self.dial_answered(now, id, path, (sdp, &message.headers));
+                let described = self.described(request, tag, sdp);
+                self.go_on(id, request, tag, &mut path);
+                self.dial_answered(now, id, path, (described, &message.headers));
             }
             Purpose::Reinvite(id) => self.reinvite_answered(now, id, path, (sdp, &message.headers)),
             Purpose::Abandoned => self.send_bye_along(now, path, None, Purpose::Nothing),
@@ -334,7 +334,7 @@ impl Endpoint {
         now: Time,
         id: DialogId,
         path: Path,
-        (sdp, headers): (Option<Bytes>, &Headers),
+        (described, headers): (Option<Described>, &Headers),
     ) {
         let state = self.dialogs.get(&id).map(|dialog| &dialog.state);
         let calling = matches!(state, Some(State::Calling { .. }));
@@ -343,6 +343,7 @@ impl Endpoint {
             // Another fork answered too, or the call is given up: nobody would listen to it.
             return self.send_bye_along(now, path, None, Purpose::Nothing);
         }
+        self.reject_undecided(now, id, Status::REQUEST_TERMINATED.into());
         if let Some(dialog) = self.dialogs.get_mut(&id) {
             dialog.path = path;
         }
@@ -351,7 +352,7 @@ impl Endpoint {
         }
         self.set_state(id, State::Confirmed(Renegotiation::Idle));
         self.heed_session(now, id, headers);
-        self.emit(Event::Answered { dialog: id, sdp });
+        self.emit(Event::Answered { dialog: id, described });
     }
 
     fn reinvite_answered(

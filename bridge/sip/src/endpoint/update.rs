@@ -12,7 +12,7 @@ use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, Event};
 use crate::message::{Message, Name, Status};
 use crate::session_timer::TimersAsked;
-use crate::transaction::{Server, ServerKey, TransactionId};
+use crate::transaction::{RequestId, Server, ServerKey, TransactionId};
 
 /// A request of the peer, other than INVITE, that waits for the node's decision.
 #[derive(Debug)]
@@ -22,10 +22,16 @@ pub(crate) struct Undecided {
     kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Kind {
     Update,
     Prack,
+    /// An UPDATE of the fork of a call that has not answered, and what it offers.
+    Early {
+        invite: RequestId,
+        tag: Box<str>,
+        offer: Option<Bytes>,
+    },
 }
 
 impl Undecided {
@@ -35,6 +41,15 @@ impl Undecided {
 
     pub(super) fn prack(key: ServerKey, request: Request) -> Self {
         Self { key, template: request.template, kind: Kind::Prack }
+    }
+
+    pub(super) fn early(
+        key: ServerKey,
+        request: Request,
+        (invite, tag): (RequestId, Box<str>),
+        offer: Option<Bytes>,
+    ) -> Self {
+        Self { key, template: request.template, kind: Kind::Early { invite, tag, offer } }
     }
 
     /// Whether this is the request with `key`.
@@ -120,11 +135,16 @@ impl Endpoint {
         let held = self.dialog(id)?;
         let early = matches!(held.state, State::Offered { .. });
         let waits = held.undecided.take().ok_or(CommandError::WrongState)?;
-        match waits.kind {
+        match &waits.kind {
             Kind::Update => self.accept_update(now, id, &waits, Some(sdp)),
             Kind::Prack => self.respond_undecided(now, id, &waits, Status::OK, |message| {
                 message.set_body("application/sdp", sdp);
             }),
+            Kind::Early { invite, tag, offer } => {
+                self.accept_update(now, id, &waits, Some(sdp));
+                self.renew_fork(*invite, tag, offer.as_deref());
+                return Ok(());
+            }
         }
         if early {
             self.send_waiting(now, id);
@@ -145,7 +165,13 @@ impl Endpoint {
         });
     }
 
-    fn accept_update(&mut self, now: Time, id: DialogId, waits: &Undecided, sdp: Option<Bytes>) {
+    pub(super) fn accept_update(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        waits: &Undecided,
+        sdp: Option<Bytes>,
+    ) {
         let contact = self.contact(waits.template.flow, waits.template.sips);
         let mut granted = Message::response(Status::OK);
         self.grant_session(now, id, &mut granted.headers);

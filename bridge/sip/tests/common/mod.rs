@@ -8,7 +8,8 @@ use std::time::Duration;
 use partyline_model::{IdSource, Time};
 use partyline_sip::message::{Message, Name, StartLine};
 use partyline_sip::{
-    Config, Dial, DialogId, Ended, Endpoint, Event, Flow, Output, RefusedRequest, Resolve, Transmit,
+    Config, Described, Dial, DialogId, Ended, Endpoint, Event, Flow, Output, RefusedRequest,
+    Resolve, Transmit,
 };
 
 /// Numbers that are all different and the same in every run.
@@ -244,6 +245,15 @@ pub(crate) fn response(
         text(Name::CallId),
         text(Name::CSeq),
     )
+}
+
+/// What a call was answered with.
+pub(crate) fn described(event: Option<Event>) -> Option<String> {
+    let Some(Event::Answered { described, .. }) = event else { panic!("an answer: {event:?}") };
+    described.map(|described| match described {
+        Described::Answer(sdp) => String::from_utf8_lossy(&sdp).trim_end().to_owned(),
+        Described::Offer(sdp) => format!("offer {}", String::from_utf8_lossy(&sdp).trim_end()),
+    })
 }
 
 pub(crate) const CONTACT_AND_SDP: &str =
