@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use common::{Counting, addr, dial};
 use partyline_model::{IdSource, Time};
-use partyline_sip::{Config, Dial, DialogId, EndKind, Endpoint, Event, Hangup, Output, Rejection};
+use partyline_sip::{
+    Config, Described, Dial, DialogId, EndKind, Endpoint, Event, Hangup, Output, Rejection,
+    Reliability,
+};
 
 const CALLER: &str = "192.0.2.1:5060";
 const CALLEE: &str = "203.0.113.5:5060";
@@ -17,6 +20,8 @@ const CALLEE: &str = "203.0.113.5:5060";
 struct Seen {
     answered: u32,
     confirmed: u32,
+    /// Whether it was answered by the description of a reliable response.
+    early: bool,
     ended: Option<EndKind>,
     ends: u32,
 }
@@ -33,7 +38,10 @@ struct Net {
 
 impl Net {
     fn new(seed: u128) -> Self {
-        let side = |at: &str, seed| Endpoint::new(Config::new(addr(at)), Box::new(Counting(seed)));
+        let side = |at: &str, seed| {
+            let config = Config { reliability: Reliability::Offer, ..Config::new(addr(at)) };
+            Endpoint::new(config, Box::new(Counting(seed)))
+        };
         Self {
             now: Time::ZERO,
             sides: [side(CALLER, seed), side(CALLEE, seed + 1000)],
@@ -92,6 +100,11 @@ impl Net {
             Event::Invite(call) => {
                 self.seen[side].entry(call.dialog).or_default();
                 let refuse = call.from_user.as_deref() == Some("refuse");
+                if call.from_user.as_deref() == Some("early") {
+                    let early = b"v=0 early".to_vec();
+                    self.sides[side].progress(now, call.dialog, early).expect("it waits");
+                    self.sides[side].ring(now, call.dialog).expect("it waits");
+                }
                 let done = if refuse {
                     let busy = partyline_sip::message::Status::BUSY_HERE;
                     self.sides[side].reject(now, call.dialog, Rejection::new(busy))
@@ -100,8 +113,10 @@ impl Net {
                 };
                 done.expect("it waits");
             }
-            Event::Answered { dialog, .. } => {
-                self.seen[side].entry(dialog).or_default().answered += 1;
+            Event::Answered { dialog, described } => {
+                let seen = self.seen[side].entry(dialog).or_default();
+                seen.answered += 1;
+                seen.early = described == Some(Described::Answer(b"v=0 early".to_vec().into()));
             }
             Event::Confirmed { dialog, .. } => {
                 self.seen[side].entry(dialog).or_default().confirmed += 1;
@@ -183,6 +198,33 @@ fn calls_survive_a_bad_network() {
         }
         let confirmed = net.seen[1].values().any(|seen| seen.confirmed == 1);
         whole += u32::from(caller.answered == 1 && confirmed);
+        lost += net.lost;
+        for side in &net.sides {
+            assert_eq!((side.dialogs(), side.transactions()), (0, 0), "seed {seed}");
+        }
+    }
+    assert!(lost > 200, "the network must be bad: {lost}");
+    assert!(whole >= 55, "retransmission carries nearly every call through: {whole} of 59");
+}
+
+#[test]
+fn reliable_responses_survive_a_bad_network() {
+    let (mut lost, mut whole) = (0, 0);
+    for seed in 1..60 {
+        let mut net = Net::new(seed);
+        let call = net.dial("early");
+        net.run(70);
+        let seen = net.seen[0].get(&call).copied().unwrap_or_default();
+        // The 200 comes after the PRACK, and relies on what that acknowledged.
+        assert_eq!(seen.early, seen.answered > 0, "seed {seed}: {seen:?}");
+        let confirmed = net.seen[1].values().any(|seen| seen.confirmed == 1);
+        whole += u32::from(seen.answered == 1 && confirmed);
+        if seen.ends == 0 {
+            net.sides[0].hangup(net.now, call, Hangup::default()).expect("it is up");
+        }
+        net.run(200);
+        let ends = net.seen.iter().flat_map(BTreeMap::values).map(|seen| seen.ends);
+        assert!(ends.clone().all(|ends| ends == 1), "seed {seed}: {:?}", ends.collect::<Vec<_>>());
         lost += net.lost;
         for side in &net.sides {
             assert_eq!((side.dialogs(), side.transactions()), (0, 0), "seed {seed}");

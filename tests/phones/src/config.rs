@@ -35,6 +35,21 @@ pub enum Answering {
     Ignore,
 }
 
+/// Whether a called phone describes its sound in a 183 before it answers, and then no more in its
+/// 200. To an INVITE without an offer it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EarlyAnswer {
+    /// It does not.
+    #[default]
+    Nothing,
+    /// In a plain 183.
+    Plain,
+    /// In a reliable 183, followed by a reliable 180 (RFC 3262), where the caller speaks that.
+    Reliable,
+    /// The same, and an UPDATE between both offers this codec alone (RFC 3311).
+    Renewed(Codec),
+}
+
 /// Whether the phone's sound is encrypted, by keys in its SDP (RFC 4568). An answer follows the offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
@@ -99,6 +114,8 @@ pub struct PhoneConfig {
     pub encryption: Encryption,
     /// What it does when called.
     pub answering: Answering,
+    /// What it says of its sound before it answers.
+    pub early: EarlyAnswer,
     /// Further headers of its refusals, such as Retry-After.
     pub refusal_headers: Vec<(String, String)>,
     /// What it does wrong.
@@ -134,6 +151,7 @@ impl PhoneConfig {
             offer: Offer::WithSdp,
             encryption: Encryption::Off,
             answering: Answering::After(Duration::from_millis(100)),
+            early: EarlyAnswer::default(),
             refusal_headers: Vec::new(),
             faults: Faults::default(),
             keep: Duration::from_secs(600),

@@ -25,7 +25,7 @@ mod sip;
 #[cfg(feature = "cli")]
 pub mod story;
 
-pub use config::{Answering, Encryption, Faults, Offer, PhoneConfig};
+pub use config::{Answering, EarlyAnswer, Encryption, Faults, Offer, PhoneConfig};
 pub use driver::switchboard::{Packet, PhoneId, Switchboard};
 #[cfg(feature = "udp")]
 pub use driver::udp;

@@ -66,6 +66,11 @@ pub enum Event {
     },
     /// The far end sent a re-INVITE or UPDATE.
     ReinviteReceived,
+    /// A PRACK came.
+    PrackReceived {
+        /// What it was answered.
+        status: u16,
+    },
     /// An INFO came inside the call.
     InfoReceived,
     /// Our INFO got its final response.
@@ -177,6 +182,7 @@ impl Log {
             | Event::ReinviteSent
             | Event::ReinviteAnswered { .. }
             | Event::ReinviteReceived
+            | Event::PrackReceived { .. }
             | Event::InfoReceived
             | Event::InfoAnswered { .. }
             | Event::CancelSent

@@ -256,6 +256,11 @@ impl Terms {
         Self { address: relay, relay: Some(relay), ..self }
     }
 
+    /// The codec of the next offer, and preferred in an answer.
+    pub(crate) fn set_codec(&mut self, codec: Codec) {
+        self.codec = codec;
+    }
+
     /// The direction of the next offer or answer: held or open.
     pub(crate) fn set_direction(&mut self, direction: MediaDirection) {
         self.direction = direction;

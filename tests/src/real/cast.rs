@@ -248,6 +248,7 @@ fn in_words(event: &Event) -> Option<String> {
         | Event::ReinviteSent
         | Event::ReinviteAnswered { .. }
         | Event::ReinviteReceived
+        | Event::PrackReceived { .. }
         | Event::InfoReceived
         | Event::InfoAnswered { .. }
         | Event::CancelSent

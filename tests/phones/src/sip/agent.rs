@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::dialog::Dialog;
+use super::early::Early;
 use super::message::{Message, Method, Start};
 use super::transaction::{Client, Due, GIVE_UP, Progress, Purpose, Resend};
 use crate::config::{Encryption, PhoneConfig};
@@ -60,6 +61,8 @@ pub(super) struct Ringing {
     pub(super) reply_to: SocketAddr,
     /// When the phone does by itself what its config says.
     pub(super) due: Option<Duration>,
+    /// What was described before the answer.
+    pub(super) early: Option<Box<Early>>,
 }
 
 /// A final response to an INVITE that waits for its ACK.
@@ -179,7 +182,10 @@ impl Agent {
     pub(crate) fn next_timeout(&self) -> Option<Duration> {
         let clients = self.clients.iter().filter_map(Client::next_timeout);
         let ringing = match &self.session {
-            Session::Ringing(ringing) => ringing.due,
+            Session::Ringing(ringing) => {
+                let early = ringing.early.as_ref().and_then(|early| early.next_timeout());
+                ringing.due.into_iter().chain(early).min()
+            }
             Session::Idle | Session::Calling { .. } | Session::Up { .. } => None,
         };
         let waiting = self.unacknowledged.as_ref().map(|wait| wait.resend.next_timeout());
@@ -208,6 +214,7 @@ impl Agent {
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         self.expire_clients(now);
         self.expire_unacknowledged(now);
+        self.expire_early(now);
         let Session::Ringing(ringing) = &self.session else { return };
         if ringing.due.is_some_and(|due| due <= now) {
             self.ringing_is_due(now);
@@ -370,12 +377,14 @@ impl Agent {
             Purpose::Bye => "BYE",
             Purpose::Cancel => "CANCEL",
             Purpose::Info => "INFO",
+            Purpose::Update => "UPDATE",
         };
         self.log(Event::TimedOut { method });
         match purpose {
             Purpose::Invite => self.end(Ending::TimedOut),
             // RFC 3261 §12.2.1.2: a request that times out ends its dialog.
             Purpose::Reinvite | Purpose::Info => self.send_bye(now, Ending::TimedOut),
+            Purpose::Update => self.refuse(now, 504),
             Purpose::Bye | Purpose::Cancel => {}
         }
     }

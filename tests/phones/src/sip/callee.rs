@@ -9,6 +9,7 @@ use super::message::{Message, Method, user_of};
 use super::transaction::Resend;
 use crate::config::Answering;
 use crate::log::{Ending, Event};
+use crate::sdp::Agreed;
 
 impl Agent {
     /// Takes the incoming call; does nothing when none rings.
@@ -18,7 +19,10 @@ impl Agent {
             self.session = session;
             return;
         };
-        let Ringing { dialog, invite, reply_to, .. } = *ringing;
+        let Ringing { dialog, invite, reply_to, early, .. } = *ringing;
+        if let Some(early) = early {
+            return self.answer_described(now, (reply_to, &invite), dialog, early.agreed);
+        }
         let (agreed, body, kind) = match Self::description(&invite) {
             None if invite.body.is_empty() => (None, self.terms.offer(), FinalKind::Offered),
             None => return self.refuse_invite(now, (reply_to, &invite), &dialog, 488),
@@ -38,6 +42,22 @@ impl Agent {
         }
     }
 
+    /// Answers a call whose session was described before: the 200 says nothing of it.
+    fn answer_described(
+        &mut self,
+        now: Duration,
+        packet: (SocketAddr, &Message),
+        dialog: Dialog,
+        agreed: Agreed,
+    ) {
+        let response = Message::response(packet.1, 200, Some(&dialog.local_tag))
+            .with("Contact", dialog.contact());
+        self.log(Event::Answered);
+        self.final_response(now, packet, &response, FinalKind::Accepted);
+        self.session = Session::Up { dialog, hang_up: HangUp::No };
+        self.agree(agreed);
+    }
+
     /// Refuses the incoming call with a status of 300 to 699; does nothing when none rings.
     pub(crate) fn refuse(&mut self, now: Duration, status: u16) {
         let session = std::mem::replace(&mut self.session, Session::Idle);
@@ -50,6 +70,13 @@ impl Agent {
     }
 
     pub(super) fn ringing_is_due(&mut self, now: Duration) {
+        // Not before all was acknowledged.
+        if let Session::Ringing(ringing) = &mut self.session
+            && ringing.early.as_ref().is_some_and(|early| !early.is_done())
+        {
+            ringing.due = Some(now + Duration::from_millis(20));
+            return;
+        }
         match self.config.answering {
             Answering::After(_) => self.answer(now),
             Answering::Reject { status, .. } => self.refuse(now, status),
@@ -73,6 +100,7 @@ impl Agent {
             Method::Ack => self.acknowledged(now, request),
             Method::Cancel => self.cancelled(now, reply_to, request),
             Method::Invite if request.tag_in_to().is_none() => self.called(now, reply_to, request),
+            Method::Prack => self.pracked(now, reply_to, request),
             Method::Invite
             | Method::Bye
             | Method::Info
@@ -98,11 +126,17 @@ impl Agent {
         }
         let caller = invite.header("From").map(user_of).unwrap_or_default().to_owned();
         self.log(Event::InviteReceived { call_id: dialog.call_id.clone(), caller });
+        let mut early = None;
         let at_once =
             matches!(self.config.answering, Answering::Reject { after: Duration::ZERO, .. });
         if self.config.answering == Answering::TryForever {
             self.respond(reply_to, invite, &Message::response(invite, 100, None));
         } else if !at_once {
+            early = self.describe_early(now, (reply_to, invite), &dialog);
+        }
+        // A reliable 180 comes after the PRACK.
+        let rings = early.as_ref().is_none_or(|early| early.is_done());
+        if rings && !at_once && self.config.answering != Answering::TryForever {
             let ringing = Message::response(invite, 180, Some(&tag));
             self.respond(reply_to, invite, &ringing.with("Contact", dialog.contact()));
             self.log(Event::RingingSent);
@@ -111,7 +145,7 @@ impl Agent {
             Answering::After(after) | Answering::Reject { after, .. } => Some(now + after),
             Answering::RingForever | Answering::TryForever | Answering::Ignore => None,
         };
-        let ringing = Ringing { dialog, invite: invite.clone(), reply_to, due };
+        let ringing = Ringing { dialog, invite: invite.clone(), reply_to, due, early };
         self.session = Session::Ringing(Box::new(ringing));
     }
 
@@ -195,7 +229,11 @@ impl Agent {
                 // Outside of a call a phone answers OPTIONS; the rest has no business here.
                 let status = match method {
                     Method::Options => 200,
-                    Method::Bye | Method::Info | Method::Update | Method::Invite => 481,
+                    Method::Bye
+                    | Method::Info
+                    | Method::Update
+                    | Method::Prack
+                    | Method::Invite => 481,
                     Method::Ack | Method::Cancel | Method::Other(_) => 405,
                 };
                 let response = Message::response(request, status, Some(&tag))
@@ -217,7 +255,7 @@ impl Agent {
                 self.respond(reply_to, request, &Message::response(request, 200, None));
                 self.log(Event::InfoReceived);
             }
-            Method::Options | Method::Ack | Method::Cancel | Method::Other(_) => {
+            Method::Options | Method::Ack | Method::Cancel | Method::Prack | Method::Other(_) => {
                 self.respond(reply_to, request, &Message::response(request, 200, None));
             }
         }

@@ -86,7 +86,7 @@ impl Agent {
             self.final_to_invite(now, place, (status, response));
         } else {
             let client = self.clients.remove(place);
-            self.final_to_other(now, client.purpose, status);
+            self.final_to_other(now, client.purpose, (status, response));
         }
     }
 
@@ -249,7 +249,8 @@ impl Agent {
         }
     }
 
-    fn final_to_other(&mut self, now: Duration, purpose: Purpose, status: u16) {
+    fn final_to_other(&mut self, now: Duration, purpose: Purpose, answer: (u16, &Message)) {
+        let (status, response) = answer;
         match purpose {
             Purpose::Bye => self.log(Event::ByeAnswered { status }),
             Purpose::Info => {
@@ -258,6 +259,7 @@ impl Agent {
                     self.send_bye(now, Ending::ByUs);
                 }
             }
+            Purpose::Update => self.update_answered(now, status, response),
             Purpose::Cancel | Purpose::Invite | Purpose::Reinvite => {}
         }
     }

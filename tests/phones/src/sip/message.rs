@@ -16,6 +16,7 @@ pub(crate) enum Method {
     Info,
     Options,
     Update,
+    Prack,
     Other(String),
 }
 
@@ -29,6 +30,7 @@ impl Method {
             "INFO" => Self::Info,
             "OPTIONS" => Self::Options,
             "UPDATE" => Self::Update,
+            "PRACK" => Self::Prack,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -42,6 +44,7 @@ impl Method {
             Self::Info => "INFO",
             Self::Options => "OPTIONS",
             Self::Update => "UPDATE",
+            Self::Prack => "PRACK",
             Self::Other(name) => name,
         }
     }

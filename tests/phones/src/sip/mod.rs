@@ -4,5 +4,6 @@ pub(crate) mod agent;
 mod callee;
 mod caller;
 pub(crate) mod dialog;
+mod early;
 pub(crate) mod message;
 mod transaction;

@@ -76,6 +76,8 @@ pub(crate) enum Purpose {
     Bye,
     Cancel,
     Info,
+    /// An UPDATE of a callee that has not answered.
+    Update,
 }
 
 impl Purpose {
