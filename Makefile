@@ -137,6 +137,10 @@ bench: setup-build ## CPU of the media thread, 200 legs in a room
 prompts: ## Speak prompts whose text changed (installs a voice, about 200 MB, once)
 	dialplans/speak-prompts.py
 
+.PHONY: mutants
+mutants: setup-build ## MUTANTS=10000000 of RFC 4475's messages over every transport, to a whole user agent
+	$(CARGO) run --release --locked -p partyline-fuzzing --example mutants -- $(or $(MUTANTS),10000000)
+
 .PHONY: fuzz
 fuzz: ## Feed every parser with inputs that grow, for SECONDS_EACH=60 each
 	tests/fuzz/run $(or $(SECONDS_EACH),60)

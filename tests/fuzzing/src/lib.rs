@@ -22,6 +22,7 @@ mod sip_auth;
 mod sip_endpoint;
 mod sip_message;
 mod sip_register;
+mod sip_stream;
 mod tape;
 
 pub use cdr::{cdr_journal, cdr_record};
@@ -37,6 +38,7 @@ pub use sip_auth::sip_auth;
 pub use sip_endpoint::{SEPARATOR, sip_endpoint};
 pub use sip_message::sip_message;
 pub use sip_register::sip_register;
+pub use sip_stream::sip_stream;
 
 /// A target: its name, which is also that of its corpus and its libFuzzer program.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +57,7 @@ macro_rules! targets {
 
 /// Every target.
 pub const TARGETS: &[Target] = targets! {
-    sip_message sip_endpoint sip_auth sip_register sdp
+    sip_message sip_stream sip_endpoint sip_auth sip_register sdp
     rtp_packet rtcp telephone_event dtmf
     dial_plan dialled_number prompt_flac
     conference_inputs

@@ -16,7 +16,7 @@ fn fuzz_folder() -> PathBuf {
 /// The corpus of a target, in the order of its names.
 fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
     let mut folders = vec![fuzz_folder().join("corpus").join(name)];
-    if name == "sip_message" {
+    if matches!(name, "sip_message" | "sip_stream") {
         folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/rfc4475"));
     }
     let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder of seeds"));
@@ -100,6 +100,7 @@ macro_rules! replays {
 // How many mutations take a second or two without optimisation.
 replays! {
     sip_message 2000
+    sip_stream 300
     sip_endpoint 1000
     sip_auth 2000
     sip_register 2000
