@@ -216,6 +216,7 @@ mod tests {
             destination,
             transport: partyline_sip::Transport::Udp,
             number_format: NumberFormat::Plus,
+            numbers: crate::Numbers::default(),
             caller_id: None,
             login: None,
             routing: crate::Routing::default(),

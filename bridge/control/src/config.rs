@@ -15,6 +15,7 @@ use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{Flow, Transport};
 
 use crate::limits::TrunkLimits;
+use crate::numbers::Numbers;
 use crate::own::Own;
 use crate::routing::Routing;
 
@@ -60,6 +61,8 @@ pub struct Trunk {
     pub transport: Transport,
     /// How the trunk wants numbers written.
     pub number_format: NumberFormat,
+    /// How the trunk writes numbers, and where the called one stands.
+    pub numbers: Numbers,
     /// The number that calls out show when the account has none.
     pub caller_id: Option<Number>,
     /// Who we are when the trunk asks, on calls out and when we register.

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use partyline_cdr_record::Presentation;
 use partyline_conference::{DialogNames, Input, Offered};
-use partyline_directory::DialIn;
 use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Direction, Time};
 use partyline_sip::message::Status;
@@ -101,7 +100,7 @@ impl Node {
         self.use_trunk(now, id, trunk, Way::In);
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
-        let welcome = self.welcome(&incoming);
+        let welcome = self.welcome(trunk, &incoming);
         let srtp = self.own_srtp(srtp);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
         let call = Call::new(dialog, stage, session_id);
@@ -129,15 +128,9 @@ impl Node {
     }
 
     /// The clip that welcomes callers of a dial-in number with a brand.
-    fn welcome(&self, incoming: &Incoming) -> Option<AudioId> {
-        let brand = self.dial_in(incoming)?.welcome.as_ref()?;
+    fn welcome(&self, trunk: usize, incoming: &Incoming) -> Option<AudioId> {
+        let brand = self.dial_in(trunk, incoming)?.welcome.as_ref()?;
         self.config.brands.get(brand).copied()
-    }
-
-    /// The dial-in number that a call is for, in whatever form the trunk writes it.
-    fn dial_in(&self, incoming: &Incoming) -> Option<&DialIn> {
-        let mut forms = incoming.dialled.iter().chain([&incoming.dnis_raw]);
-        forms.find_map(|form| self.directory.dial_in_for(form))
     }
 
     /// The ports of a call are bound.
@@ -184,7 +177,7 @@ impl Node {
         let asserted = incoming.p_asserted_identities.iter().filter(|_| trusted);
         // A name of the caller, asserted or not, is no number: the next one may be.
         let mut callers = asserted.chain(&incoming.from_user);
-        let ani = callers.find_map(|user| user.parse().ok());
+        let ani = callers.find_map(|user| trunk?.numbers.caller(user));
         let ani_presentation = match (incoming.presentation, ani) {
             (SipPresentation::Restricted, _) => Presentation::Restricted,
             (SipPresentation::Allowed | SipPresentation::Unavailable, Some(_)) => {
@@ -194,10 +187,9 @@ impl Node {
                 Presentation::Unavailable
             }
         };
-        let known = self.dial_in(incoming).map(|dial_in| dial_in.number);
-        let number = || incoming.dialled.iter().find_map(|form| form.parse().ok());
+        let place = self.calls.get(id).and_then(|call| call.trunk);
         Offered {
-            dnis: known.or_else(number),
+            dnis: place.and_then(|place| self.dialled_number(place, incoming)),
             dnis_raw: incoming.dnis_raw.clone(),
             ani,
             ani_believed: trusted && ani.is_some(),

@@ -9,6 +9,7 @@
 
 mod admission;
 mod call_map;
+mod callee;
 mod config;
 mod description;
 mod inbound;
@@ -17,6 +18,7 @@ mod limits;
 mod lost;
 mod media;
 mod node;
+mod numbers;
 mod outbound;
 mod outcome;
 mod own;
@@ -38,6 +40,7 @@ pub use ipnet::IpNet;
 pub use keying::KeyWay;
 pub use limits::{TrunkLimit, TrunkLimits};
 pub use node::{Node, Output, Parts, Refused};
+pub use numbers::{CountryCode, CountryCodeError, Numbers};
 pub use own::Own;
 pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
 pub use refusals::{Cause, Refusal};

@@ -266,15 +266,9 @@ impl Node {
         places().find(called).or_else(|| places().next())
     }
 
-    /// Puts the number that was called in the place of our Contact, which says none and is nobody's
-    /// to know.
-    pub(crate) fn name_callee(&self, place: usize, incoming: &mut Incoming) {
-        if self.trunks.is_contact(place, &incoming.dnis_raw) {
-            let called = incoming.called_party.iter().chain(&incoming.to_user);
-            incoming.dialled = called.cloned().collect();
-            incoming.dnis_raw = incoming.dialled.first().cloned().unwrap_or_default();
-            incoming.request_uri.clear();
-        }
+    /// Whether `user` is the Contact of our registration at the trunk in this place.
+    pub(crate) fn is_contact(&self, place: usize, user: &str) -> bool {
+        self.trunks.is_contact(place, user)
     }
 
     /// A REGISTER or an OPTIONS is over.

@@ -213,6 +213,7 @@ impl From<RawConfig> for Config {
             destination: trunk.destination,
             transport: trunk.transport.0,
             number_format: trunk.number_format,
+            numbers: partyline_control::Numbers::default(),
             caller_id: trunk.caller_id,
             login: None,
             routing: trunk.routing,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use partyline_model::Digit;
 
+use crate::called::Called;
 use crate::counters::Dropped;
 use crate::flow::{Flow, NextHop, Resolve};
 use crate::message::{Message, Pin, Status};
@@ -212,16 +213,10 @@ pub struct Incoming {
     pub request_uri: String,
     /// The user part of the Request-URI as it came, parameters and escapes included.
     pub dnis_raw: String,
-    /// Whom the Request-URI names, in each form that may be known, best first
-    /// ([`Uri::subscribers`](crate::message::Uri::subscribers)).
-    pub dialled: Vec<String>,
+    /// Whom the INVITE may be for, in every place that can say so; at most eight names in each.
+    pub called: Vec<Called>,
     /// The host of the Request-URI; empty for a tel URI.
     pub request_host: String,
-    /// The user part of To.
-    pub to_user: Option<String>,
-    /// The user part of P-Called-Party-ID (RFC 7315 §4.2): whom a registrar was asked for before it
-    /// put our Contact into the Request-URI.
-    pub called_party: Option<String>,
     /// The user part of From.
     pub from_user: Option<String>,
     /// The display name of From.
@@ -234,8 +229,6 @@ pub struct Incoming {
     pub p_asserted_identities: Vec<String>,
     /// Whether the caller lets its number be shown.
     pub presentation: Presentation,
-    /// The user part of the latest Diversion (RFC 5806).
-    pub diversion: Option<String>,
     /// The Call-ID, cut to 128 bytes.
     pub sip_call_id: String,
     /// By which way the INVITE came.

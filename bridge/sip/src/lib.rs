@@ -14,6 +14,7 @@
 
 mod admission;
 pub mod auth;
+mod called;
 pub mod cause;
 mod command;
 mod counters;
@@ -34,6 +35,7 @@ mod shares;
 pub mod transaction;
 
 pub use admission::{Admission, Callers, Limits};
+pub use called::{Called, CalledPlace, NoCalledPlace};
 pub use command::{
     CommandError, Config, Destination, Dial, Hangup, Listener, OutOfDialog, Patience, Rejection,
 };

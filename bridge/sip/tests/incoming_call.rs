@@ -7,7 +7,8 @@ use std::time::Duration;
 use common::{SDP, Ua, addr, answered, confirmed, invite, request, to_tag};
 use partyline_sip::message::{Name, Status};
 use partyline_sip::{
-    CommandError, Dropped, EndKind, Ended, Ender, Event, Hangup, Presentation, Rejection,
+    CalledPlace, CommandError, Dropped, EndKind, Ended, Ender, Event, Hangup, Presentation,
+    Rejection,
 };
 
 #[test]
@@ -37,13 +38,15 @@ fn an_invite_is_told_with_all_that_it_says() {
     let Some(Event::Invite(call)) = out.events.into_iter().next() else { panic!("a call") };
     assert_eq!(call.request_uri, "sip:+1800%20555;tgrp=x@203.0.113.5;pin=*");
     assert_eq!(call.dnis_raw, "+1800%20555;tgrp=x");
-    assert_eq!(call.to_user.as_deref(), Some("18005550100"));
+    let called: Vec<_> = call.called.iter().map(|one| (&one.place, one.raw.as_str())).collect();
+    let places = [CalledPlace::RequestUri, CalledPlace::To, CalledPlace::Diversion];
+    let raw = ["+1800%20555;tgrp=x", "18005550100", "1888"];
+    assert_eq!(called, places.iter().zip(raw).collect::<Vec<_>>());
     assert_eq!(call.from_user.as_deref(), Some("14165550100"));
     assert_eq!(call.from_display.as_deref(), Some("Ann"));
-    assert_eq!(call.dialled, ["+1800 555", "+1800555"]);
+    assert_eq!(call.called[0].forms, ["+1800 555", "+1800555"]);
     assert_eq!(call.p_asserted_identities, ["+14165550111"]);
     assert_eq!(call.presentation, Presentation::Restricted);
-    assert_eq!(call.diversion.as_deref(), Some("1888"));
     assert_eq!(call.offer.as_deref(), Some(&b"v=0\r\n"[..]));
     assert_eq!(call.sip_call_id, "c1");
     let digits: Option<String> = call.pin.map(|pin| pin.digits().map(|d| d.to_char()).collect());

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use partyline_conference::Config;
-use partyline_control::{NumberFormat, Routing, SourceKind, Trunk, TrunkLimits};
+use partyline_control::{NumberFormat, Numbers, Routing, SourceKind, Trunk, TrunkLimits};
 use partyline_directory::{
     AccessKind, Account, AccountStatus, Announce, Conference, DialIn, DialOutPolicy, Entitlements,
     Passcode, Pepper, ReferenceNumber, Snapshot, StartsWith, passcode_mask, verifier,
@@ -61,6 +61,7 @@ pub fn carrier() -> Trunk {
         srtp: SrtpPolicy::Off,
         destination: Some(CARRIER),
         number_format: NumberFormat::Plus,
+        numbers: Numbers::default(),
         caller_id: None,
         login: None,
         routing: Routing::default(),

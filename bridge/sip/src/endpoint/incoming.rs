@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::receive::Request;
 use crate::admission::Callers;
+use crate::called;
 use crate::event::{DialogId, Incoming, Presentation};
 use crate::message::{Headers, Name, NameAddr};
 
@@ -26,16 +27,13 @@ pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Bytes>
         dialog,
         request_uri: request.uri.as_str().to_owned(),
         dnis_raw: request.uri.user_raw().unwrap_or_default().to_owned(),
-        dialled: request.uri.subscribers().collect(),
+        called: called::read(&request.uri, &request.envelope.to.uri, &request.message),
         request_host: request.uri.host().map(ToString::to_string).unwrap_or_default(),
-        to_user: request.envelope.to.uri.subscribers().next(),
-        called_party: users(headers, &Name::parse("P-Called-Party-ID")).next(),
         from_display: from.display.clone(),
         from_tag: from.tag().map(str::to_owned),
         p_asserted_identities: users(headers, &Name::PAssertedIdentity).collect(),
         presentation: presentation(headers, from, from_user.as_deref()),
         from_user,
-        diversion: users(headers, &Name::Diversion).next(),
         sip_call_id: cut(&request.envelope.call_id),
         flow: request.flow,
         offer,

@@ -60,8 +60,12 @@ names! {
     Timestamp "Timestamp";
     UserAgent "User-Agent";
     PAssertedIdentity "P-Asserted-Identity";
+    PPreferredIdentity "P-Preferred-Identity";
+    PCalledPartyId "P-Called-Party-ID";
+    RemotePartyId "Remote-Party-ID";
     Privacy "Privacy";
     Diversion "Diversion";
+    HistoryInfo "History-Info";
     WwwAuthenticate "WWW-Authenticate";
     ProxyAuthenticate "Proxy-Authenticate";
     Authorization "Authorization";

@@ -100,8 +100,7 @@ enum Kept {
 const WHOLE: [&str; 6] =
     ["proxy-require", "event", "subscription-state", "accept-language", "content-language", "date"];
 const TEXTS: [&str; 2] = ["server", "mime-version"];
-const ADDRESSES: [&str; 4] = ["p-called-party-id", "history-info", "referred-by", "refer-to"];
-const IDENTITIES: [&str; 2] = ["remote-party-id", "p-preferred-identity"];
+const ADDRESSES: [&str; 2] = ["referred-by", "refer-to"];
 
 fn kept(name: &Name) -> Kept {
     match name {
@@ -113,8 +112,12 @@ fn kept(name: &Name) -> Kept {
         | Name::RecordRoute
         | Name::Path
         | Name::ServiceRoute
-        | Name::Diversion => Kept::Addresses,
-        Name::PAssertedIdentity => Kept::Identities,
+        | Name::Diversion
+        | Name::HistoryInfo
+        | Name::PCalledPartyId => Kept::Addresses,
+        Name::PAssertedIdentity | Name::PPreferredIdentity | Name::RemotePartyId => {
+            Kept::Identities
+        }
         Name::CallId
         | Name::CSeq
         | Name::MaxForwards
@@ -146,8 +149,7 @@ fn kept(name: &Name) -> Kept {
             match () {
                 () if WHOLE.iter().any(&is) => Kept::Whole,
                 () if TEXTS.iter().any(&is) => Kept::Text,
-                () if ADDRESSES.iter().any(&is) => Kept::Addresses,
-                () if IDENTITIES.iter().any(is) => Kept::Identities,
+                () if ADDRESSES.iter().any(is) => Kept::Addresses,
                 () => Kept::NameOnly,
             }
         }
