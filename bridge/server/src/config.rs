@@ -8,6 +8,7 @@ mod account;
 mod document;
 mod filter;
 mod login;
+mod numbers;
 mod raw;
 mod setting;
 mod tls;
@@ -213,7 +214,7 @@ impl From<RawConfig> for Config {
             destination: trunk.destination,
             transport: trunk.transport.0,
             number_format: trunk.number_format,
-            numbers: partyline_control::Numbers::default(),
+            numbers: trunk.numbers,
             caller_id: trunk.caller_id,
             login: None,
             routing: trunk.routing,

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use partyline_control::{NumberFormat, PortRange, Prefix, SourceKind};
+use partyline_control::{CountryCode, NumberFormat, PortRange, Prefix, SourceKind};
 use partyline_model::Number;
-use partyline_sip::Transport;
 use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::{CalledPlace, Transport};
 use toml::de::DeValue;
 
 /// A value of the configuration.
@@ -67,6 +67,9 @@ strings! {
     IpNet: "a network such as \"203.0.113.0/24\" (a single host is \"203.0.113.7/32\")";
     Prefix: "the first digits of telephone numbers such as \"+44\"";
     Number: "a telephone number such as \"14165550100\"";
+    CountryCode: "a country code such as \"44\"";
+    CalledPlace: "a place such as \"request-uri\", \"to\", \"diversion\", \"history-info\", \
+            \"p-called-party-id\", \"p-preferred-identity\" or \"x-did\"";
 }
 
 impl Setting for PathBuf {

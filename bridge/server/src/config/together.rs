@@ -12,6 +12,7 @@ use partyline_sip::sdp::SrtpPolicy;
 
 use super::account;
 use super::document::Findings;
+use super::numbers;
 use super::raw::{RawConfig, RawTrunk};
 
 /// A network of callers wider than this is most of the Internet: bits of the prefix.
@@ -246,6 +247,7 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             findings.add_at(&path, format!("{path}: {message}"));
         }
         account::check(trunk, &raw.trunks[..index], findings, &path);
+        numbers::check(trunk, findings, &path);
         if let Some((key, message)) = half_a_login(trunk) {
             let path = path(key);
             findings.add_at(&path, format!("{path}: {message}"));
