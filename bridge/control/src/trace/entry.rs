@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use partyline_model::Time;
 use partyline_sip::Flow;
-use partyline_sip::message::{Message, Name, NameAddr, Redacted, StartLine, Uri};
+use partyline_sip::message::{Message, Name, NameAddr, Redacted, StartLine, Uri, asks_for_privacy};
 
 use super::{TraceFilter, TraceKind, Traced, TracedMessage};
 
@@ -46,8 +46,9 @@ impl Names {
         if is_sent {
             return Self { caller: caller.into(), callee: callee.into() };
         }
-        // Who shows what he dials as his own name may show a passcode.
-        let caller = if caller == dialled || caller == callee { String::new() } else { caller };
+        // Who shows what he dials as his own name may show a passcode; who is withheld stays so.
+        let is_hidden = caller == dialled || caller == callee || asks_for_privacy(&message.headers);
+        let caller = if is_hidden { String::new() } else { caller };
         Self { caller: caller.into(), callee: Box::default() }
     }
 

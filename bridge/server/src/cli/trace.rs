@@ -18,18 +18,20 @@ use super::table::{Align, Table, harmless};
 use crate::config::Config;
 use crate::serve::SocketPath;
 
+/// The fewest digits that are a telephone number.
+const SHORTEST: usize = 7;
 /// How wide the arrow of a ladder is.
 const ARROW: usize = 34;
 
 /// Shows the SIP messages of calls that are up or were, without credentials, keys, dialled digits
-/// and bodies. Asks the running bridge over the socket in its data folder. Exit code 1 when there is
+/// and bodies, numbers masked. Asks the running bridge over the socket in its data folder. Exit code 1 when there is
 /// no such call.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   partyline trace                             the last five calls, refused ones and strangers' too
   partyline trace --list --last 50            a line for each of the last fifty
   partyline trace --call 7f3a                 the call whose Call-ID begins so
-  partyline trace --from 4165550123 --full    a caller's calls, with whole messages
+  partyline trace --from 4165550123 --messages   a caller's calls, with their texts
   partyline trace --trunk carrier --last 1 --pcap call.pcap")]
 pub(super) struct Trace {
     /// The Call-ID, or how it begins; `partyline cdr show` has it
@@ -46,16 +48,19 @@ pub(super) struct Trace {
           value_parser = clap::value_parser!(u16).range(1..=200))]
     last: u16,
     /// A line for each call in place of its ladder
-    #[arg(long, conflicts_with_all = ["json", "full"])]
+    #[arg(long, conflicts_with_all = ["json", "messages"])]
     list: bool,
     /// Under each message its text
     #[arg(long, conflicts_with = "json")]
+    messages: bool,
+    /// Show telephone numbers in full
+    #[arg(long)]
     full: bool,
     /// Print what the bridge says as JSON
     #[arg(long)]
     json: bool,
     /// Write the messages to a packet capture, without sound; `-` is standard output
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "full", "list"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "messages", "list"])]
     pcap: Option<PathBuf>,
 }
 
@@ -66,7 +71,10 @@ impl Trace {
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
         let page = self.ask(config).await?;
-        let page: Value = serde_json::from_slice(&page).context("the answer is no JSON")?;
+        let mut page: Value = serde_json::from_slice(&page).context("the answer is no JSON")?;
+        if !self.full {
+            mask(&mut page);
+        }
         let calls = page["calls"].as_array().map(Vec::as_slice).unwrap_or_default();
         if self.json {
             writeln!(out, "{page}")?;
@@ -79,7 +87,7 @@ impl Trace {
             writeln!(out, "no such call: {}", ADVICE)?;
         } else {
             for call in calls {
-                writeln!(out, "{}", ladder(call, self.full))?;
+                writeln!(out, "{}", ladder(call, self.messages))?;
             }
         }
         Ok(if calls.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -114,6 +122,50 @@ impl Trace {
 const ADVICE: &str = "the bridge keeps the last thousand since its start; a call that reached no \
                       trunk of it is a stranger's, and one that reached it not at all is stopped \
                       before: look at addresses, ports and firewalls";
+
+/// Masks the telephone numbers of the page.
+fn mask(page: &mut Value) {
+    match page {
+        Value::String(text) => *text = masked(text),
+        Value::Array(all) => all.iter_mut().for_each(mask),
+        Value::Object(all) => {
+            if let Some(Value::String(caller)) = all.get_mut("caller") {
+                *caller = masked_number(caller);
+            }
+            all.values_mut().for_each(mask);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A number without the digits in its middle; a shorter one is an extension. In a packet capture it
+/// still has to be a user part.
+fn masked_number(text: &str) -> String {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    if digits.len() < SHORTEST || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    let (plus, keep) = (text.len() - digits.len(), (digits.len() - 6).min(4));
+    let hidden = digits.len() - keep - 2;
+    let end = plus + keep;
+    format!("{}{}{}", &text[..end], "x".repeat(hidden), &text[end + hidden..])
+}
+
+/// `text` with the number of every URI masked.
+fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(colon) = rest.find(':') {
+        let (scheme, after) = rest.split_at(colon + 1);
+        shown.push_str(scheme);
+        let end = after.find(|c: char| !c.is_ascii_digit() && c != '+').unwrap_or(after.len());
+        let is_uri = ["sip:", "sips:", "tel:"].iter().any(|known| scheme.ends_with(known));
+        let user = after.get(..end).filter(|_| is_uri);
+        shown.push_str(&user.map(masked_number).unwrap_or_default());
+        rest = after.get(user.map_or(0, str::len)..).unwrap_or_default();
+    }
+    shown + rest
+}
 
 /// Text of the page; control characters are written out.
 fn text(value: &Value) -> String {
@@ -187,7 +239,7 @@ fn list(calls: &[Value]) -> Table {
 }
 
 /// A ladder: the far end on the left, the bridge on the right, the time since the first message.
-fn ladder(call: &Value, full: bool) -> String {
+fn ladder(call: &Value, with_texts: bool) -> String {
     let mut shown = String::new();
     let caller = text(&call["caller"]);
     let from = if caller.is_empty() { String::new() } else { format!(" from {caller}") };
@@ -216,7 +268,7 @@ fn ladder(call: &Value, full: bool) -> String {
             line(format!("{:>10}  … {} messages are not kept …", "", call["left_out"]));
         }
         line(rung(message, began));
-        if full {
+        if with_texts {
             for of_text in message["text"].as_str().unwrap_or_default().lines() {
                 line(format!("{:>10}  | {}", "", harmless(of_text.to_owned())));
             }
@@ -303,6 +355,29 @@ mod tests {
         assert!(lines[7].ends_with("; to BYE"), "{text}");
         assert_eq!(lines.len(), 8);
         assert!(ladder(&call(), true).contains("| \\u{1b}[2J\n"), "no terminal obeys it");
+    }
+
+    #[test]
+    fn numbers_are_masked_in_every_text_and_extensions_are_not() {
+        for (text, shown) in [
+            ("+14165550123", "+1416xxxxx23"),
+            ("4165550123", "4165xxxx23"),
+            ("5550123", "5xxxx23"),
+            ("1001", "1001"),
+            ("4165550123x", "4165550123x"),
+            ("", ""),
+        ] {
+            assert_eq!(masked_number(text), shown);
+        }
+        let text = "To: <sip:+14165550123@h:5060>;tag=4165550123\r\nP: <tel:4165550123>";
+        let shown = "To: <sip:+1416xxxxx23@h:5060>;tag=4165550123\r\nP: <tel:4165xxxx23>";
+        assert_eq!(masked(text), shown);
+        let mut page = json!({ "calls": [call()] });
+        page["calls"][0]["messages"][0]["start"] = json!("INVITE sip:+14165550123@h");
+        mask(&mut page);
+        let page = page.to_string();
+        assert!(!page.contains("555") && page.contains("+1416xxxxx23"), "{page}");
+        assert!(page.contains("192.0.2.9:5060"), "{page}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use name_addr::NameAddr;
 pub use parse::{Fault, MAX_HEADER_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, Unreadable};
 pub use pin::Pin;
 pub(crate) use pin::has_pin;
-pub use redact::{MAX_REDACTED, Redacted, redact};
+pub use redact::{MAX_REDACTED, Redacted, asks_for_privacy, redact};
 pub use scan::{Malformed, Params};
 pub use status::Status;
 pub(crate) use uri::escape_user;

@@ -158,6 +158,7 @@ fn kept(name: &Name) -> Kept {
 
 fn headers(all: &Headers, has_sdp: bool, shows: &dyn Fn(&str) -> bool) -> Headers {
     let mut shown = Headers::default();
+    let is_private = asks_for_privacy(all);
     for (name, value) in all.iter() {
         let text = value.as_str();
         let text = match kept(name) {
@@ -167,7 +168,11 @@ fn headers(all: &Headers, has_sdp: bool, shows: &dyn Fn(&str) -> bool) -> Header
             Kept::Text => short_digits(text),
             Kept::Hops => each(text, hop),
             Kept::Addresses => each(text, |item| address(item, shows)),
-            Kept::Identities => each(text, |item| address(item, &|u| shows(u) || is_global(u))),
+            Kept::Identities => each(text, |item| {
+                // Who is withheld stays so.
+                let global = |user: &str| !is_private && is_global(user);
+                address(item, &|user| shows(user) || global(user))
+            }),
             Kept::Challenge => challenge(text),
             Kept::SchemeOnly => scheme_only(text),
             Kept::NameOnly => HIDDEN.to_owned(),
@@ -175,6 +180,19 @@ fn headers(all: &Headers, has_sdp: bool, shows: &dyn Fn(&str) -> bool) -> Header
         shown.add(name.clone(), text);
     }
     shown
+}
+
+/// Whether the sender of a message does not want to be known (RFC 3323 §4.2, RFC 3325 §9.3).
+pub fn asks_for_privacy(headers: &Headers) -> bool {
+    let wishes = headers.all(&Name::Privacy).flat_map(|value| value.as_str().split([';', ',']));
+    let marks = headers.iter().filter(|(name, _)| {
+        matches!(name, Name::Other(name) if name.eq_ignore_ascii_case("remote-party-id"))
+    });
+    let is_marked = |text: &str| {
+        text.split(';').filter_map(|part| part.trim().strip_prefix("privacy=")).any(|p| p != "off")
+    };
+    wishes.map(str::trim).any(|wish| !wish.eq_ignore_ascii_case("none"))
+        || marks.map(|(_, value)| value.as_str()).any(is_marked)
 }
 
 /// A comma list, each item made anew.

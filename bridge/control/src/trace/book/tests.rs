@@ -148,9 +148,9 @@ fn the_call_id_is_found_whichever_way_it_is_written() {
 
 #[test]
 fn who_shows_what_he_dials_as_his_name_is_not_named() {
-    let names = |from: &str, dialled: &str, tag: &str| {
+    let names = |from: &str, dialled: &str, more: &str| {
         let text = format!(
-            "INVITE sip:{dialled}@h SIP/2.0\r\nFrom: <sip:{from}@h>\r\nTo: <sip:{dialled}@h>{tag}\r\n\r\n"
+            "INVITE sip:{dialled}@h SIP/2.0\r\nFrom: <sip:{from}@h>\r\nTo: <sip:{dialled}@h>{more}\r\n\r\n"
         );
         Names::of(text.as_bytes(), false)
     };
@@ -161,6 +161,7 @@ fn who_shows_what_he_dials_as_his_name_is_not_named() {
         !names("1001", "4711", ";tag=1").shows("1001"),
         "within a call nobody knows who dialled"
     );
+    assert!(!names("1001", "4711", "\r\nPrivacy: id").shows("1001"), "he is withheld");
     assert!(names("", "", "").shows("anonymous"));
     assert!(!names("", "", "").shows("+14165550100") && !names("", "", "").shows("*"));
     let sent = b"BYE sip:h SIP/2.0\r\nFrom: <sip:4711@h>;tag=1\r\nTo: <sip:1001@h>;tag=2\r\n\r\n";

@@ -27,6 +27,20 @@ fn a_user_part_is_shown_only_where_it_is_known_to_be_no_passcode() {
 }
 
 #[test]
+fn who_is_withheld_stays_so() {
+    let asserted = |more: &str| {
+        let text = shown(&format!(
+            "INVITE sip:h SIP/2.0\r\nP-Asserted-Identity: <sip:+14165550123@h>\r\n{more}\r\n\r\n"
+        ));
+        text.contains("+14165550123")
+    };
+    assert!(asserted("Privacy: none") && asserted("Remote-Party-ID: <sip:h>;privacy=off"));
+    for more in ["Privacy: id", "Privacy: user;id", "Remote-Party-ID: <sip:h>;privacy=full"] {
+        assert!(!asserted(more), "{more}");
+    }
+}
+
+#[test]
 fn credentials_are_a_scheme_and_challenges_what_they_ask_for() {
     let text = shown(
         "SIP/2.0 401 no\r\nAuthorization: Digest username=\"u\", response=\"4711\"\r\n\
