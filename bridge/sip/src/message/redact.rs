@@ -4,14 +4,12 @@
 //! Header fields are named one by one that keep their value; of any other only the name stays. User
 //! parts stay where the caller of [`redact`] says so. Names of people go.
 
+mod address;
 mod sdp;
 
 use super::body::session_description;
-use super::header::{Headers, Name};
-use super::name_addr::NameAddr;
-use super::scan::{Params, split_list, unquote};
-use super::uri::{Host, Scheme, Uri, escape_user};
-use super::via::Via;
+use super::header::{Headers, Name, Value};
+use super::scan::{split_list, unquote};
 use super::{Message, StartLine};
 
 /// The most octets of a redacted message; of a longer one the five headers stay that every message
@@ -32,24 +30,25 @@ pub struct Redacted {
     pub is_info: bool,
 }
 
-/// What may be shown of a message; `None` of what is none. `shows` says which user parts, escapes
-/// resolved and without parameters, are no secret.
+/// What may be shown of a message; `None` of what is none. `shows` says which user parts, without
+/// parameters, are no secret.
 pub fn redact(payload: &[u8], shows: &dyn Fn(&str) -> bool) -> Option<Redacted> {
     let mut message = Message::parse(payload).ok()?;
     let sdp = session_description(&message).map(sdp::redact);
     message.wipe_body();
     let is_info = message.headers.text(&Name::CSeq).is_some_and(|cseq| cseq.ends_with("INFO"));
-    message.start = start_line(&message.start, shows);
-    message.headers = headers(&message.headers, sdp.is_some(), shows);
-    if let Some(sdp) = sdp {
-        message.body = sdp.into();
+    let mut text = String::with_capacity(payload.len().min(MAX_REDACTED) + SPARE);
+    write(&mut text, &message, sdp.as_deref(), shows);
+    if text.len() > MAX_REDACTED {
+        text.clear();
+        write(&mut text, &essence(message), None, shows);
     }
-    let mut octets = message.to_bytes();
-    if octets.len() > MAX_REDACTED {
-        octets = essence(message).to_bytes();
-    }
-    (octets.len() <= MAX_REDACTED).then_some(Redacted { octets, is_info })
+    let fits = text.len() <= MAX_REDACTED;
+    fits.then(|| Redacted { octets: text.into_bytes(), is_info })
 }
+
+/// More than what is taken out leaves room for this: brackets around bare addresses.
+const SPARE: usize = 64;
 
 /// The five headers that every message has, and no body.
 fn essence(mut message: Message) -> Message {
@@ -60,20 +59,26 @@ fn essence(mut message: Message) -> Message {
         }
     }
     message.headers = headers;
-    message.body = bytes::Bytes::new();
     message
 }
 
-fn start_line(start: &StartLine, shows: &dyn Fn(&str) -> bool) -> StartLine {
-    match start {
-        StartLine::Request { method, uri: text } => {
-            let shown = Uri::parse(text).map_or_else(|_| HIDDEN.to_owned(), |u| uri(&u, shows));
-            StartLine::Request { method: method.clone(), uri: shown.into() }
+fn write(out: &mut String, message: &Message, sdp: Option<&str>, shows: &dyn Fn(&str) -> bool) {
+    match &message.start {
+        StartLine::Request { method, uri } => {
+            out.push_str(method.as_str());
+            out.push(' ');
+            address::write_uri(out, uri, shows);
+            out.push_str(" SIP/2.0\r\n");
         }
         StartLine::Response { status, reason } => {
-            StartLine::Response { status: *status, reason: short_digits(reason).into() }
+            out.push_str(&format!("SIP/2.0 {status} "));
+            short_digits(out, reason);
+            out.push_str("\r\n");
         }
     }
+    headers(out, &message.headers, sdp.is_some(), shows);
+    let sdp = sdp.unwrap_or_default();
+    out.push_str(&format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len()));
 }
 
 /// What stays of a header field.
@@ -156,65 +161,51 @@ fn kept(name: &Name) -> Kept {
     }
 }
 
-fn headers(all: &Headers, has_sdp: bool, shows: &dyn Fn(&str) -> bool) -> Headers {
-    let mut shown = Headers::default();
+fn headers(out: &mut String, all: &Headers, has_sdp: bool, shows: &dyn Fn(&str) -> bool) {
     let is_private = asks_for_privacy(all);
-    for (name, value) in all.iter() {
+    for (name, value) in all.iter().filter(|(name, _)| **name != Name::ContentLength) {
         let text = value.as_str();
-        let text = match kept(name) {
+        out.push_str(name.as_str());
+        out.push_str(": ");
+        match kept(name) {
             // Of several parts only the description is left.
-            Kept::Whole if *name == Name::ContentType && has_sdp => "application/sdp".to_owned(),
-            Kept::Whole => text.to_owned(),
-            Kept::Text => short_digits(text),
-            Kept::Hops => each(text, hop),
-            Kept::Addresses => each(text, |item| address(item, shows)),
-            Kept::Identities => each(text, |item| {
+            Kept::Whole if *name == Name::ContentType && has_sdp => out.push_str("application/sdp"),
+            Kept::Whole => out.push_str(text),
+            Kept::Text => short_digits(out, text),
+            Kept::Hops => each(out, text, address::write_hop),
+            Kept::Addresses => each(out, text, |out, item| address::write(out, item, shows)),
+            Kept::Identities => each(out, text, |out, item| {
                 // Who is withheld stays so.
                 let global = |user: &str| !is_private && is_global(user);
-                address(item, &|user| shows(user) || global(user))
+                address::write(out, item, &|user| shows(user) || global(user));
             }),
-            Kept::Challenge => challenge(text),
-            Kept::SchemeOnly => scheme_only(text),
-            Kept::NameOnly => HIDDEN.to_owned(),
-        };
-        shown.add(name.clone(), text);
+            Kept::Challenge => out.push_str(&challenge(text)),
+            Kept::SchemeOnly => out.push_str(&scheme_only(text)),
+            Kept::NameOnly => out.push_str(HIDDEN),
+        }
+        out.push_str("\r\n");
     }
-    shown
 }
 
 /// Whether the sender of a message does not want to be known (RFC 3323 §4.2, RFC 3325 §9.3).
 pub fn asks_for_privacy(headers: &Headers) -> bool {
     let wishes = headers.all(&Name::Privacy).flat_map(|value| value.as_str().split([';', ',']));
-    let marks = headers.iter().filter(|(name, _)| {
-        matches!(name, Name::Other(name) if name.eq_ignore_ascii_case("remote-party-id"))
-    });
+    let marks = headers.all(&Name::RemotePartyId);
     let is_marked = |text: &str| {
         text.split(';').filter_map(|part| part.trim().strip_prefix("privacy=")).any(|p| p != "off")
     };
     wishes.map(str::trim).any(|wish| !wish.eq_ignore_ascii_case("none"))
-        || marks.map(|(_, value)| value.as_str()).any(is_marked)
+        || marks.map(Value::as_str).any(is_marked)
 }
 
-/// A comma list, each item made anew.
-fn each(text: &str, item: impl Fn(&str) -> String) -> String {
-    split_list(text).map(item).collect::<Vec<_>>().join(", ")
-}
-
-fn hop(text: &str) -> String {
-    let Ok(mut via) = Via::parse(text) else { return HIDDEN.to_owned() };
-    via.keep_params(&["branch", "received", "rport", "alias", "keep"]);
-    via.to_string()
-}
-
-fn address(text: &str, shows: &dyn Fn(&str) -> bool) -> String {
-    if text == "*" {
-        return text.to_owned();
+/// A comma list, each item written anew.
+fn each(out: &mut String, text: &str, write: impl Fn(&mut String, &str)) {
+    for (place, item) in split_list(text).enumerate() {
+        if place > 0 {
+            out.push_str(", ");
+        }
+        write(out, item);
     }
-    let Ok(parsed) = NameAddr::parse(text) else { return HIDDEN.to_owned() };
-    let mut shown = format!("<{}>", uri(&parsed.uri, shows));
-    let kept = ["tag", "expires", "reason", "privacy", "screen", "party", "q", "index", "ob"];
-    add_params(&mut shown, &parsed.params, &kept);
-    shown
 }
 
 /// Whether it is a telephone number with its country's code (RFC 3966 §5.1.4).
@@ -222,48 +213,6 @@ fn is_global(user: &str) -> bool {
     user.strip_prefix('+').is_some_and(|digits| {
         (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
     })
-}
-
-/// The URI with the user part that may be shown, and the parameters that routing reads.
-fn uri(uri: &Uri, shows: &dyn Fn(&str) -> bool) -> String {
-    let user = uri.user().map(|user| if shows(&user) { escape_user(&user) } else { HIDDEN.into() });
-    let scheme = match uri.scheme() {
-        Scheme::Sip => "sip",
-        Scheme::Sips => "sips",
-        Scheme::Tel => return format!("tel:{}", user.as_deref().unwrap_or(HIDDEN)),
-        Scheme::Foreign => return HIDDEN.to_owned(),
-    };
-    let mut shown = format!("{scheme}:");
-    if let Some(user) = user {
-        shown.push_str(&user);
-        shown.push('@');
-    }
-    match uri.host() {
-        // Without a user part, what was dialled stands in the place of the host.
-        Some(Host::Name(name)) if !name.contains(|c: char| c.is_ascii_alphabetic()) => {
-            shown.push_str(HIDDEN);
-        }
-        Some(host) => shown.push_str(&host.to_string()),
-        None => {}
-    }
-    if let Some(port) = uri.port() {
-        shown.push_str(&format!(":{port}"));
-    }
-    if let Some(params) = uri.params() {
-        add_params(&mut shown, params, &["transport", "lr", "user", "ob", "cause"]);
-    }
-    shown
-}
-
-/// Adds those of `kept` that hold no quoted string.
-fn add_params(shown: &mut String, params: &Params, kept: &[&str]) {
-    let kept = |name: &str| kept.iter().any(|known| known.eq_ignore_ascii_case(name));
-    for (name, value) in params.iter().filter(|(name, _)| kept(name)) {
-        shown.push_str(&match value {
-            Some(value) => format!(";{name}={}", value.replace(['"', '<', '>'], "")),
-            None => format!(";{name}"),
-        });
-    }
 }
 
 /// `Digest realm="…", algorithm=…, qop="…"`: what an operator compares with the configuration.
@@ -287,21 +236,19 @@ fn scheme_only(text: &str) -> String {
     if fits { format!("{scheme} {HIDDEN}") } else { HIDDEN.to_owned() }
 }
 
-/// A text without numbers that a passcode could be: of more than three digits in a row each is
-/// hidden, those of versions and addresses alone are not.
-fn short_digits(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+/// Writes a text without numbers that a passcode could be: of more than three digits in a row none
+/// is shown.
+fn short_digits(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let (before, from) = rest.split_at(start);
         let end = from.find(|c: char| !c.is_ascii_digit()).unwrap_or(from.len());
         let (digits, after) = from.split_at(end);
-        shown.push_str(before);
-        shown.push_str(if end > SHORT { HIDDEN } else { digits });
+        out.push_str(before);
+        out.push_str(if end > SHORT { HIDDEN } else { digits });
         rest = after;
     }
-    shown.push_str(rest);
-    shown
+    out.push_str(rest);
 }
 
 #[cfg(test)]

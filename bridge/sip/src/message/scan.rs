@@ -176,11 +176,6 @@ impl Params {
         }
     }
 
-    /// Takes out every parameter but those of these names.
-    pub(super) fn keep(&mut self, names: &[&str]) {
-        self.0.retain(|(n, _)| names.iter().any(|name| n.eq_ignore_ascii_case(name)));
-    }
-
     /// Takes `name` out, however often it stands there.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));

@@ -256,11 +256,6 @@ impl Uri {
         self.sip().is_some_and(|sip| sip.headers.is_some())
     }
 
-    /// The parameters of a SIP URI.
-    pub(super) fn params(&self) -> Option<&Params> {
-        self.sip().map(|sip| &sip.params)
-    }
-
     fn sip(&self) -> Option<&SipUri> {
         match &self.parts {
             Parts::Sip(sip) => Some(sip),

@@ -87,11 +87,6 @@ impl Via {
         }
     }
 
-    /// Takes out every parameter but these.
-    pub(super) fn keep_params(&mut self, names: &[&str]) {
-        self.params.keep(names);
-    }
-
     /// By which way the response to a request goes that came by `flow`: on a stream the same way
     /// (RFC 3261 §18.2.2), on UDP as [`Via::response_address`] says.
     pub(crate) fn response_flow(&self, flow: Flow) -> Flow {
