@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use partyline_sip::rate::Rate;
-use partyline_sip::{Admission, Callers, Limits};
+use partyline_sip::{Admission, Callers, Extensions, Limits};
 
 pub use self::connections::{ConnectionGate, Unwelcome, Welcome};
 pub use self::gate::{Gate, Unwanted};
@@ -30,6 +30,7 @@ const CARRIER: Limits = Limits {
     waiting: usize::MAX,
     callers: Callers::ByNumber { asserted: false },
     trunk: 0,
+    extensions: None,
 };
 /// What a phone may use; an office behind one address still comes to its nine o'clock conference.
 const PHONE: Limits = Limits {
@@ -40,6 +41,7 @@ const PHONE: Limits = Limits {
     waiting: 100,
     callers: Callers::ByAddress,
     trunk: 0,
+    extensions: None,
 };
 
 /// The trunks by their source addresses.
@@ -56,6 +58,7 @@ struct Source {
     kind: SourceKind,
     requests: Option<u32>,
     trusted: bool,
+    extensions: Extensions,
     networks: Vec<IpNet>,
     /// Where calls out go, and requests within them come from.
     destination: Option<IpAddr>,
@@ -76,6 +79,8 @@ pub struct Known<'a> {
     pub trusted: bool,
     /// Whether it may call us; otherwise it only answers for calls out.
     pub calls: bool,
+    /// Which extensions of SIP are spoken with it.
+    pub extensions: Extensions,
 }
 
 impl Sources {
@@ -87,6 +92,7 @@ impl Sources {
             kind: trunk.kind,
             requests: trunk.limits.requests,
             trusted: trunk.trusted,
+            extensions: trunk.extensions,
             networks: trunk.sources.clone(),
             destination: trunk.destination.map(|address| address.ip()),
         };
@@ -109,6 +115,7 @@ impl Sources {
             requests: trunk.requests,
             trusted: trunk.trusted,
             calls,
+            extensions: trunk.extensions,
         })
     }
 
@@ -154,7 +161,8 @@ impl Known<'_> {
             let rate = Rate { per_second, burst: per_second.saturating_mul(4) };
             Limits { invites: rate, answers: rate, ..usual }
         });
-        Limits { calls: self.calls, trunk: self.trunk, ..own.unwrap_or(usual) }
+        let extensions = Some(self.extensions);
+        Limits { calls: self.calls, trunk: self.trunk, extensions, ..own.unwrap_or(usual) }
     }
 }
 
@@ -212,6 +220,7 @@ mod tests {
             sources: vec![source.parse().expect("a network")],
             kind: SourceKind::by_destination(destination),
             trusted: true,
+            extensions: Extensions::default(),
             srtp: partyline_sip::sdp::SrtpPolicy::Off,
             destination,
             transport: partyline_sip::Transport::Udp,

@@ -12,7 +12,7 @@ use partyline_sip::auth::Login;
 use partyline_sip::health::HealthRules;
 use partyline_sip::message::Uri;
 use partyline_sip::sdp::SrtpPolicy;
-use partyline_sip::{Flow, Transport};
+use partyline_sip::{Extensions, Flow, Transport};
 
 use crate::limits::TrunkLimits;
 use crate::numbers::Numbers;
@@ -55,6 +55,8 @@ pub struct Trunk {
     pub trusted: bool,
     /// Whether the sound of its calls is encrypted, in both directions of calling.
     pub srtp: SrtpPolicy,
+    /// Which extensions of SIP are spoken with the trunk, in both directions of calling.
+    pub extensions: Extensions,
     /// Where calls out through the trunk go; `None` when it only brings calls in.
     pub destination: Option<SocketAddr>,
     /// How calls out through the trunk are carried.

@@ -251,6 +251,7 @@ impl Node {
             login: trunk.login.clone(),
             patience: Some(trunk.routing.patience),
             has_alternative: has_redirect || self.next_trunk(now, dialling).is_some(),
+            extensions: Some(trunk.extensions),
         };
         Some(dial)
     }

@@ -211,6 +211,7 @@ impl From<RawConfig> for Config {
             media_sources: trunk.media_sources,
             trusted: trunk.trusted,
             srtp: trunk.srtp,
+            extensions: trunk.extensions,
             destination: trunk.destination,
             transport: trunk.transport.0,
             number_format: trunk.number_format,

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::extensions::Extensions;
 use crate::rate::Rate;
 
 /// What one source may use.
@@ -23,6 +24,8 @@ pub struct Limits {
     pub callers: Callers,
     /// The trunk that the source belongs to.
     pub trunk: u32,
+    /// Which extensions are spoken with it; `None` for the endpoint's own.
+    pub extensions: Option<Extensions>,
 }
 
 /// How the callers of a source are told apart.
@@ -47,6 +50,7 @@ impl Limits {
         waiting: usize::MAX,
         callers: Callers::ByAddress,
         trunk: 0,
+        extensions: None,
     };
 }
 

@@ -9,10 +9,9 @@ use bytes::Bytes;
 
 use crate::auth::Login;
 use crate::cause;
+use crate::extensions::Extensions;
 use crate::flow::{Flow, NextHop, Transport};
 use crate::message::{Message, Name, StartLine, Status, Uri, scan};
-use crate::reliable::Reliability;
-use crate::session_timer::SessionTimers;
 
 /// How the endpoint presents itself and how much it holds.
 #[derive(Clone, Debug)]
@@ -28,10 +27,8 @@ pub struct Config {
     /// Whether somebody answers [`Output::Resolve`](crate::Output); if not, what goes to a name goes
     /// to where the peer was met.
     pub resolves: bool,
-    /// How sessions are kept alive.
-    pub session_timers: SessionTimers,
-    /// Whether provisional responses are sent reliably.
-    pub reliability: Reliability,
+    /// Which extensions are spoken with who has no others.
+    pub extensions: Extensions,
 }
 
 impl Config {
@@ -43,8 +40,7 @@ impl Config {
             user_agent: None,
             max_dialogs: 10_000,
             resolves: false,
-            session_timers: SessionTimers::default(),
-            reliability: Reliability::default(),
+            extensions: Extensions::default(),
         }
     }
 }
@@ -222,6 +218,8 @@ pub struct Dial {
     /// Whether the last way may take no longer either, since the caller has another to offer. If
     /// not, it has until timer B.
     pub has_alternative: bool,
+    /// Which extensions are spoken with the callee; `None` for the endpoint's own.
+    pub extensions: Option<Extensions>,
 }
 
 /// Why a command was not carried out. Nothing changed.

@@ -8,11 +8,12 @@ use partyline_model::Time;
 
 use crate::auth::Login;
 use crate::endpoint::Undecided;
+use crate::extensions::Extensions;
 use crate::flow::{ConnectionId, Flow};
 use crate::message::{Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
 use crate::reliable::Provisionals;
-use crate::session_timer::{SessionTimer, SessionTimers};
+use crate::session_timer::SessionTimer;
 use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
 use crate::transaction::{RequestId, TransactionId};
@@ -225,6 +226,7 @@ pub(crate) struct Dialog {
     pub(crate) offers: Bucket,
     /// Whether we placed the call, and made its Call-ID.
     pub(crate) placed: bool,
+    pub(crate) extensions: Extensions,
     pub(crate) session: SessionTimer,
     /// Our provisional responses, of a call in that may have reliable ones.
     pub(crate) provisionals: Option<Box<Provisionals>>,
@@ -233,7 +235,7 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    pub(crate) fn new(path: Path, state: State, session: SessionTimers) -> Self {
+    pub(crate) fn new(path: Path, state: State, extensions: Extensions) -> Self {
         Self {
             path,
             placed: matches!(state, State::Calling { .. }),
@@ -242,7 +244,8 @@ impl Dialog {
             tidies_up: false,
             requests: Bucket::default(),
             offers: Bucket::default(),
-            session: SessionTimer::new(session),
+            extensions,
+            session: SessionTimer::new(extensions.timers),
             provisionals: None,
             undecided: None,
         }

@@ -21,6 +21,7 @@ mod counters;
 mod dialog;
 mod endpoint;
 mod event;
+mod extensions;
 mod flow;
 pub mod health;
 pub mod locate;
@@ -45,6 +46,7 @@ pub use event::{
     Described, DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation,
     RedirectContact, RefusalTerms, RefusedRequest, Transmit, Unanswered,
 };
+pub use extensions::Extensions;
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};
 pub use reliable::Reliability;
 pub use session_timer::{SessionTimers, TimerMode};

@@ -210,10 +210,6 @@ impl SessionTimer {
         Self { terms, asked, least, running: None, updates: false, refreshing: false }
     }
 
-    pub(crate) fn terms(&self) -> SessionTimers {
-        self.terms
-    }
-
     /// When [`SessionTimer::take_due`] has something.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.running.map(|running| running.due)

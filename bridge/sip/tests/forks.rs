@@ -57,7 +57,7 @@ fn an_answer_without_description_has_the_early_one_of_its_fork() {
 
 #[test]
 fn what_was_said_to_an_earlier_invite_of_the_call_is_no_answer() {
-    let mut ua = Ua::with(|config| config.session_timers.mode = partyline_sip::TimerMode::Offer);
+    let mut ua = Ua::with(|config| config.extensions.timers.mode = partyline_sip::TimerMode::Offer);
     let (_, invite) = dialled(&mut ua);
     ua.feed(&response(&invite, "183 Progress", Some("b"), EARLY));
     let refused = response(&invite, "422 Too Small", Some("b"), "Min-SE: 3600\r\n");

@@ -39,7 +39,8 @@ struct Net {
 impl Net {
     fn new(seed: u128) -> Self {
         let side = |at: &str, seed| {
-            let config = Config { reliability: Reliability::Offer, ..Config::new(addr(at)) };
+            let mut config = Config::new(addr(at));
+            config.extensions.reliability = Reliability::Offer;
             Endpoint::new(config, Box::new(Counting(seed)))
         };
         Self {

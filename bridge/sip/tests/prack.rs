@@ -214,7 +214,7 @@ fn forks_beyond_what_is_followed_get_no_prack() {
 
 #[test]
 fn who_does_not_speak_reliable_responses_does_not_say_so() {
-    let mut ua = Ua::with(|config| config.reliability = Reliability::Off);
+    let mut ua = Ua::with(|config| config.extensions.reliability = Reliability::Off);
     ua.endpoint.dial(ua.now, dial()).expect("it can be called");
     assert_eq!(header(&ua.drain().message(0), Name::Supported).as_deref(), Some("timer"));
 }

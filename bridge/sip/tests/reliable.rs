@@ -3,11 +3,15 @@
 
 mod common;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use common::{SDP, Ua, dial, invite, request, to_tag};
+use common::{Out, SDP, Ua, dial, invite, request, to_tag};
 use partyline_sip::message::{Message, Name, Status};
-use partyline_sip::{CommandError, DialogId, EndKind, Ender, Hangup, Rejection, Reliability};
+use partyline_sip::{
+    Admission, CommandError, Dial, DialogId, EndKind, Ender, Extensions, Hangup, Limits, Rejection,
+    Reliability, TimerMode,
+};
 
 const REQUIRED: &str = "Require: 100rel\r\n";
 
@@ -168,7 +172,7 @@ fn only_who_asks_gets_reliable_responses() {
         (Reliability::Offer, "", false),
     ];
     for (reliability, extra, reliable) in cases {
-        let mut ua = Ua::with(|config| config.reliability = reliability);
+        let mut ua = Ua::with(|config| config.extensions.reliability = reliability);
         let text = request("INVITE", 1, "inv", None, &format!("{extra}{SDP}"));
         let dialog = ua.feed(&text).invited();
         ua.endpoint.progress(ua.now, dialog, b"v=0".to_vec()).expect("it waits");
@@ -176,7 +180,7 @@ fn only_who_asks_gets_reliable_responses() {
         assert_eq!(early.headers.first(&Name::RSeq).is_some(), reliable, "{extra}");
         assert_eq!(ua.secs(2).sent.len(), if reliable { 2 } else { 0 });
     }
-    let mut ua = Ua::with(|config| config.reliability = Reliability::Off);
+    let mut ua = Ua::with(|config| config.extensions.reliability = Reliability::Off);
     let out = ua.feed(&request("INVITE", 1, "inv", None, &format!("{REQUIRED}{SDP}")));
     assert_eq!(out.lines(), ["420 INVITE"]);
     ua.endpoint.dial(ua.now, dial()).expect("it can be called");
@@ -229,4 +233,47 @@ fn an_offer_that_is_refused_in_a_prack_lets_the_answer_go() {
     let out = ua.drain();
     assert_eq!(out.lines(), ["488 PRACK", "200 INVITE"]);
     assert!(out.message(1).body.is_empty(), "the early answer holds");
+}
+
+#[test]
+fn each_source_is_met_with_the_extensions_of_its_trunk() {
+    struct Trunks;
+    impl Admission for Trunks {
+        fn limits(&self, source: IpAddr) -> Option<Limits> {
+            let mut extensions = Extensions::default();
+            if source == IpAddr::from([192, 0, 2, 1]) {
+                extensions.reliability = Reliability::Off;
+                extensions.timers.mode = TimerMode::Off;
+            }
+            Some(Limits { extensions: Some(extensions), ..Limits::NONE })
+        }
+
+        fn allies(&self, _peer: IpAddr, _source: IpAddr) -> bool {
+            true
+        }
+
+        fn capacity(&self) -> usize {
+            1000
+        }
+    }
+    let mut ua = Ua::new();
+    ua.endpoint.set_admission(Box::new(Trunks));
+    for (option, branch) in [(REQUIRED, "a"), ("Require: timer\r\n", "b")] {
+        let out = ua.feed(&request("INVITE", 1, branch, None, &format!("{option}{SDP}")));
+        assert_eq!(out.lines(), ["420 INVITE"], "{option}");
+        let asked = option.trim_start_matches("Require: ").trim_end();
+        assert_eq!(out.message(0).headers.text(&Name::Unsupported), Some(asked));
+    }
+    let ping = request("OPTIONS", 1, "o", None, "");
+    let abilities = |out: &Out| header(&out.message(0), Name::Supported);
+    assert_eq!(abilities(&ua.feed(&ping)).as_deref(), Some(""));
+    let other = ua.feed_bytes("192.0.2.2:5060", ping.as_bytes());
+    assert_eq!(abilities(&other).as_deref(), Some("timer, 100rel"));
+    let text = request("INVITE", 1, "other", None, &format!("{REQUIRED}{SDP}"));
+    assert_eq!(ua.feed_bytes("192.0.2.2:5060", text.as_bytes()).lines(), ["100 INVITE"]);
+    // A call out has those of its own trunk.
+    let extensions = Some(Extensions { reliability: Reliability::Off, ..Extensions::default() });
+    ua.endpoint.dial(ua.now, Dial { extensions, ..dial() }).expect("it can be called");
+    let invite = ua.drain().message(0);
+    assert_eq!(header(&invite, Name::Supported).as_deref(), Some("timer"));
 }

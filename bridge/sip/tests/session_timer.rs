@@ -14,7 +14,7 @@ const TIMER: &str = "Supported: timer\r\n";
 const UPDATES: &str = "Allow: INVITE, ACK, BYE, UPDATE\r\n";
 
 fn ua(mode: TimerMode) -> Ua {
-    Ua::with(|config| config.session_timers = SessionTimers { mode, ..SessionTimers::default() })
+    Ua::with(|config| config.extensions.timers = SessionTimers { mode, ..SessionTimers::default() })
 }
 
 fn header(message: &Message, name: Name) -> Option<String> {

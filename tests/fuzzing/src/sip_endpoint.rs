@@ -240,5 +240,6 @@ fn dial() -> Dial {
         login: Some(login()),
         patience: None,
         has_alternative: false,
+        extensions: None,
     }
 }

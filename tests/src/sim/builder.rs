@@ -10,6 +10,7 @@ use partyline_directory::{
     Passcode, Pepper, ReferenceNumber, Snapshot, StartsWith, passcode_mask, verifier,
 };
 use partyline_model::{AccountId, ConferenceId, PasscodeId, Role};
+use partyline_sip::Extensions;
 use partyline_sip::sdp::SrtpPolicy;
 
 use super::clock::ms;
@@ -59,6 +60,7 @@ pub fn carrier() -> Trunk {
         uri_passcode: true,
         trusted: true,
         srtp: SrtpPolicy::Off,
+        extensions: Extensions::default(),
         destination: Some(CARRIER),
         number_format: NumberFormat::Plus,
         numbers: Numbers::default(),

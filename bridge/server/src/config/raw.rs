@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use partyline_conference::EntryTiming;
 use partyline_control::{NumberFormat, Numbers, Routing, SourceKind, TrunkLimits};
 use partyline_model::Number;
-use partyline_sip::Transport;
 use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::{Extensions, Transport};
 use rustls::pki_types::ServerName;
 
 use super::account::{RawAccount, RawPings};
@@ -81,6 +81,7 @@ pub(super) struct RawTrunk {
     pub(super) uri_passcode: UriPasscode,
     pub(super) trusted: bool,
     pub(super) srtp: SrtpPolicy,
+    pub(super) extensions: Extensions,
     pub(super) destination: Option<SocketAddr>,
     pub(super) transport: TrunkTransport,
     pub(super) tls_name: Option<String>,
@@ -270,6 +271,7 @@ impl RawTrunk {
         walk.setting("media_sources", &mut self.media_sources);
         walk.setting("trusted", &mut self.trusted);
         walk.setting("srtp", &mut self.srtp);
+        extensions(&mut self.extensions, walk);
         walk.checked("destination", &mut self.destination, |address| {
             address.map_or(Ok(()), |address| reachable(&address.ip()))
         });
@@ -300,6 +302,19 @@ impl RawTrunk {
             walk.needs("sources");
         }
     }
+}
+
+/// Which extensions of SIP are spoken with a trunk.
+fn extensions(extensions: &mut Extensions, walk: &mut impl Walk) {
+    let interval = |time: &Duration| {
+        let fits = (90..=86_400).contains(&time.as_secs()) && time.subsec_nanos() == 0;
+        let rule = "expected whole seconds from \"90s\", the least of RFC 4028, to \"24h\"";
+        if fits { Ok(()) } else { Err(rule) }
+    };
+    walk.setting("rel", &mut extensions.reliability);
+    walk.setting("timers", &mut extensions.timers.mode);
+    walk.checked("session_expires", &mut extensions.timers.expires, interval);
+    walk.checked("min_se", &mut extensions.timers.min_se, interval);
 }
 
 /// How many calls a trunk has, and how often.

@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use partyline_control::{CountryCode, NumberFormat, PortRange, Prefix, SourceKind};
 use partyline_model::Number;
 use partyline_sip::sdp::SrtpPolicy;
-use partyline_sip::{CalledPlace, Transport};
+use partyline_sip::{CalledPlace, Reliability, TimerMode, Transport};
 use toml::de::DeValue;
 
 /// A value of the configuration.
@@ -134,6 +134,48 @@ impl Setting for SrtpPolicy {
             Self::Off => "off",
             Self::Preferred => "preferred",
             Self::Required => "required",
+        })
+    }
+}
+
+impl Setting for Reliability {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("off") => Ok(Self::Off),
+            Some("on-demand") => Ok(Self::OnDemand),
+            Some("offer") => Ok(Self::Offer),
+            Some(_) | None => Err("expected \"on-demand\", \"offer\" or \"off\"".to_owned()),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Off => "off",
+            Self::OnDemand => "on-demand",
+            Self::Offer => "offer",
+        })
+    }
+}
+
+impl Setting for TimerMode {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("off") => Ok(Self::Off),
+            Some("accept") => Ok(Self::Accept),
+            Some("offer") => Ok(Self::Offer),
+            Some("require") => Ok(Self::Require),
+            Some(_) | None => {
+                Err("expected \"accept\", \"offer\", \"require\" or \"off\"".to_owned())
+            }
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Off => "off",
+            Self::Accept => "accept",
+            Self::Offer => "offer",
+            Self::Require => "require",
         })
     }
 }

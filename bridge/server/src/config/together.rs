@@ -234,6 +234,11 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let path = path("first_18x");
             findings.add_at(&path, format!("{path}: must not be less than first_response"));
         }
+        let timers = trunk.extensions.timers;
+        if timers.expires < timers.min_se {
+            let path = path("session_expires");
+            findings.add_at(&path, format!("{path}: must not be less than min_se"));
+        }
         if let Some(message) = trunk.destination.and_then(|to| unreachable(raw, to)) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
@@ -516,6 +521,32 @@ mod tests {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
         }
         assert_eq!(faults(&trunk_to("192.0.2.9:5060")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn extensions_that_nobody_speaks_are_refused_with_what_to_do() {
+        for (text, expected) in [
+            (
+                format!("{TRUNK}session_expires = \"2m\"\nmin_se = \"3m\"\n"),
+                "trunk[0].session_expires: must not be less than min_se",
+            ),
+            (
+                format!("{TRUNK}min_se = \"89s\"\n"),
+                "trunk[0].min_se: expected whole seconds from \"90s\"",
+            ),
+            (
+                format!("{TRUNK}timers = \"on\"\n"),
+                "trunk[0].timers: expected \"accept\", \"offer\"",
+            ),
+            (
+                format!("{TRUNK}rel = \"on\"\n"),
+                "trunk[0].rel: expected \"on-demand\", \"offer\" or",
+            ),
+        ] {
+            let found = faults(&text);
+            assert!(found.iter().all(|fault| fault.contains(expected)), "{text}: {found:?}");
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+        }
     }
 
     #[test]

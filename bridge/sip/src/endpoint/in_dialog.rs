@@ -10,7 +10,6 @@ use super::Endpoint;
 use super::outgoing::Purpose;
 use super::receive::Request;
 use super::respond::add_abilities;
-use super::session::supported;
 use crate::cause;
 use crate::command::{CommandError, Hangup, Rejection};
 use crate::counters::Dropped;
@@ -18,7 +17,6 @@ use crate::dialog::{Contact, Path, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::message::{Headers, InfoBody, Method, Name, StartLine, Status};
 use crate::rate::Rate;
-use crate::reliable::Reliability;
 use crate::session_timer::TimersAsked;
 use crate::transaction::{ServerKey, TransactionId};
 
@@ -103,7 +101,7 @@ impl Endpoint {
         let mut wish = Headers::default();
         held.session.wish(&mut wish);
         // Of its progress nothing is followed, and no PRACK sent.
-        let supported = supported(held.session.terms().mode, Reliability::Off);
+        let supported = held.extensions.without_progress().supported();
         let carried = self.along(path, Purpose::Reinvite(dialog));
         let request = self.invite(now, carried, offer.into(), supported, |message| {
             message.headers.extend(&wish);
@@ -187,10 +185,10 @@ impl Endpoint {
     }
 
     /// The dialog that a request names by Call-ID and both tags (RFC 3261 §12.2.2).
-    fn find_dialog(&self, request: &Request) -> Option<DialogId> {
+    pub(super) fn find_dialog(&self, request: &Request) -> Option<DialogId> {
         let envelope = &request.envelope;
-        let key = (envelope.call_id.clone(), envelope.to.tag()?.into());
-        let id = *self.dialog_keys.get(&key)?;
+        let tag = envelope.to.tag()?.into();
+        let id = *self.dialog_keys.get(&(envelope.call_id.clone(), tag))?;
         let held = self.dialogs.get(&id)?;
         (held.path.remote_tag.as_deref() == envelope.from.tag()).then_some(id)
     }

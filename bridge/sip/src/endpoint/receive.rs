@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use partyline_model::Time;
 
 use super::respond::{Template, add_abilities};
-use super::session::supported;
 use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::counters::Dropped;
@@ -132,7 +131,10 @@ impl Endpoint {
 
     /// A request that opens a transaction.
     fn receive_new(&mut self, now: Time, method: Method, key: ServerKey, request: Request) {
-        if request.message.headers.items(&Name::Require).any(|option| !self.understands(option)) {
+        let headers = &request.message.headers;
+        if headers.first(&Name::Require).is_some()
+            && self.extensions_with(&request).lacking(headers).next().is_some()
+        {
             return self.refuse_extensions(&request);
         }
         let tagged = request.envelope.to.tag().is_some();
@@ -190,7 +192,7 @@ impl Endpoint {
     }
 
     fn answer_options(&mut self, request: &Request) {
-        let supported = supported(self.config.session_timers.mode, self.config.reliability);
+        let supported = self.extensions_with(request).supported();
         self.respond_stateless(&request.template, Status::OK, |message| {
             add_abilities(message, supported);
         });
@@ -202,8 +204,8 @@ impl Endpoint {
             let (reason, status) = (Dropped::NotOffered, Status::BAD_EXTENSION);
             self.tell_refusal(&request.template, reason, status, None);
         }
-        let wanted = request.message.headers.items(&Name::Require);
-        let wanted: Vec<_> = wanted.filter(|option| !self.understands(option)).collect();
+        let extensions = self.extensions_with(request);
+        let wanted: Vec<_> = extensions.lacking(&request.message.headers).collect();
         self.respond_stateless(&request.template, Status::BAD_EXTENSION, |response| {
             response.headers.add(Name::Unsupported, wanted.join(", "));
         });

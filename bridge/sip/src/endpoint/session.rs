@@ -15,9 +15,9 @@ use crate::command::CommandError;
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
+use crate::extensions::Extensions;
 use crate::message::{Headers, Message, Method, Name, Status};
-use crate::reliable::{RELIABLE, Reliability};
-use crate::session_timer::{Refused, SessionDue, TIMER, TimerMode, retry_after};
+use crate::session_timer::{Refused, SessionDue, retry_after};
 use crate::transaction::RequestId;
 
 /// Q.850 cause 102, recovery on timer expiry.
@@ -26,17 +26,16 @@ const TIMER_EXPIRY: u8 = 102;
 impl Endpoint {
     /// The option tags that the peer of a call may use.
     pub(super) fn supported(&self, id: DialogId) -> &'static str {
-        let terms = self.dialogs.get(&id).map(|held| held.session.terms());
-        let mode = terms.unwrap_or(self.config.session_timers).mode;
-        supported(mode, self.config.reliability)
+        let extensions = self.dialogs.get(&id).map(|held| held.extensions);
+        extensions.unwrap_or(self.config.extensions).supported()
     }
 
-    /// Whether an option that a request requires is spoken here.
-    pub(super) fn understands(&self, option: &str) -> bool {
-        let timer = self.config.session_timers.mode != TimerMode::Off;
-        let reliable = self.config.reliability != Reliability::Off;
-        option.eq_ignore_ascii_case(TIMER) && timer
-            || option.eq_ignore_ascii_case(RELIABLE) && reliable
+    /// The extensions that are spoken with whoever sent a request.
+    pub(super) fn extensions_with(&self, request: &Request) -> Extensions {
+        let held = self.find_dialog(request).and_then(|id| self.dialogs.get(&id));
+        let trunk = || request.limits.and_then(|limits| limits.extensions);
+        let known = held.map(|held| held.extensions).or_else(trunk);
+        known.unwrap_or(self.config.extensions)
     }
 
     /// Refuses a request for what it says of session timers.
@@ -136,7 +135,7 @@ impl Endpoint {
     fn send_update(&mut self, now: Time, id: DialogId, offer: Option<Bytes>) -> Option<RequestId> {
         let agent = self.config.user_agent.clone();
         let held = self.dialogs.get_mut(&id)?;
-        let supported = supported(held.session.terms().mode, Reliability::Off);
+        let supported = held.extensions.without_progress().supported();
         held.path.next_cseq();
         let path = held.path.clone();
         let mut wish = Headers::default();
@@ -262,15 +261,5 @@ impl Endpoint {
         outgoing.replace_headers(&[Name::SessionExpires, Name::MinSe, Name::Require], &wish);
         self.send_again(now, request);
         true
-    }
-}
-
-/// The value of Supported.
-pub(super) fn supported(mode: TimerMode, reliability: Reliability) -> &'static str {
-    match (mode != TimerMode::Off, reliability != Reliability::Off) {
-        (true, true) => "timer, 100rel",
-        (true, false) => TIMER,
-        (false, true) => RELIABLE,
-        (false, false) => "",
     }
 }

@@ -8,7 +8,6 @@ use partyline_model::Time;
 use super::forks::MAX_FORKS;
 use super::outgoing::{Carried, Purpose};
 use super::outside::Outcome;
-use super::session::supported;
 use super::{Endpoint, Owner};
 use crate::cause;
 use crate::command::{CommandError, Dial};
@@ -54,10 +53,10 @@ impl Endpoint {
             patience: dial.patience,
             has_alternative: dial.has_alternative,
         };
-        let terms = self.config.session_timers;
-        let abilities = supported(terms.mode, self.config.reliability);
-        let request = self.invite(now, carried, dial.offer, abilities, |message| {
-            SessionTimer::new(terms).wish(&mut message.headers);
+        let extensions = dial.extensions.unwrap_or(self.config.extensions);
+        let supported = extensions.supported();
+        let request = self.invite(now, carried, dial.offer, supported, |message| {
+            SessionTimer::new(extensions.timers).wish(&mut message.headers);
             if let Some(asserted) = asserted {
                 message.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
             }
@@ -65,7 +64,7 @@ impl Endpoint {
                 message.headers.add(Name::parse(name), value.clone());
             }
         });
-        self.insert_dialog(id, Dialog::new(path, State::Calling { request }, terms));
+        self.insert_dialog(id, Dialog::new(path, State::Calling { request }, extensions));
         Ok(id)
     }
 

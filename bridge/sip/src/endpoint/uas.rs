@@ -220,9 +220,9 @@ impl Endpoint {
             let template = &request.template;
             return self.refuse(template, Dropped::Misdirected, Status::LOOP_DETECTED, None);
         }
-        let (terms, asked) =
-            (self.config.session_timers, TimersAsked::read(&request.message.headers));
-        let mut session = SessionTimer::new(terms);
+        let extensions = limits.extensions.unwrap_or(self.config.extensions);
+        let asked = TimersAsked::read(&request.message.headers);
+        let mut session = SessionTimer::new(extensions.timers);
         if let Some(refused) = session.refusal(&asked) {
             return self.refuse_session(&request, refused);
         }
@@ -238,11 +238,11 @@ impl Endpoint {
         };
         let numbers = (request.envelope.cseq.number, self.random.next_u128());
         let (headers, offered) = (&request.message.headers, offer.is_some());
-        let made = Provisionals::new(self.config.reliability, headers, offered, numbers);
+        let made = Provisionals::new(extensions.reliability, headers, offered, numbers);
         let id = DialogId(self.next_id());
         let event = incoming::read(id, &mut request, offer);
         let server = self.open_invite_server(now, (key, Some(merge)), id, &path, request);
-        let mut dialog = Dialog::new(path, State::Offered { server }, terms);
+        let mut dialog = Dialog::new(path, State::Offered { server }, extensions);
         (dialog.session, dialog.provisionals) = (session, made.map(Box::new));
         self.shares.add_call(&seat);
         dialog.seat = Some(seat);

@@ -222,6 +222,7 @@ pub(crate) fn dial() -> Dial {
         login: None,
         patience: None,
         has_alternative: false,
+        extensions: None,
     }
 }
 
