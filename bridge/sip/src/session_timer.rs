@@ -261,12 +261,12 @@ impl SessionTimer {
         let (interval, refresher) = match (self.terms.mode, wish) {
             (TimerMode::Off, _) => return,
             (_, Some(wish)) => (wish.interval, wish.refresher),
-            (TimerMode::Offer | TimerMode::Require, None) => (self.terms.expires, None),
             // A peer that has changed the session without a word of timers: they go on if they
             // cost it nothing.
-            (TimerMode::Accept, None) => match kept {
+            (mode, None) => match kept {
                 Some(running) => (running.interval, Some(Refresher::Uas)),
-                None => return self.running = None,
+                None if mode == TimerMode::Accept => return self.running = None,
+                None => (self.terms.expires, None),
             },
         };
         let interval = interval.max(self.terms.min_se).max(min_se);
@@ -320,12 +320,10 @@ impl SessionTimer {
                 (granted.interval, if theirs { Side::Peer } else { Side::Us })
             }
             // The peer does not speak the extension: that we refresh does it no harm.
-            (TimerMode::Offer | TimerMode::Require, None) => {
-                (self.terms.expires.max(self.least), Side::Us)
-            }
-            (TimerMode::Accept, None) => match kept {
+            (mode, None) => match kept {
                 Some(running) => (running.interval, Side::Us),
-                None => return self.running = None,
+                None if mode == TimerMode::Accept => return self.running = None,
+                None => (self.terms.expires.max(self.least), Side::Us),
             },
         };
         self.start(now, interval, side);

@@ -430,3 +430,14 @@ fn malformed_intervals_are_passed_over() {
     let granted = header(&answer, Name::SessionExpires);
     assert_eq!(granted.as_deref(), Some("4294967295;refresher=uas"));
 }
+
+#[test]
+fn an_interval_that_was_granted_goes_on_when_a_refresh_is_answered_without_one() {
+    for mode in [TimerMode::Accept, TimerMode::Offer, TimerMode::Require] {
+        let mut ua = ua(mode);
+        taken(&mut ua, &format!("{UPDATES}{TIMER}Session-Expires: 120;refresher=uas\r\n"));
+        let seen = live(&mut ua, 185, |sent| Some(ok(sent, false, UPDATES)));
+        let at: Vec<_> = seen.refreshes.iter().map(|(at, ..)| at.as_millis() / 1000).collect();
+        assert_eq!(at, [60, 120, 180], "{mode:?}");
+    }
+}
