@@ -30,7 +30,7 @@ pub struct MonthError;
 
 impl fmt::Display for MonthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a month is written like 2026-11")
+        f.write_str("a month is written like 2026-11, from 1970 on")
     }
 }
 
@@ -43,7 +43,9 @@ impl FromStr for Month {
         if text.len() != 7 {
             return Err(MonthError);
         }
-        format!("{text}-01").parse().map(Self).map_err(|_| MonthError)
+        let first: Date = format!("{text}-01").parse().map_err(|_| MonthError)?;
+        // No record is older than the clocks that write them: such a year is a typing error.
+        if first.year() < 1970 { Err(MonthError) } else { Ok(Self(first)) }
     }
 }
 
@@ -155,7 +157,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_month() {
-        for text in ["2026-13", "2026", "26-01", "2026-1", "2026-011"] {
+        for text in ["2026-13", "2026", "26-01", "2026-1", "2026-011", "0000-01", "0026-11"] {
             assert_eq!(text.parse::<Month>(), Err(MonthError), "{text}");
         }
         assert_eq!(

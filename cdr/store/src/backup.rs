@@ -70,7 +70,7 @@ struct Entry {
 /// A bridge may run meanwhile; recordings that grow are copied as they are.
 ///
 /// # Errors
-/// [`BackupError::Exists`]; [`StoreError`] when something cannot be read or written. There is no
+/// [`BackupError::Exists`], [`BackupError::Inside`]; [`StoreError`] when something cannot be read or written. There is no
 /// `target` then.
 pub async fn backup(
     store: &Store,
@@ -82,6 +82,9 @@ pub async fn backup(
     let target = &plain(target)?;
     if target.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(target.to_owned()).into());
+    }
+    if is_inside(target, data) {
+        return Err(BackupError::Inside(target.to_owned()).into());
     }
     let partial = beside(target, "partial");
     let mut copy = Copy::begin(&partial, gate)?;
@@ -102,6 +105,15 @@ pub async fn backup(
         copy.folder(&data.join(folder), folder)?;
     }
     copy.finish(target, extent.keys)
+}
+
+/// Whether `target`, which is yet to be made, would lie within `data`, whatever links lead there.
+fn is_inside(target: &Path, data: &Path) -> bool {
+    let there = target.ancestors().skip(1).find_map(|above| {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        above.canonicalize().ok()
+    });
+    there.zip(data.canonicalize().ok()).is_some_and(|(there, data)| there.starts_with(data))
 }
 
 /// Checks every file of the copy in `backup` against its list.

@@ -59,6 +59,12 @@ pub enum BackupError {
     /// The backup would be written over something.
     #[error("{0} exists: a backup is made in a folder of its own")]
     Exists(PathBuf),
+    /// The backup would lie within what it is a copy of.
+    #[error(
+        "{0} is inside of the data folder: a copy there would be lost with it; name a folder \
+         elsewhere, best on another disk"
+    )]
+    Inside(PathBuf),
     /// The data folder to be made is not empty.
     #[error(
         "{0} is not empty, and nothing is written over: name an empty folder with --data, or move \

@@ -130,6 +130,18 @@ async fn nothing_is_written_over() {
 }
 
 #[tokio::test]
+async fn no_copy_is_made_within_the_data_folder() {
+    let bridge = bridge().await;
+    symlink(bridge.path("data/brands"), bridge.path("way")).unwrap();
+    fs::create_dir_all(bridge.path("data/brands")).unwrap();
+    for target in ["data/copy", "data/journal/../copy", "data/yet/to/come", "way/copy"] {
+        let error = bridge.backup(target).await.unwrap_err();
+        assert!(matches!(error, StoreError::Backup(BackupError::Inside(_))), "{target}: {error}");
+    }
+    bridge.backup("data-copy").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_copy_that_was_changed_is_not_restored() {
     let bridge = bridge().await;
     let changes: [&dyn Fn(&Path); 6] = [
