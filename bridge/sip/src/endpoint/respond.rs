@@ -33,7 +33,7 @@ pub(crate) struct Template {
 impl Template {
     /// Reads what can be read; a request too broken to route goes back to its source.
     pub(crate) fn new(request: &Message, at: Time, flow: Flow) -> Self {
-        let mut headers = Headers::default();
+        let mut headers = Headers::with_room(8);
         let mut reply = Reply { flow, reopened: flow };
         for (at, value) in request.headers.all(&Name::Via).enumerate() {
             if at > 0 {
@@ -47,7 +47,8 @@ impl Template {
             };
             reply = Reply { flow: via.response_flow(flow), reopened: via.reopened(flow) };
             via.stamp(flow.remote);
-            let rest = &value.as_str()[value.as_str().find(first).unwrap_or(0) + first.len()..];
+            let whole = value.as_str().trim_start();
+            let rest = whole.get(first.len()..).unwrap_or_default();
             headers.push(Name::Via, value.part(&format!("{via}{rest}")));
         }
         for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
@@ -98,6 +99,8 @@ impl Template {
     /// A response with our tag, unless the request has one or the response is 100.
     pub(crate) fn respond(&self, status: Status, tag: &str) -> Message {
         let mut message = Message::response(status);
+        // Those of the request, and a few of ours.
+        message.headers = Headers::with_room(self.headers.len() + 4);
         for (name, value) in self.headers.iter() {
             let tags = *name == Name::To && !self.to_is_tagged && status != Status::TRYING;
             let value =

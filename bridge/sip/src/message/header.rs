@@ -1,6 +1,7 @@
 //! Header names, header values as they came, and the list of both.
 
 use std::fmt;
+use std::sync::Arc;
 
 macro_rules! names {
     ($($variant:ident $text:literal $($compact:literal)?;)*) => {
@@ -85,7 +86,8 @@ names! {
 /// A value that is not UTF-8 is read as Latin-1, and written as Latin-1 again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value {
-    text: Box<str>,
+    /// Shared with the responses to a request, which repeat most of it.
+    text: Arc<str>,
     charset: Charset,
 }
 
@@ -98,18 +100,17 @@ enum Charset {
 impl Value {
     /// A value of our own making. Line breaks become spaces: no text can add a header.
     pub fn new(text: impl Into<String>) -> Self {
-        let mut text = text.into();
-        if text.contains(['\r', '\n']) {
-            text = text.replace(['\r', '\n'], " ");
-        }
-        Self { text: text.into(), charset: Charset::Utf8 }
+        Self { text: one_line(&text.into()), charset: Charset::Utf8 }
     }
 
     /// Reads one logical line, already unfolded. A carriage return within it becomes a space: what
     /// we copy into a response must not end a line there.
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
         let decoded = match std::str::from_utf8(bytes) {
-            Ok(text) => Self::new(text.trim_matches([' ', '\t', '\r'])),
+            Ok(text) => {
+                let text = text.trim_matches([' ', '\t', '\r']);
+                Self { text: one_line(text), charset: Charset::Utf8 }
+            }
             Err(_) => Self {
                 charset: Charset::Latin1,
                 ..Self::new(bytes.trim_ascii().iter().map(|&b| char::from(b)).collect::<String>())
@@ -146,6 +147,15 @@ impl Value {
     }
 }
 
+/// The text with a space for each sign that ends a line.
+fn one_line(text: &str) -> Arc<str> {
+    if text.bytes().any(|b| matches!(b, b'\r' | b'\n')) {
+        text.replace(['\r', '\n'], " ").into()
+    } else {
+        text.into()
+    }
+}
+
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
@@ -157,6 +167,11 @@ impl fmt::Debug for Value {
 pub struct Headers(Vec<(Name, Value)>);
 
 impl Headers {
+    /// None yet, and room for `fields`, so that what usually comes is put in its place once.
+    pub(crate) fn with_room(fields: usize) -> Self {
+        Self(Vec::with_capacity(fields))
+    }
+
     /// Adds a field at the end.
     pub fn push(&mut self, name: Name, value: Value) {
         self.0.push((name, value));

@@ -22,6 +22,9 @@ pub const MAX_HEADERS: usize = 256;
 /// The longest header field, unfolded.
 pub const MAX_HEADER_BYTES: usize = 8 * 1024;
 
+/// As many header fields as most messages have.
+const USUAL: usize = 16;
+
 /// Why a datagram cannot even be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
@@ -171,7 +174,7 @@ impl Reader {
             start
         };
         let message =
-            Message { start, headers: Headers::default(), body: Bytes::new(), fault, pin };
+            Message { start, headers: Headers::with_room(USUAL), body: Bytes::new(), fault, pin };
         Ok(Self { message, content_length: None })
     }
 

@@ -70,16 +70,16 @@ pub(crate) fn quote(text: &str) -> String {
 
 /// Where `wanted` stands for the first time outside quoted strings. An open quote hides the rest.
 pub(crate) fn find_unquoted(text: &str, wanted: char) -> Option<usize> {
+    debug_assert!(wanted.is_ascii(), "an octet that stands for nothing else in UTF-8");
     let (mut quoted, mut escaped) = (false, false);
-    text.char_indices().find_map(|(at, c)| {
-        match c {
+    text.bytes().position(|b| {
+        match b {
             _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            c if c == wanted && !quoted => return Some(at),
-            _ => {}
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b => return !quoted && char::from(b) == wanted,
         }
-        None
+        false
     })
 }
 

@@ -126,7 +126,11 @@ impl Uri {
     /// parameter, which phones send in a Contact; for a missing scheme, and for a `sip:` or `tel:`
     /// URI that breaks its grammar.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        if text.contains(char::is_control) || !unquoted_text_fits(text) {
+        // Most have nothing that needs a second look.
+        let is_plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>');
+        if !text.bytes().all(is_plain)
+            && (text.contains(char::is_control) || !unquoted_text_fits(text))
+        {
             return Err(Malformed);
         }
         let (scheme, rest) = text.split_once(':').ok_or(Malformed)?;
