@@ -31,6 +31,9 @@ const LAST_RECORDS: Duration = Duration::from_secs(5);
 /// How soon commands that found the media thread's ring full are offered again.
 const RETRY: Duration = Duration::from_millis(5);
 
+/// Messages that are taken in before other things have their turn: less than a millisecond of them.
+const TURN: usize = 16;
+
 /// What the control task owns and speaks to.
 pub(super) struct Control {
     pub(super) clock: Clock,
@@ -114,7 +117,10 @@ impl Control {
                         tracing::debug!("nobody waits for the trace any more");
                     }
                 }
-                Some(arrival) = inbox.arrivals.next() => self.take_in(arrival),
+                Some(arrival) = inbox.arrivals.next() => {
+                    self.take_in(arrival);
+                    self.take_more(&mut inbox.arrivals);
+                }
             }
             self.carry_out();
             match self.ending {
@@ -147,6 +153,16 @@ impl Control {
         let until = |at: Time| at - self.clock.now();
         let due = self.node.poll_timeout().map_or(SECOND, until);
         if self.waiting.is_empty() { due } else { due.min(RETRY) }
+    }
+
+    /// Takes what has come in meanwhile, a turn of it: to sleep and wake for each message costs more
+    /// than most messages do.
+    fn take_more(&mut self, arrivals: &mut Arrivals) {
+        for _ in 1..TURN {
+            self.carry_out();
+            let Some(arrival) = arrivals.try_next() else { return };
+            self.take_in(arrival);
+        }
     }
 
     fn take_in(&mut self, arrival: Arrival) {

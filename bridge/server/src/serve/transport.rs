@@ -81,6 +81,17 @@ impl Arrivals {
     }
 }
 
+impl Arrivals {
+    /// What has come in already, in the same turns.
+    pub(super) fn try_next(&mut self) -> Option<Arrival> {
+        self.streams_first = !self.streams_first;
+        let Self { datagrams, streams, streams_first } = self;
+        let mut datagram = || datagrams.try_recv().ok().map(Arrival::from);
+        let mut stream = || streams.try_recv().ok();
+        if *streams_first { stream().or_else(datagram) } else { datagram().or_else(stream) }
+    }
+}
+
 impl From<udp::Datagram> for Arrival {
     fn from(datagram: udp::Datagram) -> Self {
         let udp::Datagram { source, local, payload } = datagram;
