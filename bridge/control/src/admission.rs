@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use partyline_sip::rate::Rate;
-use partyline_sip::{Admission, Callers, Extensions, Limits};
+use partyline_sip::{Admission, Callers, Extensions, Identities, Limits};
 
 pub use self::connections::{ConnectionGate, Unwelcome, Welcome};
 pub use self::gate::{Gate, Unwanted};
@@ -28,7 +28,7 @@ const CARRIER: Limits = Limits {
     answers: Rate { per_second: 500, burst: 2000 },
     pending: usize::MAX,
     waiting: usize::MAX,
-    callers: Callers::ByNumber { asserted: false },
+    callers: Callers::ByAddress,
     trunk: 0,
     extensions: None,
 };
@@ -57,8 +57,8 @@ struct Source {
     name: Arc<str>,
     kind: SourceKind,
     requests: Option<u32>,
-    trusted: bool,
     extensions: Extensions,
+    callers: Identities,
     networks: Vec<IpNet>,
     /// Where calls out go, and requests within them come from.
     destination: Option<IpAddr>,
@@ -75,8 +75,8 @@ pub struct Known<'a> {
     pub kind: SourceKind,
     /// How many requests each may send in a second, where the trunk says.
     pub requests: Option<u32>,
-    /// Whether its P-Asserted-Identity is believed.
-    pub trusted: bool,
+    /// Where its calls say who is calling, as far as it is believed.
+    pub callers: Identities,
     /// Whether it may call us; otherwise it only answers for calls out.
     pub calls: bool,
     /// Which extensions of SIP are spoken with it.
@@ -91,8 +91,8 @@ impl Sources {
             name: trunk.name.as_str().into(),
             kind: trunk.kind,
             requests: trunk.limits.requests,
-            trusted: trunk.trusted,
             extensions: trunk.extensions,
+            callers: Identities::new(trunk.believed_callers()),
             networks: trunk.sources.clone(),
             destination: trunk.destination.map(|address| address.ip()),
         };
@@ -113,7 +113,7 @@ impl Sources {
             name: &trunk.name,
             kind: trunk.kind,
             requests: trunk.requests,
-            trusted: trunk.trusted,
+            callers: trunk.callers,
             calls,
             extensions: trunk.extensions,
         })
@@ -152,9 +152,7 @@ impl Known<'_> {
 
     fn limits(&self) -> Limits {
         let usual = match self.kind {
-            SourceKind::Carrier => {
-                Limits { callers: Callers::ByNumber { asserted: self.trusted }, ..CARRIER }
-            }
+            SourceKind::Carrier => Limits { callers: Callers::ByNumber(self.callers), ..CARRIER },
             SourceKind::Phones => PHONE,
         };
         let own = self.requests.map(|per_second| {
@@ -208,11 +206,10 @@ impl Admission for Trunks {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::config::NumberFormat;
 
-    pub(super) fn trunk(id: u32, source: &str, destination: Option<&str>) -> Trunk {
+    pub(crate) fn trunk(id: u32, source: &str, destination: Option<&str>) -> Trunk {
         let destination = destination.map(|text| text.parse().expect("an address"));
         Trunk {
             id,
@@ -224,8 +221,9 @@ mod tests {
             srtp: partyline_sip::sdp::SrtpPolicy::Off,
             destination,
             transport: partyline_sip::Transport::Udp,
-            number_format: NumberFormat::Plus,
             numbers: crate::Numbers::default(),
+            caller_from: vec![partyline_sip::Identity::From],
+            presenting: crate::Presenting::default(),
             caller_id: None,
             login: None,
             routing: crate::Routing::default(),

@@ -12,8 +12,9 @@ use partyline_sip::auth::Login;
 use partyline_sip::health::HealthRules;
 use partyline_sip::message::Uri;
 use partyline_sip::sdp::SrtpPolicy;
-use partyline_sip::{Extensions, Flow, Transport};
+use partyline_sip::{Extensions, Flow, Identity, Transport};
 
+use crate::identity::Presenting;
 use crate::limits::TrunkLimits;
 use crate::numbers::Numbers;
 use crate::own::Own;
@@ -61,10 +62,12 @@ pub struct Trunk {
     pub destination: Option<SocketAddr>,
     /// How calls out through the trunk are carried.
     pub transport: Transport,
-    /// How the trunk wants numbers written.
-    pub number_format: NumberFormat,
-    /// How the trunk writes numbers, and where the called one stands.
+    /// How numbers are written, and where the called one stands.
     pub numbers: Numbers,
+    /// Where its calls say who is calling: the first place with a number counts.
+    pub caller_from: Vec<Identity>,
+    /// How it is told who calls.
+    pub presenting: Presenting,
     /// The number that calls out show when the account has none.
     pub caller_id: Option<Number>,
     /// Who we are when the trunk asks, on calls out and when we register.
@@ -101,6 +104,13 @@ impl Trunk {
         Flow::new(self.transport, address).of_trunk(Some(self.id))
     }
 
+    /// Where its calls say who is calling, without the places that only a trusted one fills in
+    /// (RFC 3325 §6).
+    pub(crate) fn believed_callers(&self) -> impl Iterator<Item = Identity> {
+        let believed = |one: &Identity| self.trusted || !one.is_networks();
+        self.caller_from.iter().copied().filter(believed)
+    }
+
     /// The host, and port, that requests to the trunk name.
     pub(crate) fn home(&self) -> Option<String> {
         self.domain.clone().or(self.destination.map(|destination| destination.to_string()))
@@ -122,25 +132,6 @@ impl SourceKind {
     /// that only brings calls in holds phones.
     pub const fn by_destination(destination: Option<SocketAddr>) -> Self {
         if destination.is_some() { Self::Carrier } else { Self::Phones }
-    }
-}
-
-/// How a trunk writes telephone numbers in a SIP URI.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NumberFormat {
-    /// `+14165550100`, a global number (RFC 3966 §5.1.4).
-    #[default]
-    Plus,
-    /// `14165550100`.
-    Plain,
-}
-
-impl NumberFormat {
-    pub(crate) fn write(self, number: Number) -> String {
-        match self {
-            Self::Plus => format!("+{number}"),
-            Self::Plain => number.to_string(),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use partyline_cdr_record::Presentation;
 use partyline_conference::{DialogNames, Input, Offered};
 use partyline_media::Signalling;
-use partyline_model::{AudioId, CallId, Digit, Direction, Time};
+use partyline_model::{AudioId, CallId, Digit, Direction, Number, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{Scope, Session};
 use partyline_sip::{
@@ -174,15 +174,13 @@ impl Node {
     fn offered(&self, id: CallId, incoming: &Incoming, expects_media: bool) -> Offered {
         let trunk = self.trunk_of(id);
         let trusted = trunk.is_some_and(|trunk| trunk.trusted);
-        let asserted = incoming.p_asserted_identities.iter().filter(|_| trusted);
-        // A name of the caller, asserted or not, is no number: the next one may be.
-        let mut callers = asserted.chain(&incoming.from_user);
-        let ani = callers.find_map(|user| trunk?.numbers.caller(user));
+        let ani = trunk.and_then(|trunk| caller(trunk, incoming));
         let ani_presentation = match (incoming.presentation, ani) {
-            (SipPresentation::Restricted, _) => Presentation::Restricted,
-            (SipPresentation::Allowed | SipPresentation::Unavailable, Some(_)) => {
-                Presentation::Allowed
+            // Nobody in From, and a number that the network knows: the caller did not show it.
+            (SipPresentation::Restricted, _) | (SipPresentation::Unavailable, Some(_)) => {
+                Presentation::Restricted
             }
+            (SipPresentation::Allowed, Some(_)) => Presentation::Allowed,
             (SipPresentation::Allowed | SipPresentation::Unavailable, None) => {
                 Presentation::Unavailable
             }
@@ -342,6 +340,13 @@ impl Node {
             or_ended(&mut self.command_errors, self.endpoint.hangup(now, dialog, hangup));
         }
     }
+}
+
+/// The caller's number, in the first place that has one. A name there, asserted or not, is no number.
+fn caller(trunk: &Trunk, incoming: &Incoming) -> Option<Number> {
+    let named = |place| incoming.callers.iter().filter(move |caller| caller.identity == place);
+    let mut callers = trunk.believed_callers().flat_map(named);
+    callers.find_map(|caller| caller.forms.iter().find_map(|form| trunk.numbers.caller(form)))
 }
 
 /// Q.850 cause 88, incompatible destination.

@@ -12,6 +12,7 @@ mod call_map;
 mod callee;
 mod config;
 mod description;
+mod identity;
 mod inbound;
 mod keying;
 mod limits;
@@ -33,14 +34,13 @@ mod trunks;
 pub use admission::{
     ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
 };
-pub use config::{
-    Config, NumberFormat, PortRange, PortRangeError, SourceKind, Trunk, TrunkAccount,
-};
+pub use config::{Config, PortRange, PortRangeError, SourceKind, Trunk, TrunkAccount};
+pub use identity::{FromUser, IdentityHeader, Presenting};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
 pub use limits::{TrunkLimit, TrunkLimits};
 pub use node::{Node, Output, Parts, Refused};
-pub use numbers::{CountryCode, CountryCodeError, Numbers};
+pub use numbers::{CountryCode, CountryCodeError, NumberFormat, Numbers};
 pub use own::Own;
 pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
 pub use refusals::{Cause, Refusal};

@@ -26,6 +26,26 @@ pub struct Numbers {
     pub international: Vec<String>,
     /// What the trunk puts before called numbers, and is no part of them.
     pub prefix_in: String,
+    /// How numbers are written to it.
+    pub format: NumberFormat,
+    /// What stands before called numbers then: digits, `*` and `#`.
+    pub prefix_out: String,
+    /// Whether `;user=phone` says that the users of our URIs are numbers (RFC 3261 §19.1.1).
+    pub user_phone: bool,
+}
+
+/// How numbers are written to a trunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// `+14165550100`, a global number (RFC 3966 §5.1.4).
+    #[default]
+    Plus,
+    /// `14165550100`.
+    Plain,
+    /// As they are dialled in the trunk's country: `0301234`, and `0014165550100` for others.
+    National,
+    /// `0014165550100` for all: this stands before the country's code.
+    Prefixed(Box<str>),
 }
 
 impl Default for Numbers {
@@ -36,6 +56,9 @@ impl Default for Numbers {
             national_prefix: None,
             international: Vec::new(),
             prefix_in: String::new(),
+            format: NumberFormat::Plus,
+            prefix_out: String::new(),
+            user_phone: false,
         }
     }
 }
@@ -53,6 +76,40 @@ impl Numbers {
     /// The caller's number in `text`, in E.164.
     pub fn caller(&self, text: &str) -> Option<Number> {
         self.readings(&bare(text)?).into_iter().next()
+    }
+
+    /// A number as the trunk wants it written.
+    pub fn write(&self, number: Number) -> String {
+        match &self.format {
+            NumberFormat::Plus => format!("+{number}"),
+            NumberFormat::Plain => number.to_string(),
+            NumberFormat::Prefixed(prefix) => format!("{prefix}{number}"),
+            NumberFormat::National => {
+                let code = self.country.as_ref().map(CountryCode::as_str);
+                match code.and_then(|code| number.as_str().strip_prefix(code)) {
+                    Some(own) => format!("{}{own}", self.national_prefix()),
+                    None => format!("{}{number}", self.international().next().unwrap_or_default()),
+                }
+            }
+        }
+    }
+
+    /// A number as the trunk wants it dialled.
+    pub(crate) fn dialled(&self, number: Number) -> String {
+        format!("{}{}", self.prefix_out, self.write(number))
+    }
+
+    /// The URI of a number that is written so, at `home`. A pound sign may not stand in a user part
+    /// as it is.
+    pub(crate) fn uri(&self, user: &str, home: &str) -> String {
+        let phone = if self.user_phone { ";user=phone" } else { "" };
+        format!("sip:{}@{home}{phone}", user.replace('#', "%23"))
+    }
+
+    /// Whether `user`, of a URI that a call of ours was sent to, is `number` in any form.
+    pub(crate) fn is_dialled(&self, user: &str, number: Number) -> bool {
+        let user = user.strip_prefix(self.prefix_out.as_str()).unwrap_or(user);
+        bare(user).is_some_and(|text| self.readings(&text).contains(&number))
     }
 
     /// `text` has no separators.
@@ -232,6 +289,35 @@ mod tests {
         assert_eq!(called(&numbers, "9+14165550100"), ["14165550100"]);
         assert_eq!(called(&numbers, "+14165550100"), ["14165550100"], "it may be missing");
         assert_eq!(numbers.caller("9055550100"), "19055550100".parse().ok());
+    }
+
+    #[test]
+    fn a_number_is_written_as_the_trunk_wants_it() {
+        let number: Number = "14165550100".parse().expect("a number");
+        let of = |format: NumberFormat, country: &str| Numbers { format, ..of(country) };
+        let abroad = NumberFormat::Prefixed("00".into());
+        for (numbers, expected) in [
+            (of(NumberFormat::Plus, "1"), "+14165550100"),
+            (of(NumberFormat::Plain, "1"), "14165550100"),
+            (of(NumberFormat::National, "1"), "14165550100"),
+            (of(NumberFormat::National, "44"), "0014165550100"),
+            (of(abroad.clone(), "1"), "0014165550100"),
+        ] {
+            assert_eq!(numbers.write(number), expected);
+        }
+        let german: Number = "4930123456".parse().expect("a number");
+        assert_eq!(of(NumberFormat::National, "49").write(german), "030123456");
+        assert_eq!(of(NumberFormat::National, "1").write(german), "0114930123456");
+        let prefix = Numbers { prefix_out: "4711#".to_owned(), ..of(abroad, "49") };
+        let dialled = prefix.dialled(german);
+        assert_eq!(dialled, "4711#004930123456");
+        assert_eq!(prefix.uri(&dialled, "h"), "sip:4711%23004930123456@h");
+        for user in ["4711#004930123456", "004930123456", "+4930123456", "030123456"] {
+            assert!(prefix.is_dialled(user, german), "{user}");
+        }
+        assert!(!prefix.is_dialled("4930123457", german));
+        let phone = Numbers { user_phone: true, ..Numbers::default() };
+        assert_eq!(phone.uri("+49", "h"), "sip:+49@h;user=phone");
     }
 
     #[test]

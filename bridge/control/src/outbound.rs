@@ -15,6 +15,7 @@ use partyline_sip::{
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::config::Trunk;
+use crate::identity;
 use crate::inbound::INCOMPATIBLE;
 use crate::limits::Way;
 use crate::node::{Node, Output, low_32, or_ended};
@@ -224,7 +225,6 @@ impl Node {
     fn invitation(&self, now: Time, dialling: &Dialling, destination: SocketAddr) -> Option<Dial> {
         let trunk = self.config.trunks.get(dialling.trunk)?;
         let has_redirect = !dialling.redirects.is_empty();
-        let write = |number| trunk.number_format.write(number);
         let by = if trunk.transport == Transport::Udp {
             String::new()
         } else {
@@ -233,21 +233,21 @@ impl Node {
         // Whoever redirects names the host, in place of the trunk's own (RFC 3261 §8.1.3.4).
         let is_redirected = Some(destination) != trunk.destination;
         let home = if is_redirected { destination.to_string() } else { trunk.home()? };
-        let uri = |user: String| format!("sip:{user}@{home}");
         let routes = self.trunks.service_route(dialling.trunk);
         let destination = self.first_hop(dialling.trunk, routes).unwrap_or(destination);
-        let caller = dialling.caller_id.or(trunk.caller_id).map(write);
+        let caller = identity::present(trunk, dialling.caller_id, &home);
+        let callee = trunk.numbers.dialled(dialling.number);
         let dial = Dial {
             destination: Destination::Flow(trunk.flow(destination)),
-            request_uri: uri(write(dialling.number)) + &by,
-            from_user: caller.clone().unwrap_or_else(|| "anonymous".to_owned()),
-            from_domain: trunk.domain.clone(),
-            from_display: None,
+            request_uri: trunk.numbers.uri(&callee, &home) + &by,
+            from_user: caller.user,
+            from_domain: caller.domain,
+            from_is_phone: caller.is_number && trunk.numbers.user_phone,
+            from_display: caller.display,
             to: None,
-            p_asserted_identity: caller.filter(|_| trunk.trusted).map(uri),
             routes: routes.to_vec(),
             offer: Bytes::new(),
-            headers: Vec::new(),
+            headers: caller.headers,
             login: trunk.login.clone(),
             patience: Some(trunk.routing.patience),
             has_alternative: has_redirect || self.next_trunk(now, dialling).is_some(),

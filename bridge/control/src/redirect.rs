@@ -40,7 +40,7 @@ pub(crate) fn note(
 fn within(trunk: &Trunk, number: Number, contact: &RedirectContact) -> Option<SocketAddr> {
     let hop = &contact.hop;
     let Host::Address(ip) = hop.host else { return None };
-    let same_number = contact.user.as_deref()?.parse() == Ok(number);
+    let same_number = trunk.numbers.is_dialled(contact.user.as_deref()?, number);
     let same_way = !hop.secure && hop.transport.is_none_or(|by| by == trunk.transport);
     let port = hop.port.unwrap_or(trunk.transport.default_port());
     (same_number && same_way).then_some(SocketAddr::new(ip, port))

@@ -7,6 +7,7 @@
 mod account;
 mod document;
 mod filter;
+mod identity;
 mod login;
 mod numbers;
 mod raw;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use partyline_billing::{Party, TaxRate};
-use partyline_control::{Own, SourceKind, Trunk};
+use partyline_control::{IdentityHeader, Own, SourceKind, Trunk};
 use partyline_sip::Transport;
 
 pub(crate) use document::Problem;
@@ -186,6 +187,8 @@ impl From<RawConfig> for Config {
         for trunk in &mut raw.trunks {
             let reaches_out = trunk.destination.or(trunk.registrar());
             trunk.kind.get_or_insert(SourceKind::by_destination(reaches_out));
+            let usual = IdentityHeader::by_trust(trunk.trusted);
+            trunk.identity.presenting.identity.get_or_insert(usual);
             if trunk.sources.is_empty() {
                 trunk.sources = trunk.usual_sources();
             }
@@ -214,8 +217,9 @@ impl From<RawConfig> for Config {
             extensions: trunk.extensions,
             destination: trunk.destination,
             transport: trunk.transport.0,
-            number_format: trunk.number_format,
             numbers: trunk.numbers,
+            caller_from: trunk.identity.caller_from,
+            presenting: trunk.identity.presenting,
             caller_id: trunk.caller_id,
             login: None,
             routing: trunk.routing,

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::caller::Identities;
 use crate::extensions::Extensions;
 use crate::rate::Rate;
 
@@ -33,11 +34,9 @@ pub struct Limits {
 pub enum Callers {
     /// Each address is one caller's.
     ByAddress,
-    /// Many callers share an address: by their number, and all who withhold it as one.
-    ByNumber {
-        /// Whether P-Asserted-Identity is believed and goes before From (RFC 3325 §6).
-        asserted: bool,
-    },
+    /// Many callers share an address: by the number that is looked for in these places, and all who
+    /// withhold it as one.
+    ByNumber(Identities),
 }
 
 impl Limits {

@@ -197,12 +197,12 @@ pub struct Dial {
     /// The host of From, with a port where it has one; `None` for the address that peers reach us
     /// at.
     pub from_domain: Option<String>,
+    /// Whether the user of From is a telephone number, and `;user=phone` says so (RFC 3261 §19.1.1).
+    pub from_is_phone: bool,
     /// The display name of From.
     pub from_display: Option<String>,
     /// The URI of To; `None` for the Request-URI.
     pub to: Option<String>,
-    /// The URI of a P-Asserted-Identity header.
-    pub p_asserted_identity: Option<String>,
     /// The proxies that the INVITE is to go through, in order: a Service-Route (RFC 3608), say. Who
     /// answers says by which later requests go.
     pub routes: Vec<Uri>,

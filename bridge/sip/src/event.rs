@@ -7,6 +7,7 @@ use bytes::Bytes;
 use partyline_model::Digit;
 
 use crate::called::Called;
+use crate::caller::NamedCaller;
 use crate::counters::Dropped;
 use crate::flow::{Flow, NextHop, Resolve};
 use crate::message::{Message, Pin, Status};
@@ -217,16 +218,13 @@ pub struct Incoming {
     pub called: Vec<Called>,
     /// The host of the Request-URI; empty for a tel URI.
     pub request_host: String,
-    /// The user part of From.
-    pub from_user: Option<String>,
     /// The display name of From.
     pub from_display: Option<String>,
     /// The tag of From; `None` from peers that speak RFC 2543.
     pub from_tag: Option<String>,
-    /// The user parts of the P-Asserted-Identity values (RFC 3325 §9.1), at most eight: a name
-    /// and a number may stand beside each other. Whether the peer may be believed is the node's
-    /// to know.
-    pub p_asserted_identities: Vec<String>,
+    /// Who calls, in every place that can say so; at most eight in each: a name and a number may
+    /// stand beside each other. Whether the peer may be believed is the node's to know.
+    pub callers: Vec<NamedCaller>,
     /// Whether the caller lets its number be shown.
     pub presentation: Presentation,
     /// The Call-ID, cut to 128 bytes.

@@ -15,6 +15,7 @@
 mod admission;
 pub mod auth;
 mod called;
+mod caller;
 pub mod cause;
 mod command;
 mod counters;
@@ -37,6 +38,7 @@ pub mod transaction;
 
 pub use admission::{Admission, Callers, Limits};
 pub use called::{Called, CalledPlace, NoCalledPlace};
+pub use caller::{Identities, Identity, NamedCaller, NoIdentity};
 pub use command::{
     CommandError, Config, Destination, Dial, Hangup, Listener, OutOfDialog, Patience, Rejection,
 };

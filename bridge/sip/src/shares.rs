@@ -104,7 +104,7 @@ impl Shares {
     pub(crate) fn seat(&self, source: IpAddr, limits: &Limits, number: Option<String>) -> Seat {
         let caller = match limits.callers {
             Callers::ByAddress => Caller::At(host(source)),
-            Callers::ByNumber { .. } => {
+            Callers::ByNumber(_) => {
                 Caller::Behind(limits.trunk, number.map(String::into_boxed_str))
             }
         };
@@ -329,7 +329,7 @@ mod tests {
     fn callers_behind_a_carrier_are_told_apart_by_number() {
         let (mut shares, mut held) = (Shares::new(), 0);
         prove(&mut shares, "192.0.2.1");
-        let callers = Callers::ByNumber { asserted: true };
+        let callers = Callers::ByNumber(crate::Identities::new([crate::Identity::Asserted]));
         let limits = Limits { callers, ..Limits::NONE };
         let mut all = |number: Option<&str>, most: usize| {
             let (seats, _) = take(&mut shares, &mut held, ("192.0.2.1", number), &limits);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use common::{SDP, Ua, addr, answered, confirmed, invite, request, to_tag};
 use partyline_sip::message::{Name, Status};
 use partyline_sip::{
-    CalledPlace, CommandError, Dropped, EndKind, Ended, Ender, Event, Hangup, Presentation,
-    Rejection,
+    CalledPlace, CommandError, Dropped, EndKind, Ended, Ender, Event, Hangup, Identity,
+    Presentation, Rejection,
 };
 
 #[test]
@@ -42,10 +42,11 @@ fn an_invite_is_told_with_all_that_it_says() {
     let places = [CalledPlace::RequestUri, CalledPlace::To, CalledPlace::Diversion];
     let raw = ["+1800%20555;tgrp=x", "18005550100", "1888"];
     assert_eq!(called, places.iter().zip(raw).collect::<Vec<_>>());
-    assert_eq!(call.from_user.as_deref(), Some("14165550100"));
     assert_eq!(call.from_display.as_deref(), Some("Ann"));
     assert_eq!(call.called[0].forms, ["+1800 555", "+1800555"]);
-    assert_eq!(call.p_asserted_identities, ["+14165550111"]);
+    let callers: Vec<_> = call.callers.iter().map(|one| (one.identity, &*one.forms[0])).collect();
+    let expected = [(Identity::Asserted, "+14165550111"), (Identity::From, "14165550100")];
+    assert_eq!(callers, expected);
     assert_eq!(call.presentation, Presentation::Restricted);
     assert_eq!(call.offer.as_deref(), Some(&b"v=0\r\n"[..]));
     assert_eq!(call.sip_call_id, "c1");

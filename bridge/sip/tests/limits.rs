@@ -185,7 +185,8 @@ fn acknowledged_calls_without_a_passcode_leave_room_for_others() {
 
 #[test]
 fn callers_behind_a_carrier_have_a_share_each() {
-    let callers = Callers::ByNumber { asserted: false };
+    let callers =
+        Callers::ByNumber(partyline_sip::Identities::new([partyline_sip::Identity::From]));
     let mut ua = ua_with(Limits { callers, ..Limits::NONE }, 300);
     let mut number = 0;
     let mut taken = |ua: &mut Ua, from: &str| {

@@ -100,8 +100,9 @@ impl Net {
         match event {
             Event::Invite(call) => {
                 self.seen[side].entry(call.dialog).or_default();
-                let refuse = call.from_user.as_deref() == Some("refuse");
-                if call.from_user.as_deref() == Some("early") {
+                let is_from = |user: &str| call.callers.iter().any(|one| one.forms == [user]);
+                let refuse = is_from("refuse");
+                if is_from("early") {
                     let early = b"v=0 early".to_vec();
                     self.sides[side].progress(now, call.dialog, early).expect("it waits");
                     self.sides[side].ring(now, call.dialog).expect("it waits");

@@ -233,7 +233,7 @@ fn dial() -> Dial {
         from_domain: None,
         from_display: None,
         to: None,
-        p_asserted_identity: None,
+        from_is_phone: false,
         routes: Vec::new(),
         offer: b"v=0\r\n".to_vec().into(),
         headers: Vec::new(),

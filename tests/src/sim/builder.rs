@@ -4,14 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use partyline_conference::Config;
-use partyline_control::{NumberFormat, Numbers, Routing, SourceKind, Trunk, TrunkLimits};
+use partyline_control::{
+    Numbers, Presenting, Routing, SourceKind, Trunk, TrunkLimits,
+};
 use partyline_directory::{
     AccessKind, Account, AccountStatus, Announce, Conference, DialIn, DialOutPolicy, Entitlements,
     Passcode, Pepper, ReferenceNumber, Snapshot, StartsWith, passcode_mask, verifier,
 };
 use partyline_model::{AccountId, ConferenceId, PasscodeId, Role};
-use partyline_sip::Extensions;
 use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::{Extensions, Identity};
 
 use super::clock::ms;
 use super::journal::Disk;
@@ -62,8 +64,9 @@ pub fn carrier() -> Trunk {
         srtp: SrtpPolicy::Off,
         extensions: Extensions::default(),
         destination: Some(CARRIER),
-        number_format: NumberFormat::Plus,
         numbers: Numbers::default(),
+        caller_from: vec![Identity::Asserted, Identity::From],
+        presenting: Presenting::default(),
         caller_id: None,
         login: None,
         routing: Routing::default(),

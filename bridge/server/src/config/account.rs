@@ -92,7 +92,7 @@ fn at_least_one(count: &u8) -> Result<(), &'static str> {
 }
 
 /// The URI of a domain, which is that and nothing else.
-fn of_domain(domain: &str) -> Option<Uri> {
+pub(super) fn of_domain(domain: &str) -> Option<Uri> {
     let uri = Uri::parse(&format!("sip:{domain}")).ok()?;
     let alone = uri.user_raw().is_none() && !uri.has_headers() && !domain.contains([';', '?', '@']);
     (alone && uri.host().is_some()).then_some(uri)

@@ -1,10 +1,12 @@
 //! What a trunk's section says of telephone numbers: how they are written, and where they stand.
 
-use partyline_control::Numbers;
+use partyline_control::{NumberFormat, Numbers};
 use partyline_sip::CalledPlace;
+use toml::de::DeValue;
 
 use super::document::{Findings, Walk};
 use super::raw::RawTrunk;
+use super::setting::{Setting, quoted};
 
 pub(super) fn walk(numbers: &mut Numbers, walk: &mut impl Walk) {
     walk.checked("called_from", &mut numbers.called_from, |places| match places.as_slice() {
@@ -23,9 +25,13 @@ pub(super) fn walk(numbers: &mut Numbers, walk: &mut impl Walk) {
         let rule = "expected what is dialled before the code of another country, such as [\"00\"]";
         if prefixes.len() <= MOST_PLACES && prefixes.iter().all(fits) { Ok(()) } else { Err(rule) }
     });
-    walk.checked("prefix_in", &mut numbers.prefix_in, |prefix| {
-        if is_keys(prefix) { Ok(()) } else { Err(KEYS) }
-    });
+    walk.setting("number_format", &mut numbers.format);
+    for (key, prefix) in
+        [("prefix_in", &mut numbers.prefix_in), ("prefix_out", &mut numbers.prefix_out)]
+    {
+        walk.checked(key, prefix, |prefix| if is_keys(prefix) { Ok(()) } else { Err(KEYS) });
+    }
+    walk.setting("user_phone", &mut numbers.user_phone);
 }
 
 /// More places or prefixes than anybody has.
@@ -46,12 +52,50 @@ fn is_keys(prefix: &str) -> bool {
     prefix.len() <= 16 && prefix.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'*' | b'#'))
 }
 
-/// Notes what of a trunk's numbers is of no use.
+impl Setting for NumberFormat {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("plus") => Ok(Self::Plus),
+            Some("plain") => Ok(Self::Plain),
+            Some("national") => Ok(Self::National),
+            Some(prefix) if !prefix.is_empty() && is_digits(prefix) => {
+                Ok(Self::Prefixed(prefix.into()))
+            }
+            Some(_) | None => Err("expected \"plus\" (+14165550100), \"plain\" (14165550100), \
+                 \"national\" (as dialled in the trunk's country), or what stands before the country \
+                 code, such as \"00\" (0014165550100)"
+                .into()),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Plus => "plus",
+            Self::Plain => "plain",
+            Self::National => "national",
+            Self::Prefixed(prefix) => prefix,
+        })
+    }
+}
+
+/// Notes what of a trunk's numbers cannot work.
 pub(super) fn check(trunk: &RawTrunk, findings: &Findings<'_>, path: &impl Fn(&str) -> String) {
-    if trunk.numbers.national_prefix.is_some() && trunk.numbers.country.is_none() {
-        let path = path("national_prefix");
-        let message = "is of no use without country, whose numbers it stands before; add it";
+    let add = |key: &str, message: &str| {
+        let path = path(key);
         findings.add_at(&path, format!("{path}: {message}"));
+    };
+    let numbers = &trunk.numbers;
+    if numbers.country.is_some() {
+        return;
+    }
+    if numbers.national_prefix.is_some() {
+        add(
+            "national_prefix",
+            "is of no use without country, whose numbers it stands before; add it",
+        );
+    }
+    if numbers.format == NumberFormat::National {
+        add("number_format", "\"national\" needs country, whose numbers have no code; add it");
     }
 }
 
@@ -78,13 +122,15 @@ mod tests {
         assert_eq!(numbers(""), Ok(Numbers::default()));
         let text = "called_from = [\"request-uri\", \"To\", \"diversion\", \"X-DID\"]\n\
                     country = \"+49\"\nnational_prefix = \"0\"\ninternational = [\"00\", \"010\"]\n\
-                    prefix_in = \"4711#\"\n";
+                    prefix_in = \"4711#\"\nnumber_format = \"00\"\nprefix_out = \"9\"\nuser_phone = true\n";
         let found = numbers(text).expect("no fault");
         let places: Vec<_> = found.called_from.iter().map(ToString::to_string).collect();
         assert_eq!(places, ["request-uri", "to", "diversion", "x-did"]);
         assert_eq!(found.country, "49".parse::<CountryCode>().ok());
         assert_eq!(found.national_prefix.as_deref(), Some("0"));
         assert_eq!((found.international.len(), found.prefix_in.as_str()), (2, "4711#"));
+        assert_eq!(found.format, NumberFormat::Prefixed("00".into()));
+        assert_eq!((found.prefix_out.as_str(), found.user_phone), ("9", true));
     }
 
     #[test]
@@ -97,6 +143,9 @@ mod tests {
             ("national_prefix = \"0\"", "national_prefix: is of no use without country"),
             ("country = \"44\"\nnational_prefix = \"x\"", "national_prefix: expected digits"),
             ("international = [\"\"]", "international: expected what is dialled before"),
+            ("number_format = \"e164\"", "number_format: expected \"plus\""),
+            ("number_format = \"national\"", "number_format: \"national\" needs country"),
+            ("prefix_out = \"9 \"", "prefix_out: expected up to 16 digits"),
             ("prefix_in = \"+1\"", "prefix_in: expected up to 16 digits"),
         ] {
             let found = numbers(keys).err().unwrap_or_default();

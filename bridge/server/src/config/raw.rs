@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_conference::EntryTiming;
-use partyline_control::{NumberFormat, Numbers, Routing, SourceKind, TrunkLimits};
+use partyline_control::{Numbers, Routing, SourceKind, TrunkLimits};
 use partyline_model::Number;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{Extensions, Transport};
@@ -18,8 +18,9 @@ use rustls::pki_types::ServerName;
 use super::account::{RawAccount, RawPings};
 use super::document::Walk;
 use super::filter;
-use super::numbers;
+use super::identity::RawIdentity;
 use super::setting::{LogFormat, Percent, Ports, ReadFile};
+use super::numbers;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -89,8 +90,8 @@ pub(super) struct RawTrunk {
     pub(super) tls_key: Option<ReadFile>,
     pub(super) tls_ca: Option<ReadFile>,
     pub(super) tls_verify: TlsVerify,
-    pub(super) number_format: NumberFormat,
     pub(super) numbers: Numbers,
+    pub(super) identity: RawIdentity,
     pub(super) caller_id: Option<Number>,
     pub(super) user: Option<String>,
     pub(super) password_file: Option<PathBuf>,
@@ -285,8 +286,8 @@ impl RawTrunk {
         walk.setting("tls_key", &mut self.tls_key);
         walk.setting("tls_ca", &mut self.tls_ca);
         walk.setting("tls_verify", &mut self.tls_verify.0);
-        walk.setting("number_format", &mut self.number_format);
         numbers::walk(&mut self.numbers, walk);
+        self.identity.walk(walk);
         walk.setting("caller_id", &mut self.caller_id);
         walk.checked("user", &mut self.user, |user| {
             let unfit = |c: char| c.is_control() || matches!(c, '"' | '\\');

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use partyline_control::{CountryCode, NumberFormat, PortRange, Prefix, SourceKind};
+use partyline_control::{CountryCode, PortRange, Prefix, SourceKind};
 use partyline_model::Number;
 use partyline_sip::sdp::SrtpPolicy;
-use partyline_sip::{CalledPlace, Reliability, TimerMode, Transport};
+use partyline_sip::{CalledPlace, Identity, Reliability, TimerMode, Transport};
 use toml::de::DeValue;
 
 /// A value of the configuration.
@@ -42,7 +42,7 @@ fn with_article(word: &str) -> String {
 }
 
 /// A TOML string.
-fn quoted(text: impl Display) -> Option<String> {
+pub(super) fn quoted(text: impl Display) -> Option<String> {
     Some(toml::Value::String(text.to_string()).to_string())
 }
 
@@ -67,6 +67,7 @@ strings! {
     IpNet: "a network such as \"203.0.113.0/24\" (a single host is \"203.0.113.7/32\")";
     Prefix: "the first digits of telephone numbers such as \"+44\"";
     Number: "a telephone number such as \"14165550100\"";
+    Identity: "\"pai\", \"from\", \"rpid\" or \"ppi\"";
     CountryCode: "a country code such as \"44\"";
     CalledPlace: "a place such as \"request-uri\", \"to\", \"diversion\", \"history-info\", \
             \"p-called-party-id\", \"p-preferred-identity\" or \"x-did\"";
@@ -266,23 +267,6 @@ impl Setting for SourceKind {
         quoted(match self {
             Self::Carrier => "carrier",
             Self::Phones => "phones",
-        })
-    }
-}
-
-impl Setting for NumberFormat {
-    fn read(found: &DeValue<'_>) -> Result<Self, String> {
-        match found.as_str() {
-            Some("plus") => Ok(Self::Plus),
-            Some("plain") => Ok(Self::Plain),
-            _ => Err("expected \"plus\" (+14165550100) or \"plain\" (14165550100)".into()),
-        }
-    }
-
-    fn write(&self) -> Option<String> {
-        quoted(match self {
-            Self::Plus => "plus",
-            Self::Plain => "plain",
         })
     }
 }

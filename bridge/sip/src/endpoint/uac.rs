@@ -42,7 +42,6 @@ impl Endpoint {
         };
         let target = callable(&dial.request_uri)?;
         let to = dial.to.as_deref().map(callable).transpose()?;
-        let asserted = dial.p_asserted_identity.as_deref().map(callable).transpose()?;
         let ways = self.ways_to(&dial.destination, &target);
         let path = self.new_path(&dial, target, to);
         let id = DialogId(self.next_id());
@@ -57,9 +56,6 @@ impl Endpoint {
         let supported = extensions.supported();
         let request = self.invite(now, carried, dial.offer, supported, |message| {
             SessionTimer::new(extensions.timers).wish(&mut message.headers);
-            if let Some(asserted) = asserted {
-                message.headers.add(Name::PAssertedIdentity, format!("<{asserted}>"));
-            }
             for (name, value) in dial.headers.iter().filter(|(name, _)| scan::is_token(name)) {
                 message.headers.add(Name::parse(name), value.clone());
             }
@@ -75,7 +71,8 @@ impl Endpoint {
         let user = escape_user(&dial.from_user);
         let at = if user.is_empty() { "" } else { "@" };
         let home = dial.from_domain.clone().unwrap_or_else(|| host.to_string());
-        let local = format!("{display}<sip:{user}{at}{home}>;tag={tag}");
+        let phone = if dial.from_is_phone { ";user=phone" } else { "" };
+        let local = format!("{display}<sip:{user}{at}{home}{phone}>;tag={tag}");
         Path {
             call_id: format!("{}{}@{host}", self.token(), self.token()).into(),
             local: Value::new(local),

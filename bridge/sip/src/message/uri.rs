@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::scan::{Malformed, Params, split_once_unquoted};
+use crate::caller::{UNAVAILABLE, WITHHELD};
 use crate::flow::{NextHop, Transport};
 
 /// A URI with the parts that routing and telephony need.
@@ -329,8 +330,10 @@ fn check_tel(text: &str) -> Result<(), Malformed> {
     let number = unescape(&text[..end]);
     let number = number.split(';').next().unwrap_or_default();
     let digits = number.strip_prefix('+').unwrap_or(number);
+    // Some gateways write tel:anonymous, which is no number and says what it means.
+    let named = WITHHELD.iter().chain([&UNAVAILABLE]).any(|word| number.eq_ignore_ascii_case(word));
     let fits = |b: u8| b.is_ascii_hexdigit() || b"*#-.()".contains(&b);
-    if digits.is_empty() || !digits.bytes().all(fits) {
+    if digits.is_empty() || !(named || digits.bytes().all(fits)) {
         return Err(Malformed);
     }
     Params::parse(&text[end..]).map(|_| ())

@@ -215,7 +215,7 @@ pub(crate) fn dial() -> Dial {
         from_domain: None,
         from_display: Some("The \"Bridge\"".to_owned()),
         to: None,
-        p_asserted_identity: Some("sip:18005550100@203.0.113.5".to_owned()),
+        from_is_phone: false,
         routes: Vec::new(),
         offer: b"v=0 offer".to_vec().into(),
         headers: vec![("X-Account".to_owned(), "7\r\nEvil: 1".to_owned())],
