@@ -45,14 +45,21 @@ pub fn status_of(cause: u8) -> Status {
     }
 }
 
-/// The cause in a `Reason: Q.850;cause=16` header.
+/// The cause in the Reason headers (RFC 3326): of `Q.850;cause=16`, else of a failure such as
+/// `SIP;cause=503`.
 pub(crate) fn read_reason(headers: &Headers) -> Option<u8> {
-    headers.items(&Name::Reason).find_map(|reason| {
-        let at = reason.find(';')?;
-        let params = Params::parse(&reason[at..]).ok()?;
-        let is_q850 = reason[..at].trim().eq_ignore_ascii_case("Q.850");
-        is_q850.then(|| params.value("cause")?.parse().ok())?.filter(|cause: &u8| *cause < 128)
-    })
+    let of = |protocol: &str| {
+        let reasons = headers.items(&Name::Reason);
+        let mut causes = reasons.filter_map(move |reason| {
+            let (name, params) = reason.split_at(reason.find(';')?);
+            let params = Params::parse(params).ok()?;
+            let is_its = name.trim().eq_ignore_ascii_case(protocol);
+            is_its.then(|| params.value("cause")?.parse::<u16>().ok())?
+        });
+        causes.next()
+    };
+    let q850 = of("Q.850").and_then(|cause| u8::try_from(cause).ok()).filter(|cause| *cause < 128);
+    q850.or_else(|| cause_of(Status::new(of("SIP")?)?))
 }
 
 /// The Reason header's value for a cause.

@@ -265,7 +265,7 @@ pub(crate) enum State {
     Calling { request: RequestId },
     /// Outgoing, hung up by us: CANCEL waits for a provisional response (§9.1) or, once sent, the
     /// final response for so long.
-    Cancelling { request: RequestId, give_up: Option<Time> },
+    Cancelling { request: RequestId, q850: Option<u8>, give_up: Option<Time> },
     /// The call is up on either side.
     Confirmed(Renegotiation),
     /// Our BYE is on its way.

@@ -19,6 +19,9 @@ use crate::message::{Method, Status};
 use crate::transaction::timer::TRANSACTION_LIFETIME;
 use crate::transaction::{RequestId, TransactionId};
 
+/// Q.850 cause 102, recovery on timer expiry.
+const TIMER_EXPIRED: u8 = 102;
+
 /// Peers that took no stream for a long request. For a while they are not asked again.
 #[derive(Debug, Default)]
 pub(super) struct DatagramsOnly(BTreeMap<SocketAddr, Time>);
@@ -238,7 +241,7 @@ impl Endpoint {
     pub(super) fn cancel_abandoned(&mut self, now: Time, request: RequestId) {
         let Some(outgoing) = self.outgoing.get_mut(&request) else { return };
         if !std::mem::replace(&mut outgoing.rang, true) {
-            self.send_cancel(now, request);
+            self.send_cancel(now, request, Some(TIMER_EXPIRED));
             self.timers.set(Owner::Request(request), Some(now + TRANSACTION_LIFETIME));
         }
     }

@@ -46,12 +46,13 @@ impl Endpoint {
                 let request = *request;
                 self.report_end(dialog, local(EndKind::Cancelled));
                 if self.proceeding(request).is_some() {
-                    self.cancel(now, dialog, request);
+                    self.cancel(now, dialog, request, hangup.q850);
                 } else if self.is_unsent(request) {
                     self.remove_request(request);
                     self.forget_dialog(dialog);
                 } else {
-                    self.set_state(dialog, State::Cancelling { request, give_up: None });
+                    let q850 = hangup.q850;
+                    self.set_state(dialog, State::Cancelling { request, q850, give_up: None });
                 }
             }
             State::Answered(_) => {

@@ -17,6 +17,7 @@ use super::respond::is_sips;
 use super::way::Way;
 use super::{Endpoint, Owner};
 use crate::auth::Authentication;
+use crate::cause;
 use crate::command::Patience;
 use crate::dialog::{Path, Renegotiation, State};
 use crate::event::{DialogId, Event};
@@ -178,9 +179,13 @@ impl Outgoing {
         message
     }
 
-    /// CANCEL of an INVITE.
-    pub(super) fn cancel(&self, via: &str) -> Message {
-        self.hop_by_hop(Method::Cancel, via, &self.message)
+    /// CANCEL of an INVITE, and why (RFC 3326 §2).
+    pub(super) fn cancel(&self, via: &str, q850: Option<u8>) -> Message {
+        let mut message = self.hop_by_hop(Method::Cancel, via, &self.message);
+        if let Some(cause) = q850 {
+            message.headers.add(Name::Reason, cause::write_reason(cause));
+        }
+        message
     }
 
     /// The credentials of the request, which the ACK of its 2xx repeats (RFC 3261 §13.2.2.4).

@@ -90,11 +90,11 @@ impl Endpoint {
     }
 
     /// Sends CANCEL for an INVITE that had a provisional response (RFC 3261 §9.1).
-    pub(super) fn send_cancel(&mut self, now: Time, request: RequestId) {
+    pub(super) fn send_cancel(&mut self, now: Time, request: RequestId, q850: Option<u8>) {
         let Some(outgoing) = self.outgoing.get(&request) else { return };
         let transaction = outgoing.transaction();
         let Some(entry) = transaction.and_then(|id| self.invite_clients.get(&id)) else { return };
-        let bytes = outgoing.cancel(&entry.via).to_bytes();
+        let bytes = outgoing.cancel(&entry.via, q850).to_bytes();
         let (key, flow) = ((entry.branch.clone(), Method::Cancel), entry.flow);
         let id = TransactionId(self.next_id());
         self.start_client(now, id, None, key, (flow, bytes));

@@ -167,8 +167,8 @@ impl Endpoint {
         let Some(Purpose::Dial(id)) = purpose else { return };
         self.hear_progress(request, status);
         let Some(dialog) = self.dialogs.get(&id) else { return };
-        if let State::Cancelling { give_up: None, .. } = dialog.state {
-            self.cancel(now, id, request);
+        if let State::Cancelling { give_up: None, q850, .. } = dialog.state {
+            self.cancel(now, id, request, q850);
         } else if matches!(dialog.state, State::Calling { .. }) && status != Status::TRYING {
             // A body that cannot be read is no early media; the answer is yet to come.
             let sdp = message.take_sdp().unwrap_or(None);
@@ -181,11 +181,11 @@ impl Endpoint {
     }
 
     /// Sends CANCEL and waits for the INVITE's final response.
-    pub(super) fn cancel(&mut self, now: Time, id: DialogId, request: RequestId) {
+    pub(super) fn cancel(&mut self, now: Time, id: DialogId, request: RequestId, q850: Option<u8>) {
         self.timers.set(Owner::Request(request), None);
-        self.send_cancel(now, request);
+        self.send_cancel(now, request, q850);
         let give_up = Some(now + TRANSACTION_LIFETIME);
-        self.set_state(id, State::Cancelling { request, give_up });
+        self.set_state(id, State::Cancelling { request, q850, give_up });
     }
 
     fn receive_failure(
