@@ -10,14 +10,14 @@ use partyline_secret::SecretDigits;
 
 use crate::bridge::{Bridge, Drain};
 use crate::call::{Call, Entry, Greeting, Phase, Topic};
-use crate::event::{FIRST_OUTBOUND, Offered, Output, Refusal, Talk};
+use crate::event::{FIRST_OUTBOUND, Offered, Output, Refusal, RefusalCodes, Talk};
 use crate::guard::{Caller, Stranger};
 use crate::ledger::Gate;
 use crate::lookup::Admission;
 use crate::record::{Close, LegBook};
 use crate::timers::{CallTimer, Timer};
 
-use partyline_cdr_record::CloseReason;
+use partyline_cdr_record::{CloseReason, StatusCode};
 use partyline_dialplan::Prompt;
 
 impl Bridge {
@@ -30,7 +30,9 @@ impl Bridge {
         let mut book = LegBook::inbound(self.origin, ids, (now, self.clock.at(now)), offered);
         let (admission, typed) = match self.admit(offered) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.refuse_unborn(now, id, book, refusal),
+            Err(refusal) => {
+                return self.refuse_unborn(now, id, book, (refusal, offered.codes.of(refusal)));
+            }
         };
         admission.fill(book.record_mut());
         let open = book.revision();
@@ -38,6 +40,7 @@ impl Bridge {
         let answered = book.next_revision();
         let mut call = Call::new(Phase::Opening, book, typed);
         call.expects_media = offered.expects_media;
+        call.codes = offered.codes;
         call.caller = Caller::of(offered);
         call.stranger = Stranger::of(offered);
         self.calls.insert(id, call);
@@ -62,10 +65,16 @@ impl Bridge {
     }
 
     /// Refuses a call that never got a state: one closed record, nothing waits for it.
-    fn refuse_unborn(&mut self, now: Time, id: CallId, mut book: LegBook, refusal: Refusal) {
-        book.close(now, self.clock.at(now), close_of(refusal));
+    fn refuse_unborn(
+        &mut self,
+        now: Time,
+        id: CallId,
+        mut book: LegBook,
+        (refusal, code): (Refusal, StatusCode),
+    ) {
+        book.close(now, self.clock.at(now), close_of(refusal, code));
         self.ledger.push(book.next_revision());
-        self.outputs.push_back(Output::Reject { call: id, refusal });
+        self.outputs.push_back(Output::Reject { call: id, refusal, code });
         let summary = Box::new(book.summary(0));
         self.outputs.push_back(Output::CallEnded { call: id, summary });
     }
@@ -78,7 +87,10 @@ impl Bridge {
 
     /// Refuses a call that has not been answered.
     pub(crate) fn refuse(&mut self, now: Time, id: CallId, refusal: Refusal) {
-        self.release(now, id, close_of(refusal), Some(Output::Reject { call: id, refusal }));
+        let codes = self.calls.get(&id).map_or_else(RefusalCodes::default, |call| call.codes);
+        let code = codes.of(refusal);
+        let reject = Output::Reject { call: id, refusal, code };
+        self.release(now, id, close_of(refusal, code), Some(reject));
     }
 
     /// The records are on disk: the answer may go.
@@ -172,10 +184,6 @@ impl Bridge {
 }
 
 /// What the record of a refused call says.
-fn close_of(refusal: Refusal) -> Close {
-    Close {
-        code: Some(refusal.failure().status_code()),
-        q850: Some(refusal.q850()),
-        ..Close::system(refusal.reason())
-    }
+fn close_of(refusal: Refusal, code: StatusCode) -> Close {
+    Close { code: Some(code), q850: Some(refusal.q850()), ..Close::system(refusal.reason()) }
 }

@@ -11,7 +11,7 @@ use partyline_directory::Snapshot;
 use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, Role, RoomId, Time};
 use partyline_secret::SecretDigits;
 
-use crate::event::Talk;
+use crate::event::{RefusalCodes, Talk};
 use crate::guard::{Caller, Stranger, Tries};
 use crate::guess::Guess;
 use crate::record::{Close, LegBook};
@@ -46,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) held: bool,
     /// Whether the far end said that it sends media.
     pub(crate) expects_media: bool,
+    /// How the call is refused while it is not answered.
+    pub(crate) codes: RefusalCodes,
     /// Keys pressed in the conference outside any code. Which they were is not kept.
     pub(crate) stray_digits: u32,
 }
@@ -68,6 +70,7 @@ impl Call {
             last_command: None,
             held: false,
             expects_media: false,
+            codes: RefusalCodes::USUAL,
             stray_digits: 0,
         }
     }

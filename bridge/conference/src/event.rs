@@ -184,6 +184,52 @@ pub struct Offered {
     pub phone: Option<IpAddr>,
     /// Whether the far end will send media (its description says `sendrecv` or `sendonly`).
     pub expects_media: bool,
+    /// How the call is refused, if it is.
+    pub codes: RefusalCodes,
+}
+
+/// How the calls of a trunk are refused: some carriers try their next route on one code and not on
+/// another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusalCodes {
+    /// For [`Refusal::UnknownNumber`].
+    pub unknown_number: StatusCode,
+    /// For [`Refusal::Suspended`].
+    pub suspended: StatusCode,
+    /// For [`Refusal::Full`].
+    pub full: StatusCode,
+    /// For [`Refusal::Draining`].
+    pub draining: StatusCode,
+    /// For [`Refusal::NotDurable`].
+    pub not_durable: StatusCode,
+}
+
+impl Default for RefusalCodes {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
+
+impl RefusalCodes {
+    /// What each refusal is to a caller, by its own code.
+    pub const USUAL: Self = Self {
+        unknown_number: CallFailure::NotFound.status_code(),
+        suspended: CallFailure::Rejected.status_code(),
+        full: CallFailure::Busy.status_code(),
+        draining: CallFailure::Unreachable.status_code(),
+        not_durable: CallFailure::Unreachable.status_code(),
+    };
+
+    /// The code of a refusal.
+    pub const fn of(self, refusal: Refusal) -> StatusCode {
+        match refusal {
+            Refusal::UnknownNumber => self.unknown_number,
+            Refusal::Suspended => self.suspended,
+            Refusal::Full { .. } => self.full,
+            Refusal::Draining { .. } => self.draining,
+            Refusal::NotDurable { .. } => self.not_durable,
+        }
+    }
 }
 
 /// How a leg ended that we did not end.
@@ -262,6 +308,8 @@ pub enum Output {
         call: CallId,
         /// Why.
         refusal: Refusal,
+        /// How to say it; the record says so too.
+        code: StatusCode,
     },
     /// Hang up, or give up a leg that has not answered, and close its media; the leg is gone.
     Hangup {
@@ -466,16 +514,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What the refusal is to the caller.
-    pub const fn failure(self) -> CallFailure {
-        match self {
-            Self::UnknownNumber => CallFailure::NotFound,
-            Self::Suspended => CallFailure::Rejected,
-            Self::Full { .. } => CallFailure::Busy,
-            Self::Draining { .. } | Self::NotDurable { .. } => CallFailure::Unreachable,
-        }
-    }
-
     /// When the caller may try again.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {

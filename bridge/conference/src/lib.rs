@@ -44,5 +44,5 @@ pub use bridge::{Bridge, Parts};
 pub use config::{Config, EntryTiming};
 pub use event::{
     DialogNames, EndKind, Ended, FIRST_OUTBOUND, GuessAlarm, GuessCounts, GuessKey, Input, Offered,
-    Output, Refusal, Summary, Talk,
+    Output, Refusal, RefusalCodes, Summary, Talk,
 };

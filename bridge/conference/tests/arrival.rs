@@ -21,17 +21,13 @@ fn the_open_and_the_answered_revision_are_on_disk_before_the_answer() {
     assert_eq!(revisions, [(0, LegState::Open), (1, LegState::Answered)]);
 }
 
-fn status(refusal: Refusal) -> u16 {
-    refusal.failure().status_code().get()
-}
-
 #[test]
 fn a_call_without_a_durable_record_gets_503() {
     let mut world = World::new();
     world.disk = Disk::Fails;
     let call = world.call();
     let refusal = world.leg(call).refused.expect("refused");
-    assert_eq!(status(refusal), 503);
+    assert_eq!(world.leg(call).refused_with, Some(503));
     assert!(refusal.retry_after().is_some() && !world.leg(call).answered);
 }
 
@@ -69,7 +65,7 @@ fn a_number_of_a_suspended_account_gets_403() {
         setup.dial_in.account = Some(setup.account.id);
     });
     let call = world.call();
-    assert_eq!(world.leg(call).refused.map(status), Some(403));
+    assert_eq!(world.leg(call).refused_with, Some(403));
     assert_eq!(world.reason(call), CloseReason::Admin);
 }
 
@@ -78,7 +74,7 @@ fn the_call_after_the_last_line_gets_486() {
     let mut world = World::with(|setup| setup.config.max_calls = 2);
     let calls = [world.call(), world.call(), world.call()];
     assert!(world.leg(calls[1]).answered);
-    assert_eq!(world.leg(calls[2]).refused.map(status), Some(486));
+    assert_eq!(world.leg(calls[2]).refused_with, Some(486));
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn draining_tells_everybody_and_closes_every_record() {
     }
     assert!(!world.drained);
     let refused = world.call();
-    assert_eq!(world.leg(refused).refused.map(|r| r.failure().status_code().get()), Some(503));
+    assert_eq!(world.leg(refused).refused_with, Some(503));
     world.run(secs(10));
     for call in [moderator, other, typing, refused] {
         assert_eq!(world.reason(call), CloseReason::Drain);
@@ -259,7 +259,7 @@ fn draining_refuses_a_call_whose_answer_is_on_its_way_to_disk() {
     let call = world.call();
     world.input(Input::Drain);
     world.disk_says(true);
-    assert_eq!(world.leg(call).refused.map(|r| r.failure().status_code().get()), Some(503));
+    assert_eq!(world.leg(call).refused_with, Some(503));
     assert!(!world.drained);
     world.disk_says(true);
     assert!(world.drained);
@@ -283,8 +283,7 @@ fn everybody_is_hung_up_on_at_once_when_nobody_is_waited_for() {
         for call in [moderator, other, typing, callee] {
             assert!(world.leg(call).hung_up.is_some() && world.is_over(call), "{call}");
         }
-        let unanswered =
-            unanswered.map(|call| world.leg(call).refused.map(|r| r.failure().status_code().get()));
+        let unanswered = unanswered.map(|call| world.leg(call).refused_with);
         assert!(unanswered.is_none_or(|refused| refused == Some(503)));
         assert!(!world.drained, "no record is on disk");
         world.disk = Disk::Works;
@@ -295,7 +294,7 @@ fn everybody_is_hung_up_on_at_once_when_nobody_is_waited_for() {
             assert_eq!(world.reason(call), CloseReason::Drain);
         }
         let refused = world.call();
-        assert_eq!(world.leg(refused).refused.map(|r| r.failure().status_code().get()), Some(503));
+        assert_eq!(world.leg(refused).refused_with, Some(503));
     }
 }
 

@@ -18,6 +18,7 @@ use crate::identity::Presenting;
 use crate::limits::TrunkLimits;
 use crate::numbers::Numbers;
 use crate::own::Own;
+use crate::reject::RejectCodes;
 use crate::routing::Routing;
 
 /// How a node reaches the world and is reached.
@@ -68,6 +69,8 @@ pub struct Trunk {
     pub caller_from: Vec<Identity>,
     /// How it is told who calls.
     pub presenting: Presenting,
+    /// How its calls are refused before their answer.
+    pub reject: RejectCodes,
     /// The number that calls out show when the account has none.
     pub caller_id: Option<Number>,
     /// Who we are when the trunk asks, on calls out and when we register.

@@ -78,7 +78,8 @@ impl Node {
             return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
         if let Some(limit) = self.trunk_limit(now, trunk, Way::In) {
-            let status = Status::SERVICE_UNAVAILABLE;
+            let code = self.config.trunks.get(trunk).map(|trunk| trunk.reject.over_limit.get());
+            let status = code.and_then(Status::new).unwrap_or(Status::SERVICE_UNAVAILABLE);
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
         }
@@ -205,6 +206,7 @@ impl Node {
                 .filter(|trunk| trunk.kind == SourceKind::Phones)
                 .map(|_| incoming.flow.remote.ip().to_canonical()),
             expects_media,
+            codes: trunk.map(|trunk| trunk.reject.codes).unwrap_or_default(),
         }
     }
 

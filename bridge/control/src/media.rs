@@ -26,8 +26,8 @@ impl Node {
                 self.outputs.push_back(Output::Persist { token, records });
             }
             ConferenceOutput::Answer { call } => self.answer(now, call),
-            ConferenceOutput::Reject { call, refusal } => {
-                self.reject(now, call, outcome::rejection(refusal));
+            ConferenceOutput::Reject { call, refusal, code } => {
+                self.reject(now, call, outcome::rejection(refusal, code));
             }
             ConferenceOutput::Hangup { call, q850 } => {
                 self.hang_up(now, call, Hangup { q850: Some(q850) });

@@ -42,12 +42,11 @@ pub(crate) fn ended(ended: SipEnded) -> Ended {
 }
 
 /// The response that refuses a call; its record bears the same status.
-pub(crate) fn rejection(refusal: Refusal) -> Rejection {
-    let code = refusal.failure().status_code().get();
+pub(crate) fn rejection(refusal: Refusal, code: StatusCode) -> Rejection {
     Rejection {
         retry_after: refusal.retry_after(),
         q850: Some(refusal.q850()),
-        ..Rejection::new(Status::new(code).unwrap_or(Status::SERVER_ERROR))
+        ..Rejection::new(Status::new(code.get()).unwrap_or(Status::SERVER_ERROR))
     }
 }
 

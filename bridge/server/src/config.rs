@@ -11,6 +11,7 @@ mod identity;
 mod login;
 mod numbers;
 mod raw;
+mod reject;
 mod setting;
 mod tls;
 mod together;
@@ -220,6 +221,7 @@ impl From<RawConfig> for Config {
             numbers: trunk.numbers,
             caller_from: trunk.identity.caller_from,
             presenting: trunk.identity.presenting,
+            reject: trunk.reject,
             caller_id: trunk.caller_id,
             login: None,
             routing: trunk.routing,

@@ -373,6 +373,7 @@ fn offered(phone: Option<IpAddr>) -> Offered {
         trunk: 7,
         phone,
         expects_media: true,
+        codes: crate::event::RefusalCodes::default(),
     }
 }
 

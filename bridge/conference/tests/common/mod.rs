@@ -75,6 +75,7 @@ pub struct Leg {
     pub heard: Vec<Prompt>,
     playing: Option<(PlaybackId, Time)>,
     pub refused: Option<Refusal>,
+    pub refused_with: Option<u16>,
     pub hung_up: Option<u8>,
     pub summary: Option<Summary>,
 }
@@ -258,6 +259,7 @@ impl World {
             trunk: 4,
             phone: None,
             expects_media: true,
+            codes: partyline_conference::RefusalCodes::default(),
         };
         self.legs.insert(call, Leg::default());
         self.input(Input::Offered { call, offered: Box::new(offered) });
@@ -372,9 +374,10 @@ impl World {
                     self.bridge.handle(now, Input::MediaStarted { call });
                 }
             }
-            Output::Reject { call, refusal } => {
+            Output::Reject { call, refusal, code } => {
                 let leg = self.leg_mut(call);
                 assert!(!leg.answered && leg.refused.replace(refusal).is_none());
+                leg.refused_with = Some(code.get());
             }
             Output::Hangup { call, q850 } => {
                 assert!(self.leg_mut(call).hung_up.replace(q850).is_none());

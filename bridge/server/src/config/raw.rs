@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_conference::EntryTiming;
-use partyline_control::{Numbers, Routing, SourceKind, TrunkLimits};
+use partyline_control::{Numbers, RejectCodes, Routing, SourceKind, TrunkLimits};
 use partyline_model::Number;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{Extensions, Transport};
@@ -20,7 +20,7 @@ use super::document::Walk;
 use super::filter;
 use super::identity::RawIdentity;
 use super::setting::{LogFormat, Percent, Ports, ReadFile};
-use super::numbers;
+use super::{numbers, reject};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -92,6 +92,7 @@ pub(super) struct RawTrunk {
     pub(super) tls_verify: TlsVerify,
     pub(super) numbers: Numbers,
     pub(super) identity: RawIdentity,
+    pub(super) reject: RejectCodes,
     pub(super) caller_id: Option<Number>,
     pub(super) user: Option<String>,
     pub(super) password_file: Option<PathBuf>,
@@ -299,6 +300,7 @@ impl RawTrunk {
         limits(&mut self.limits, walk);
         self.account.walk(walk);
         self.pings.walk(walk);
+        walk.table("reject", |walk| reject::walk(&mut self.reject, walk));
         if !self.account.register {
             walk.needs("sources");
         }
