@@ -5,21 +5,26 @@
 use std::net::SocketAddr;
 
 use bridge_tests::sim::builder::carrier;
-use bridge_tests::sim::{World, secs};
-use partyline_cdr_record::{CloseReason, LegRecord};
-use partyline_control::{Numbers, Trunk};
-use partyline_sip::CalledPlace;
+use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, ms, secs};
+use partyline_cdr_record::{CloseReason, LegRecord, Presentation, StatusCode};
+use partyline_control::{
+    FromUser, IdentityHeader, NumberFormat, Numbers, Presenting, RejectCodes, Trunk, TrunkLimits,
+};
+use partyline_phones::{Ending, PhoneConfig};
+use partyline_sip::auth::{Login, Password};
+use partyline_sip::{CalledPlace, Identity};
 
 const SOURCE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 70, 0, 1)), 5060);
 
-/// An INVITE with these headers among the others; To is theirs to say.
+/// An INVITE with these headers among the others; To is theirs to say, and From if they like.
 fn invite(call_id: &str, uri: &str, headers: &str) -> Vec<u8> {
     let sdp = "v=0\r\no=- 1 1 IN IP4 10.70.0.1\r\ns=-\r\nc=IN IP4 10.70.0.1\r\nt=0 0\r\n\
                m=audio 4000 RTP/AVP 0\r\n";
+    let from = if headers.contains("From:") { "" } else { "From: <sip:x@h>;tag=1\r\n" };
     format!(
         "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 10.70.0.1:5060;branch=z9hG4bK{call_id}\r\n\
-         From: <sip:x@h>;tag=1\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\
+         {from}Call-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\
          Contact: <sip:x@10.70.0.1>\r\nMax-Forwards: 70\r\n{headers}\
          Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
         sdp.len()
@@ -29,7 +34,11 @@ fn invite(call_id: &str, uri: &str, headers: &str) -> Vec<u8> {
 
 /// The leg of each INVITE, thrown at a world whose carrier writes numbers so.
 fn legs(numbers: Numbers, invites: &[(String, String)]) -> Vec<LegRecord> {
-    let trunk = Trunk { numbers, ..carrier() };
+    legs_of(Trunk { numbers, ..carrier() }, invites)
+}
+
+/// The leg of each INVITE that a trunk sends.
+fn legs_of(trunk: Trunk, invites: &[(String, String)]) -> Vec<LegRecord> {
     let world = World::build().without_audio().trunks(|trunks| *trunks = vec![trunk]);
     let mut world = world.start();
     for (n, (uri, headers)) in invites.iter().enumerate() {
@@ -128,4 +137,171 @@ fn a_number_has_parameters_or_another_scheme() {
         assert_eq!(dnis.as_deref(), Some("18005550142"), "{uri}");
         assert!(was_answered(leg), "{uri}");
     }
+}
+
+/// The INVITE that a moderator's `*1` makes of 416 555 0199, by a trunk with these terms.
+fn invite_out(change: impl FnOnce(&mut Trunk)) -> String {
+    let mut world = World::build();
+    world = world.without_audio().keep_log().trunks(|trunks| change(&mut trunks[0]));
+    let mut world = world.start();
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR).run_for(secs(4)).press(anna, "*1").run_for(secs(3));
+    world.press(anna, "4165550199#").run_for(secs(3));
+    let log = String::from_utf8_lossy(world.log()).into_owned();
+    world.finish();
+    let begin = log.rfind("INVITE sip:").unwrap();
+    log[begin..].split("\r\n\r\n").next().unwrap().to_owned()
+}
+
+/// The value of a header of a message.
+fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    message.split("\r\n").find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// Failure 9: 403, since From, its domain or the identity is not what the carrier checks.
+#[test]
+fn a_carrier_that_checks_who_calls_finds_what_it_looks_for() {
+    let login = || Login::new("1234567t0", Password::new(b"x".to_vec().into())).unwrap();
+    let sipgate = invite_out(|trunk| {
+        trunk.domain = Some("sip.carrier.example".to_owned());
+        trunk.login = Some(std::sync::Arc::new(login()));
+        trunk.numbers.format = NumberFormat::Plain;
+        let identity = Some(IdentityHeader::Preferred);
+        trunk.presenting =
+            Presenting { from: FromUser::Account, identity, ..Presenting::default() };
+    });
+    assert!(sipgate.starts_with("INVITE sip:14165550199@sip.carrier.example SIP/2.0"), "{sipgate}");
+    let from = header(&sipgate, "From").unwrap();
+    assert!(from.starts_with("<sip:1234567t0@sip.carrier.example>;tag="), "{from}");
+    let number = "<sip:14165550111@sip.carrier.example>";
+    assert_eq!(header(&sipgate, "P-Preferred-Identity"), Some(number));
+    assert_eq!(header(&sipgate, "P-Asserted-Identity"), None);
+    let france = invite_out(|trunk| {
+        trunk.numbers = Numbers {
+            format: NumberFormat::National,
+            country: "33".parse().ok(),
+            prefix_out: "4711#".to_owned(),
+            user_phone: true,
+            ..Numbers::default()
+        };
+        trunk.presenting.identity = Some(IdentityHeader::RemoteParty);
+    });
+    let uri = "sip:4711%230014165550199@198.51.100.1:5060;user=phone";
+    assert!(france.starts_with(&format!("INVITE {uri} SIP/2.0")), "{france}");
+    assert_eq!(header(&france, "To"), Some(&*format!("<{uri}>")));
+    let from = header(&france, "From").unwrap();
+    assert!(from.starts_with("<sip:0014165550111@192.0.2.1;user=phone>;tag="), "{from}");
+    let party =
+        "<sip:0014165550111@198.51.100.1:5060;user=phone>;party=calling;screen=yes;privacy=off";
+    assert_eq!(header(&france, "Remote-Party-ID"), Some(party));
+    let anonymous = invite_out(|trunk| trunk.presenting.anonymous = true);
+    let from = header(&anonymous, "From").unwrap();
+    assert!(from.starts_with("\"Anonymous\"<sip:anonymous@anonymous.invalid>;tag="), "{from}");
+    assert_eq!(header(&anonymous, "Privacy"), Some("id"));
+    let asserted = header(&anonymous, "P-Asserted-Identity").unwrap();
+    assert_eq!(asserted, "<sip:+14165550111@198.51.100.1:5060>");
+}
+
+#[test]
+fn a_number_that_is_withheld_in_any_form_is_withheld_in_the_record() {
+    let asserted = "P-Asserted-Identity: <tel:+14165550177>\r\n";
+    let cases = [
+        ("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=1", asserted, true),
+        ("From: <sip:restricted@h>;tag=1", asserted, true),
+        ("From: <sip:unavailable@h>;tag=1", asserted, true),
+        ("From: <tel:anonymous>;tag=1", asserted, true),
+        ("From: <sip:h>;tag=1", asserted, true),
+        ("From: <sip:+14165550177@anonymous.invalid>;tag=1", "", true),
+        ("From: <sip:+14165550177@h>;tag=1", "Privacy: id\r\n", true),
+        ("From: <sip:+14165550177@h>;tag=1", "Privacy: header;user\r\n", true),
+        (
+            "From: <sip:x@h>;tag=1",
+            "Remote-Party-ID: <sip:+14165550177@h>;party=calling;privacy=full\r\n",
+            true,
+        ),
+        (
+            "From: <sip:x@h>;tag=1",
+            "Remote-Party-ID: <sip:+14165550177@h>;party=calling;privacy=off\r\n",
+            false,
+        ),
+        ("From: <sip:x@h>;tag=1", "P-Preferred-Identity: <sip:+14165550177@h>\r\n", false),
+        ("From: <sip:+14165550177@h>;tag=1", "Privacy: none\r\n", false),
+    ];
+    let invites = cases.map(|(from, more, _)| {
+        ("sip:18005550142@h".to_owned(), format!("{from}\r\nTo: <sip:x@h>\r\n{more}"))
+    });
+    let places = [Identity::Asserted, Identity::RemoteParty, Identity::From, Identity::Preferred];
+    let trunk = Trunk { caller_from: places.to_vec(), ..carrier() };
+    for (leg, (from, more, withheld)) in legs_of(trunk, &invites).iter().zip(cases) {
+        assert!(was_answered(leg), "{from} {more}");
+        assert_eq!(leg.ani, "14165550177".parse().ok(), "{from} {more}");
+        let expected = if withheld { Presentation::Restricted } else { Presentation::Allowed };
+        assert_eq!(leg.ani_presentation, expected, "{from} {more}");
+    }
+    // The network's word counts from a trunk that is believed only.
+    let strange = Trunk { caller_from: places.to_vec(), trusted: false, ..carrier() };
+    let legs = legs_of(strange, &invites);
+    assert_eq!(legs[1].ani, None);
+    assert_eq!(legs[9].ani, None);
+    assert_eq!(legs[1].ani_presentation, Presentation::Restricted);
+}
+
+#[test]
+fn calls_are_refused_by_the_statuses_that_the_trunk_wants() {
+    let mut reject = RejectCodes::default();
+    reject.codes.unknown_number = StatusCode::new(603);
+    reject.codes.full = StatusCode::new(600);
+    reject.over_limit = StatusCode::new(480);
+    let change = |trunks: &mut Vec<Trunk>| {
+        trunks[0].reject = reject;
+        trunks[0].limits = TrunkLimits { max_in: Some(3), ..TrunkLimits::default() };
+    };
+    let mut world = World::build().without_audio().trunks(change);
+    world = world.config(|config| config.max_calls = 2);
+    let mut world = world.start();
+    let [anna, ben, carl] = world.phones(["anna", "ben", "carl"]);
+    let lost = |phone: &mut PhoneConfig| phone.to = "+14165550100".to_owned();
+    let lost = world.phone_with("lost", lost);
+    world.dial(lost).run_for(secs(1));
+    world.dial(anna).dial(ben).run_for(secs(1)).dial(carl).run_for(ms(500));
+    assert_eq!(world.ending(lost), Some(Ending::Refused(603)));
+    assert_eq!(world.ending(carl), Some(Ending::Refused(600)));
+    let ids = [lost, carl].map(|phone| world.call_id(phone).to_owned());
+    let records = world.finish();
+    assert_eq!(ids.map(|id| records.leg(&id).sip_status), [Some(603), Some(600)]);
+    let change = |trunks: &mut Vec<Trunk>| {
+        trunks[0].reject = reject;
+        trunks[0].limits = TrunkLimits { max_in: Some(1), ..TrunkLimits::default() };
+    };
+    let mut world = World::build().without_audio().trunks(change).start();
+    let [anna, ben] = world.phones(["anna", "ben"]);
+    world.dial(anna).run_for(secs(1)).dial(ben).run_for(ms(500));
+    assert_eq!(world.ending(ben), Some(Ending::Refused(480)));
+    world.finish();
+}
+
+/// Failure 12: muted or alone, and the carrier hangs up for want of RTP.
+#[test]
+fn everybody_is_muted_for_five_minutes_and_each_leg_gets_fifty_packets_a_second() {
+    // Twelve octets of RTP and 20 ms of PCMU.
+    const PACKET: usize = 172;
+    let mut world = World::build().goes_on_alone().start();
+    let phones = world.phones(["anna", "ben", "carl"]);
+    world.join(phones[0], MODERATOR).join(phones[1], PARTICIPANT).join(phones[2], PARTICIPANT);
+    world.run_for(secs(5));
+    for phone in phones {
+        world.press(phone, "*6").hush(phone).run_for(secs(3));
+    }
+    let to = phones.map(|phone| world.phone(phone).config().rtp_address);
+    let mut before = to.map(|to| world.media_sent_to(to));
+    for second in 0..300 {
+        world.run_for(secs(1));
+        let sent = to.map(|to| world.media_sent_to(to));
+        for (sent, before) in sent.iter().zip(before) {
+            assert_eq!((sent - before) / PACKET, 50, "in second {second}");
+        }
+        before = sent;
+    }
+    assert!(phones.iter().all(|&phone| world.is_up(phone)));
+    world.finish();
 }
