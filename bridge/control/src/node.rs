@@ -373,6 +373,8 @@ impl Node {
                     SipOutput::Resolve(resolve) => {
                         self.outputs.push_back(Output::Resolve(resolve));
                     }
+                    // No trunk has several addresses yet.
+                    SipOutput::Failed(_) => {}
                     SipOutput::Event(event) => self.sip_event(now, event),
                 }
             } else if let Some(output) = self.bridge.poll_output() {

@@ -150,6 +150,8 @@ pub enum Destination {
     Flow(Flow),
     /// A name: its addresses are tried in turn. Without any the call fails with 503.
     Name(NextHop),
+    /// Several addresses by these transports, best first: as if a name had led there.
+    Flows(Vec<Flow>),
 }
 
 impl From<SocketAddr> for Destination {

@@ -39,6 +39,8 @@ pub enum Output {
     Transmit(Transmit),
     /// A name to resolve.
     Resolve(Resolve),
+    /// Nobody answered for a call at the far end of this flow, or 503 did (RFC 3263 §4.3).
+    Failed(Flow),
     /// News of a call, or of a request outside of one.
     Event(Event),
 }

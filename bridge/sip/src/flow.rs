@@ -218,6 +218,8 @@ pub struct Resolve {
     pub id: ResolveId,
     /// What is asked for.
     pub hop: NextHop,
+    /// Where the peer was met whose words made us ask.
+    pub met: Option<SocketAddr>,
 }
 
 #[cfg(test)]

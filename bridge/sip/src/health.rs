@@ -78,6 +78,8 @@ pub struct HealthCheck {
     /// Pings in a row that ended as the last one did.
     failed: u8,
     answered: u8,
+    /// Addresses that are pinged in turn: the trunk is down when none of them answers.
+    targets: usize,
     phase: Phase,
     outputs: VecDeque<HealthOutput>,
 }
@@ -99,9 +101,15 @@ impl HealthCheck {
             health: Health::Unknown,
             failed: 0,
             answered: 0,
+            targets: 1,
             phase: Phase::Idle,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// The pings go to so many addresses in turn.
+    pub fn set_targets(&mut self, targets: usize) {
+        self.targets = targets;
     }
 
     /// Pings for the first time.
@@ -192,7 +200,7 @@ impl HealthCheck {
         }
         self.answered = 0;
         self.failed = self.failed.saturating_add(1);
-        if self.failed >= self.rules.down_after.max(1) {
+        if usize::from(self.failed) >= self.targets.max(self.rules.down_after.max(1).into()) {
             self.change(Health::Down);
         }
         self.wait(now, self.rules.retry);

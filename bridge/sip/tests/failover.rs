@@ -7,7 +7,8 @@ use std::time::Duration;
 use common::{CONTACT_AND_SDP, Out, Ua, addr, dial, response};
 use partyline_sip::message::{Host, Message, Name, Status};
 use partyline_sip::{
-    Destination, Dial, DialogId, EndKind, Ender, Hangup, NextHop, Patience, Target, Transport,
+    CommandError, Destination, Dial, DialogId, EndKind, Ender, Flow, Hangup, NextHop, Patience,
+    Target, Transport,
 };
 
 const FIRST: &str = "192.0.2.41:5060";
@@ -207,4 +208,43 @@ fn a_call_that_is_given_up_takes_no_other_way() {
         assert_eq!((out.lines(), out.events.len()), (vec!["ACK".to_owned()], 0));
         ua.assert_forgotten();
     }
+}
+
+/// A call to these addresses of a trunk, best first.
+fn by_flows(transports: &[Transport]) -> Dial {
+    let addresses = [FIRST, SECOND].map(addr);
+    let flows = transports.iter().zip(addresses).map(|(&by, to)| Flow::new(by, to)).collect();
+    Dial { destination: Destination::Flows(flows), patience: USUAL, ..dial() }
+}
+
+#[test]
+fn of_several_addresses_each_is_tried_and_who_failed_is_said() {
+    for (status, blamed) in [("503 Unavailable", true), ("500 Error", false)] {
+        let mut ua = Ua::new();
+        let dialled = ua.endpoint.dial(ua.now, by_flows(&[Transport::Udp; 2]));
+        let dialog = dialled.expect("it can be called");
+        let first = ua.drain().message(0);
+        let out = ua.feed(&response(&first, status, Some("a"), ""));
+        assert_second(&first, &out, 1);
+        let failed: Vec<_> = out.failed.iter().map(|flow| flow.remote).collect();
+        assert_eq!(failed, if blamed { vec![addr(FIRST)] } else { vec![] }, "{status}");
+        ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is on its way");
+    }
+    let mut ua = Ua::new();
+    ua.endpoint.dial(ua.now, by_flows(&[Transport::Udp; 2])).expect("it can be called");
+    let first = ua.drain().message(0);
+    let out = ua.secs(5);
+    let failed: Vec<_> = out.failed.iter().map(|flow| flow.remote).collect();
+    assert_eq!(failed, [addr(FIRST)], "it was silent for four seconds");
+    assert!(out.sent.iter().any(|sent| sent.flow.remote == addr(SECOND)));
+    let busy = response(&first, "486 Busy", Some("a"), "");
+    assert_eq!(ua.feed(&busy).failed, [], "a callee that is busy was reached");
+}
+
+#[test]
+fn a_call_for_which_no_transport_is_spoken_is_not_begun() {
+    let mut ua = Ua::new();
+    let refused = ua.endpoint.dial(ua.now, by_flows(&[Transport::Tls]));
+    assert_eq!(refused.err(), Some(CommandError::BadRequest));
+    ua.assert_forgotten();
 }

@@ -77,6 +77,7 @@ impl Net {
             while let Some(output) = self.sides[side].poll_output() {
                 match output {
                     Output::Resolve(resolve) => panic!("{} is no address", resolve.hop),
+                    Output::Failed(_) => {}
                     Output::Transmit(transmit) => {
                         let to = usize::from(transmit.flow.remote == addr(CALLEE));
                         assert!(to != side, "nobody sends to himself");

@@ -147,3 +147,13 @@ fn a_key_goes_to_the_address_of_a_name() {
     let done = ua.feed(&response(&info.message(0), "200 OK", None, ""));
     assert_eq!(done.news(), [format!("DigitSent({dialog}, Ok(()))")]);
 }
+
+#[test]
+fn a_name_of_somebody_elsewhere_never_leads_to_what_listens_here() {
+    let mut ua = resolving();
+    let (_, _, out) = answered_by_name(&mut ua);
+    assert_eq!(out.asked[0].met, Some(addr(PEER)));
+    let targets = ["127.0.0.1:5070", "[::1]:5070", "[::ffff:127.0.0.9]:5070", "192.0.2.40:5070"];
+    ua.endpoint.handle_resolved(ua.now, out.asked[0].id, &targets.map(udp));
+    assert_eq!(ua.drain().sent[0].flow.remote, addr("192.0.2.40:5070"));
+}

@@ -140,6 +140,7 @@ impl World {
                 Output::Resolve(resolve) => {
                     self.endpoint.handle_resolved(self.now, resolve.id, &[])
                 }
+                Output::Failed(_) => {}
                 Output::Event(event) => self.news(&event),
             }
         }

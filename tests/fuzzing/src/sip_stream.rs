@@ -97,7 +97,7 @@ fn drain(endpoint: &mut Endpoint, now: Time) {
                 // It may be over already.
                 let _result = endpoint.hangup(now, call.dialog, Hangup::default());
             }
-            Output::Event(_) => {}
+            Output::Failed(_) | Output::Event(_) => {}
         }
     }
 }

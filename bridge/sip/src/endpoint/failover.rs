@@ -13,7 +13,7 @@ use super::way::Way;
 use super::{Endpoint, Owner};
 use crate::command::Patience;
 use crate::dialog::State;
-use crate::event::Unanswered;
+use crate::event::{Output, Unanswered};
 use crate::flow::{ConnectionId, Flow, Transport};
 use crate::message::{Method, Status};
 use crate::transaction::timer::TRANSACTION_LIFETIME;
@@ -170,6 +170,15 @@ impl Endpoint {
         }
         self.renumber(request);
         self.advance(now, request)
+    }
+
+    /// Says that the way which a call has taken last led to nobody.
+    pub(super) fn blame(&mut self, request: RequestId) {
+        let Some(outgoing) = self.outgoing.get(&request) else { return };
+        let flow = outgoing.path.flow.filter(|_| !outgoing.rang);
+        if let (Purpose::Dial(_), Some(flow)) = (outgoing.purpose, flow) {
+            self.outputs.push_back(Output::Failed(flow));
+        }
     }
 
     /// No way is left for a request that was not sent.

@@ -274,7 +274,7 @@ impl Endpoint {
             Some(Way::Flow(flow)) => self.launch(now, id, flow, true),
             Some(Way::Datagram(flow)) => self.launch(now, id, flow, false),
             Some(Way::Name(hop, met)) => {
-                let question = self.ask(now, id, hop);
+                let question = self.ask(now, id, hop, met);
                 if let Some(outgoing) = self.outgoing.get_mut(&id) {
                     outgoing.progress = Progress::Resolving { question, met };
                 }

@@ -51,6 +51,9 @@ impl Endpoint {
         }
         let id = RequestId(self.next_id());
         let ways = self.ways_to(&destination, &path.target);
+        if ways.is_empty() {
+            return Err(CommandError::BadRequest);
+        }
         let mut outgoing = Outgoing::new(now, message, method, Purpose::Outside(token), path);
         outgoing.ways = ways;
         self.outgoing.insert(id, outgoing);

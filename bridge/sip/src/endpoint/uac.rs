@@ -30,7 +30,8 @@ impl Endpoint {
     /// comes of it; how long it may ring is the caller's to limit, by [`Endpoint::hangup`].
     ///
     /// # Errors
-    /// [`CommandError::BadUri`] and [`CommandError::TooManyDialogs`].
+    /// [`CommandError::BadUri`], [`CommandError::TooManyDialogs`], and [`CommandError::BadRequest`]
+    /// where no transport of the destination is spoken here.
     pub fn dial(&mut self, now: Time, dial: Dial) -> Result<DialogId, CommandError> {
         if self.dialogs.len() >= self.config.max_dialogs {
             return Err(CommandError::TooManyDialogs);
@@ -43,6 +44,9 @@ impl Endpoint {
         let target = callable(&dial.request_uri)?;
         let to = dial.to.as_deref().map(callable).transpose()?;
         let ways = self.ways_to(&dial.destination, &target);
+        if ways.is_empty() {
+            return Err(CommandError::BadRequest);
+        }
         let path = self.new_path(&dial, target, to);
         let id = DialogId(self.next_id());
         let carried = Carried {
@@ -197,8 +201,13 @@ impl Endpoint {
     ) {
         if self.answer_challenge(now, request, status, message)
             || self.answer_too_small(now, request, status, message)
-            || self.is_worth_another(request, status) && self.try_next(now, request)
         {
+            return;
+        }
+        if status == Status::SERVICE_UNAVAILABLE {
+            self.blame(request);
+        }
+        if self.is_worth_another(request, status) && self.try_next(now, request) {
             return;
         }
         self.report_terms(request, status, message);
@@ -211,6 +220,7 @@ impl Endpoint {
     /// An INVITE of ours came to nothing without an answer: nobody gave one (timer B), or nobody
     /// could be reached, which is as 503 (RFC 3261 §8.1.3.1).
     pub(super) fn invite_unanswered(&mut self, now: Time, request: RequestId, status: Status) {
+        self.blame(request);
         if self.is_worth_another(request, status) && self.try_next(now, request) {
             return;
         }

@@ -48,6 +48,10 @@ impl Endpoint {
             }
             Destination::Flow(flow) => Way::Flow(*flow),
             Destination::Name(hop) => Way::Name(hop.clone(), None),
+            Destination::Flows(flows) => {
+                let spoken = flows.iter().filter(|flow| self.config.speaks(flow.transport));
+                return spoken.take(MAX_TARGETS).copied().map(Way::Flow).collect();
+            }
         };
         VecDeque::from([way])
     }
@@ -104,22 +108,34 @@ impl Endpoint {
     }
 
     /// Asks for the addresses of a name.
-    pub(super) fn ask(&mut self, now: Time, request: RequestId, hop: NextHop) -> ResolveId {
+    pub(super) fn ask(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        hop: NextHop,
+        met: Option<Flow>,
+    ) -> ResolveId {
         let id = ResolveId(self.next_id());
         self.resolving.insert(id, request);
         self.timers.set(Owner::Request(request), Some(now + RESOLVE));
-        self.outputs.push_back(Output::Resolve(Resolve { id, hop }));
+        let met = met.map(|met| met.remote);
+        self.outputs.push_back(Output::Resolve(Resolve { id, hop, met }));
         id
     }
 
     /// Takes the addresses that a name stands for, best first; none when there are none. Those of
-    /// a transport that is not spoken here are passed over.
+    /// a transport that is not spoken here are passed over, and so is this machine's loopback where
+    /// the peer was met elsewhere: his words must not lead to what listens here.
     pub fn handle_resolved(&mut self, now: Time, id: ResolveId, targets: &[Target]) {
         let Some(request) = self.resolving.remove(&id) else { return };
         self.timers.set(Owner::Request(request), None);
         let Some(outgoing) = self.outgoing.get_mut(&request) else { return };
         let Progress::Resolving { met, .. } = outgoing.progress else { return };
-        let spoken = targets.iter().filter(|target| self.config.speaks(target.transport));
+        let is_here = |at: SocketAddr| at.ip().to_canonical().is_loopback();
+        let elsewhere = met.is_some_and(|met| !is_here(met.remote));
+        let spoken = targets.iter().filter(|target| {
+            self.config.speaks(target.transport) && !(elsewhere && is_here(target.address))
+        });
         let mut ways: VecDeque<_> =
             spoken.take(MAX_TARGETS).map(|&target| Way::Flow(flow_to(target, met))).collect();
         if ways.is_empty() {

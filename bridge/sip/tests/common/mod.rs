@@ -40,6 +40,7 @@ pub(crate) struct Ua {
 pub(crate) struct Out {
     pub(crate) sent: Vec<Transmit>,
     pub(crate) asked: Vec<Resolve>,
+    pub(crate) failed: Vec<Flow>,
     pub(crate) events: Vec<Event>,
     pub(crate) refused: Vec<RefusedRequest>,
 }
@@ -123,6 +124,7 @@ impl Ua {
             match output {
                 Output::Transmit(transmit) => out.sent.push(transmit),
                 Output::Resolve(resolve) => out.asked.push(resolve),
+                Output::Failed(flow) => out.failed.push(flow),
                 Output::Event(Event::Refused(refused)) => out.refused.push(refused),
                 Output::Event(event) => out.events.push(event),
             }
