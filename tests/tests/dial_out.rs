@@ -162,7 +162,7 @@ fn a_range_apart_and_a_number_of_our_own_are_refused_aloud() {
 /// Another trunk before the carrier: where it is, and what becomes of what it is sent.
 fn trunk_before(destination: SocketAddr) -> impl FnOnce(&mut Vec<Trunk>) {
     move |trunks| {
-        let destination = Some(destination);
+        let destination = Some(destination.into());
         trunks.insert(0, Trunk { id: 3, name: "first".to_owned(), destination, ..carrier() });
     }
 }

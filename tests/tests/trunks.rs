@@ -46,7 +46,7 @@ fn registering(id: u32) -> Trunk {
         login: Some(Arc::new(Login::new("1234567t0", password).unwrap())),
         domain: Some("carrier.example".to_owned()),
         account: Some(TrunkAccount {
-            registrar: CARRIER,
+            registrar: CARRIER.into(),
             domain: uri("sip:carrier.example"),
             aor: uri("sip:1234567t0@carrier.example"),
             expires: secs(600),
@@ -245,8 +245,13 @@ fn a_registration_is_taken_back_within_the_drain() {
 /// Trunk 3 is pinged at `first`, and the carrier comes after it.
 fn two_trunks(first: SocketAddr, is: Option<FarEndIs>) -> World {
     let pings = Some(HealthRules::default());
-    let first =
-        Trunk { id: 3, name: "first".to_owned(), destination: Some(first), pings, ..carrier() };
+    let first = Trunk {
+        id: 3,
+        name: "first".to_owned(),
+        destination: Some(first.into()),
+        pings,
+        ..carrier()
+    };
     let mut build = World::build().trunks(|trunks| trunks.insert(0, first));
     if let Some(is) = is {
         build = build.far_end(elsewhere(), is.into());

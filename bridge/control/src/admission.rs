@@ -9,6 +9,7 @@ mod connections;
 mod gate;
 mod queue;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use partyline_sip::{Admission, Callers, Extensions, Identities, Limits};
 pub use self::connections::{ConnectionGate, Unwelcome, Welcome};
 pub use self::gate::{Gate, Unwanted};
 pub use self::queue::FairQueue;
-use crate::config::{Config, SourceKind, Trunk};
+use crate::config::{Config, Site, SourceKind, Trunk};
 
 /// What an address of a carrier may use: many callers stand behind it.
 const CARRIER: Limits = Limits {
@@ -62,6 +63,8 @@ struct Source {
     networks: Vec<IpNet>,
     /// Where calls out go, and requests within them come from.
     destination: Option<IpAddr>,
+    /// Where the trunk's names lead or led, and whether calls may come from there.
+    named: BTreeMap<IpAddr, bool>,
 }
 
 /// The trunk that an address belongs to.
@@ -84,9 +87,15 @@ pub struct Known<'a> {
 }
 
 impl Sources {
-    /// The sources of `trunks`.
+    /// The sources of `trunks`, none of whose names is known yet.
     pub fn new(trunks: &[Trunk]) -> Self {
-        let source = |trunk: &Trunk| Source {
+        Self::with(trunks, &[])
+    }
+
+    /// The sources of `trunks` with what the names of each have led to.
+    pub(crate) fn with(trunks: &[Trunk], named: &[Vec<(IpAddr, bool)>]) -> Self {
+        let source = |(place, trunk): (usize, &Trunk)| Source {
+            named: named.get(place).into_iter().flatten().copied().collect(),
             id: trunk.id,
             name: trunk.name.as_str().into(),
             kind: trunk.kind,
@@ -94,9 +103,9 @@ impl Sources {
             extensions: trunk.extensions,
             callers: Identities::new(trunk.believed_callers()),
             networks: trunk.sources.clone(),
-            destination: trunk.destination.map(|address| address.ip()),
+            destination: trunk.destination.as_ref().and_then(Site::address).map(|at| at.ip()),
         };
-        Self { trunks: trunks.iter().map(source).collect() }
+        Self { trunks: trunks.iter().enumerate().map(source).collect() }
     }
 
     /// Whose address `source` is; `None` for a stranger's.
@@ -167,10 +176,12 @@ impl Known<'_> {
 impl Source {
     fn has(&self, source: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&source))
+            || self.named.get(&source).copied().unwrap_or_default()
     }
 
     fn is_destination(&self, source: IpAddr) -> bool {
         self.destination.is_some_and(|destination| destination.to_canonical() == source)
+            || self.named.contains_key(&source)
     }
 
     fn holds(&self, source: IpAddr) -> bool {
@@ -210,12 +221,13 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn trunk(id: u32, source: &str, destination: Option<&str>) -> Trunk {
-        let destination = destination.map(|text| text.parse().expect("an address"));
+        let address = |text: &str| Site::Address(text.parse().expect("an address"));
+        let destination = destination.map(address);
         Trunk {
             id,
             name: format!("trunk {id}"),
             sources: vec![source.parse().expect("a network")],
-            kind: SourceKind::by_destination(destination),
+            kind: SourceKind::by_destination(destination.is_some()),
             trusted: true,
             extensions: Extensions::default(),
             srtp: partyline_sip::sdp::SrtpPolicy::Off,
@@ -234,6 +246,7 @@ pub(crate) mod tests {
             pings: None,
             uri_passcode: false,
             media_sources: Vec::new(),
+            source_names: Vec::new(),
         }
     }
 

@@ -10,9 +10,10 @@ use ipnet::IpNet;
 use partyline_model::{AudioId, Number};
 use partyline_sip::auth::Login;
 use partyline_sip::health::HealthRules;
+use partyline_sip::locate::Procedure;
 use partyline_sip::message::Uri;
 use partyline_sip::sdp::SrtpPolicy;
-use partyline_sip::{Extensions, Flow, Identity, Transport};
+use partyline_sip::{Extensions, Flow, Identity, NextHop, Transport};
 
 use crate::identity::Presenting;
 use crate::limits::TrunkLimits;
@@ -59,9 +60,12 @@ pub struct Trunk {
     pub srtp: SrtpPolicy,
     /// Which extensions of SIP are spoken with the trunk, in both directions of calling.
     pub extensions: Extensions,
-    /// Where calls out through the trunk go; `None` when it only brings calls in.
-    pub destination: Option<SocketAddr>,
-    /// How calls out through the trunk are carried.
+    /// Names whose addresses are among them.
+    pub source_names: Vec<String>,
+    /// Where calls out through the trunk go; `None` when it only brings calls in. Where its name
+    /// leads, calls come from too.
+    pub destination: Option<Site>,
+    /// How calls out through the trunk are carried, unless its name says otherwise.
     pub transport: Transport,
     /// How numbers are written, and where the called one stands.
     pub numbers: Numbers,
@@ -80,7 +84,7 @@ pub struct Trunk {
     /// How many calls the trunk has, and how often.
     pub limits: TrunkLimits,
     /// The trunk's domain, with a port where it has one: the host of the Request-URI and of From in
-    /// calls out; `None` for its address there and ours here.
+    /// calls out; `None` for its destination there and our address here.
     pub domain: Option<String>,
     /// Our account at the trunk's registrar; `None` where calls come without.
     pub account: Option<TrunkAccount>,
@@ -88,11 +92,53 @@ pub struct Trunk {
     pub pings: Option<HealthRules>,
 }
 
+/// Where a trunk or its registrar is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// At this address, by the trunk's transport.
+    Address(SocketAddr),
+    /// Where this name leads (RFC 3263).
+    Name {
+        /// The name, with a port or a transport where those are given.
+        hop: NextHop,
+        /// Which records say where it leads.
+        procedure: Procedure,
+    },
+}
+
+impl Site {
+    /// The address; `None` where it has a name.
+    pub const fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Name { .. } => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Site {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name { hop: NextHop { host, port: Some(port), .. }, .. } => {
+                write!(f, "{host}:{port}")
+            }
+            Self::Name { hop, .. } => hop.host.fmt(f),
+        }
+    }
+}
+
 /// Our account at a trunk's registrar (RFC 3261 §10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrunkAccount {
-    /// Where REGISTER goes, by the trunk's transport.
-    pub registrar: SocketAddr,
+    /// Where REGISTER goes.
+    pub registrar: Site,
     /// The Request-URI: the registrar's domain.
     pub domain: Uri,
     /// The address of record.
@@ -116,7 +162,22 @@ impl Trunk {
 
     /// The host, and port, that requests to the trunk name.
     pub(crate) fn home(&self) -> Option<String> {
-        self.domain.clone().or(self.destination.map(|destination| destination.to_string()))
+        self.service().or(self.destination.as_ref().map(Site::to_string))
+    }
+
+    /// The trunk's domain, or the name that is its destination: never an address that one leads to.
+    pub(crate) fn service(&self) -> Option<String> {
+        let name = self.destination.as_ref().filter(|at| at.address().is_none());
+        self.domain.clone().or(name.map(Site::to_string))
+    }
+
+    /// The transport that the Request-URI of calls out names, where it names one.
+    pub(crate) fn named_transport(&self) -> Option<Transport> {
+        match &self.destination {
+            Some(Site::Name { hop, .. }) => hop.transport,
+            Some(Site::Address(_)) | None => Some(self.transport),
+        }
+        .filter(|transport| *transport != Transport::Udp)
     }
 }
 
@@ -133,8 +194,8 @@ pub enum SourceKind {
 impl SourceKind {
     /// The kind of a trunk that does not say: a trunk that takes calls out is a carrier, a range
     /// that only brings calls in holds phones.
-    pub const fn by_destination(destination: Option<SocketAddr>) -> Self {
-        if destination.is_some() { Self::Carrier } else { Self::Phones }
+    pub const fn by_destination(has_destination: bool) -> Self {
+        if has_destination { Self::Carrier } else { Self::Phones }
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn present(trunk: &Trunk, number: Option<Number>, home: &str) -> Pres
     let uri = |number| format!("<{}>", trunk.numbers.uri(&trunk.numbers.write(number), home));
     // Who has no number to show is as anonymous as who shows none: From and Privacy agree.
     let hidden = terms.anonymous || number.is_none();
-    let domain = terms.from_domain.clone().or_else(|| trunk.domain.clone());
+    let domain = terms.from_domain.clone().or_else(|| trunk.service());
     let number_in_from = |number: Option<Number>| match number.filter(|_| !hidden) {
         Some(number) => Presented {
             user: trunk.numbers.write(number),

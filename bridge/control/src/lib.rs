@@ -31,11 +31,12 @@ mod routes;
 mod routing;
 mod trace;
 mod trunks;
+mod whereabouts;
 
 pub use admission::{
     ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
 };
-pub use config::{Config, PortRange, PortRangeError, SourceKind, Trunk, TrunkAccount};
+pub use config::{Config, PortRange, PortRangeError, Site, SourceKind, Trunk, TrunkAccount};
 pub use identity::{FromUser, IdentityHeader, Presenting};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;
@@ -51,3 +52,4 @@ pub use routes::{Prefix, PrefixError, order};
 pub use routing::{Fault, Routing, TrunkFailure};
 pub use trace::{TraceFilter, TraceKind, Traced, TracedMessage};
 pub use trunks::{Binding, PingCounts, TrunkChange, TrunkFault, TrunkState, TrunkStatus};
+pub use whereabouts::{Lookup, LookupId, TrunkName};

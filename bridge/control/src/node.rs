@@ -12,10 +12,8 @@ use partyline_media::{Codec, Command, Event as MediaEvent};
 use partyline_model::{
     CallId, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
 };
-use partyline_sip::{
-    CommandError, Dropped, Endpoint, Flow, Output as SipOutput, Resolve, ResolveId, Target,
-    Transmit,
-};
+use partyline_sip::locate::{Found, Procedure, Search};
+use partyline_sip::{CommandError, Dropped, Endpoint, Flow, Output as SipOutput, Target, Transmit};
 
 use crate::admission::{Sources, Trunks};
 use crate::call_map::CallMap;
@@ -28,6 +26,7 @@ use crate::refusals::{Cause, Refusal, Refusals};
 use crate::routing::{Failures, Resting, TrunkFailure};
 use crate::trace::Book;
 use crate::trunks::{TrunkChange, Watch};
+use crate::whereabouts::{Lookup, TrunkName, Whereabouts};
 
 /// What a node is made of, beside its configuration.
 pub struct Parts {
@@ -51,8 +50,10 @@ pub struct Parts {
 pub enum Output {
     /// Send a SIP message.
     Transmit(Transmit),
-    /// Say what addresses a name stands for, with [`Node::handle_resolved`].
-    Resolve(Resolve),
+    /// Say where a name leads, with [`Node::handle_found`], whatever comes of it.
+    Look(Lookup, Search),
+    /// Nobody answered at a target that a name led to: for a while others come before it.
+    Failed(Target),
     /// Tell the media plane.
     Media(Command),
     /// Write the records, then say so with [`Node::handle_durable`].
@@ -97,6 +98,8 @@ pub enum Output {
     Refused(Box<Refusal>),
     /// A trunk has come up or gone down, or is down for another reason; for the log.
     TrunkChanged(Box<TrunkChange>),
+    /// The name of a trunk leads elsewhere, or could not be looked up; for the log.
+    TrunkNamed(Box<TrunkName>),
     /// Whose addresses are whose from now on, for what the shell looks at before it queues it.
     Sources(Arc<Sources>),
     /// After [`Node::drain`]: no leg is up, every record is on disk and every registration is taken
@@ -175,6 +178,7 @@ pub struct Node {
     pub(crate) lost: LostCalls,
     pub(crate) trunks: Watch,
     pub(crate) book: Book,
+    pub(crate) whereabouts: Whereabouts,
 }
 
 impl Node {
@@ -183,6 +187,7 @@ impl Node {
         let trunks = Trunks::new(&parts.sources, &config);
         parts.endpoint.set_admission(Box::new(trunks));
         let watch = Watch::new(&config.trunks, &parts.contact_key);
+        let whereabouts = Whereabouts::new(&config.trunks);
         Self {
             ports: Ports::new(config.ports),
             config,
@@ -206,6 +211,7 @@ impl Node {
             lost: LostCalls::default(),
             trunks: watch,
             book: Book::default(),
+            whereabouts,
         }
     }
 
@@ -244,9 +250,16 @@ impl Node {
         self.run(now);
     }
 
-    /// The addresses that a name stands for, best first.
-    pub fn handle_resolved(&mut self, now: Time, id: ResolveId, targets: &[Target]) {
-        self.endpoint.handle_resolved(now, id, targets);
+    /// Where a name leads.
+    pub fn handle_found(&mut self, now: Time, lookup: Lookup, found: Found) {
+        match lookup {
+            Lookup::Request(id) => {
+                let targets = found.targets.iter().filter(|to| !self.config.is_own_end(to.address));
+                let targets: Vec<Target> = targets.copied().collect();
+                self.endpoint.handle_resolved(now, id, &targets);
+            }
+            Lookup::Trunk(id) => self.trunk_found(now, id, found),
+        }
         self.run(now);
     }
 
@@ -273,8 +286,8 @@ impl Node {
         self.tell(now, Input::Directory(snapshot));
     }
 
-    /// Addresses have come to trunks or have gone from them; [`Output::Sources`] follows.
-    pub fn handle_sources(&mut self, sources: Sources) {
+    /// Addresses have come to trunks or have gone from them.
+    pub(crate) fn replace_sources(&mut self, sources: Sources) {
         self.sources = Arc::new(sources);
         self.endpoint.set_admission(Box::new(Trunks::new(&self.sources, &self.config)));
         self.outputs.push_back(Output::Sources(Arc::clone(&self.sources)));
@@ -304,6 +317,7 @@ impl Node {
         self.press_due_keys(now);
         self.tell_lost(now);
         self.time_trunks(now);
+        self.look_around(now);
         self.tell(now, Input::Timeout);
     }
 
@@ -315,7 +329,8 @@ impl Node {
     /// When to call [`Node::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Time> {
         let (endpoint, bridge) = (self.endpoint.poll_timeout(), self.bridge.poll_timeout());
-        let timers = [endpoint, bridge, self.keyings.next(), self.lost.next(), self.trunks.next()];
+        let (trunks, names) = (self.trunks.next(), self.whereabouts.next());
+        let timers = [endpoint, bridge, self.keyings.next(), self.lost.next(), trunks, names];
         timers.into_iter().flatten().min()
     }
 
@@ -371,10 +386,12 @@ impl Node {
                         self.outputs.push_back(Output::Transmit(transmit));
                     }
                     SipOutput::Resolve(resolve) => {
-                        self.outputs.push_back(Output::Resolve(resolve));
+                        let peer = resolve.met.and_then(|met| self.sources.find(met.ip()));
+                        let payer = Some(peer.map_or(0, |known| known.trunk));
+                        let search = Search { hop: resolve.hop, procedure: Procedure::Auto, payer };
+                        self.outputs.push_back(Output::Look(Lookup::Request(resolve.id), search));
                     }
-                    // No trunk has several addresses yet.
-                    SipOutput::Failed(_) => {}
+                    SipOutput::Failed(flow) => self.way_failed(now, flow),
                     SipOutput::Event(event) => self.sip_event(now, event),
                 }
             } else if let Some(output) = self.bridge.poll_output() {

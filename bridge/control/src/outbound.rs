@@ -9,9 +9,7 @@ use partyline_media::Command;
 use partyline_model::{CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::{Status, Uri};
 use partyline_sip::sdp::{Scope, Session};
-use partyline_sip::{
-    Described, Destination, Dial, DialogId, Ended, Hangup, RefusalTerms, Transport,
-};
+use partyline_sip::{Described, Destination, Dial, DialogId, Ended, Flow, Hangup, RefusalTerms};
 
 use crate::call_map::{Attempts, Call, Dialling, Stage};
 use crate::config::Trunk;
@@ -179,9 +177,11 @@ impl Node {
     /// The places of the trunks that take calls out to `number`, in the order in which they are
     /// tried.
     fn takers(&mut self, number: Number) -> VecDeque<usize> {
+        let places =
+            (0..self.config.trunks.len()).filter(|place| !self.ways_out(*place).is_empty());
+        let places: Vec<usize> = places.collect();
         let Self { config, random, .. } = self;
-        let takers =
-            config.trunks.iter().enumerate().filter(|(_, trunk)| trunk.destination.is_some());
+        let takers = config.trunks.iter().enumerate().filter(|(place, _)| places.contains(place));
         let routings = takers.map(|(place, trunk)| (place, &trunk.routing));
         order(number, routings, || low_32(random.next_u128()))
     }
@@ -205,7 +205,9 @@ impl Node {
     fn route(&mut self, now: Time, id: CallId, dialling: &mut Dialling) -> Option<Dial> {
         let redirected = std::mem::take(&mut dialling.is_redirected);
         if let Some(address) = dialling.followed.last().copied().filter(|_| redirected) {
-            return self.invitation(now, dialling, address);
+            // Whoever redirects names the host, in place of the trunk's own (RFC 3261 §8.1.3.4).
+            let flow = self.config.trunks.get(dialling.trunk)?.flow(address);
+            return self.invitation(now, dialling, (vec![flow], address.to_string()));
         }
         let next = self.next_trunk(now, dialling);
         while let Some(skipped) = dialling.untried.pop_front().filter(|place| Some(*place) != next)
@@ -217,28 +219,29 @@ impl Node {
         let place = next?;
         self.use_trunk(now, id, place, Way::Out);
         dialling.trunk = place;
-        let destination = self.config.trunks.get(place)?.destination?;
-        self.invitation(now, dialling, destination)
+        let to = (self.ways_out(place), self.config.trunks.get(place)?.home()?);
+        self.draw_again(now, place);
+        self.invitation(now, dialling, to)
     }
 
-    /// The INVITE for `dialling` to `destination` by its trunk; the offer is still empty.
-    fn invitation(&self, now: Time, dialling: &Dialling, destination: SocketAddr) -> Option<Dial> {
+    /// The INVITE for `dialling` by these ways of its trunk, for which the Request-URI names the
+    /// host; the offer is still empty.
+    fn invitation(
+        &self,
+        now: Time,
+        dialling: &Dialling,
+        (ways, home): (Vec<Flow>, String),
+    ) -> Option<Dial> {
         let trunk = self.config.trunks.get(dialling.trunk)?;
         let has_redirect = !dialling.redirects.is_empty();
-        let by = if trunk.transport == Transport::Udp {
-            String::new()
-        } else {
-            format!(";transport={}", trunk.transport.uri_value())
-        };
-        // Whoever redirects names the host, in place of the trunk's own (RFC 3261 §8.1.3.4).
-        let is_redirected = Some(destination) != trunk.destination;
-        let home = if is_redirected { destination.to_string() } else { trunk.home()? };
+        let by = trunk.named_transport();
+        let by = by.map(|by| format!(";transport={}", by.uri_value())).unwrap_or_default();
         let routes = self.trunks.service_route(dialling.trunk);
-        let destination = self.first_hop(dialling.trunk, routes).unwrap_or(destination);
+        let first_hop = self.first_hop(dialling.trunk, routes).map(|at| vec![trunk.flow(at)]);
         let caller = identity::present(trunk, dialling.caller_id, &home);
         let callee = trunk.numbers.dialled(dialling.number);
         let dial = Dial {
-            destination: Destination::Flow(trunk.flow(destination)),
+            destination: Destination::Flows(first_hop.unwrap_or(ways)),
             request_uri: trunk.numbers.uri(&callee, &home) + &by,
             from_user: caller.user,
             from_domain: caller.domain,

@@ -8,7 +8,7 @@ use partyline_sip::RedirectContact;
 use partyline_sip::message::Host;
 
 use crate::call_map::Dialling;
-use crate::config::Trunk;
+use crate::config::{Site, Trunk};
 
 /// The most redirections that one call follows.
 const MOST: usize = 5;
@@ -25,8 +25,10 @@ pub(crate) fn note(
     }
     let number = dialling.number;
     let followed = &dialling.followed;
-    let known =
-        |address: &SocketAddr| followed.contains(address) || trunk.destination == Some(*address);
+    let known = |address: &SocketAddr| {
+        followed.contains(address)
+            || trunk.destination.as_ref().and_then(Site::address) == Some(*address)
+    };
     let mut next: Vec<SocketAddr> = Vec::new();
     for contact in contacts {
         let address = within(trunk, number, contact);

@@ -17,14 +17,16 @@ use std::sync::Arc;
 
 use partyline_model::{IdSource, Time};
 use partyline_sip::auth::Login;
+use partyline_sip::locate::LookupFault;
 use partyline_sip::message::{Message, StartLine, Status, Uri};
 use partyline_sip::register::DownReason;
 use partyline_sip::{Destination, Endpoint, Flow, Incoming, OutOfDialog, Unanswered};
 
 use self::branch::Branch;
-use self::line::{Errand, Line, Names};
+use self::line::{Errand, Line, Names, Ways};
 use crate::config::Trunk;
 use crate::node::{Node, Output, or_ended};
+use crate::whereabouts::TrunkName;
 
 /// What is known of a trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub enum TrunkFault {
     Refuses(Status),
     /// The trunk does not have our registration.
     Unregistered(DownReason),
+    /// The trunk's name leads nowhere, and never did since the start.
+    NotFound(LookupFault),
 }
 
 impl TrunkState {
@@ -69,6 +73,8 @@ impl fmt::Display for TrunkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent => f.write_str("OPTIONS has no answer"),
+            Self::NotFound(LookupFault::Silent) => f.write_str("no name server says where it is"),
+            Self::NotFound(LookupFault::Nothing) => f.write_str("its name has no address of use"),
             Self::Refuses(status) => write!(f, "OPTIONS is answered with {}", status.code()),
             Self::Unregistered(DownReason::Unreachable(None)) => {
                 f.write_str("REGISTER has no answer")
@@ -116,6 +122,8 @@ pub struct TrunkStatus {
     pub binding: Option<Binding>,
     /// What came of OPTIONS; `None` where none are sent.
     pub pings: Option<PingCounts>,
+    /// Its names, as far as it has any.
+    pub names: Vec<TrunkName>,
 }
 
 /// Our registration at a trunk.
@@ -147,13 +155,15 @@ pub(crate) struct Watch {
     /// None before the start.
     lines: Vec<Line>,
     /// Requests without a response yet.
-    asked: BTreeMap<u64, (usize, Errand)>,
+    asked: BTreeMap<u64, (usize, Errand, Flow)>,
     last_token: u64,
     next: Option<Time>,
     /// Whether every trunk that takes calls is down.
     all_down: bool,
     /// Whether the node is drained but for the bindings that are taken back.
     drained: bool,
+    /// Whether the bindings are being taken back.
+    left: bool,
 }
 
 impl Watch {
@@ -184,23 +194,24 @@ impl Watch {
         self.lines.get(place).map_or(&[], Line::service_route)
     }
 
+    /// What is asked of a trunk that is reached by these ways.
     fn line(
         &self,
         now: Time,
         (place, trunk): (usize, &Trunk),
+        ways: Ways,
         endpoint: &Endpoint,
         random: &mut dyn IdSource,
     ) -> Line {
-        let at = trunk.account.as_ref().map(|account| account.registrar).or(trunk.destination);
-        let here = at.map(|at| trunk.flow(at));
         let user = self.tokens.get(place).and_then(Option::as_deref);
+        let here = ways.first();
         let contact = here.and_then(|flow| Uri::parse(&endpoint.contact_uri(user, flow)).ok());
         let target = trunk.home().and_then(|home| Uri::parse(&format!("sip:{home}")).ok());
         let from = trunk.account.as_ref().map(|account| account.aor.clone()).or(contact.clone());
         match (contact, from, target) {
             (Some(contact), Some(from), Some(target)) => {
                 let random = || -> Box<dyn IdSource> { Box::new(Branch::of(random)) };
-                Line::new(now, trunk, Names { contact, from, target }, random)
+                Line::new(now, trunk, Names { contact, from, target }, ways, random)
             }
             _ => Line::unwatched(now),
         }
@@ -214,14 +225,35 @@ const fn is_down(state: TrunkState) -> bool {
 impl Node {
     /// Registers at the trunks that want it, and pings those that are watched.
     pub fn start_trunks(&mut self, now: Time) {
-        let random = &mut *self.random;
-        for place in self.config.trunks.iter().enumerate() {
-            let mut line = self.trunks.line(now, place, &self.endpoint, random);
-            line.start(now);
-            self.trunks.lines.push(line);
+        for place in 0..self.config.trunks.len() {
+            self.trunks.lines.push(Line::unwatched(now));
+            self.lead_trunk(now, place);
+        }
+        self.start_looking(now);
+        self.run(now);
+    }
+
+    /// The trunk in this place is to be reached by other ways, or by any at all. Where those are of
+    /// another kind, so is our own address: registration and pings begin anew.
+    pub(crate) fn lead_trunk(&mut self, now: Time, place: usize) {
+        let ways =
+            Ways { registrar: self.ways_to_registrar(place), destination: self.ways_out(place) };
+        let Self { trunks, config, endpoint, random, .. } = self;
+        let Some(trunk) = config.trunks.get(place) else { return };
+        let anew = trunks.lines.get(place).is_some_and(|line| line.is_of_other_kind(&ways));
+        if anew && !trunks.left {
+            let made = trunks.line(now, (place, trunk), ways, endpoint, &mut **random);
+            if let Some(line) = trunks.lines.get_mut(place) {
+                line.become_another(made);
+                line.start(now);
+            }
+        } else if let Some(line) = trunks.lines.get_mut(place) {
+            line.lead(ways);
+        }
+        if let Some(line) = trunks.lines.get_mut(place) {
+            line.set_lost(self.whereabouts.lost(place));
         }
         self.tend_trunks(now);
-        self.run(now);
     }
 
     /// The password of the trunk in this place is another. Calls that are up stay, and answer with
@@ -241,7 +273,7 @@ impl Node {
     /// Every trunk as it is now, in the order of the configuration.
     pub fn trunk_states(&self) -> Vec<TrunkStatus> {
         let lines = self.config.trunks.iter().zip(&self.trunks.lines);
-        let status = |(trunk, line): (&Trunk, &Line)| {
+        let status = |(place, (trunk, line)): (usize, (&Trunk, &Line))| {
             let (state, since) = line.state();
             TrunkStatus {
                 id: trunk.id,
@@ -251,9 +283,10 @@ impl Node {
                 last_status: line.last_status(),
                 binding: line.binding(),
                 pings: line.ping_counts(),
+                names: self.whereabouts.of(place, trunk),
             }
         };
-        lines.map(status).collect()
+        lines.enumerate().map(status).collect()
     }
 
     /// The place of the trunk that a call belongs to: by the Contact of our registration that it is
@@ -278,7 +311,7 @@ impl Node {
         token: u64,
         result: Result<Box<Message>, Unanswered>,
     ) {
-        let Some((place, errand)) = self.trunks.asked.remove(&token) else { return };
+        let Some((place, errand, flow)) = self.trunks.asked.remove(&token) else { return };
         let Some(line) = self.trunks.lines.get_mut(place) else { return };
         let result = match &result {
             Ok(response) => match response.start {
@@ -287,12 +320,17 @@ impl Node {
             },
             Err(why) => Err(*why),
         };
+        let failed = matches!(result, Err(_) | Ok((_, Status::SERVICE_UNAVAILABLE)));
         line.responded(now, (errand, token), result);
+        if failed {
+            self.way_failed(now, flow);
+        }
         self.tend_trunks(now);
     }
 
     /// Takes the bindings back; no trunk is asked anything else any more.
     pub(crate) fn leave_trunks(&mut self, now: Time) {
+        self.trunks.left = true;
         for line in &mut self.trunks.lines {
             line.stop(now);
         }
@@ -351,13 +389,14 @@ impl Node {
             let line = self.trunks.lines.get_mut(place);
             let Some(sending) = line.and_then(|line| line.poll_send(token)) else { break };
             self.trunks.last_token = token;
-            let destination = Destination::Flow(sending.flow);
+            let (errand, flow) = (sending.errand, sending.flow);
+            let destination = Destination::Flow(flow);
             let request = OutOfDialog { message: sending.message, destination, token };
             let sent = self.endpoint.send_request(now, request);
             if or_ended(&mut self.command_errors, sent).is_some() {
-                self.trunks.asked.insert(token, (place, sending.errand));
+                self.trunks.asked.insert(token, (place, errand, flow));
             } else if let Some(line) = self.trunks.lines.get_mut(place) {
-                line.responded(now, (sending.errand, token), Err(Unanswered::Unreachable));
+                line.responded(now, (errand, token), Err(Unanswered::Unreachable));
             }
         }
         let line = self.trunks.lines.get_mut(place);

@@ -10,6 +10,7 @@ mod filter;
 mod identity;
 mod login;
 mod numbers;
+mod place;
 mod raw;
 mod reject;
 mod setting;
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// Where SIP comes to.
     pub(crate) sip: Sip,
+    /// Name servers; those of the system where there are none.
+    pub(crate) dns_servers: Vec<SocketAddr>,
     /// The files of certificates and keys, as far as TLS is spoken.
     pub(crate) tls: TlsFiles,
     /// The address that media sockets are bound to; that of `control` unless behind NAT.
@@ -186,12 +189,13 @@ impl Config {
 impl From<RawConfig> for Config {
     fn from(mut raw: RawConfig) -> Self {
         for trunk in &mut raw.trunks {
-            let reaches_out = trunk.destination.or(trunk.registrar());
+            let reaches_out = trunk.places().next().is_some();
             trunk.kind.get_or_insert(SourceKind::by_destination(reaches_out));
             let usual = IdentityHeader::by_trust(trunk.trusted);
             trunk.identity.presenting.identity.get_or_insert(usual);
-            if trunk.sources.is_empty() {
-                trunk.sources = trunk.usual_sources();
+            if trunk.sources.is_none() {
+                let usual = trunk.usual_sources();
+                trunk.sources = Some(usual).filter(|usual| !usual.is_empty());
             }
         }
         let mut writer = Writer::default();
@@ -208,16 +212,17 @@ impl From<RawConfig> for Config {
         let trunks = raw.trunks.into_iter().zip(accounts).zip(1..);
         let trunks = trunks.map(|((trunk, account), id)| Trunk {
             id,
-            name: trunk.name,
-            sources: trunk.sources,
-            kind: trunk.kind.unwrap_or(SourceKind::by_destination(trunk.destination)),
+            name: trunk.name.clone(),
+            sources: trunk.networks().collect(),
+            source_names: trunk.source_names(),
+            kind: trunk.kind.unwrap_or(SourceKind::by_destination(trunk.destination.is_some())),
             uri_passcode: trunk.uri_passcode.0,
             media_sources: trunk.media_sources,
             trusted: trunk.trusted,
             srtp: trunk.srtp,
             extensions: trunk.extensions,
-            destination: trunk.destination,
-            transport: trunk.transport.0,
+            destination: trunk.destination.map(|at| at.to_site(trunk.transport.0, trunk.resolve)),
+            transport: trunk.transport.0.unwrap_or(Transport::Udp),
             numbers: trunk.numbers,
             caller_from: trunk.identity.caller_from,
             presenting: trunk.identity.presenting,
@@ -232,7 +237,8 @@ impl From<RawConfig> for Config {
         });
         let taxes = raw.seller.taxes.into_iter();
         let others = [Some(raw.http_listen), raw.sip_advertised].into_iter().flatten();
-        let listening = raw.sip_listen.iter().copied().chain(others).collect();
+        let connected = raw.streams.listeners().map(|(_, at)| at);
+        let listening = raw.sip_listen.iter().copied().chain(connected).chain(others).collect();
         Self {
             file: None,
             node_id: raw.node_id,
@@ -244,6 +250,7 @@ impl From<RawConfig> for Config {
                 keep_alive: raw.streams.keep_alive,
                 advertised: raw.sip_advertised,
             },
+            dns_servers: raw.dns_servers,
             tls,
             media_bind: raw.media_bind.unwrap_or(raw.media_address),
             control: partyline_control::Config {

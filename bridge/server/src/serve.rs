@@ -7,6 +7,7 @@
 mod ask;
 mod control;
 mod directory;
+mod dns;
 mod folders;
 mod http;
 mod logins;
@@ -36,13 +37,14 @@ use partyline_cdr_store::journal::{
 };
 use partyline_cdr_store::keys::Keys;
 use partyline_conference::Bridge;
-use partyline_control::{Node, Sources};
+use partyline_control::{Lookup, Node, Sources};
 use partyline_dialplan::Plan;
 use partyline_directory::Snapshot;
 use partyline_media::{AudioLibrary, Worker};
 use partyline_media_io::{Clock, MediaHandle, MediaThread};
 use partyline_model::{IdSource, RecordingId, Time, Uuid, WallTime};
 use partyline_secret::{Vault, harden_process};
+use partyline_sip::locate::{Abilities, Found};
 use partyline_sip::{Endpoint, Listener, Transport};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,6 +55,7 @@ use crate::data::Data;
 use crate::demo;
 pub(crate) use ask::SocketPath;
 use control::{Control, Ending, Inbox};
+use dns::Names;
 pub(crate) use folders::Folders;
 use machine::Granted;
 use random::Random;
@@ -123,11 +126,8 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let known = Arc::clone(&sources.borrow());
     let made_with = NodeParts { origin, started, snapshot, known, contact_key };
     let mut node = node(&config, &transports, made_with)?;
-    if !lost.is_empty() {
-        let calls = lost.len();
-        tracing::warn!(calls, "far ends of the last run may still be up: each is sent BYE");
-        node.hang_up_lost(clock.now(), lost);
-    }
+    hang_up_lost(&mut node, clock, lost);
+    let (names, names_inbox) = start_names(&config, clock, &transports)?;
     let (changed, directory_inbox) = mpsc::channel(1);
     tokio::spawn(directory::watch(store, keys, version, changed));
 
@@ -164,6 +164,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         node,
         transports,
         sources,
+        names,
         commands: media.commands,
         events: media.events,
         media: media.thread,
@@ -181,6 +182,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         media: media_events,
         durable: durable_inbox,
         directory: directory_inbox,
+        names: names_inbox,
         logins: logins_inbox,
         recording_failed: recording_inbox,
         asked,
@@ -364,7 +366,8 @@ fn node(
         Listener { transport, local, advertised: SocketAddr::new(ip, local.port()) }
     };
     let streams = transports.listeners().iter().map(stream).collect();
-    let sip = partyline_sip::Config { streams, ..partyline_sip::Config::new(advertised) };
+    let usual = partyline_sip::Config::new(advertised);
+    let sip = partyline_sip::Config { streams, resolves: true, ..usual };
     let endpoint = Endpoint::new(sip, Box::new(Random::from_system()?));
     let parts = partyline_control::Parts {
         endpoint,
@@ -375,6 +378,34 @@ fn node(
         contact_key,
     };
     Ok(Node::new(config.control.clone(), parts))
+}
+
+/// Has the far ends told that calls of the last run are over.
+fn hang_up_lost(node: &mut Node, clock: Clock, lost: Vec<DialogRecord>) {
+    if !lost.is_empty() {
+        let calls = lost.len();
+        tracing::warn!(calls, "far ends of the last run may still be up: each is sent BYE");
+        node.hang_up_lost(clock.now(), lost);
+    }
+}
+
+/// Starts asking name servers for what is of use here.
+fn start_names(
+    config: &Config,
+    clock: Clock,
+    transports: &Transports,
+) -> anyhow::Result<(Names, mpsc::Receiver<(Lookup, Found)>)> {
+    let streams = transports.listeners();
+    let listens = |wanted: &Transport| streams.iter().any(|(transport, _)| transport == wanted);
+    let by_stream = [Transport::Tcp, Transport::Tls].into_iter().filter(listens);
+    let all = || config.sip.listen.iter().chain(streams.iter().map(|(_, at)| at));
+    let abilities = Abilities {
+        transports: [Transport::Udp].into_iter().chain(by_stream).collect(),
+        v4: all().any(SocketAddr::is_ipv4),
+        v6: all().any(SocketAddr::is_ipv6),
+    };
+    let random = Box::new(Random::from_system()?);
+    Ok(Names::start(&config.dns_servers, clock, abilities, random))
 }
 
 /// A message for each SIGTERM or SIGINT.

@@ -20,6 +20,7 @@ use super::journal::Disk;
 use super::net::Link;
 use super::trunk::FarEnd;
 use super::world::World;
+use super::zone::Zone;
 
 /// The moderator's passcode of the first conference, with its pound.
 pub const MODERATOR: &str = "48291573#";
@@ -63,7 +64,8 @@ pub fn carrier() -> Trunk {
         trusted: true,
         srtp: SrtpPolicy::Off,
         extensions: Extensions::default(),
-        destination: Some(CARRIER),
+        source_names: Vec::new(),
+        destination: Some(CARRIER.into()),
         numbers: Numbers::default(),
         caller_from: vec![Identity::Asserted, Identity::From],
         presenting: Presenting::default(),
@@ -100,6 +102,7 @@ pub struct Builder {
     rooms: Vec<Room>,
     pub(super) trunks: Vec<Trunk>,
     pub(super) far_ends: Vec<(SocketAddr, FarEnd)>,
+    pub(super) zone: Zone,
 }
 
 impl Builder {
@@ -139,6 +142,7 @@ impl Builder {
             }],
             trunks: vec![carrier()],
             far_ends: Vec::new(),
+            zone: Zone::default(),
         }
     }
 
@@ -216,6 +220,13 @@ impl Builder {
     #[must_use]
     pub fn far_end(mut self, at: SocketAddr, far_end: FarEnd) -> Self {
         self.far_ends.push((at, far_end));
+        self
+    }
+
+    /// Where a name leads at first.
+    #[must_use]
+    pub fn name(mut self, name: &str, addresses: &[SocketAddr]) -> Self {
+        self.zone.set(name, addresses);
         self
     }
 

@@ -29,6 +29,7 @@ pub mod phone;
 pub mod records;
 pub mod trunk;
 pub mod world;
+pub mod zone;
 
 pub use builder::{Builder, LISTENER, MODERATOR, PARTICIPANT, Room};
 pub use clock::{ms, secs};
@@ -38,3 +39,4 @@ pub use phone::tone;
 pub use records::Records;
 pub use trunk::{FarEnd, Pings, Registers};
 pub use world::World;
+pub use zone::Zone;

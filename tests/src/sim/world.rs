@@ -31,6 +31,7 @@ use super::media::Media;
 use super::net::{Flight, Net};
 use super::records::Records;
 use super::trunk::FarEnd;
+use super::zone::Zone;
 
 /// How long the end of everything may take: a BYE that nobody answers is given up after 32 s.
 const LAST_WORDS: Duration = secs(70);
@@ -68,6 +69,7 @@ pub struct World {
     /// Connections so far.
     opened: u64,
     trunk_changes: Vec<(Duration, TrunkChange)>,
+    pub(super) zone: Zone,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
     log: Option<Vec<u8>>,
@@ -134,6 +136,7 @@ impl World {
             far_ends: builder.far_ends.into_iter().collect(),
             opened: 0,
             trunk_changes: Vec::new(),
+            zone: builder.zone,
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
             echoes_listened_for: 0,
@@ -317,9 +320,12 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Resolve(resolve) => {
-                self.node.handle_resolved(time(self.now), resolve.id, &[]);
+            Output::Look(lookup, search) => {
+                let found = self.zone.find(time(self.now), &search);
+                self.node.handle_found(time(self.now), lookup, found);
             }
+            Output::Failed(target) => self.zone.fail(target),
+            Output::TrunkNamed(name) => self.zone.say(*name),
             Output::Transmit(transmit) => {
                 self.uttered.extend_from_slice(&transmit.payload);
                 if transmit.flow.transport.is_reliable() {

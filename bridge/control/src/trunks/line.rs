@@ -5,6 +5,7 @@ use std::sync::Arc;
 use partyline_model::{IdSource, Time};
 use partyline_sip::auth::Login;
 use partyline_sip::health::{Health, HealthCheck, HealthOutput, PingConfig};
+use partyline_sip::locate::LookupFault;
 use partyline_sip::message::{Message, Status, Uri};
 use partyline_sip::register::{DownReason, RegisterConfig, RegisterOutput, Registration};
 use partyline_sip::{Flow, Unanswered};
@@ -36,9 +37,24 @@ pub(super) struct Names {
     pub(super) target: Uri,
 }
 
+/// How a trunk is reached, best way first.
+#[derive(Default)]
+pub(super) struct Ways {
+    pub(super) registrar: Vec<Flow>,
+    pub(super) destination: Vec<Flow>,
+}
+
+impl Ways {
+    /// The way that our own address is chosen by.
+    pub(super) fn first(&self) -> Option<Flow> {
+        self.registrar.first().or(self.destination.first()).copied()
+    }
+}
+
 struct Registered {
     machine: Registration,
-    flow: Flow,
+    /// By the rank of the machine's targets.
+    flows: Vec<Flow>,
     /// What was said last about there being no binding.
     down: Option<DownReason>,
     stopped: bool,
@@ -46,7 +62,9 @@ struct Registered {
 
 struct Pinged {
     machine: HealthCheck,
-    flow: Flow,
+    /// Pinged in turn.
+    flows: Vec<Flow>,
+    turn: usize,
     /// The ping whose end counts.
     latest: u64,
     /// Whether that has not ended.
@@ -59,6 +77,10 @@ struct Pinged {
 pub(super) struct Line {
     registration: Option<Registered>,
     pings: Option<Pinged>,
+    /// The way that our own address was chosen by.
+    here: Option<Flow>,
+    /// Why the trunk cannot be reached.
+    lost: Option<LookupFault>,
     state: TrunkState,
     since: Time,
     last_status: Option<Status>,
@@ -70,9 +92,11 @@ impl Line {
         now: Time,
         trunk: &Trunk,
         names: Names,
+        ways: Ways,
         mut random: impl FnMut() -> Box<dyn IdSource>,
     ) -> Self {
         let Names { contact, from, target } = names;
+        let here = ways.first();
         let registration = trunk.account.as_ref().map(|account| {
             let (aor, registrar) = (account.aor.clone(), account.domain.clone());
             let config = RegisterConfig {
@@ -82,14 +106,15 @@ impl Line {
             let login: Option<Arc<Login>> = trunk.login.clone();
             Registered {
                 machine: Registration::new(config, login, random()),
-                flow: trunk.flow(account.registrar),
+                flows: ways.registrar,
                 down: None,
                 stopped: false,
             }
         });
-        let pings = trunk.pings.zip(trunk.destination).map(|(rules, destination)| Pinged {
+        let pings = trunk.pings.filter(|_| trunk.destination.is_some()).map(|rules| Pinged {
             machine: HealthCheck::new(rules, PingConfig { target, from, contact }, random()),
-            flow: trunk.flow(destination),
+            flows: ways.destination,
+            turn: 0,
             latest: 0,
             awaited: false,
             fault: TrunkFault::Silent,
@@ -97,21 +122,67 @@ impl Line {
         });
         let watched = registration.is_some() || pings.is_some();
         let state = if watched { TrunkState::Unknown } else { TrunkState::Unwatched };
-        Self { registration, pings, state, since: now, last_status: None }
+        Self { registration, pings, here, lost: None, state, since: now, last_status: None }
     }
 
     /// A trunk that nothing is asked of.
     pub(super) const fn unwatched(now: Time) -> Self {
         let state = TrunkState::Unwatched;
-        Self { registration: None, pings: None, state, since: now, last_status: None }
+        Self {
+            registration: None,
+            pings: None,
+            here: None,
+            lost: None,
+            state,
+            since: now,
+            last_status: None,
+        }
+    }
+
+    /// Whether the best of `ways` is of another transport or family than the one that this was made
+    /// for.
+    pub(super) fn is_of_other_kind(&self, ways: &Ways) -> bool {
+        let kind = |flow: Flow| (flow.transport, flow.remote.is_ipv4());
+        ways.first().is_some_and(|first| self.here.map(kind) != Some(kind(first)))
+    }
+
+    /// Goes on as `other`, in the state that it is known to be in.
+    pub(super) fn become_another(&mut self, other: Self) {
+        let (state, since, last_status) = (self.state, self.since, self.last_status);
+        *self = match state {
+            TrunkState::Unwatched => other,
+            TrunkState::Unknown | TrunkState::Up | TrunkState::Down(_) | TrunkState::Left => {
+                Self { state, since, last_status, ..other }
+            }
+        };
+    }
+
+    /// The trunk is reached by other ways. Those that stay keep their rank.
+    pub(super) fn lead(&mut self, ways: Ways) {
+        if let Some(registered) = &mut self.registration
+            && rank(&mut registered.flows, ways.registrar)
+        {
+            registered.machine.start(registered.flows.len());
+        }
+        if let Some(pinged) = &mut self.pings
+            && rank(&mut pinged.flows, ways.destination)
+        {
+            pinged.machine.set_targets(pinged.flows.len());
+        }
+    }
+
+    /// The trunk has no address, for this reason, or has one.
+    pub(super) fn set_lost(&mut self, lost: Option<LookupFault>) {
+        self.lost = lost;
     }
 
     /// Asks for the binding, and pings for the first time.
     pub(super) fn start(&mut self, now: Time) {
         if let Some(registered) = &mut self.registration {
-            registered.machine.start(1);
+            registered.machine.start(registered.flows.len());
         }
         if let Some(pinged) = &mut self.pings {
+            pinged.machine.set_targets(pinged.flows.len());
             pinged.machine.start(now);
         }
     }
@@ -156,7 +227,7 @@ impl Line {
     /// The connection to the far end is gone: what hangs on it is made anew.
     pub(super) fn handle_flow_lost(&mut self, now: Time, lost: Flow) {
         if let Some(registered) = &mut self.registration
-            && registered.flow.far_end() == lost.far_end()
+            && registered.flow().is_some_and(|flow| flow.far_end() == lost.far_end())
         {
             registered.machine.handle_flow_lost(now);
         }
@@ -193,9 +264,10 @@ impl Line {
         if let Some(registered) = &mut self.registration {
             while let Some(output) = registered.machine.poll_output() {
                 match output {
-                    RegisterOutput::Send { request, target: _ } => {
-                        let (errand, flow) = (Errand::Register, registered.flow);
-                        return Some(Sending { errand, message: request, flow });
+                    RegisterOutput::Send { request, target } => {
+                        let flow = registered.flows.get(target).or(registered.flows.first());
+                        let Some(&flow) = flow else { continue };
+                        return Some(Sending { errand: Errand::Register, message: request, flow });
                     }
                     RegisterOutput::Up { target: _ } => registered.down = None,
                     RegisterOutput::Down(reason) => registered.down = Some(reason),
@@ -207,9 +279,11 @@ impl Line {
         while let Some(output) = pinged.machine.poll_output() {
             match output {
                 HealthOutput::Ping(message) => {
+                    let turn = pinged.turn % pinged.flows.len().max(1);
+                    let Some(&flow) = pinged.flows.get(turn) else { continue };
+                    pinged.turn = turn + 1;
                     (pinged.latest, pinged.awaited) = (token, true);
-                    let (errand, flow) = (Errand::Ping, pinged.flow);
-                    return Some(Sending { errand, message, flow });
+                    return Some(Sending { errand: Errand::Ping, message, flow });
                 }
                 HealthOutput::Changed(_) => {}
             }
@@ -230,6 +304,9 @@ impl Line {
     fn judge(&self) -> TrunkState {
         if self.registration.as_ref().is_some_and(|registered| registered.stopped) {
             return TrunkState::Left;
+        }
+        if let Some(fault) = self.lost {
+            return TrunkState::Down(TrunkFault::NotFound(fault));
         }
         let health = self.pings.as_ref().map(|pinged| pinged.machine.health());
         let bound = self.registration.as_ref().map(|it| it.machine.bound_at().is_some());
@@ -269,6 +346,28 @@ impl Line {
         let routes = self.registration.as_ref().and_then(|it| it.machine.routes());
         routes.map_or(&[], |routes| &routes.service)
     }
+}
+
+impl Registered {
+    /// The way of the binding, or of the next request for one.
+    fn flow(&self) -> Option<Flow> {
+        let rank = self.machine.bound_at().unwrap_or_default();
+        self.flows.get(rank).or(self.flows.first()).copied()
+    }
+}
+
+/// Takes `found` for `flows`, those that were among them in the order of before; whether they are
+/// others. What leads nowhere leaves them as they are.
+fn rank(flows: &mut Vec<Flow>, found: Vec<Flow>) -> bool {
+    if found.is_empty() {
+        return false;
+    }
+    let kept: Vec<Flow> = flows.iter().filter(|flow| found.contains(flow)).copied().collect();
+    let new: Vec<Flow> = found.into_iter().filter(|flow| !kept.contains(flow)).collect();
+    let ranked = [kept, new].concat();
+    let changed = *flows != ranked;
+    *flows = ranked;
+    changed
 }
 
 impl Pinged {

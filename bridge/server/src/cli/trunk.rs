@@ -83,6 +83,19 @@ fn trunks(page: &Value) -> impl Iterator<Item = &Value> {
     page["trunks"].as_array().into_iter().flatten()
 }
 
+/// Why a trunk is down; while it is not, what is wrong with its names.
+fn reason(trunk: &Value) -> String {
+    if let Some(reason) = trunk["reason"].as_str() {
+        return reason.to_owned();
+    }
+    let names = trunk["names"].as_array().into_iter().flatten();
+    let faults = names.filter_map(|name| {
+        let (name, fault) = (name["name"].as_str()?, name["fault"].as_str()?);
+        Some(format!("{name}: {fault}"))
+    });
+    faults.collect::<Vec<_>>().join("; ")
+}
+
 fn table(page: &Value) -> Table {
     let mut table = Table::new(&[
         ("id", Align::Right),
@@ -126,7 +139,7 @@ fn table(page: &Value) -> Table {
             until,
             text(&trunk["last_status"]),
             pings,
-            text(&trunk["reason"]),
+            reason(trunk),
         ]);
     }
     table
@@ -154,7 +167,8 @@ mod tests {
         let page = json!({ "trunks": [
             { "id": 1, "name": "a", "state": "up", "since": "2026-11-21T14:00:00.000000Z",
               "registration": { "bound": true, "until": "2026-11-21T14:10:00.500000Z" },
-              "last_status": 200, "pings": null, "reason": null },
+              "last_status": 200, "pings": null, "reason": null,
+              "names": [{ "name": "a.example", "addresses": [], "fault": "silence" }] },
             { "id": 2, "name": "b\u{1b}[2J", "state": "down", "since": "2026-11-21T14:00:00.000000Z",
               "registration": null, "last_status": null, "reason": "OPTIONS has no answer",
               "pings": { "answered": 7, "refused": 1, "silent": 2, "unreachable": 0 } },
@@ -165,7 +179,7 @@ mod tests {
             .map(|line| line.split("  ").filter(|s| !s.is_empty()).map(str::trim).collect())
             .collect();
         assert_eq!(lines[1][1..4], ["a", "up", "2026-11-21 14:00:00"]);
-        assert_eq!(lines[1][4..], ["2026-11-21 14:10:00", "200", "-"]);
+        assert_eq!(lines[1][4..], ["2026-11-21 14:10:00", "200", "-", "a.example: silence"]);
         assert_eq!(lines[2][1..3], ["b\\u{1b}[2J", "down"]);
         assert_eq!(lines[2][4..], ["-", "7/3", "OPTIONS has no answer"]);
         assert_eq!(table(&json!([])).to_string().lines().count(), 1);

@@ -1,6 +1,5 @@
 //! What a trunk's section says of our registration there and of the watch over it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,6 +9,7 @@ use partyline_sip::message::{Host, Scheme, Uri};
 use partyline_sip::register::DEFAULT_EXPIRES;
 
 use super::document::{Findings, Walk};
+use super::place::{RawPlace, RawSource};
 use super::raw::RawTrunk;
 
 /// The shortest and the longest time that a binding may be asked for.
@@ -21,7 +21,7 @@ const MOST_PATIENCE: Duration = Duration::from_secs(32);
 /// Our account at the trunk's registrar.
 pub(super) struct RawAccount {
     pub(super) register: bool,
-    pub(super) registrar: Option<SocketAddr>,
+    pub(super) registrar: Option<RawPlace>,
     pub(super) domain: Option<String>,
     pub(super) aor: Option<String>,
     pub(super) expires: Duration,
@@ -106,13 +106,29 @@ fn of_record(aor: &str) -> Option<Uri> {
 
 impl RawTrunk {
     /// Where REGISTER goes.
-    pub(super) fn registrar(&self) -> Option<SocketAddr> {
-        self.account.registrar.or(self.destination).filter(|_| self.account.register)
+    pub(super) fn registrar(&self) -> Option<&RawPlace> {
+        let registrar = self.account.registrar.as_ref().or(self.destination.as_ref());
+        registrar.filter(|_| self.account.register)
     }
 
-    /// The host of the domain: whom the far end's certificate names unless the file says otherwise
-    /// (RFC 5922 §4).
-    pub(super) fn domain_host(&self) -> Option<String> {
+    /// Where the trunk's requests go, as far as anywhere.
+    pub(super) fn places(&self) -> impl Iterator<Item = &RawPlace> {
+        [self.destination.as_ref(), self.registrar()].into_iter().flatten()
+    }
+
+    /// Whether it is known without `sources` where calls come from.
+    pub(super) fn needs_no_sources(&self) -> bool {
+        self.account.register || self.places().any(|at| at.name().is_some())
+    }
+
+    /// The name that the far end has to prove, unless the file has another: the service that was
+    /// asked for, never a host that it has led to (RFC 5922 §4).
+    pub(super) fn service_name(&self) -> Option<String> {
+        let named = || self.places().find_map(RawPlace::name).map(str::to_owned);
+        self.domain_host().or_else(named)
+    }
+
+    fn domain_host(&self) -> Option<String> {
         let uri = of_domain(self.account.domain.as_deref()?)?;
         Some(match uri.host()? {
             Host::Name(name) => name.to_string(),
@@ -138,14 +154,27 @@ impl RawTrunk {
     pub(super) fn account(&self) -> Option<TrunkAccount> {
         let registrar = self.registrar()?;
         let domain = of_domain(&self.registrar_host()?)?;
+        let registrar = registrar.to_site(self.transport.0, self.resolve);
         Some(TrunkAccount { registrar, domain, aor: self.aor()?, expires: self.account.expires })
     }
 
+    /// The networks that calls come from.
+    pub(super) fn networks(&self) -> impl Iterator<Item = IpNet> {
+        self.sources.iter().flatten().filter_map(RawSource::network)
+    }
+
+    /// The names whose addresses calls come from.
+    pub(super) fn source_names(&self) -> Vec<String> {
+        let names = self.sources.iter().flatten().filter_map(RawSource::name);
+        names.map(str::to_owned).collect()
+    }
+
     /// Where calls of a registration come from, unless the file says so: its own two addresses.
-    pub(super) fn usual_sources(&self) -> Vec<IpNet> {
-        let mut sources: Vec<IpNet> = Vec::new();
-        let addresses = [self.registrar(), self.destination];
-        for source in addresses.into_iter().flatten().map(|address| address.ip().into()) {
+    pub(super) fn usual_sources(&self) -> Vec<RawSource> {
+        let mut sources: Vec<RawSource> = Vec::new();
+        let places = [self.registrar(), self.destination.as_ref()];
+        let addresses = places.into_iter().flatten().filter_map(RawPlace::address);
+        for source in addresses.map(|address| RawSource::Network(address.ip().into())) {
             if !sources.contains(&source) {
                 sources.push(source);
             }
@@ -165,7 +194,8 @@ pub(super) fn check(
         let path = path(key);
         findings.add_at(&path, format!("{path}: {message}"));
     };
-    let RawAccount { register, registrar, ref aor, .. } = trunk.account;
+    let RawAccount { register, registrar, aor, .. } = &trunk.account;
+    let register = *register;
     for (key, is_set) in [("registrar", registrar.is_some()), ("aor", aor.is_some())] {
         if is_set && !register {
             add(key, "is of no use without register = true; add it, or remove this");

@@ -8,15 +8,26 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// The crates that log, ours and those below us; the other crates of ours are pure and say nothing.
-const LOGGING: [&str; 8] =
-    ["partyline", "partyline_cdr_store", "axum", "hyper", "hyper_util", "mio", "sqlx", "tokio"];
+const LOGGING: [&str; 11] = [
+    "partyline",
+    "partyline_cdr_store",
+    "axum",
+    "hickory_net",
+    "hickory_proto",
+    "hickory_resolver",
+    "hyper",
+    "hyper_util",
+    "mio",
+    "sqlx",
+    "tokio",
+];
 
 const SHAPE: &str = "expected levels such as \"info\" or \"info,sqlx=warn\", without blanks";
 const LEVEL: &str =
     "expected a level of error, warn, info, debug, trace or off, such as \"info,sqlx=warn\"";
 const PART: &str = "expected levels, also by part as in \"info,partyline_cdr_store=debug\"; the \
-                    parts that log are partyline, partyline_cdr_store, axum, hyper, hyper_util, \
-                    mio, sqlx and tokio";
+                    parts that log are partyline, partyline_cdr_store, axum, hickory_net, \
+                    hickory_proto, hickory_resolver, hyper, hyper_util, mio, sqlx and tokio";
 
 /// Checks `filter`, in the syntax of `EnvFilter`.
 pub(super) fn check(filter: &str) -> Result<(), &'static str> {

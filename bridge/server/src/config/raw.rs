@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use partyline_conference::EntryTiming;
 use partyline_control::{Numbers, RejectCodes, Routing, SourceKind, TrunkLimits};
 use partyline_model::Number;
+use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{Extensions, Transport};
 use rustls::pki_types::ServerName;
@@ -19,6 +20,7 @@ use super::account::{RawAccount, RawPings};
 use super::document::Walk;
 use super::filter;
 use super::identity::RawIdentity;
+use super::place::{RawPlace, RawSource};
 use super::setting::{LogFormat, Percent, Ports, ReadFile};
 use super::{numbers, reject};
 
@@ -38,6 +40,8 @@ pub(super) struct RawConfig {
     pub(super) http_allow_remote: bool,
     pub(super) log_filter: String,
     pub(super) log_format: LogFormat,
+    /// Name servers; those of the system where the list is empty.
+    pub(super) dns_servers: Vec<SocketAddr>,
     pub(super) trunks: Vec<RawTrunk>,
     pub(super) conference: partyline_conference::Config,
     pub(super) seller: RawSeller,
@@ -75,7 +79,8 @@ impl Default for RawStreams {
 #[derive(Default)]
 pub(super) struct RawTrunk {
     pub(super) name: String,
-    pub(super) sources: Vec<IpNet>,
+    /// `None` for those that the trunk's place makes likely.
+    pub(super) sources: Option<Vec<RawSource>>,
     pub(super) media_sources: Vec<IpNet>,
     /// `None` for what the destination and a registration make likely.
     pub(super) kind: Option<SourceKind>,
@@ -83,7 +88,8 @@ pub(super) struct RawTrunk {
     pub(super) trusted: bool,
     pub(super) srtp: SrtpPolicy,
     pub(super) extensions: Extensions,
-    pub(super) destination: Option<SocketAddr>,
+    pub(super) destination: Option<RawPlace>,
+    pub(super) resolve: Procedure,
     pub(super) transport: TrunkTransport,
     pub(super) tls_name: Option<String>,
     pub(super) tls_certificate: Option<ReadFile>,
@@ -111,14 +117,9 @@ impl Default for UriPasscode {
     }
 }
 
-/// How calls out go; by UDP, unless the trunk says otherwise.
-pub(super) struct TrunkTransport(pub(super) Transport);
-
-impl Default for TrunkTransport {
-    fn default() -> Self {
-        Self(Transport::Udp)
-    }
-}
+/// How calls out go; `None` for what the trunk's name says, and UDP where it has an address.
+#[derive(Default)]
+pub(super) struct TrunkTransport(pub(super) Option<Transport>);
 
 /// Whether the far end's certificate is verified; it is, unless the trunk says otherwise.
 pub(super) struct TlsVerify(pub(super) bool);
@@ -148,6 +149,7 @@ pub(super) struct RawTax {
 impl Default for RawConfig {
     fn default() -> Self {
         let loopback = ["127.0.0.0/8", "::1/128"];
+        let source = |net: &str| RawSource::Network(net.parse().expect("a network"));
         Self {
             node_id: 1,
             data_dir: "partyline-data".into(),
@@ -161,9 +163,10 @@ impl Default for RawConfig {
             http_allow_remote: false,
             log_filter: "info".to_owned(),
             log_format: LogFormat::default(),
+            dns_servers: Vec::new(),
             trunks: vec![RawTrunk {
                 name: "loopback".to_owned(),
-                sources: loopback.map(|net| net.parse().expect("a network")).to_vec(),
+                sources: Some(loopback.map(source).to_vec()),
                 // Programs and phones on one machine share its address.
                 kind: Some(SourceKind::Carrier),
                 trusted: true,
@@ -223,6 +226,11 @@ impl RawConfig {
             log.checked("filter", &mut self.log_filter, |filter| filter::check(filter));
             log.setting("format", &mut self.log_format);
         });
+        walk.table("dns", |dns| {
+            dns.checked("servers", &mut self.dns_servers, |servers| {
+                servers.iter().try_for_each(|server| reachable(&server.ip()))
+            });
+        });
         walk.tables("trunk", &mut self.trunks, |walk, trunk| trunk.walk(walk));
         walk.table("conference", |walk| conference(&mut self.conference, walk));
         walk.table("seller", |walk| self.seller.walk(walk));
@@ -267,7 +275,9 @@ impl RawTrunk {
         walk.required("name", &mut self.name, |name| {
             if name.is_empty() { Err("expected a name for reports and logs") } else { Ok(()) }
         });
-        walk.checked("sources", &mut self.sources, |list| not_empty(list));
+        walk.checked("sources", &mut self.sources, |list| {
+            list.as_ref().map_or(Ok(()), |list| not_empty(list))
+        });
         walk.setting("kind", &mut self.kind);
         walk.setting("uri_passcode", &mut self.uri_passcode.0);
         walk.setting("media_sources", &mut self.media_sources);
@@ -275,9 +285,11 @@ impl RawTrunk {
         walk.setting("srtp", &mut self.srtp);
         extensions(&mut self.extensions, walk);
         walk.checked("destination", &mut self.destination, |address| {
+            let address = address.as_ref().and_then(RawPlace::address);
             address.map_or(Ok(()), |address| reachable(&address.ip()))
         });
-        walk.setting("transport", &mut self.transport.0);
+        walk.setting("resolve", &mut self.resolve);
+        walk.setting("transport", &mut self.transport);
         walk.checked("tls_name", &mut self.tls_name, |name| {
             let fits = |name: &String| ServerName::try_from(name.as_str()).is_ok();
             let rule = "expected the host name in the far end's certificate";
@@ -301,7 +313,7 @@ impl RawTrunk {
         self.account.walk(walk);
         self.pings.walk(walk);
         walk.table("reject", |walk| reject::walk(&mut self.reject, walk));
-        if !self.account.register {
+        if !self.needs_no_sources() {
             walk.needs("sources");
         }
     }

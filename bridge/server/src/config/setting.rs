@@ -13,9 +13,13 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use partyline_control::{CountryCode, PortRange, Prefix, SourceKind};
 use partyline_model::Number;
+use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{CalledPlace, Identity, Reliability, TimerMode, Transport};
 use toml::de::DeValue;
+
+use super::place::{RawPlace, RawSource};
+use super::raw::TrunkTransport;
 
 /// A value of the configuration.
 pub(super) trait Setting: Sized {
@@ -64,6 +68,8 @@ strings! {
     String: "a text in quotes";
     IpAddr: "an IP address such as \"127.0.0.1\"";
     SocketAddr: "an IP address and a port such as \"127.0.0.1:5060\"";
+    RawPlace: "an IP address and a port such as \"203.0.113.1:5060\", or a name such as \"sip.carrier.example\"";
+    RawSource: "a network such as \"203.0.113.0/24\" (a single host is \"203.0.113.7/32\"), or a name such as \"sip.carrier.example\"";
     IpNet: "a network such as \"203.0.113.0/24\" (a single host is \"203.0.113.7/32\")";
     Prefix: "the first digits of telephone numbers such as \"+44\"";
     Number: "a telephone number such as \"14165550100\"";
@@ -117,6 +123,39 @@ impl Setting for Transport {
 
     fn write(&self) -> Option<String> {
         quoted(self)
+    }
+}
+
+impl Setting for TrunkTransport {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        if found.as_str() == Some("auto") {
+            return Ok(Self(None));
+        }
+        let named = Transport::read(found).map(|transport| Self(Some(transport)));
+        named.map_err(|_| "expected \"auto\", \"udp\", \"tcp\" or \"tls\"".to_owned())
+    }
+
+    fn write(&self) -> Option<String> {
+        self.0.map_or_else(|| quoted("auto"), |transport| transport.write())
+    }
+}
+
+impl Setting for Procedure {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("auto") => Ok(Self::Auto),
+            Some("srv") => Ok(Self::Srv),
+            Some("a") => Ok(Self::Address),
+            Some(_) | None => Err("expected \"auto\", \"srv\" or \"a\"".to_owned()),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Auto => "auto",
+            Self::Srv => "srv",
+            Self::Address => "a",
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use partyline_sip::Transport;
 
+use super::place::RawPlace;
 use super::raw::{RawConfig, RawTrunk};
 use super::setting::ReadFile;
 
@@ -57,12 +58,16 @@ impl TlsFiles {
         let own = pair(streams.certificate.as_ref(), streams.key.as_ref());
         let client_ca = streams.client_ca.as_ref().map(|file| file.0.clone());
         let server = own.map(|own| ServerFiles { own, client_ca });
-        let by_tls = |(_, trunk): &(u32, &RawTrunk)| trunk.transport.0 == Transport::Tls;
+        let is_named = |trunk: &RawTrunk| trunk.places().any(|at| at.name().is_some());
+        let by_tls = |(_, trunk): &(u32, &RawTrunk)| match trunk.transport.0 {
+            Some(transport) => transport == Transport::Tls,
+            None => is_named(trunk) && !streams.tls.is_empty(),
+        };
         let trunk = |(id, trunk): (u32, &RawTrunk)| TrunkTls {
             id,
             trunk: trunk.name.clone(),
-            addresses: [trunk.destination, trunk.registrar()].into_iter().flatten().collect(),
-            name: trunk.tls_name.clone().or(trunk.domain_host()),
+            addresses: trunk.places().filter_map(RawPlace::address).collect(),
+            name: trunk.tls_name.clone().or_else(|| trunk.service_name()),
             own: pair(trunk.tls_certificate.as_ref(), trunk.tls_key.as_ref()),
             ca: trunk.tls_ca.as_ref().map(|file| file.0.clone()),
             verify: trunk.tls_verify.0,

@@ -8,10 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use partyline_sip::Transport;
+use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::SrtpPolicy;
 
 use super::account;
 use super::document::Findings;
+use super::place::RawPlace;
 use super::raw::{RawConfig, RawTrunk};
 use super::{identity, numbers};
 
@@ -198,7 +200,8 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let message = format!("{path}: another trunk is called {:?}; rename one", trunk.name);
             findings.add_at(&path, message);
         }
-        for source in &trunk.sources {
+        let networks: Vec<IpNet> = trunk.networks().collect();
+        for source in &networks {
             if let Some(message) = doubtful(raw, trunk, *source) {
                 let path = path("sources");
                 findings.warn_at(&path, format!("{path}: {message}"));
@@ -229,6 +232,7 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             );
         }
         way_out(raw, trunk, findings, &path);
+        names(trunk, findings, &path);
         let patience = trunk.routing.patience;
         if patience.progress < patience.provisional {
             let path = path("first_18x");
@@ -239,7 +243,8 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let path = path("session_expires");
             findings.add_at(&path, format!("{path}: must not be less than min_se"));
         }
-        if let Some(message) = trunk.destination.and_then(|to| unreachable(raw, to)) {
+        let at = |place: &Option<RawPlace>| place.as_ref().and_then(RawPlace::address);
+        if let Some(message) = at(&trunk.destination).and_then(|to| unreachable(raw, to)) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
         }
@@ -247,7 +252,7 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let path = path("srtp");
             findings.warn_at(&path, format!("{path}: {message}"));
         }
-        if let Some(message) = trunk.account.registrar.and_then(|at| unreachable(raw, at)) {
+        if let Some(message) = at(&trunk.account.registrar).and_then(|to| unreachable(raw, to)) {
             let path = path("registrar");
             findings.add_at(&path, format!("{path}: {message}"));
         }
@@ -264,7 +269,7 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
 /// Why the keys of encrypted sound can be read by others: SDES has them in the signalling.
 fn readable_keys(raw: &RawConfig, trunk: &RawTrunk) -> Option<String> {
     let is_safe = |transport| matches!(transport, Transport::Tls | Transport::Wss);
-    let transport = trunk.transport.0;
+    let transport = trunk.transport.0.unwrap_or(Transport::Udp);
     let rest = "its keys go in the clear, and whoever reads the signalling can listen";
     match trunk.srtp {
         SrtpPolicy::Off | SrtpPolicy::Preferred => None,
@@ -280,7 +285,7 @@ fn readable_keys(raw: &RawConfig, trunk: &RawTrunk) -> Option<String> {
 
 /// What a login lacks to be of use, and at which key that is said.
 fn half_a_login(trunk: &RawTrunk) -> Option<(&'static str, &'static str)> {
-    match (&trunk.user, &trunk.password_file, trunk.destination.or(trunk.registrar())) {
+    match (&trunk.user, &trunk.password_file, trunk.places().next()) {
         (Some(_), None, _) => Some(("user", "add password_file, where the password stands")),
         (None, Some(_), _) => Some(("password_file", "add user, whose password it is")),
         (Some(_), Some(_), None) if !trunk.account.register => {
@@ -292,10 +297,30 @@ fn half_a_login(trunk: &RawTrunk) -> Option<(&'static str, &'static str)> {
 
 /// The first of `earlier` trunks that all addresses of `source` belong to, and its network.
 fn hidden(earlier: &[RawTrunk], source: IpNet) -> Option<(&str, IpNet)> {
-    let nets = earlier
-        .iter()
-        .flat_map(|trunk| trunk.sources.iter().map(|wider| (trunk.name.as_str(), *wider)));
+    let nets =
+        earlier.iter().flat_map(|trunk| trunk.networks().map(|wider| (trunk.name.as_str(), wider)));
     nets.into_iter().find(|(_, wider)| wider.contains(&source))
+}
+
+/// Notes what the names of `trunk` lack, or what they are not.
+fn names(trunk: &RawTrunk, findings: &Findings<'_>, path: &impl Fn(&str) -> String) {
+    let add = |key: &str, message: &str| {
+        let path = path(key);
+        findings.add_at(&path, format!("{path}: {message}"));
+    };
+    if trunk.resolve == Procedure::Auto {
+        return;
+    }
+    let named = || trunk.places().filter(|at| at.name().is_some());
+    let has_port = |at: &RawPlace| matches!(at, RawPlace::Name { port: Some(_), .. });
+    if named().next().is_none() {
+        add("resolve", "is of no use without a name; give one as destination or registrar");
+    } else if named().all(has_port) {
+        add(
+            "resolve",
+            "a name with a port is looked up by its address records; remove one of both",
+        );
+    }
 }
 
 /// Notes what keeps calls out of `trunk` from going by its transport.
@@ -305,7 +330,7 @@ fn way_out(
     findings: &Findings<'_>,
     path: &impl Fn(&str) -> String,
 ) {
-    let transport = trunk.transport.0;
+    let transport = trunk.transport.0.unwrap_or(Transport::Udp);
     let listens = raw.streams.listeners().any(|(listening, _)| listening == transport);
     if transport.is_reliable() && !listens {
         let path = path("transport");
@@ -486,7 +511,7 @@ mod tests {
             ),
             (
                 format!("{}transport = \"ws\"\n", trunk_to("192.0.2.9:5060")),
-                "expected \"udp\", \"tcp\" or \"tls\"",
+                "expected \"auto\", \"udp\", \"tcp\" or \"tls\"",
             ),
             (
                 format!("{}tls_name = \"a b\"\n", trunk_to("192.0.2.9:5060")),

@@ -8,16 +8,18 @@ use std::time::Duration;
 use partyline_cdr_record::StatusCode;
 use partyline_cdr_store::journal::{Health, JournalHandle};
 use partyline_control::{
-    Fault, GuessAlarm, GuessKey, Node, Output, Sources, TrunkFailure, TrunkLimit,
+    Fault, GuessAlarm, GuessKey, Lookup, Node, Output, Sources, TrunkFailure, TrunkLimit,
 };
 use partyline_directory::Snapshot;
 use partyline_media::{Command, Event};
 use partyline_media_io::{Clock, Commands, Outlet, Running};
 use partyline_model::{RecordingId, Role, Time};
+use partyline_sip::locate::{Found, LookupFault};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::ask::Question;
+use super::dns::Names;
 use super::logins;
 use super::metrics::Sample;
 use super::recorder::Recorder;
@@ -41,6 +43,7 @@ pub(super) struct Control {
     pub(super) transports: Transports,
     /// For those who look at what comes before it is queued.
     pub(super) sources: watch::Sender<Arc<Sources>>,
+    pub(super) names: Names,
     pub(super) commands: Commands<Command>,
     pub(super) events: Outlet<Event>,
     pub(super) media: Running,
@@ -72,6 +75,7 @@ pub(super) struct Inbox {
     pub(super) media: Arc<Notify>,
     pub(super) durable: mpsc::UnboundedReceiver<(u64, bool)>,
     pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
+    pub(super) names: mpsc::Receiver<(Lookup, Found)>,
     pub(super) logins: mpsc::Receiver<logins::Renewed>,
     pub(super) recording_failed: mpsc::UnboundedReceiver<RecordingId>,
     pub(super) asked: mpsc::Receiver<Question>,
@@ -101,6 +105,9 @@ impl Control {
                 }
                 Some((place, login)) = inbox.logins.recv() => {
                     self.node.set_login(self.clock.now(), place, login);
+                }
+                Some((lookup, found)) = inbox.names.recv() => {
+                    self.node.handle_found(self.clock.now(), lookup, found);
                 }
                 Some(recording) = inbox.recording_failed.recv() => {
                     self.node.handle_recording_failed(self.clock.now(), recording);
@@ -194,6 +201,7 @@ impl Control {
             sip_receive_errors: self.transports.receive_errors(),
             datagrams_unsent: self.transports.unsent(),
             streams: self.transports.stream_sample(),
+            names: self.names.counts(),
             calls_ended: self.calls_ended,
             commands_waiting: self.waiting.len(),
             draining: self.ending != Ending::No,
@@ -213,9 +221,15 @@ impl Control {
                         self.node.handle_unreachable(self.clock.now(), flow);
                     }
                 }
-                Output::Resolve(resolve) => {
-                    self.node.handle_resolved(self.clock.now(), resolve.id, &[]);
+                Output::Look(lookup, search) => {
+                    if !self.names.look(lookup, search) {
+                        let now = self.clock.now();
+                        let fault = Some(LookupFault::Silent);
+                        let found = Found { targets: Vec::new(), until: now, fault };
+                        self.node.handle_found(now, lookup, found);
+                    }
                 }
+                Output::Failed(target) => self.names.failed(target),
                 Output::Media(command) => {
                     self.waiting.push_back(command);
                     self.send_commands();
@@ -263,6 +277,7 @@ impl Control {
                     refusal.advice()
                 ),
                 Output::TrunkChanged(change) => trunks::say(&change),
+                Output::TrunkNamed(name) => trunks::say_name(&name),
                 Output::Sources(sources) => drop(self.sources.send_replace(sources)),
                 Output::Drained => self.drained = true,
             }

@@ -8,6 +8,7 @@ use partyline_cdr_store::journal::Health;
 use partyline_control::{GuessCounts, GuessKey, Node, Refused};
 use partyline_media_io::{LATENESS_MICROS, Stats};
 
+use super::dns::NameCounts;
 use super::transport::StreamSample;
 use super::trunks::{TrunkSample, results};
 
@@ -25,6 +26,7 @@ pub(super) struct Sample {
     pub(super) sip_command_errors: Vec<(&'static str, u64)>,
     pub(super) datagrams_unsent: u64,
     pub(super) streams: StreamSample,
+    pub(super) names: NameCounts,
     pub(super) calls_ended: u64,
     pub(super) lost_told: u64,
     pub(super) commands_waiting: usize,
@@ -79,6 +81,9 @@ pub(super) fn render(
     for (name, help, value) in [
         ("lost_calls_told", "Calls of a run before that were sent BYE", sample.lost_told),
         ("sip_receive_errors", "Errors of receiving on SIP sockets", sample.sip_receive_errors),
+        ("dns_questions", "Questions to name servers", sample.names.questions),
+        ("dns_unanswered", "Questions that no name server answered", sample.names.unanswered),
+        ("dns_refused", "Lookups left out: there were too many", sample.names.refused),
         ("sip_unsent", "SIP datagrams the kernel refused", sample.datagrams_unsent),
         ("rtp_received", "Datagrams received on RTP and RTCP ports", media.received.get()),
         ("rtp_sent", "RTP and RTCP datagrams sent", media.sent.get()),

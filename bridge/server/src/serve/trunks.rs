@@ -1,8 +1,10 @@
 //! What is known of the trunks, for `/trunks`, `/metrics` and the log.
 
-use partyline_control::{Node, PingCounts, TrunkChange, TrunkState, TrunkStatus};
+use partyline_control::{Node, PingCounts, TrunkChange, TrunkName, TrunkState, TrunkStatus};
 use partyline_media_io::Clock;
 use partyline_model::{Time, WallTime};
+use partyline_sip::Target;
+use partyline_sip::locate::LookupFault;
 use serde_json::{Value, json};
 
 /// One trunk at a moment.
@@ -40,7 +42,7 @@ impl TrunkSample {
     }
 
     fn json(&self) -> Value {
-        let TrunkStatus { id, name, state, last_status, binding, pings, .. } = &self.status;
+        let TrunkStatus { id, name, state, last_status, binding, pings, names, .. } = &self.status;
         let reason = match state {
             TrunkState::Down(fault) => Some(fault.to_string()),
             TrunkState::Unwatched | TrunkState::Unknown | TrunkState::Up | TrunkState::Left => None,
@@ -62,7 +64,44 @@ impl TrunkSample {
             "last_status": last_status.map(|status| status.code()),
             "registration": registration,
             "pings": pings,
+            "names": names.iter().map(name_json).collect::<Vec<_>>(),
         })
+    }
+}
+
+/// A name of a trunk, where it leads, and what is wrong with it.
+fn name_json(name: &TrunkName) -> Value {
+    let addresses: Vec<_> = name.addresses.iter().map(written).collect();
+    let fault = name.fault.map(|fault| match fault {
+        LookupFault::Silent => "name servers do not answer",
+        LookupFault::Nothing => "there is no address of use",
+    });
+    json!({ "name": name.name, "addresses": addresses, "fault": fault })
+}
+
+fn written(target: &Target) -> String {
+    format!("{} {}", target.transport, target.address)
+}
+
+/// One line for a name of a trunk that leads elsewhere, or could not be looked up.
+pub(super) fn say_name(name: &TrunkName) {
+    let TrunkName { trunk, name, addresses, fault } = name;
+    let at = addresses.iter().map(written).collect::<Vec<_>>().join(", ");
+    let why = fault.map(|fault| match fault {
+        LookupFault::Silent => "no name server says where it is; look at dns.servers",
+        LookupFault::Nothing => "it has no address of use; is it spelt as its operator spells it?",
+    });
+    match why {
+        None => tracing::info!(trunk, name, at, "the trunk's name was looked up"),
+        Some(why) if addresses.is_empty() => {
+            tracing::warn!(trunk, name, "the trunk's name leads nowhere: {why}");
+        }
+        Some(why) => tracing::warn!(
+            trunk,
+            name,
+            at,
+            "the trunk's name cannot be looked up: {why}; where it led holds on"
+        ),
     }
 }
 
@@ -113,6 +152,12 @@ pub(super) fn example() -> TrunkSample {
             last_status: None,
             binding: Some(Binding { until: Some(Time::ZERO) }),
             pings: Some(PingCounts { answered: 7, refused: 0, silent: 3, unreachable: 0 }),
+            names: vec![TrunkName {
+                trunk: "carrier".to_owned(),
+                name: "sip.carrier.example".to_owned(),
+                addresses: Vec::new(),
+                fault: Some(LookupFault::Silent),
+            }],
         },
         since: WallTime::from_micros(1_795_269_600_000_000),
         until: Some(WallTime::from_micros(1_795_269_660_000_000)),
@@ -131,6 +176,8 @@ mod tests {
         assert_eq!(trunk["state"], "down");
         assert_eq!(trunk["reason"], "OPTIONS has no answer");
         assert_eq!(trunk["since"], "2026-11-21T14:00:00.000000Z");
+        assert_eq!(trunk["names"][0]["name"], "sip.carrier.example");
+        assert_eq!(trunk["names"][0]["fault"], "name servers do not answer");
         assert_eq!(trunk["registration"]["bound"], true);
         assert_eq!(trunk["registration"]["until"], "2026-11-21T14:01:00.000000Z");
         assert_eq!(

@@ -15,6 +15,7 @@ use crate::sim::journal::Journal;
 use crate::sim::media::{Media, samples};
 use crate::sim::net::Carried;
 use crate::sim::trunk::FarEnd;
+use crate::sim::zone::Zone;
 
 /// What "now" means to an ear: from so long ago…
 const LISTEN_FROM: Duration = ms(1000);
@@ -141,6 +142,11 @@ impl World {
     /// What the node had logged of its trunks, and when.
     pub fn trunk_changes(&self) -> &[(Duration, TrunkChange)] {
         &self.trunk_changes
+    }
+
+    /// The name servers.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// Who answers REGISTER and OPTIONS at an address.

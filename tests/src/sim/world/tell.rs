@@ -18,6 +18,7 @@ use crate::sim::journal::Disk;
 use crate::sim::net::Link;
 use crate::sim::phone::{self, VOICE_DBM0, tone};
 use crate::sim::trunk::FarEnd;
+use crate::sim::zone::Zone;
 
 /// How long a caller may take from dialling to being in the conference or on hold.
 const COMES_IN: Duration = secs(40);
@@ -54,6 +55,11 @@ impl World {
         let address = self.phone(id).config().sip_address;
         self.numbers.insert(number.to_owned(), address);
         id
+    }
+
+    /// The name servers, to be changed.
+    pub fn zone_mut(&mut self) -> &mut Zone {
+        &mut self.zone
     }
 
     /// Gives a phone any order.
