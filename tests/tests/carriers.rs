@@ -9,7 +9,9 @@ use bridge_tests::sim::{MODERATOR, PARTICIPANT, World, ms, secs};
 use partyline_cdr_record::{CloseReason, LegRecord, Presentation, StatusCode};
 use partyline_control::{
     FromUser, IdentityHeader, NumberFormat, Numbers, Presenting, RejectCodes, Trunk, TrunkLimits,
+    TrunkSound,
 };
+use partyline_model::Codec;
 use partyline_phones::{Ending, PhoneConfig};
 use partyline_sip::auth::{Login, Password};
 use partyline_sip::{CalledPlace, Identity};
@@ -303,5 +305,26 @@ fn everybody_is_muted_for_five_minutes_and_each_leg_gets_fifty_packets_a_second(
         before = sent;
     }
     assert!(phones.iter().all(|&phone| world.is_up(phone)));
+    world.finish();
+}
+
+/// Failures 17 and 24: the wrong codec first, another packet time.
+#[test]
+fn a_trunk_has_its_order_of_codecs_and_its_packet_time() {
+    let sound = TrunkSound { codecs: vec![Codec::Pcma, Codec::Pcmu], ptime_ms: 30 };
+    let mut world = World::build().trunks(|trunks| trunks[0].sound = sound).keep_log().start();
+    let [anna] = world.phones(["anna"]);
+    world.join(anna, MODERATOR).run_for(secs(4));
+    let to = world.phone(anna).config().rtp_address;
+    let before = world.media_sent_to(to);
+    world.run_for(secs(3));
+    // Anna asks for no packet time but her own 20 ms.
+    assert_eq!((world.media_sent_to(to) - before) / 172, 150);
+    world.press(anna, "*1").run_for(secs(3)).press(anna, "4165550199#").run_for(secs(4));
+    let log = String::from_utf8_lossy(world.log()).into_owned();
+    let begin = log.rfind("INVITE sip:+14165550199").unwrap();
+    let offer = log[begin..].split("\r\n\r\n").nth(1).unwrap();
+    assert!(offer.contains(" RTP/AVP 8 0 "), "{offer}");
+    assert!(offer.contains("a=ptime:30\r\n"), "{offer}");
     world.finish();
 }

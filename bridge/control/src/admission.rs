@@ -236,6 +236,7 @@ pub(crate) mod tests {
             numbers: crate::Numbers::default(),
             caller_from: vec![partyline_sip::Identity::From],
             presenting: crate::Presenting::default(),
+            sound: crate::TrunkSound::default(),
             reject: crate::RejectCodes::default(),
             caller_id: None,
             login: None,

@@ -21,6 +21,7 @@ use crate::numbers::Numbers;
 use crate::own::Own;
 use crate::reject::RejectCodes;
 use crate::routing::Routing;
+use crate::sound::TrunkSound;
 
 /// How a node reaches the world and is reached.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct Trunk {
     pub caller_from: Vec<Identity>,
     /// How it is told who calls.
     pub presenting: Presenting,
+    /// The codecs and the packet time of its calls.
+    pub sound: TrunkSound,
     /// How its calls are refused before their answer.
     pub reject: RejectCodes,
     /// The number that calls out show when the account has none.

@@ -16,8 +16,8 @@ use crate::node::{Node, or_ended};
 
 impl Node {
     /// What of an offer suits our media, and what the trunk has to say of encryption.
-    pub(crate) fn read_offer(&self, offer: &[u8], srtp: SrtpPolicy) -> Result<Offer, SdpError> {
-        let offer = Offer::read(offer, &Terms::at(self.config.media_address, srtp))?;
+    pub(crate) fn read_offer(&self, offer: &[u8], terms: &Terms<'_>) -> Result<Offer, SdpError> {
+        let offer = Offer::read(offer, terms)?;
         self.check_ends(offer.negotiated())?;
         Ok(offer)
     }
@@ -35,6 +35,9 @@ impl Node {
         let mut local = Local::new((self.config.media_address, port).into(), call.session_id);
         local.session_version = call.session_version;
         local.srtp = call.srtp.clone();
+        if let Some(trunk) = self.usage.trunk_of(id).and_then(|at| self.config.trunks.get(at)) {
+            trunk.sound.describe(&mut local);
+        }
         Some(local)
     }
 
@@ -72,7 +75,7 @@ impl Node {
     /// Goes by an offer of the far end that was answered before the call was.
     pub(crate) fn take_offer(&mut self, now: Time, id: CallId, offer: &[u8]) -> bool {
         let Some(local) = self.local(id) else { return false };
-        let Ok(offer) = self.read_offer(offer, local.srtp.policy) else { return false };
+        let Ok(offer) = self.read_offer(offer, &local.terms()) else { return false };
         let Some(call) = self.calls.get_mut(id) else { return false };
         call.stage = Stage::Up;
         call.session = Session::answered(&offer);
@@ -85,7 +88,7 @@ impl Node {
     pub(crate) fn early_offer(&mut self, now: Time, dialog: DialogId, offer: &[u8]) {
         let id = self.calls.by_dialog(dialog);
         let result = match id.and_then(|id| Some((id, self.local(id)?))) {
-            Some((id, local)) => match self.read_offer(offer, local.srtp.policy) {
+            Some((id, local)) => match self.read_offer(offer, &local.terms()) {
                 Ok(offer) => {
                     let description = self.next_version(id, local, |local| offer.answer(local));
                     self.endpoint.answer_reinvite(now, dialog, description)
@@ -121,7 +124,7 @@ impl Node {
             );
             return;
         };
-        match self.read_offer(offer, local.srtp.policy) {
+        match self.read_offer(offer, &local.terms()) {
             Ok(offer) => {
                 let description = self.next_version(id, local, |local| offer.answer(local));
                 if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {

@@ -69,7 +69,8 @@ impl Node {
             let rejection = Status::FORBIDDEN.into();
             return self.turn_away(now, incoming.dialog, Refused::UnknownSource, rejection);
         };
-        let srtp = self.config.trunks.get(trunk).map(|trunk| trunk.srtp).unwrap_or_default();
+        let terms = self.config.trunks.get(trunk).map(|trunk| (trunk.srtp, trunk.sound.clone()));
+        let (srtp, sound) = terms.unwrap_or_default();
         self.name_callee(trunk, &mut incoming);
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
@@ -83,7 +84,8 @@ impl Node {
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
         }
-        let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer, srtp));
+        let terms = sound.terms(self.config.media_address, srtp);
+        let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer, &terms));
         let read = read.transpose();
         let offer = match read {
             Ok(offer) => offer,

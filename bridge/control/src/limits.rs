@@ -58,6 +58,11 @@ impl Usage {
         *self.counts.entry((trunk, way)).or_default() += 1;
     }
 
+    /// The trunk that a call goes over.
+    pub(crate) fn trunk_of(&self, call: CallId) -> Option<usize> {
+        self.calls.get(&call).map(|(trunk, _)| *trunk)
+    }
+
     /// A call is over.
     pub(crate) fn end(&mut self, call: CallId) {
         if let Some(count) = self.calls.remove(&call).and_then(|over| self.counts.get_mut(&over)) {

@@ -226,6 +226,7 @@ impl From<RawConfig> for Config {
             numbers: trunk.numbers,
             caller_from: trunk.identity.caller_from,
             presenting: trunk.identity.presenting,
+            sound: trunk.sound,
             reject: trunk.reject,
             caller_id: trunk.caller_id,
             login: None,

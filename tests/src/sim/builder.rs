@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use partyline_conference::Config;
 use partyline_control::{
-    Numbers, Presenting, RejectCodes, Routing, SourceKind, Trunk, TrunkLimits,
+    Numbers, Presenting, RejectCodes, Routing, SourceKind, Trunk, TrunkLimits, TrunkSound,
 };
 use partyline_directory::{
     AccessKind, Account, AccountStatus, Announce, Conference, DialIn, DialOutPolicy, Entitlements,
@@ -69,6 +69,7 @@ pub fn carrier() -> Trunk {
         numbers: Numbers::default(),
         caller_from: vec![Identity::Asserted, Identity::From],
         presenting: Presenting::default(),
+        sound: TrunkSound::default(),
         reject: RejectCodes::default(),
         caller_id: None,
         login: None,

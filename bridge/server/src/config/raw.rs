@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_conference::EntryTiming;
-use partyline_control::{Numbers, RejectCodes, Routing, SourceKind, TrunkLimits};
+use partyline_control::{Numbers, RejectCodes, Routing, SourceKind, TrunkLimits, TrunkSound};
 use partyline_model::Number;
 use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::SrtpPolicy;
@@ -98,6 +98,7 @@ pub(super) struct RawTrunk {
     pub(super) tls_verify: TlsVerify,
     pub(super) numbers: Numbers,
     pub(super) identity: RawIdentity,
+    pub(super) sound: TrunkSound,
     pub(super) reject: RejectCodes,
     pub(super) caller_id: Option<Number>,
     pub(super) user: Option<String>,
@@ -301,6 +302,7 @@ impl RawTrunk {
         walk.setting("tls_verify", &mut self.tls_verify.0);
         numbers::walk(&mut self.numbers, walk);
         self.identity.walk(walk);
+        sound(&mut self.sound, walk);
         walk.setting("caller_id", &mut self.caller_id);
         walk.checked("user", &mut self.user, |user| {
             let unfit = |c: char| c.is_control() || matches!(c, '"' | '\\');
@@ -330,6 +332,18 @@ fn extensions(extensions: &mut Extensions, walk: &mut impl Walk) {
     walk.setting("timers", &mut extensions.timers.mode);
     walk.checked("session_expires", &mut extensions.timers.expires, interval);
     walk.checked("min_se", &mut extensions.timers.min_se, interval);
+}
+
+/// What a trunk wants of sound.
+fn sound(sound: &mut TrunkSound, walk: &mut impl Walk) {
+    walk.checked("codecs", &mut sound.codecs, |codecs| {
+        let twice = codecs.iter().enumerate().any(|(at, one)| codecs[..at].contains(one));
+        if twice { Err("names a codec twice; remove one") } else { Ok(()) }
+    });
+    walk.checked("ptime", &mut sound.ptime_ms, |ms| {
+        let fits = (10..=60).contains(ms) && ms.is_multiple_of(10);
+        if fits { Ok(()) } else { Err("expected 10, 20, 30, 40, 50 or 60 milliseconds") }
+    });
 }
 
 /// How many calls a trunk has, and how often.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use partyline_control::{CountryCode, PortRange, Prefix, SourceKind};
-use partyline_model::Number;
+use partyline_model::{Codec, Number};
 use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{CalledPlace, Identity, Reliability, TimerMode, Transport};
@@ -217,6 +217,19 @@ impl Setting for TimerMode {
             Self::Offer => "offer",
             Self::Require => "require",
         })
+    }
+}
+
+impl Setting for Codec {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        let names = Self::ALL.map(|codec| codec.encoding_name().to_ascii_lowercase());
+        let named = |name: &String| found.as_str() == Some(name);
+        let place = names.iter().position(named).and_then(|at| Self::ALL.get(at).copied());
+        place.ok_or_else(|| format!("expected codecs out of \"{}\"", names.join("\", \"")))
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self.encoding_name().to_ascii_lowercase())
     }
 }
 
@@ -441,6 +454,16 @@ mod tests {
         {
             assert!(read::<Ports>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn codecs_are_named_as_in_descriptions() {
+        for codec in Codec::ALL {
+            assert_eq!(read(&codec.write().unwrap()), Ok(codec));
+        }
+        assert!(
+            read::<Codec>("\"g729\"").unwrap_err().starts_with("expected codecs out of \"pcmu\"")
+        );
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub use partyline_model::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use screen::MAX_BYTES;
 pub use session::{Scope, Session};
 
+/// The packet time of RFC 3551 §4.2.
+pub const USUAL_PTIME_MS: u16 = 20;
+
 /// Whose order of codecs decides when we answer (RFC 3264 §6.1 asks for the offerer's).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CodecOrder {
@@ -54,6 +57,9 @@ pub struct Local {
     pub codecs: Vec<Codec>,
     /// Whose order decides.
     pub order: CodecOrder,
+    /// What our offers ask for, and what we send when the other side asks for no other: 10 to 60 ms
+    /// in steps of 10.
+    pub ptime_ms: u16,
     /// Whether the stream is encrypted, and our keys.
     pub srtp: Srtp,
 }
@@ -69,6 +75,7 @@ impl Local {
             session_version: 0,
             codecs: Codec::ALL.to_vec(),
             order: CodecOrder::Offerer,
+            ptime_ms: USUAL_PTIME_MS,
             srtp: Srtp::default(),
         }
     }
@@ -79,6 +86,7 @@ impl Local {
             address: self.address,
             codecs: &self.codecs,
             order: self.order,
+            ptime_ms: self.ptime_ms,
             srtp: self.srtp.policy,
         }
     }
@@ -116,7 +124,7 @@ pub struct Negotiated {
     pub rtcp_mux: bool,
     /// What we may do.
     pub direction: Direction,
-    /// Audio in each packet that we send: 10 to 60 ms in steps of 10; 20 unless asked.
+    /// Audio in each packet that we send: 10 to 60 ms in steps of 10; [`Local::ptime_ms`] unless asked.
     pub ptime_ms: u16,
     /// What the other side sends is protected with, if the stream is encrypted; what we send, with
     /// our key for the same suite ([`Srtp::key`]).

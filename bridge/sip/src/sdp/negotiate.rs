@@ -37,6 +37,8 @@ pub(super) struct Chosen {
     /// The type that the writer of the stream expects `codec` with.
     pub(super) payload_type: u8,
     address: IpAddr,
+    /// The packet time, unless the other side asks for another.
+    ptime_ms: u16,
     /// The other side's key, if the stream is encrypted.
     pub(super) srtp: Option<Crypto>,
 }
@@ -66,7 +68,7 @@ impl Chosen {
             remote_rtcp: stream.rtcp_address(remote_rtp),
             rtcp_mux: stream.rtcp_mux,
             direction,
-            ptime_ms: stream.packet_time(),
+            ptime_ms: stream.packet_time(self.ptime_ms),
             srtp: self.srtp.clone(),
         }
     }
@@ -105,5 +107,5 @@ pub(super) fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpEr
     let codec = codec.ok_or(SdpError::NoCommonCodec)?;
     let payload_type = stream.payload_type(codec).ok_or(SdpError::NoCommonCodec)?;
     let srtp = stream.asked().choose(terms.srtp)?;
-    Ok(Chosen { codec, payload_type, address, srtp })
+    Ok(Chosen { codec, payload_type, address, ptime_ms: terms.ptime_ms, srtp })
 }

@@ -6,7 +6,7 @@ use super::negotiate::first_usable;
 use super::parse::parse;
 use super::stream::{MediaLine, Stream};
 use super::write::{self, Accepted};
-use super::{Codec, CodecOrder, Local, Negotiated, SdpError, SrtpPolicy};
+use super::{Codec, CodecOrder, Local, Negotiated, SdpError, SrtpPolicy, USUAL_PTIME_MS};
 
 /// What we take of an offer, whatever port we answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Terms<'a> {
     pub codecs: &'a [Codec],
     /// Whose order decides.
     pub order: CodecOrder,
+    /// Audio in each packet that we send when the other side asks for no other, in milliseconds.
+    pub ptime_ms: u16,
     /// Whether the stream is to be encrypted.
     pub srtp: SrtpPolicy,
 }
@@ -24,7 +26,8 @@ pub struct Terms<'a> {
 impl Terms<'_> {
     /// Every codec, in the offerer's order, for media at `address`.
     pub const fn at(address: IpAddr, srtp: SrtpPolicy) -> Self {
-        Self { address, codecs: &Codec::ALL, order: CodecOrder::Offerer, srtp }
+        let (codecs, order) = (&Codec::ALL, CodecOrder::Offerer);
+        Self { address, codecs, order, ptime_ms: USUAL_PTIME_MS, srtp }
     }
 
     /// What we speak, never empty.

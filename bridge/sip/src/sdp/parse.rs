@@ -45,7 +45,8 @@ fn stream(
         address: connection.map_or(Err(SdpError::NoConnection), address_of),
         rtcp: values(&media.attributes, "rtcp").find_map(rtcp_of),
         rtcp_mux: media.attributes.iter().any(|a| is_flag(a, "rtcp-mux")),
-        ptime: ptime_of(media),
+        ptime: milliseconds(media, "ptime"),
+        max_ptime: milliseconds(media, "maxptime"),
         crypto: crypto::usable(values(&media.attributes, "crypto")),
     })
 }
@@ -152,16 +153,10 @@ fn rtcp_of(value: &str) -> Option<RtcpAttribute> {
     Some(RtcpAttribute { port, address: address.filter(usable) })
 }
 
-fn ptime_of(media: &Media) -> Option<u16> {
-    let number = |name| values(&media.attributes, name).find_map(|v| v.trim().parse::<u16>().ok());
-    let (wanted, most) = (number("ptime"), number("maxptime").filter(|&ms| ms != 0));
-    match (wanted, most) {
-        (Some(wanted), Some(most)) => Some(wanted.min(most)),
-        (Some(wanted), None) => Some(wanted),
-        // The default packet time holds when it fits.
-        (None, Some(most)) => (most < 20).then_some(most),
-        (None, None) => None,
-    }
+/// A packet time in milliseconds; zero says nothing.
+fn milliseconds(media: &Media, name: &str) -> Option<u16> {
+    let number = values(&media.attributes, name).find_map(|v| v.trim().parse::<u16>().ok());
+    number.filter(|&ms| ms != 0)
 }
 
 fn values<'a>(attributes: &'a [Attribute], name: &str) -> impl Iterator<Item = &'a str> {

@@ -91,7 +91,7 @@ impl Session {
             telephone_event: event.map(|number| (number, clock)),
             rtcp_mux,
             direction: Direction::SendRecv,
-            ptime_ms: ptime_ms.unwrap_or(20),
+            ptime_ms: ptime_ms.unwrap_or(local.ptime_ms),
             crypto: self.keys(local),
         };
         let mut medias: Vec<_> = self.lines.iter().map(write::refused).collect();

@@ -30,8 +30,10 @@ pub(super) struct Stream {
     pub(super) address: Result<IpAddr, SdpError>,
     pub(super) rtcp: Option<RtcpAttribute>,
     pub(super) rtcp_mux: bool,
-    /// `a=ptime`, not above `a=maxptime`; milliseconds, any value.
+    /// `a=ptime`: milliseconds, any value but zero.
     pub(super) ptime: Option<u16>,
+    /// `a=maxptime`: milliseconds, any value but zero.
+    pub(super) max_ptime: Option<u16>,
     /// The keys that can be used (RFC 4568), in the writer's order.
     pub(super) crypto: Vec<Crypto>,
 }
@@ -168,11 +170,10 @@ impl Stream {
         }
     }
 
-    /// The packet time to send with: 10 to 60 ms in steps of 10, 20 when nothing usable is said.
-    pub(super) fn packet_time(&self) -> u16 {
-        match self.ptime {
-            None | Some(0) => 20,
-            Some(ms) => ms.clamp(10, 60) / 10 * 10,
-        }
+    /// The packet time to send with: 10 to 60 ms in steps of 10, `usual` when nothing usable is
+    /// said.
+    pub(super) fn packet_time(&self, usual: u16) -> u16 {
+        let wanted = self.ptime.unwrap_or(usual).min(self.max_ptime.unwrap_or(u16::MAX));
+        wanted.clamp(10, 60) / 10 * 10
     }
 }

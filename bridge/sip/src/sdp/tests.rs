@@ -386,6 +386,15 @@ fn packet_time_is_ten_to_sixty_milliseconds() {
         assert_eq!(agreed.ptime_ms, ptime, "{attributes:?}");
         assert!(text(&agreed).contains(&format!("a=ptime:{ptime}\r\n")), "{attributes:?}");
     }
+    // A packet time of ours counts until the other side names one.
+    let slow = Local { ptime_ms: 40, ..us() };
+    for (attributes, ptime) in
+        [(&[][..], 40), (&["a=ptime:20"], 20), (&["a=maxptime:30"], 30), (&["a=maxptime:150"], 40)]
+    {
+        let media = [&["m=audio 30002 RTP/AVP 0"], attributes].concat();
+        assert_eq!(answer(&offer_of(&media), &slow).unwrap().ptime_ms, ptime, "{attributes:?}");
+    }
+    assert!(String::from_utf8(offer(&slow)).unwrap().contains("a=ptime:40\r\n"));
 }
 
 #[test]
