@@ -52,7 +52,7 @@ impl Node {
             }
             Event::DigitSent { dialog, result } => self.digit_sent(now, dialog, result),
             Event::Ended { dialog, ended } => {
-                self.trace_ended(dialog);
+                self.trace_ended(now, dialog);
                 self.ended(now, dialog, ended);
             }
             Event::Refused(refused) => self.refused_early(now, refused),

@@ -17,6 +17,7 @@ use partyline_sip::{DialogId, Flow, Incoming};
 
 pub(crate) use self::book::Book;
 use self::book::{Arrival, call_id_of};
+use self::entry::is_caller;
 use crate::node::Node;
 
 /// What a traced exchange of messages is.
@@ -100,7 +101,28 @@ pub struct TraceFilter {
     pub last: usize,
 }
 
+impl TraceFilter {
+    /// Whether an exchange with this Call-ID, caller and trunk is asked for.
+    pub fn takes(&self, call_id: &str, caller: &str, trunk: Option<&str>) -> bool {
+        let Self { call_id: begins, from, trunk: by, last: _ } = self;
+        begins.as_ref().is_none_or(|begins| call_id.starts_with(begins.as_str()))
+            && from.as_ref().is_none_or(|wanted| is_caller(caller, wanted))
+            && by.as_ref().is_none_or(|wanted| trunk == Some(wanted.as_str()))
+    }
+}
+
 impl Node {
+    /// Has what is over held for [`Self::take_traced`].
+    pub fn keep_traces(&mut self) {
+        self.book.keep_for_disk();
+    }
+
+    /// The calls that are over, and those that were refused, each once: of all, or of those whose
+    /// last messages have come by `now`. None before [`Self::keep_traces`].
+    pub fn take_traced(&mut self, now: Time, all: bool) -> Vec<Traced> {
+        self.book.take(now, all)
+    }
+
     /// The latest exchanges that `filter` is for, the oldest first.
     pub fn traced(&self, filter: &TraceFilter) -> Vec<Traced> {
         self.book.find(filter)
@@ -160,7 +182,7 @@ impl Node {
         payload: &[u8],
     ) {
         let Self { book, directory, .. } = self;
-        let place = book.open(arrival, call_id, is_sent, payload);
+        let place = book.open(arrival, call_id, (now, is_sent), payload);
         let Some(names) = book.names(place) else { return };
         let shows = |user: &str| names.shows(user) || directory.dial_in_for(user).is_some();
         match redact(payload, &shows) {
@@ -181,7 +203,7 @@ impl Node {
     }
 
     /// A dialog has ended.
-    pub(crate) fn trace_ended(&mut self, dialog: DialogId) {
-        self.book.end(dialog);
+    pub(crate) fn trace_ended(&mut self, now: Time, dialog: DialogId) {
+        self.book.end(now, dialog);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use partyline_model::Time;
 use partyline_sip::message::Redacted;
@@ -33,6 +34,20 @@ pub(super) enum Arrival {
     New { kind: TraceKind, trunk: Option<Arc<str>> },
 }
 
+/// After its end so long, a call has its last messages (RFC 3261 timers F and H: 32 s).
+const SETTLED: Duration = Duration::from_secs(40);
+/// The most that waits to be taken for the disk; more is not kept there.
+const MOST_LEAVING: usize = 10_000;
+
+/// What is on its way to the disk.
+#[derive(Debug, Default)]
+struct Leaving {
+    /// What is over, in the order of time.
+    over: VecDeque<(Time, Place)>,
+    /// What had to make room before it was taken.
+    gone: Vec<Traced>,
+}
+
 /// The entries of a kind.
 #[derive(Debug, Default)]
 struct Ring {
@@ -52,6 +67,8 @@ pub(crate) struct Book<D = DialogId> {
     dialogs: BTreeMap<D, Place>,
     last: u64,
     untraced: u64,
+    /// `None` while nothing is kept on disk.
+    leaving: Option<Leaving>,
 }
 
 impl<D> Default for Book<D> {
@@ -64,6 +81,7 @@ impl<D> Default for Book<D> {
             dialogs: BTreeMap::new(),
             last: 0,
             untraced: 0,
+            leaving: None,
         }
     }
 }
@@ -95,7 +113,7 @@ impl<D: Copy + Ord> Book<D> {
         &mut self,
         arrival: Arrival,
         call_id: &str,
-        is_sent: bool,
+        (now, is_sent): (Time, bool),
         payload: &[u8],
     ) -> Place {
         let place = match arrival {
@@ -103,6 +121,7 @@ impl<D: Copy + Ord> Book<D> {
             Arrival::New { kind, trunk } => {
                 let place = self.insert(Entry::new(kind, cut(call_id), trunk));
                 self.ring(kind).over.push_back(place);
+                self.leave(now, place);
                 place
             }
         };
@@ -157,12 +176,13 @@ impl<D: Copy + Ord> Book<D> {
     }
 
     /// A call is over: others may drive it out.
-    pub(super) fn end(&mut self, dialog: D) {
+    pub(super) fn end(&mut self, now: Time, dialog: D) {
         let Some(place) = self.dialogs.remove(&dialog) else { return };
         let Some(entry) = self.entries.get_mut(&place) else { return };
         entry.is_live = false;
         self.live.remove(&place);
         self.ring(TraceKind::Call).over.push_back(place);
+        self.leave(now, place);
         self.make_room(TraceKind::Call);
     }
 
@@ -172,6 +192,33 @@ impl<D: Copy + Ord> Book<D> {
         let mut found: Vec<Traced> = fitting.take(filter.last).map(Entry::show).collect();
         found.reverse();
         found
+    }
+
+    /// From now on what is over is held for [`Self::take`].
+    pub(super) fn keep_for_disk(&mut self) {
+        self.leaving.get_or_insert_default();
+    }
+
+    fn leave(&mut self, now: Time, place: Place) {
+        let leaving = self.leaving.as_mut().filter(|leaving| leaving.over.len() < MOST_LEAVING);
+        if let Some(leaving) = leaving {
+            leaving.over.push_back((now, place));
+        }
+    }
+
+    /// The calls that are over, and those that were refused, each once; of all, or of those that
+    /// have their last messages by `now`.
+    pub(super) fn take(&mut self, now: Time, all: bool) -> Vec<Traced> {
+        let Some(leaving) = &mut self.leaving else { return Vec::new() };
+        let mut taken = std::mem::take(&mut leaving.gone);
+        while let Some((_, place)) =
+            leaving.over.pop_front_if(|(at, _)| all || *at + SETTLED <= now)
+        {
+            // What was driven out is among those that are gone.
+            let entry = self.entries.get_mut(&place).filter(|entry| entry.is_for_disk());
+            taken.extend(entry.filter(|entry| !entry.is_live).map(Entry::leave));
+        }
+        taken
     }
 
     fn ring(&mut self, kind: TraceKind) -> &mut Ring {
@@ -213,7 +260,12 @@ impl<D: Copy + Ord> Book<D> {
     }
 
     fn remove(&mut self, place: Place) {
-        let Some(entry) = self.entries.remove(&place) else { return };
+        let Some(mut entry) = self.entries.remove(&place) else { return };
+        if let Some(leaving) = self.leaving.as_mut().filter(|_| entry.is_for_disk())
+            && leaving.gone.len() < MOST_LEAVING
+        {
+            leaving.gone.push(entry.leave());
+        }
         self.by_call_id.remove(&entry.call_id);
         let ring = self.ring(entry.kind);
         ring.octets -= entry.octets();

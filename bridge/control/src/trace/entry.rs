@@ -78,6 +78,8 @@ pub(super) struct Entry {
     last: VecDeque<TracedMessage>,
     left_out: u64,
     has_info: bool,
+    /// Whether it was taken for the disk.
+    has_left: bool,
     octets: usize,
 }
 
@@ -94,6 +96,7 @@ impl Entry {
             last: VecDeque::new(),
             left_out: 0,
             has_info: false,
+            has_left: false,
             octets: ENTRY_OCTETS + 2 * call_id.len(),
         }
     }
@@ -144,10 +147,18 @@ impl Entry {
     }
 
     pub(super) fn fits(&self, filter: &TraceFilter) -> bool {
-        let TraceFilter { call_id, from, trunk, last: _ } = filter;
-        call_id.as_ref().is_none_or(|wanted| self.call_id.starts_with(wanted.as_str()))
-            && from.as_ref().is_none_or(|wanted| is_caller(&self.names.caller, wanted))
-            && trunk.as_ref().is_none_or(|wanted| self.trunk.as_deref() == Some(wanted.as_str()))
+        filter.takes(&self.call_id, &self.names.caller, self.trunk.as_deref())
+    }
+
+    /// Whether it belongs on disk and is not there yet.
+    pub(super) const fn is_for_disk(&self) -> bool {
+        !self.has_left && matches!(self.kind, TraceKind::Call | TraceKind::Refused)
+    }
+
+    /// Takes it for the disk; it stays here as well.
+    pub(super) fn leave(&mut self) -> Traced {
+        self.has_left = true;
+        self.show()
     }
 
     pub(super) fn show(&self) -> Traced {
@@ -169,7 +180,7 @@ fn size(message: &TracedMessage) -> usize {
 }
 
 /// Whether `caller` is the one who is looked for, with or without a country code.
-fn is_caller(caller: &str, wanted: &str) -> bool {
+pub(super) fn is_caller(caller: &str, wanted: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let (known, asked) = (digits(caller), digits(wanted));
     caller == wanted

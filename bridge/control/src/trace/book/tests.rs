@@ -12,10 +12,10 @@ fn invite(call_id: &str) -> String {
 }
 
 impl Book<usize> {
-    fn take(&mut self, kind: TraceKind, call_id: &str, octets: Vec<u8>) {
+    fn note(&mut self, kind: TraceKind, call_id: &str, octets: Vec<u8>) {
         let known = self.place(call_id).map(Arrival::Known);
         let arrival = known.unwrap_or(Arrival::New { kind, trunk: Some("line".into()) });
-        let place = self.open(arrival, call_id, false, invite(call_id).as_bytes());
+        let place = self.open(arrival, call_id, (Time::ZERO, false), invite(call_id).as_bytes());
         let redacted = Redacted { octets, is_info: false };
         self.add(place, (Time::ZERO, false, Flow::udp(None, FAR)), redacted);
     }
@@ -44,10 +44,10 @@ fn calls_that_are_over_make_room_and_those_that_are_up_stay() {
     let (most, _) = bounds(TraceKind::Call);
     for n in 0..most + 20 {
         let (call_id, dialog) = (format!("call {n}"), n);
-        book.take(TraceKind::Refused, &call_id, b"x".to_vec());
+        book.note(TraceKind::Refused, &call_id, b"x".to_vec());
         book.begin(dialog, &call_id);
         if n != 3 {
-            book.end(dialog);
+            book.end(Time::ZERO, dialog);
         }
     }
     let kept = book.call_ids();
@@ -59,12 +59,12 @@ fn calls_that_are_over_make_room_and_those_that_are_up_stay() {
 #[test]
 fn what_was_refused_or_is_a_strangers_drives_no_call_out() {
     let mut book = Book::<usize>::default();
-    book.take(TraceKind::Refused, "call", b"x".to_vec());
+    book.note(TraceKind::Refused, "call", b"x".to_vec());
     book.begin(1, "call");
-    book.end(1);
+    book.end(Time::ZERO, 1);
     for kind in TraceKind::ALL.into_iter().filter(|kind| *kind != TraceKind::Call) {
         for n in 0..3000 {
-            book.take(kind, &format!("{kind:?} {n}"), vec![b'x'; 4000]);
+            book.note(kind, &format!("{kind:?} {n}"), vec![b'x'; 4000]);
         }
         let of_kind = book.rings.get(&kind).expect("a ring");
         assert!(of_kind.octets <= bounds(kind).1 && !of_kind.over.is_empty(), "{kind:?}");
@@ -74,13 +74,42 @@ fn what_was_refused_or_is_a_strangers_drives_no_call_out() {
 }
 
 #[test]
+fn what_is_over_is_taken_for_the_disk_once_even_when_it_had_to_make_room() {
+    let mut book = Book::<usize>::default();
+    let call = |book: &mut Book<usize>, n: usize| {
+        book.note(TraceKind::Refused, &format!("call {n}"), b"x".to_vec());
+        book.begin(n, &format!("call {n}"));
+    };
+    call(&mut book, 0);
+    book.end(Time::ZERO, 0);
+    assert!(book.take(Time::ZERO, true).is_empty(), "nobody wants it");
+    book.keep_for_disk();
+    for n in 1..=1500 {
+        call(&mut book, n);
+        if n > 1 {
+            book.end(Time::ZERO, n);
+        }
+    }
+    book.note(TraceKind::Refused, "refused", b"x".to_vec());
+    book.note(TraceKind::Stranger, "stranger", b"x".to_vec());
+    let early = book.take(Time::ZERO, false);
+    assert_eq!(early.len(), 500, "those that had to make room");
+    let later = book.take(Time::ZERO + SETTLED, false);
+    let names: BTreeSet<_> = early.iter().chain(&later).map(|traced| &traced.call_id).collect();
+    assert_eq!((names.len(), early.len() + later.len()), (1501, 1501), "0 to 1500 but 1, refused");
+    assert!(names.contains(&"refused".to_owned()) && !names.contains(&"call 1".to_owned()));
+    assert!(book.take(Time::ZERO + SETTLED, true).is_empty());
+    assert_eq!(book.call_ids()[0], "call 1", "it is up");
+}
+
+#[test]
 fn octets_are_bounded_even_of_calls_that_are_up() {
     let mut book = Book::<usize>::default();
     for n in 0..200 {
         let call_id = format!("call {n}");
         for message in 0..64 {
             let octets = [vec![b'x'; 4000], format!("{message}").into_bytes()].concat();
-            book.take(TraceKind::Refused, &call_id, octets);
+            book.note(TraceKind::Refused, &call_id, octets);
             book.begin(n, &call_id);
         }
     }
@@ -94,7 +123,7 @@ fn octets_are_bounded_even_of_calls_that_are_up() {
 fn of_a_long_call_the_beginning_and_the_end_are_kept_and_repeats_once() {
     let mut book = Book::<usize>::default();
     for n in 0..100 {
-        book.take(TraceKind::Refused, "call", format!("message {n}").into_bytes());
+        book.note(TraceKind::Refused, "call", format!("message {n}").into_bytes());
     }
     let filter = TraceFilter { last: 1, ..TraceFilter::default() };
     let found = book.find(&filter);
@@ -102,7 +131,7 @@ fn of_a_long_call_the_beginning_and_the_end_are_kept_and_repeats_once() {
     assert_eq!((texts.len(), found[0].left_out), (64, 36));
     assert_eq!((&texts[31][..], &texts[32][..]), (&b"message 31"[..], &b"message 68"[..]));
     for _ in 0..3 {
-        book.take(TraceKind::Refused, "again", vec![b'x'; 1000]);
+        book.note(TraceKind::Refused, "again", vec![b'x'; 1000]);
     }
     let found = book.find(&filter);
     let repeated: Vec<_> = found[0].messages.iter().map(|m| m.is_repeated).collect();
@@ -114,7 +143,7 @@ fn of_a_long_call_the_beginning_and_the_end_are_kept_and_repeats_once() {
 fn calls_are_found_by_the_beginning_of_their_call_id_their_caller_and_their_trunk() {
     let mut book = Book::<usize>::default();
     for call_id in ["abc-1", "abc-2", "xyz-3"] {
-        book.take(TraceKind::Refused, call_id, b"x".to_vec());
+        book.note(TraceKind::Refused, call_id, b"x".to_vec());
     }
     let all = TraceFilter { last: 9, ..TraceFilter::default() };
     let count = |filter: TraceFilter| book.find(&filter).len();
