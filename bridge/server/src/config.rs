@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) control: partyline_control::Config,
     /// Where `/metrics` and `/health` are served; on loopback unless the file says otherwise.
     pub(crate) http_listen: SocketAddr,
+    /// For how many hours traces of calls are kept on disk; 0 for not at all.
+    pub(crate) trace_hours: u8,
     /// What is logged.
     pub(crate) log: Log,
     /// Timers and limits of the call flow.
@@ -263,6 +265,7 @@ impl From<RawConfig> for Config {
                 own: Own { media_bind: raw.media_bind, listening },
             },
             http_listen: raw.http_listen,
+            trace_hours: raw.trace_hours,
             log: Log { filter: raw.log_filter, format: raw.log_format },
             conference: raw.conference,
             seller: Seller {

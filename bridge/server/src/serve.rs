@@ -16,6 +16,7 @@ mod metrics;
 mod ports;
 mod random;
 mod recorder;
+mod shelf;
 mod sounds;
 mod trace;
 mod transport;
@@ -60,6 +61,7 @@ pub(crate) use folders::Folders;
 use machine::Granted;
 use random::Random;
 use recorder::Recorder;
+use shelf::Shelf;
 use sounds::Sounds;
 pub(crate) use transport::Credentials;
 use transport::Transports;
@@ -145,18 +147,13 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     http::start(pages, pages_show, granted.is_locked());
     let (questions, asked) = mpsc::channel(1);
     ask::start(ask::bind(&config.data_dir)?, clock, questions);
+    let shelf = shelf(&config, clock, &mut node)?;
     tokio::spawn(machine::watch(granted, media.stats));
     let stop = stop_signals()?;
     if let Some(demo) = demo {
         std::io::stdout().write_all(demo.greeting().as_bytes())?;
     }
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    tracing::info!(
-        sip = ?config.sip.listen, connections = connections(&config.sip.streams), http = %config.http_listen, data = %config.data_dir.display(),
-        "partyline is taking calls"
-    );
+    say_started(&config);
     node.start_trunks(clock.now());
 
     let control = Control {
@@ -171,6 +168,8 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         journal,
         recorder,
         waiting: VecDeque::new(),
+        shelf,
+        traces_lost: 0,
         sample,
         health,
         calls_ended: 0,
@@ -190,6 +189,31 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     };
     let control = control.run(inbox, DRAIN_DEADLINE).await;
     finish(control, following).await
+}
+
+/// What is doubtful in the configuration, and where the bridge is reached.
+fn say_started(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(
+        sip = ?config.sip.listen,
+        connections = connections(&config.sip.streams),
+        http = %config.http_listen,
+        data = %config.data_dir.display(),
+        "partyline is taking calls"
+    );
+}
+
+/// Where traces are kept on disk, if they are; the node has them held then.
+fn shelf(config: &Config, clock: Clock, node: &mut Node) -> anyhow::Result<Option<Shelf>> {
+    let hours = config.trace_hours;
+    if hours == 0 {
+        return Ok(None);
+    }
+    node.keep_traces();
+    let shelf = Shelf::start(&config.data_dir, hours, clock).context("traces cannot be kept")?;
+    Ok(Some(shelf))
 }
 
 /// Refuses keys that open no passcode of the database, and says of how many others they open none.

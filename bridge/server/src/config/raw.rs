@@ -38,6 +38,7 @@ pub(super) struct RawConfig {
     pub(super) ports: Ports,
     pub(super) http_listen: SocketAddr,
     pub(super) http_allow_remote: bool,
+    pub(super) trace_hours: u8,
     pub(super) log_filter: String,
     pub(super) log_format: LogFormat,
     /// Name servers; those of the system where the list is empty.
@@ -162,6 +163,7 @@ impl Default for RawConfig {
             ports: Ports::new(20_000, 29_999).expect("a range with pairs"),
             http_listen: SocketAddr::new(LOOPBACK, 9060),
             http_allow_remote: false,
+            trace_hours: 0,
             log_filter: "info".to_owned(),
             log_format: LogFormat::default(),
             dns_servers: Vec::new(),
@@ -222,6 +224,12 @@ impl RawConfig {
         walk.table("http", |http| {
             http.checked("listen", &mut self.http_listen, |address| of_one_host(&address.ip()));
             http.setting("allow_remote", &mut self.http_allow_remote);
+        });
+        walk.table("trace", |trace| {
+            trace.checked("keep_hours", &mut self.trace_hours, |hours| match hours {
+                0..=72 => Ok(()),
+                73.. => Err("expected 0 to 72: whom somebody called is nobody's for longer"),
+            });
         });
         walk.table("log", |log| {
             log.checked("filter", &mut self.log_filter, |filter| filter::check(filter));

@@ -23,6 +23,7 @@ use super::dns::Names;
 use super::logins;
 use super::metrics::Sample;
 use super::recorder::Recorder;
+use super::shelf::Shelf;
 use super::transport::{Arrival, Arrivals, Transports};
 use super::trunks::{self, TrunkSample};
 
@@ -49,6 +50,9 @@ pub(super) struct Control {
     pub(super) media: Running,
     pub(super) journal: JournalHandle,
     pub(super) recorder: Recorder,
+    /// Where traces of calls that are over go.
+    pub(super) shelf: Option<Shelf>,
+    pub(super) traces_lost: u64,
     /// Commands for which the media thread's ring had no room.
     pub(super) waiting: VecDeque<Command>,
     pub(super) sample: watch::Sender<Sample>,
@@ -139,6 +143,7 @@ impl Control {
                 Ending::No | Ending::Draining(_) | Ending::Now(_) => {}
             }
         }
+        self.shelve(true);
         self
     }
 
@@ -191,7 +196,18 @@ impl Control {
         }
     }
 
+    /// Has traces written of calls that are over: of all, or of those whose last messages have come.
+    fn shelve(&mut self, all: bool) {
+        let Some(shelf) = &self.shelf else { return };
+        let taken = self.node.take_traced(self.clock.now(), all);
+        let count = taken.len() as u64;
+        if count > 0 && !shelf.put(taken) {
+            self.traces_lost += count;
+        }
+    }
+
     fn each_second(&mut self) {
+        self.shelve(false);
         self.node.handle_wall_clock(self.clock.now(), self.clock.wall());
         if !self.media.is_running() {
             tracing::error!("the media thread has ended: nobody hears anything");
@@ -205,6 +221,7 @@ impl Control {
             calls_ended: self.calls_ended,
             commands_waiting: self.waiting.len(),
             draining: self.ending != Ending::No,
+            traces_lost: self.traces_lost,
             trunks: TrunkSample::all(&self.node, self.clock),
             ..Sample::of(&self.node)
         };

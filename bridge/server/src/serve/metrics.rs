@@ -29,6 +29,8 @@ pub(super) struct Sample {
     pub(super) names: NameCounts,
     pub(super) calls_ended: u64,
     pub(super) lost_told: u64,
+    pub(super) untraced: u64,
+    pub(super) traces_lost: u64,
     pub(super) commands_waiting: usize,
     pub(super) draining: bool,
     pub(super) trunks: Vec<TrunkSample>,
@@ -41,6 +43,7 @@ impl Sample {
             calls: node.calls(),
             conferences: node.conferences(),
             lost_told: node.lost_calls_told(),
+            untraced: node.untraced(),
             refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
             guesses: node.guess_counts().clone(),
             sip_octets: node.endpoint().octets(),
@@ -80,6 +83,8 @@ pub(super) fn render(
     page.gauge("partyline_sip_transaction_octets", help, sample.sip_octets);
     for (name, help, value) in [
         ("lost_calls_told", "Calls of a run before that were sent BYE", sample.lost_told),
+        ("sip_untraced", "SIP messages of calls that were too long to be traced", sample.untraced),
+        ("traces_lost", "Traces of calls that the disk did not take", sample.traces_lost),
         ("sip_receive_errors", "Errors of receiving on SIP sockets", sample.sip_receive_errors),
         ("dns_questions", "Questions to name servers", sample.names.questions),
         ("dns_unanswered", "Questions that no name server answered", sample.names.unanswered),

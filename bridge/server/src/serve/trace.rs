@@ -26,12 +26,21 @@ pub(super) fn filter(question: &str) -> Option<TraceFilter> {
 
 /// The page: an object with the list of calls, the oldest first.
 pub(super) fn page(calls: &[Traced], clock: Clock) -> String {
+    let calls: Vec<Value> = calls.iter().map(|traced| stamped(traced, clock)).collect();
+    json!({ "calls": calls }).to_string()
+}
+
+/// A call as a line of JSON.
+pub(super) fn line(traced: &Traced, clock: Clock) -> String {
+    stamped(traced, clock).to_string()
+}
+
+fn stamped(traced: &Traced, clock: Clock) -> Value {
     let stamp = |at: Time| {
         let ago = i64::try_from((clock.now() - at).as_micros()).unwrap_or(i64::MAX);
         WallTime::from_micros(clock.wall().as_micros().saturating_sub(ago))
     };
-    let calls: Vec<Value> = calls.iter().map(|traced| call(traced, &stamp)).collect();
-    json!({ "calls": calls }).to_string()
+    call(traced, &stamp)
 }
 
 fn call(traced: &Traced, stamp: &dyn Fn(Time) -> WallTime) -> Value {
