@@ -62,6 +62,7 @@ use machine::Granted;
 use random::Random;
 use recorder::Recorder;
 use shelf::Shelf;
+pub(crate) use shelf::{FOLDER as TRACES, files as trace_files};
 use sounds::Sounds;
 pub(crate) use transport::Credentials;
 use transport::Transports;

@@ -87,6 +87,29 @@ fn a_running_bridge_shows_a_call_as_a_ladder_as_json_and_as_a_capture() {
 }
 
 #[test]
+fn traces_are_kept_on_disk_where_the_configuration_says_so() {
+    let ip = IpAddr::from(own_address(3));
+    let bench = Bench::with_demo();
+    let config = config(ip) + "[trace]\nkeep_hours = 2\n";
+    let mut bridge = bench.serve(&config);
+    let asked = invite(ip, "kept", "47114711");
+    assert!(ask(SocketAddr::new(ip, 5060), &asked).starts_with("SIP/2.0 404"));
+    bridge.terminate();
+    // No bridge runs: what it wrote is there.
+    let text = bench.ok(&["trace", "--call", "kept", "--full"]);
+    assert!(text.contains("call in by line from +14165550123, 404 Not Found"), "{text}");
+    assert!(!text.contains("4711"), "{text}");
+    let folder = std::fs::metadata(bench.data().join("trace")).unwrap();
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    // One that runs anew has it beside what it has itself.
+    drop(bench.serve(&config));
+    let _bridge = bench.serve(&config);
+    assert!(ask(SocketAddr::new(ip, 5060), &invite(ip, "anew", "4711")).starts_with("SIP/2.0 404"));
+    assert_eq!(bench.ok(&["trace", "--list"]).lines().count(), 3, "{}", bench.ok(&["trace"]));
+    assert_eq!(bench.ok(&["trace", "--last", "1"]).matches("Call-ID").count(), 1);
+}
+
+#[test]
 fn a_data_folder_with_a_long_path_has_its_socket_too() {
     let ip = IpAddr::from(own_address(2));
     let bench = Bench::below(&"long/".repeat(30));

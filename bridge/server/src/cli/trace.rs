@@ -1,14 +1,17 @@
 //! `partyline trace`: the SIP messages of calls as a ladder, asked of the running bridge over the
 //! socket in its data folder. What is shown was redacted before the bridge kept it.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use axum::body::Body;
 use axum::http::{Request, header};
 use clap::Args;
+use partyline_control::TraceFilter;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -16,7 +19,7 @@ use super::ask::{LONGEST, exchange};
 use super::pcap;
 use super::table::{Align, Table, harmless};
 use crate::config::Config;
-use crate::serve::SocketPath;
+use crate::serve::{SocketPath, TRACES, trace_files};
 
 /// The fewest digits that are a telephone number.
 const SHORTEST: usize = 7;
@@ -70,8 +73,7 @@ impl Trace {
         config: &Config,
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
-        let page = self.ask(config).await?;
-        let mut page: Value = serde_json::from_slice(&page).context("the answer is no JSON")?;
+        let mut page = self.find(config).await?;
         if !self.full {
             mask(&mut page);
         }
@@ -91,6 +93,61 @@ impl Trace {
             }
         }
         Ok(if calls.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// What the bridge has in memory, and what is on disk; that alone where no bridge runs.
+    async fn find(&self, config: &Config) -> anyhow::Result<Value> {
+        let folder = config.data_dir.join(TRACES);
+        let mut calls = self.on_disk(&folder)?;
+        match self.ask(config).await {
+            Ok(page) => {
+                let mut page: Value =
+                    serde_json::from_slice(&page).context("the answer is no JSON")?;
+                let live = page["calls"].as_array_mut().map(std::mem::take).unwrap_or_default();
+                // What the bridge still has may have gone on since it was written.
+                calls.retain(|call| !live.iter().any(|known| is_same(known, call)));
+                calls.extend(live);
+            }
+            Err(error) if calls.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        calls.sort_by_key(began);
+        let first = calls.len().saturating_sub(usize::from(self.last));
+        Ok(json!({ "calls": calls.split_off(first) }))
+    }
+
+    /// The latest calls on disk that are asked for.
+    fn on_disk(&self, folder: &Path) -> anyhow::Result<Vec<Value>> {
+        let most = usize::from(self.last);
+        let filter = TraceFilter {
+            call_id: self.call.clone(),
+            from: self.from.clone(),
+            trunk: self.trunk.clone(),
+            last: most,
+        };
+        let fits = |call: &Value| {
+            let text = |key| call[key].as_str();
+            let [call_id, caller] = ["call_id", "caller"].map(|key| text(key).unwrap_or_default());
+            filter.takes(call_id, caller, text("trunk"))
+        };
+        let files = trace_files(folder)
+            .with_context(|| format!("cannot read the traces in {}", folder.display()))?;
+        let mut found = VecDeque::new();
+        for path in files {
+            let file =
+                File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            for line in BufReader::new(file).lines() {
+                // A line that a crash cut off is none.
+                let call = serde_json::from_str(&line?).unwrap_or(Value::Null);
+                if fits(&call) && call.is_object() {
+                    found.push_back(call);
+                }
+                if found.len() > most {
+                    found.pop_front();
+                }
+            }
+        }
+        Ok(found.into())
     }
 
     async fn ask(&self, config: &Config) -> anyhow::Result<Vec<u8>> {
@@ -122,6 +179,18 @@ impl Trace {
 const ADVICE: &str = "the bridge keeps the last thousand since its start; a call that reached no \
                       trunk of it is a stranger's, and one that reached it not at all is stopped \
                       before: look at addresses, ports and firewalls";
+
+/// When the first message came or went, in milliseconds since 1970.
+fn began(call: &Value) -> i64 {
+    let at = messages(call).first().and_then(|first| first["at"].as_str());
+    let at = at.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    at.map_or(i64::MIN, jiff::Timestamp::as_millisecond)
+}
+
+/// Whether both are one call: a Call-ID may come again, and two readings of clocks differ a little.
+fn is_same(one: &Value, other: &Value) -> bool {
+    one["call_id"] == other["call_id"] && began(one).abs_diff(began(other)) < 1000
+}
 
 /// Masks the telephone numbers of the page.
 fn mask(page: &mut Value) {

@@ -142,6 +142,15 @@ impl Drop for Served {
     }
 }
 
+impl Served {
+    /// Ends the bridge in peace.
+    pub(crate) fn terminate(&mut self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
 impl Bench {
     /// Runs the bridge with a configuration, until it answers questions.
     pub(crate) fn serve(&self, config: &str) -> Served {
