@@ -10,7 +10,7 @@ use crate::message::{Headers, Name, NameAddr, Uri};
 /// The most identities that are looked at in one place: RFC 3325 §9.1 has two.
 const MOST_IDENTITIES: usize = 8;
 
-/// The longest number by which a caller is told apart; no number is longer.
+/// The longest user part that is taken for a caller; no number is longer.
 const MOST_OCTETS: usize = 64;
 
 /// Words that stand where a number would, when there is none to be shown.
@@ -108,7 +108,9 @@ pub(crate) fn read(from: &NameAddr, headers: &Headers) -> Vec<NamedCaller> {
         let caller = move |uri: Uri| NamedCaller { identity, forms: uri.subscribers().collect() };
         uris.into_iter().map(caller)
     });
-    let named = |caller: &NamedCaller| !caller.forms.is_empty();
+    // What is kept of a call until it is answered has a bound.
+    let fits = |form: &String| form.len() <= MOST_OCTETS;
+    let named = |caller: &NamedCaller| !caller.forms.is_empty() && caller.forms.iter().all(fits);
     listed.chain([own]).filter(named).collect()
 }
 
@@ -252,6 +254,15 @@ mod tests {
             let from = NameAddr::parse(hidden).expect("an address");
             assert_eq!(number(&from, &none, fallback), None, "{hidden}");
         }
+    }
+
+    #[test]
+    fn no_more_and_no_longer_callers_are_kept_than_anybody_has() {
+        let from = NameAddr::parse("<sip:1@h>").expect("an address");
+        let long = format!("P-Asserted-Identity: <sip:{}@h>\r\n", "1".repeat(MOST_OCTETS + 1));
+        assert_eq!(read(&from, &headers(&long)).len(), 1, "From alone");
+        let many = "P-Asserted-Identity: <sip:2@h>\r\n".repeat(MOST_IDENTITIES + 1);
+        assert_eq!(read(&from, &headers(&many)).len(), 1 + MOST_IDENTITIES);
     }
 
     #[test]
