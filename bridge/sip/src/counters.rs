@@ -42,9 +42,15 @@ pub enum Dropped {
     Unproven,
     /// A request within a call that came from an address that does not speak for its peer.
     ForeignSource,
+    /// A request whose sender was asked who he is, as the first of most calls of users.
+    Unidentified,
+    /// A request of a user that there is not, or with a wrong password.
+    WrongPassword,
+    /// A request that was not looked at, since too many before had a wrong password.
+    Guesser,
 }
 
-const REASONS: [Dropped; 19] = [
+const REASONS: [Dropped; 22] = [
     Dropped::KeepAlive,
     Dropped::Oversized,
     Dropped::NotSip,
@@ -64,6 +70,9 @@ const REASONS: [Dropped; 19] = [
     Dropped::NoShare,
     Dropped::Unproven,
     Dropped::ForeignSource,
+    Dropped::Unidentified,
+    Dropped::WrongPassword,
+    Dropped::Guesser,
 ];
 
 impl Dropped {
@@ -89,6 +98,9 @@ impl Dropped {
             Self::NoShare => "no_share",
             Self::Unproven => "unproven",
             Self::ForeignSource => "foreign_source",
+            Self::Unidentified => "unidentified",
+            Self::WrongPassword => "wrong_password",
+            Self::Guesser => "guesser",
         }
     }
 }
@@ -128,6 +140,6 @@ mod tests {
         }
         counters.count(Dropped::NotSip);
         assert_eq!(counters.of(Dropped::NotSip), 2);
-        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 20);
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 23);
     }
 }

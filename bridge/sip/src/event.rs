@@ -237,6 +237,8 @@ pub struct Incoming {
     pub offer: Option<Bytes>,
     /// A passcode that came as `;pin=` in the dialled URI.
     pub pin: Option<Pin>,
+    /// The user of ours who has proved that he calls ([`Users`](crate::Users)).
+    pub user: Option<Box<str>>,
 }
 
 impl fmt::Debug for Incoming {

@@ -4,8 +4,8 @@
 //! [`Endpoint`] holds the transactions and dialogs. [`message`] is the wire format, [`sdp`] the
 //! session descriptions; the endpoint hands those on unread. [`auth`] is digest authentication in
 //! both roles, [`register`] a registration of ours, [`registrar`] keeps those of others, [`health`]
-//! watches a trunk. Of these the endpoint only answers challenges to its own calls; REGISTER and
-//! OPTIONS go out by [`Endpoint::send_request`].
+//! watches a trunk. Of these the endpoint answers challenges to its own calls, and has [`Users`] where
+//! some register; REGISTER and OPTIONS of ours go out by [`Endpoint::send_request`].
 //!
 //! Not here: connections themselves. Names are resolved by whoever answers [`Output::Resolve`];
 //! [`locate`] knows which, by RFC 3263.
@@ -35,6 +35,7 @@ pub mod sdp;
 mod session_timer;
 mod shares;
 pub mod transaction;
+mod users;
 
 pub use admission::{Admission, Callers, Limits};
 pub use called::{Called, CalledPlace, NoCalledPlace};
@@ -52,3 +53,4 @@ pub use extensions::Extensions;
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};
 pub use reliable::Reliability;
 pub use session_timer::{SessionTimers, TimerMode};
+pub use users::{User, UserCounts, Users};

@@ -83,15 +83,33 @@ impl<F: Clone> Registrar<F> {
     /// Carries out a REGISTER of a user who has proved who he is. What comes back is the response
     /// with the headers that are the registrar's to write; a refused request has changed nothing.
     pub fn register(&mut self, now: Time, user: &str, flow: F, request: &Message) -> Message {
+        self.register_at_most(now, (user, self.limits.most_of_user), flow, request)
+    }
+
+    /// As [`Registrar::register`], for a user who may have so many bindings.
+    pub fn register_at_most(
+        &mut self,
+        now: Time,
+        (user, most): (&str, usize),
+        flow: F,
+        request: &Message,
+    ) -> Message {
         self.handle_timeout(now);
-        let asked = Asked::read(request, user, &self.limits);
-        match asked.and_then(|asked| self.check(user, &asked).map(|()| asked)) {
-            Ok(asked) => self.carry_out(now, user, &flow, &asked),
-            Err(refusal) => refusal.response(&self.limits),
+        let limits = RegistrarLimits { most_of_user: most, ..self.limits };
+        let asked = Asked::read(request, user, &limits);
+        match asked.and_then(|asked| self.check((user, most), &asked).map(|()| asked)) {
+            Ok(asked) => self.carry_out(now, (user, most), &flow, &asked),
+            Err(refusal) => refusal.response(&limits),
         }
     }
 
-    fn carry_out(&mut self, now: Time, user: &str, flow: &F, asked: &Asked) -> Message {
+    fn carry_out(
+        &mut self,
+        now: Time,
+        (user, most): (&str, usize),
+        flow: &F,
+        asked: &Asked,
+    ) -> Message {
         match &asked.wanted {
             Wanted::Nothing => {}
             Wanted::ClearAll => {
@@ -113,7 +131,7 @@ impl<F: Clone> Registrar<F> {
                             call_id: asked.call_id.clone(),
                             cseq: asked.cseq,
                         };
-                        self.put_in(user, binding);
+                        self.put_in((user, most), binding);
                     }
                 }
             }
@@ -123,7 +141,7 @@ impl<F: Clone> Registrar<F> {
 
     /// Whether the request comes after those that made the bindings (RFC 3261 §10.3 steps 6 and 7),
     /// and has room.
-    fn check(&self, user: &str, asked: &Asked) -> Result<(), Refusal> {
+    fn check(&self, (user, most): (&str, usize), asked: &Asked) -> Result<(), Refusal> {
         let there = self.users.get(user).map(Vec::as_slice).unwrap_or_default();
         let late =
             |binding: &Binding<F>| binding.call_id == asked.call_id && binding.cseq >= asked.cseq;
@@ -143,7 +161,7 @@ impl<F: Clone> Registrar<F> {
         }
         let room = self.limits.most.saturating_sub(self.ends.len());
         // Where a user has as many as he may, a new one takes the place of an old one.
-        let own = self.limits.most_of_user.saturating_sub(there.len());
+        let own = most.saturating_sub(there.len());
         if fresh.min(own) > room { Err(Refusal::Full) } else { Ok(()) }
     }
 
@@ -157,9 +175,9 @@ impl<F: Clone> Registrar<F> {
         }
     }
 
-    fn put_in(&mut self, user: &str, mut binding: Binding<F>) {
+    fn put_in(&mut self, (user, most): (&str, usize), mut binding: Binding<F>) {
         let there = self.users.get(user).map(Vec::as_slice).unwrap_or_default();
-        if there.len() >= self.limits.most_of_user.max(1) {
+        if there.len() >= most.max(1) {
             let first = there.iter().min_by_key(|binding| (binding.until, binding.number));
             let first = first.map(|binding| binding.number);
             self.take_out(user, |binding| Some(binding.number) == first);

@@ -175,6 +175,11 @@ impl Verifier {
         Ok(answer.user)
     }
 
+    /// The user whom the answer of a request for a realm names, right or wrong.
+    pub fn claimed<'a>((place, realm): (Place, &str), request: &'a Message) -> Option<&'a str> {
+        answer_for(request, place, realm).ok().map(|answer| answer.user)
+    }
+
     /// Nonces that are remembered because they were used.
     pub fn used_nonces(&self) -> usize {
         self.nonces.len()

@@ -65,6 +65,10 @@ impl Endpoint {
     /// responses go to where the peer's Via says (RFC 3261 §18.2.2).
     pub fn handle_closed(&mut self, now: Time, flow: Flow) {
         self.lose(now, flow, Lost::Sent);
+        if let Some(users) = &mut self.users {
+            users.handle_closed(flow);
+            self.time_users();
+        }
     }
 
     fn lose(&mut self, now: Time, flow: Flow, lost: Lost) {

@@ -28,6 +28,7 @@ pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Bytes>
         flow: request.flow,
         offer,
         pin: request.message.pin.take(),
+        user: None,
     }
 }
 

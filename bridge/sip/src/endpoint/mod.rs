@@ -24,6 +24,7 @@ mod timeout;
 mod uac;
 mod uas;
 mod update;
+mod users;
 mod way;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +49,7 @@ use crate::rate::Strangers;
 use crate::shares::Shares;
 use crate::transaction::timer::Timers;
 use crate::transaction::{InviteServer, MergeKey, RequestId, Server, ServerKey, TransactionId};
+use crate::users::Users;
 
 /// A SIP user agent.
 pub struct Endpoint {
@@ -78,6 +80,7 @@ pub struct Endpoint {
     dialog_keys: BTreeMap<(Box<str>, Box<str>), DialogId>,
     /// Dialogs whose end was reported: no calls any more, though their BYE or ACK is awaited.
     tidying_up: usize,
+    users: Option<Users>,
     counters: Counters,
 }
 
@@ -91,6 +94,7 @@ enum Owner {
     Request(RequestId),
     Dialog(DialogId),
     Session(DialogId),
+    Users,
     Prack(DialogId),
 }
 
@@ -159,6 +163,7 @@ impl Endpoint {
             dialogs: BTreeMap::new(),
             dialog_keys: BTreeMap::new(),
             tidying_up: 0,
+            users: None,
             counters: Counters::default(),
         }
     }

@@ -53,7 +53,7 @@ impl Endpoint {
     pub fn handle_message(&mut self, now: Time, flow: Flow, payload: &[u8]) {
         let source = flow.remote;
         let limits = self.admission.limits(source.ip());
-        if limits.is_none() && !self.strangers.hears(now, source.ip()) {
+        if self.is_strange(limits.as_ref(), flow) && !self.strangers.hears(now, source.ip()) {
             return self.drop_for(Dropped::Unheard);
         }
         let message = match Message::parse(payload) {
@@ -108,7 +108,10 @@ impl Endpoint {
         let key = ServerKey::new(&envelope, key_method);
         let known = self.server_keys.get(&key).copied();
         let known = known.filter(|&id| self.speaks_for_sender(id, flow));
-        let uri = match check_request(&method, uri, &envelope, &message, flow.transport) {
+        let registers = method == Method::REGISTER && self.asks(limits.as_ref());
+        let offered = if registers { Method::Options } else { method.clone() };
+        let uri = match check_request((&method, &offered), uri, &envelope, &message, flow.transport)
+        {
             Ok(uri) => uri,
             Err(_) if is_ack => return self.drop_for(Dropped::StrayAck),
             Err((status, phrase)) => {
@@ -142,6 +145,9 @@ impl Endpoint {
             _ if tagged => self.receive_in_dialog(now, method, key, request),
             Method::Invite => self.receive_invite(now, key, request),
             Method::Options => self.answer_options(&request),
+            Method::Known(_) if method == Method::REGISTER => {
+                self.receive_register(now, key, request);
+            }
             Method::Ack
             | Method::Bye
             | Method::Cancel
@@ -265,9 +271,9 @@ const RETRY_AFTER: &str = "5";
 /// A status, and a phrase where the usual one says too little.
 type Refusal = (Status, Option<&'static str>);
 
-/// Method, Request-URI and the headers that any request may carry, in the order of RFC 3261 §8.2.
+/// Method, as which it is offered, Request-URI and the headers that any request may carry, in the order of RFC 3261 §8.2.
 fn check_request(
-    method: &Method,
+    (method, offered): (&Method, &Method),
     uri: &str,
     envelope: &Envelope,
     message: &Message,
@@ -277,10 +283,10 @@ fn check_request(
     if envelope.cseq.method != *method {
         return Err(bad("CSeq Method Differs From Request"));
     }
-    if matches!(method, Method::Unknown(_)) {
+    if matches!(offered, Method::Unknown(_)) {
         return Err((Status::NOT_IMPLEMENTED, None));
     }
-    if matches!(method, Method::Known(_)) {
+    if matches!(offered, Method::Known(_)) {
         return Err((Status::METHOD_NOT_ALLOWED, None));
     }
     let uri = Uri::parse(uri).map_err(|_| bad("Malformed Request-URI"))?;

@@ -23,6 +23,7 @@ impl Endpoint {
                 Owner::Request(id) => self.request_timeout(now, id),
                 Owner::Dialog(id) => self.dialog_timeout(now, id),
                 Owner::Session(id) => self.session_timeout(now, id),
+                Owner::Users => self.users_timeout(now),
                 Owner::Prack(id) => self.prack_timeout(now, id),
             }
         }

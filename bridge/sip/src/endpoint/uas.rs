@@ -10,7 +10,7 @@ use crate::cause;
 use crate::command::{CommandError, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State, Unacked};
-use crate::event::{DialogId, EndKind, Ended, Ender, Event};
+use crate::event::{DialogId, EndKind, Ended, Ender, Event, Incoming};
 use crate::message::{ContentError, Headers, Host, Message, Method, Name, Status};
 use crate::reliable::{Provisionals, RELIABLE, Waiting};
 use crate::session_timer::{SessionTimer, TimersAsked};
@@ -215,6 +215,7 @@ impl Endpoint {
             let (reason, status) = (Dropped::TooOften, Status::SERVICE_UNAVAILABLE);
             return self.refuse(&request.template, reason, status, None);
         }
+        let Ok(user) = self.identify(now, &request) else { return };
         let merge = MergeKey::new(&request.envelope);
         if self.merges.contains_key(&merge) {
             let template = &request.template;
@@ -240,7 +241,7 @@ impl Endpoint {
         let (headers, offered) = (&request.message.headers, offer.is_some());
         let made = Provisionals::new(extensions.reliability, headers, offered, numbers);
         let id = DialogId(self.next_id());
-        let event = incoming::read(id, &mut request, offer);
+        let event = Incoming { user, ..incoming::read(id, &mut request, offer) };
         let server = self.open_invite_server(now, (key, Some(merge)), id, &path, request);
         let mut dialog = Dialog::new(path, State::Offered { server }, extensions);
         (dialog.session, dialog.provisionals) = (session, made.map(Box::new));

@@ -1,0 +1,149 @@
+//! Users of our own: their REGISTER (RFC 3261 §10.3), and who sends an INVITE (§22.2).
+
+use bytes::Bytes;
+use partyline_model::Time;
+
+use super::receive::Request;
+use super::respond::Template;
+use super::{ENTRY_OCTETS, Endpoint, Owner, ServerEntry};
+use crate::admission::Limits;
+use crate::auth::Unverified;
+use crate::counters::Dropped;
+use crate::flow::Flow;
+use crate::message::{Message, StartLine, Status};
+use crate::transaction::{Server, ServerKey, TransactionId};
+use crate::users::{Sender, Users};
+
+impl Endpoint {
+    /// Says who has to prove who he is, and who can be reached where.
+    pub fn set_users(&mut self, users: Users) {
+        self.users = Some(users);
+    }
+
+    /// The users, if there are any.
+    pub fn users(&self) -> Option<&Users> {
+        self.users.as_ref()
+    }
+
+    /// The users, for another password.
+    pub fn users_mut(&mut self) -> Option<&mut Users> {
+        self.users.as_mut()
+    }
+
+    /// Whether somebody at a source of these limits has to say who he is.
+    pub(super) fn asks(&self, limits: Option<&Limits>) -> bool {
+        let users = self.users.as_ref().zip(limits);
+        users.is_some_and(|(users, limits)| users.asks(limits.trunk))
+    }
+
+    /// Whether nobody was ever right at the source of a message, though he has to be: as little is
+    /// listened to him as to a stranger.
+    pub(super) fn is_strange(&self, limits: Option<&Limits>, flow: Flow) -> bool {
+        let seen = self.users.as_ref().is_some_and(|users| users.has_seen(flow.remote.ip()));
+        limits.is_none() || self.asks(limits) && !seen
+    }
+
+    /// A REGISTER of somebody who has to say who he is.
+    pub(super) fn receive_register(&mut self, now: Time, key: ServerKey, request: Request) {
+        let Ok(name) = self.identify(now, &request) else { return };
+        let Some(name) = name else { return self.refuse_no_dialog(&request.template) };
+        let octets = self.size_of(&request, &key);
+        if !self.shares.fits(request.source().ip(), octets) {
+            let (reason, full) = (Dropped::NoShare, Status::SERVICE_UNAVAILABLE);
+            return self.refuse(&request.template, reason, full, None);
+        }
+        let Some(users) = &mut self.users else { return };
+        let answer = users.register(now, &name, request.flow, &request.message);
+        self.time_users();
+        self.note_connection(request.flow);
+        self.answer_register(now, key, &request.template, &answer);
+    }
+
+    /// Who sends a request that opens a call or registers: `None` where nobody is asked.
+    ///
+    /// # Errors
+    /// Nobody knows, and the request was answered.
+    pub(super) fn identify(
+        &mut self,
+        now: Time,
+        request: &Request,
+    ) -> Result<Option<Box<str>>, ()> {
+        let Some(limits) = request.limits.filter(|limits| self.asks(Some(limits))) else {
+            return Ok(None);
+        };
+        let Some(users) = &mut self.users else { return Ok(None) };
+        let template = &request.template;
+        match users.identify(now, limits.trunk, request.flow, &request.message) {
+            Sender::Known(name) => return Ok(Some(name)),
+            Sender::Asked(why) => self.challenge(now, limits.trunk, template, why),
+            Sender::Unheard => {
+                let (reason, status) = (Dropped::Guesser, Status::FORBIDDEN);
+                if !template.opens_call() {
+                    self.tell_refusal(template, reason, status, None);
+                }
+                self.refuse(template, reason, status, None);
+            }
+        }
+        Err(())
+    }
+
+    /// Asks who sends a request, and keeps nothing of it.
+    fn challenge(&mut self, now: Time, trunk: u32, template: &Template, why: Unverified) {
+        if why.is_guess() {
+            self.drop_for(Dropped::WrongPassword);
+            self.tell_refusal(template, Dropped::WrongPassword, Status::UNAUTHORIZED, None);
+        } else {
+            self.drop_for(Dropped::Unidentified);
+        }
+        let mut challenge = Message::response(Status::UNAUTHORIZED);
+        if let Some(users) = &mut self.users {
+            users.challenge(now, trunk, why, &mut challenge);
+        }
+        self.respond_stateless(template, Status::UNAUTHORIZED, |response| {
+            for (name, value) in challenge.headers.iter() {
+                response.headers.push(name.clone(), value.clone());
+            }
+        });
+    }
+
+    /// Answers a REGISTER for good, and keeps the answer for its repetitions: its nonce has served.
+    fn answer_register(
+        &mut self,
+        now: Time,
+        key: ServerKey,
+        template: &Template,
+        answer: &Message,
+    ) {
+        let StartLine::Response { status, .. } = answer.start else { return };
+        let tag: Box<str> = self.token().into();
+        let mut message = template.respond(status, &tag);
+        message.start = answer.start.clone();
+        for (name, value) in answer.headers.iter() {
+            message.headers.push(name.clone(), value.clone());
+        }
+        let bytes = Bytes::from(message.to_bytes());
+        let flow = template.flow;
+        let machine = Server::completed(now, flow.transport, status);
+        let transaction = TransactionId(self.next_id());
+        self.timers.set(Owner::Server(transaction), Some(machine.deadline()));
+        let octets = ENTRY_OCTETS + 2 * key.octets() + bytes.len();
+        self.shares.resize(flow.remote.ip(), 0, octets);
+        self.server_keys.insert(key.clone(), transaction);
+        let response = Some(bytes.clone());
+        self.servers.insert(transaction, ServerEntry { key, machine, tag, flow, octets, response });
+        self.transmit(template.reply.flow, bytes);
+    }
+
+    pub(super) fn users_timeout(&mut self, now: Time) {
+        if let Some(users) = &mut self.users {
+            users.handle_timeout(now);
+        }
+        self.time_users();
+    }
+
+    /// Bindings end by themselves.
+    pub(super) fn time_users(&mut self) {
+        let next = self.users.as_ref().and_then(Users::poll_timeout);
+        self.timers.set(Owner::Users, next);
+    }
+}

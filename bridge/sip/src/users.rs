@@ -1,0 +1,265 @@
+//! Users of our own, telephones without a PBX: who they are, where they can be reached, and whom
+//! nobody listens to any more (RFC 3261 §10.3, §22).
+//!
+//! Nothing is kept of anybody before his answer was right, but a count where it was wrong. A user
+//! that there is not is asked, judged and counted as one that there is.
+//!
+//! Not here: what a user may do, and what his number is.
+
+mod guesses;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use partyline_model::Time;
+use zeroize::Zeroizing;
+
+use self::guesses::Guesses;
+use crate::auth::{Ha1, NonceLimits, Place, Unverified, Verifier};
+use crate::flow::Flow;
+use crate::message::{Message, Method, Name, NameAddr, StartLine};
+use crate::rate::host;
+use crate::registrar::{Binding, Registrar, RegistrarLimits};
+
+/// One user.
+pub struct User {
+    /// The user part of the address of record, and the name that the user authenticates by.
+    pub name: Box<str>,
+    /// The trunk that the user's addresses belong to: nobody is this user who comes from elsewhere.
+    pub trunk: u32,
+    /// What the password comes to in the realm of the trunk.
+    pub ha1: Ha1,
+    /// Places where the user can be reached at one time.
+    pub most_bindings: usize,
+}
+
+/// How often something became of requests of users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserCounts {
+    /// Requests whose sender was found to be a user.
+    pub known: u64,
+    /// Requests that were asked who sends them: the first of most.
+    pub asked: u64,
+    /// Answers that were right once, or with a nonce that is too old.
+    pub stale: u64,
+    /// Answers that were wrong or malformed.
+    pub wrong: u64,
+    /// Answers that were not looked at, since too many before were wrong.
+    pub unheard: u64,
+}
+
+/// Who sends a request.
+pub(crate) enum Sender {
+    /// A user.
+    Known(Box<str>),
+    /// Nobody knows: he is asked.
+    Asked(Unverified),
+    /// Somebody who guessed too often.
+    Unheard,
+}
+
+struct Known {
+    user: User,
+    /// The hosts that right answers came from, the last one first.
+    right_from: Vec<IpAddr>,
+}
+
+/// Hosts of one user that are remembered.
+const MOST_HOSTS: usize = 8;
+
+/// All users.
+pub struct Users {
+    verifier: Verifier,
+    registrar: Registrar<Flow>,
+    guesses: Guesses,
+    /// Of trunks that have users.
+    realms: BTreeMap<u32, Box<str>>,
+    users: BTreeMap<Box<str>, Known>,
+    /// Hosts that right answers came from, and of how many users.
+    seen: BTreeMap<IpAddr, usize>,
+    counts: UserCounts,
+}
+
+impl Users {
+    /// Users of the trunks that have a realm here; `key` is 32 unpredictable octets.
+    pub fn new(
+        realms: BTreeMap<u32, Box<str>>,
+        users: impl IntoIterator<Item = User>,
+        limits: RegistrarLimits,
+        key: Zeroizing<[u8; 32]>,
+    ) -> Self {
+        let known = |user: User| (user.name.clone(), Known { user, right_from: Vec::new() });
+        let low = key.first_chunk().copied().map(u64::from_be_bytes);
+        Self {
+            guesses: Guesses::new(low.unwrap_or_default()),
+            verifier: Verifier::new(key, NonceLimits::default()),
+            registrar: Registrar::new(limits),
+            realms,
+            users: users.into_iter().map(known).collect(),
+            seen: BTreeMap::new(),
+            counts: UserCounts::default(),
+        }
+    }
+
+    /// The password of a user is another; where he is registered he stays.
+    pub fn set_ha1(&mut self, name: &str, ha1: Ha1) {
+        if let Some(known) = self.users.get_mut(name) {
+            known.user.ha1 = ha1;
+        }
+    }
+
+    /// Where a user can be reached, the place he likes best first.
+    pub fn bindings(&self, name: &str) -> Vec<&Binding<Flow>> {
+        self.registrar.bindings(name)
+    }
+
+    /// The names of all users.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.users.keys().map(|name| &**name)
+    }
+
+    /// What became of requests.
+    pub const fn counts(&self) -> UserCounts {
+        self.counts
+    }
+
+    /// Bindings of all users.
+    pub fn registered(&self) -> usize {
+        self.registrar.len()
+    }
+
+    /// Whether the sources of a trunk have to say who they are.
+    pub(crate) fn asks(&self, trunk: u32) -> bool {
+        self.realms.contains_key(&trunk)
+    }
+
+    /// Whether a user was right from this host.
+    pub(crate) fn has_seen(&self, source: IpAddr) -> bool {
+        self.seen.contains_key(&host(source))
+    }
+
+    /// Notes the host of a right answer.
+    fn note_host(&mut self, name: &str, source: IpAddr) {
+        let Some(known) = self.users.get_mut(name) else { return };
+        let source = host(source);
+        let hosts = &mut known.right_from;
+        let before = hosts.iter().position(|known| *known == source);
+        let last = if before.is_none() && hosts.len() == MOST_HOSTS { hosts.pop() } else { None };
+        if let Some(before) = before {
+            hosts.remove(before);
+        } else {
+            *self.seen.entry(source).or_default() += 1;
+        }
+        hosts.insert(0, source);
+        if let Some(last) = last {
+            let left = self.seen.get(&last).map_or(0, |count| count - 1);
+            if left == 0 {
+                self.seen.remove(&last)
+            } else {
+                self.seen.insert(last, left)
+            };
+        }
+    }
+
+    /// Who sends a request that came from a source of `trunk`: whose connection it comes by, or whose
+    /// answer is right.
+    pub(crate) fn identify(
+        &mut self,
+        now: Time,
+        trunk: u32,
+        flow: Flow,
+        request: &Message,
+    ) -> Sender {
+        let Some(realm) = self.realms.get(&trunk).cloned() else { return Sender::Unheard };
+        let place = (Place::Server, &*realm);
+        let claimed = Verifier::claimed(place, request).map(str::to_owned);
+        let Some(claimed) = claimed else {
+            if let Some(user) = self.by_connection(trunk, flow, request) {
+                self.counts.known += 1;
+                return Sender::Known(user);
+            }
+            // Also what cannot be read: it was not guessed with, and nothing was looked up.
+            self.counts.asked += 1;
+            return Sender::Asked(Unverified::Absent);
+        };
+        let source = flow.remote.ip();
+        let users = &self.users;
+        let known = users.get(&*claimed);
+        let was_right = known.is_some_and(|known| known.right_from.contains(&host(source)));
+        if !was_right && !self.guesses.listens(now, source, &claimed) {
+            self.counts.unheard += 1;
+            return Sender::Unheard;
+        }
+        let of_trunk = |name: &str| users.get(name).filter(|known| known.user.trunk == trunk);
+        let find = |name: &str| of_trunk(name).map(|known| &known.user.ha1);
+        match self.verifier.verify(now, place, request, find).map(str::to_owned) {
+            Ok(name) => {
+                self.counts.known += 1;
+                self.note_host(&name, source);
+                Sender::Known(name.into())
+            }
+            Err(why) => {
+                if why.is_guess() {
+                    self.counts.wrong += 1;
+                    self.guesses.note(now, source, &claimed);
+                } else {
+                    self.counts.stale += 1;
+                }
+                Sender::Asked(why)
+            }
+        }
+    }
+
+    /// The user of From, if a binding of his was made over this very connection. A datagram's source
+    /// may be forged: it proves nothing.
+    fn by_connection(&self, trunk: u32, flow: Flow, request: &Message) -> Option<Box<str>> {
+        flow.connection?;
+        // Who wants to be reached elsewhere, or no more, says his password each time.
+        let StartLine::Request { method: Method::Invite, .. } = request.start else { return None };
+        let from = NameAddr::parse(request.headers.text(&Name::From)?).ok()?;
+        let name = from.uri.user()?;
+        let known = self.users.get(&*name).filter(|known| known.user.trunk == trunk)?;
+        let bindings = self.registrar.bindings(&known.user.name);
+        let same = bindings.iter().any(|binding| binding.flow.connection == flow.connection);
+        same.then(|| known.user.name.clone())
+    }
+
+    /// Asks the sender of a request who he is, in `response`.
+    pub(crate) fn challenge(
+        &mut self,
+        now: Time,
+        trunk: u32,
+        refused: Unverified,
+        response: &mut Message,
+    ) {
+        let Some(realm) = self.realms.get(&trunk).cloned() else { return };
+        self.verifier.challenge(now, (Place::Server, &realm), refused, response);
+    }
+
+    /// Carries out a REGISTER of a user; the headers of the response that are the registrar's.
+    pub(crate) fn register(
+        &mut self,
+        now: Time,
+        name: &str,
+        flow: Flow,
+        request: &Message,
+    ) -> Message {
+        let most = self.users.get(name).map_or(1, |known| known.user.most_bindings);
+        self.registrar.register_at_most(now, (name, most), flow, request)
+    }
+
+    /// A connection is gone, and who was reached by it.
+    pub(crate) fn handle_closed(&mut self, flow: Flow) {
+        if flow.connection.is_some() {
+            self.registrar.handle_flow_lost(|bound| bound.connection == flow.connection);
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        self.registrar.handle_timeout(now);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.registrar.poll_timeout()
+    }
+}

@@ -1,0 +1,248 @@
+//! Users that register with us, and call.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Out, Ua, parse};
+use partyline_model::Time;
+use partyline_sip::auth::{Authentication, Ha1, Login, Password};
+use partyline_sip::message::{Message, Name, StartLine};
+use partyline_sip::registrar::RegistrarLimits;
+use partyline_sip::{ConnectionId, Dropped, Event, Flow, Transport, User, Users};
+use zeroize::Zeroizing;
+
+const REALM: &str = "phones.example";
+const SECRET: &str = "zanzibar";
+const SDP: &str = "v=0\r\n";
+
+fn password(text: &str) -> Password {
+    Password::new(Zeroizing::new(text.as_bytes().to_vec()))
+}
+
+fn login(name: &str, secret: &str) -> Login {
+    Login::new(name, password(secret)).expect("a plain name")
+}
+
+/// A user agent with two users, of whom everybody has to be one.
+fn with_users() -> Ua {
+    let mut ua = Ua::new();
+    let user = |name: &str| User {
+        name: name.into(),
+        trunk: 0,
+        ha1: Ha1::of(name, REALM, &password(SECRET)),
+        most_bindings: 2,
+    };
+    let realms = BTreeMap::from([(0, REALM.into())]);
+    let users = ["anna", "ben"].map(user);
+    let key = Zeroizing::new([4; 32]);
+    ua.endpoint.set_users(Users::new(realms, users, RegistrarLimits::default(), key));
+    ua
+}
+
+/// A telephone, whose requests have rising numbers.
+struct Phone {
+    name: &'static str,
+    login: Login,
+    flow: Flow,
+    sent: u32,
+}
+
+impl Phone {
+    fn at(name: &'static str, address: &str) -> Self {
+        let flow = Flow::udp(None, common::addr(address));
+        Self { name, login: login(name, SECRET), flow, sent: 0 }
+    }
+
+    /// By a connection.
+    fn on(name: &'static str, address: &str, connection: u64) -> Self {
+        let at = Flow::new(Transport::Tcp, common::addr(address));
+        let flow = Flow { connection: Some(ConnectionId(connection)), ..at };
+        Self { flow, ..Self::at(name, address) }
+    }
+
+    fn request(&mut self, method: &str, uri: &str, extra: &str, body: &str) -> Message {
+        self.sent += 1;
+        let Self { name, sent, flow, .. } = &*self;
+        let (at, by) = (flow.remote, if flow.connection.is_some() { "TCP" } else { "UDP" });
+        let to = if method == "REGISTER" { name } else { "18005550142" };
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{by} {at};branch=z9hG4bK{name}{sent}\r\n\
+             From: <sip:{name}@{REALM}>;tag=f{sent}\r\nTo: <sip:{to}@{REALM}>\r\n\
+             Call-ID: {method}-{name}-{at}-{sent}\r\nCSeq: {sent} {method}\r\nMax-Forwards: 70\r\n\
+             Contact: <sip:{name}@{at}>\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        parse(text.as_bytes())
+    }
+
+    fn send(&self, ua: &mut Ua, request: &Message) -> Out {
+        ua.feed_by(self.flow, &String::from_utf8_lossy(&request.to_bytes()))
+    }
+
+    /// Sends a request and, when asked, once more with the answer; what came of it, and the request.
+    fn ask(&mut self, ua: &mut Ua, method: &str, extra: &str, body: &str) -> (Out, Message) {
+        let uri = format!("sip:{}{REALM}", if method == "REGISTER" { "" } else { "18005550142@" });
+        let first = self.request(method, &uri, extra, body);
+        let out = self.send(ua, &first);
+        assert_eq!(status(&out), 401, "{:?}", out.lines());
+        let mut authentication = Authentication::default();
+        authentication.challenged(&self.login, &out.message(0)).expect("a challenge");
+        let mut second = self.request(method, &uri, extra, body);
+        authentication.authorize(&self.login, u128::from(self.sent), &mut second);
+        (self.send(ua, &second), second)
+    }
+
+    fn register(&mut self, ua: &mut Ua) -> Out {
+        self.ask(ua, "REGISTER", "Expires: 600\r\n", "").0
+    }
+
+    fn call(&mut self, ua: &mut Ua) -> Out {
+        self.ask(ua, "INVITE", "Content-Type: application/sdp\r\n", SDP).0
+    }
+}
+
+/// The status of the first message that went out.
+fn status(out: &Out) -> u16 {
+    match out.message(0).start {
+        StartLine::Response { status, .. } => status.code(),
+        StartLine::Request { .. } => 0,
+    }
+}
+
+/// The user of the call that came in.
+fn caller(out: &Out) -> Option<String> {
+    out.events.iter().find_map(|event| {
+        let Event::Invite(incoming) = event else { return None };
+        incoming.user.as_deref().map(str::to_owned)
+    })
+}
+
+fn bindings(ua: &Ua, name: &str) -> Vec<(String, Flow)> {
+    let bindings = ua.endpoint.users().expect("users").bindings(name);
+    bindings.iter().map(|binding| (binding.contact.to_string(), binding.flow)).collect()
+}
+
+#[test]
+fn a_user_registers_after_he_was_asked_and_a_repetition_is_answered_alike() {
+    let mut ua = with_users();
+    let mut anna = Phone::at("anna", "192.0.2.77:5070");
+    let first = anna.request("REGISTER", "sip:phones.example", "", "");
+    let asked = anna.send(&mut ua, &first).message(0);
+    let challenges: Vec<_> = asked.headers.all(&Name::WwwAuthenticate).collect();
+    assert!(challenges[0].as_str().contains("algorithm=SHA-256"), "{challenges:?}");
+    assert!(challenges[1].as_str().contains("algorithm=MD5"), "{challenges:?}");
+    assert_eq!(ua.endpoint.users().expect("users").registered(), 0);
+    ua.assert_forgotten();
+
+    let (out, request) = anna.ask(&mut ua, "REGISTER", "Expires: 600\r\n", "");
+    assert_eq!(status(&out), 200);
+    let contact = out.message(0).headers.text(&Name::Contact).map(str::to_owned);
+    assert_eq!(contact.as_deref(), Some("<sip:anna@192.0.2.77:5070>;expires=600"));
+    assert_eq!(bindings(&ua, "anna"), [("sip:anna@192.0.2.77:5070".to_owned(), anna.flow)]);
+    let again = anna.send(&mut ua, &request);
+    assert_eq!(again.message(0).to_bytes(), out.message(0).to_bytes(), "its nonce has served");
+    ua.secs(599);
+    assert_eq!(bindings(&ua, "anna").len(), 1);
+    ua.secs(2);
+    assert_eq!(bindings(&ua, "anna").len(), 0, "it ends by itself");
+}
+
+#[test]
+fn who_is_no_user_is_asked_as_one_who_is_and_gets_nowhere() {
+    let mut ua = with_users();
+    let shape = |message: &Message| {
+        let challenge = message.headers.text(&Name::WwwAuthenticate).expect("a challenge");
+        let (before, after) = challenge.split_once("nonce=\"").expect("a nonce");
+        (before.to_owned(), after[64..].to_owned())
+    };
+    let mut wrong = Phone { login: login("anna", "guess"), ..Phone::at("anna", "192.0.2.78:5060") };
+    let mut nobody = Phone::at("nobody", "192.0.2.79:5060");
+    let [wrong, nobody] = [&mut wrong, &mut nobody].map(|phone| phone.register(&mut ua));
+    assert_eq!((status(&wrong), status(&nobody)), (401, 401));
+    assert_eq!(shape(&wrong.message(0)), shape(&nobody.message(0)));
+    let counts = ua.endpoint.users().expect("users").counts();
+    assert_eq!((counts.asked, counts.wrong, counts.known), (2, 2, 0));
+    assert_eq!(ua.endpoint.counters().of(Dropped::WrongPassword), 2);
+    ua.assert_forgotten();
+}
+
+#[test]
+fn a_call_is_taken_when_its_caller_has_proved_who_he_is() {
+    let mut ua = with_users();
+    let mut anna = Phone::at("anna", "192.0.2.77:5070");
+    let out = anna.call(&mut ua);
+    assert_eq!(caller(&out).as_deref(), Some("anna"), "{:?}", out.lines());
+    let mut wrong = Phone { login: login("ben", "guess"), ..Phone::at("ben", "192.0.2.78:5060") };
+    let out = wrong.call(&mut ua);
+    assert_eq!((status(&out), caller(&out)), (401, None));
+    assert_eq!(ua.endpoint.dialogs(), 1);
+}
+
+#[test]
+fn who_guesses_is_listened_to_no_more_but_others_are() {
+    let mut ua = with_users();
+    let mut anna = Phone::at("anna", "192.0.2.77:5070");
+    anna.register(&mut ua);
+    // Behind the same address as anna, who was right there.
+    let mut guesser = Phone { login: login("ben", "guess"), ..Phone::at("ben", "192.0.2.77:5099") };
+    for _ in 0..10 {
+        ua.secs(1);
+        assert_eq!(status(&guesser.register(&mut ua)), 401);
+    }
+    ua.secs(1);
+    guesser.login = login("ben", SECRET);
+    let out = guesser.register(&mut ua);
+    assert_eq!(status(&out), 403, "not even when it is right");
+    assert_eq!(out.refused[0].reason, Dropped::Guesser, "the log has it");
+    assert_eq!(status(&anna.register(&mut ua)), 200, "she was right before");
+    let mut ben = Phone::at("ben", "192.0.2.80:5060");
+    assert_eq!(status(&ben.register(&mut ua)), 200, "from elsewhere");
+    ua.secs(601);
+    assert_eq!(status(&guesser.register(&mut ua)), 200);
+}
+
+#[test]
+fn a_call_over_the_connection_of_a_binding_is_not_asked() {
+    let mut ua = with_users();
+    let mut anna = Phone::on("anna", "192.0.2.77:5070", 7);
+    assert_eq!(status(&anna.register(&mut ua)), 200);
+    let sdp = "Content-Type: application/sdp\r\n";
+    let uri = "sip:18005550142@phones.example";
+    let invite = anna.request("INVITE", uri, sdp, SDP);
+    assert_eq!(caller(&anna.send(&mut ua, &invite)).as_deref(), Some("anna"));
+    // Another name on it, and her name on another.
+    let mut ben = Phone::on("ben", "192.0.2.77:5070", 7);
+    let mut other = Phone::on("anna", "192.0.2.77:5071", 8);
+    for phone in [&mut ben, &mut other] {
+        let invite = phone.request("INVITE", uri, sdp, SDP);
+        assert_eq!(status(&phone.send(&mut ua, &invite)), 401);
+    }
+    // A datagram proves nothing: its source may be forged.
+    let mut carl = Phone::at("ben", "192.0.2.78:5060");
+    assert_eq!(status(&carl.register(&mut ua)), 200);
+    let invite = carl.request("INVITE", uri, sdp, SDP);
+    assert_eq!(status(&carl.send(&mut ua, &invite)), 401);
+    // And who takes bindings away says his password each time.
+    let bye = anna.request("REGISTER", "sip:phones.example", "Expires: 0\r\n", "");
+    assert_eq!(status(&anna.send(&mut ua, &bye)), 401);
+    ua.endpoint.handle_closed(ua.now, anna.flow);
+    assert_eq!(bindings(&ua, "anna"), [], "nobody is there any more");
+    assert_eq!(bindings(&ua, "ben").len(), 1);
+}
+
+#[test]
+fn strangers_leave_nothing_behind_however_many_there_are() {
+    let mut ua = with_users();
+    for n in 0..2_000_u32 {
+        ua.now = Time::from_millis(u64::from(n) * 20);
+        let host = format!("10.{}.{}.9:5060", n >> 8, n & 255);
+        let mut phone = Phone::at("anna", &host);
+        let (method, sdp) = if n % 2 == 0 { ("REGISTER", "") } else { ("INVITE", SDP) };
+        let request = phone.request(method, "sip:phones.example", "", sdp);
+        phone.send(&mut ua, &request);
+    }
+    let users = ua.endpoint.users().expect("users");
+    assert_eq!((users.registered(), ua.endpoint.dialogs()), (0, 0));
+    ua.assert_forgotten();
+}
