@@ -177,7 +177,8 @@ impl Node {
     fn offered(&self, id: CallId, incoming: &Incoming, expects_media: bool) -> Offered {
         let trunk = self.trunk_of(id);
         let trusted = trunk.is_some_and(|trunk| trunk.trusted);
-        let ani = trunk.and_then(|trunk| caller(trunk, incoming));
+        let user = incoming.user.as_deref().and_then(|name| self.number_of_user(name));
+        let ani = user.or_else(|| trunk.and_then(|trunk| caller(trunk, incoming)));
         let ani_presentation = match (incoming.presentation, ani) {
             // Nobody in From, and a number that the network knows: the caller did not show it.
             (SipPresentation::Restricted, _) | (SipPresentation::Unavailable, Some(_)) => {
@@ -193,7 +194,7 @@ impl Node {
             dnis: place.and_then(|place| self.dialled_number(place, incoming)),
             dnis_raw: incoming.dnis_raw.clone(),
             ani,
-            ani_believed: trusted && ani.is_some(),
+            ani_believed: user.is_some() || trusted && ani.is_some(),
             ani_presentation,
             dialog: DialogNames {
                 sip_call_id: incoming.sip_call_id.clone(),

@@ -33,6 +33,7 @@ mod sound;
 mod trace;
 mod trunks;
 mod whereabouts;
+mod users;
 
 pub use admission::{
     ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
@@ -55,3 +56,4 @@ pub use sound::TrunkSound;
 pub use trace::{TraceFilter, TraceKind, Traced, TracedMessage};
 pub use trunks::{Binding, PingCounts, TrunkChange, TrunkFault, TrunkState, TrunkStatus};
 pub use whereabouts::{Lookup, LookupId, TrunkName};
+pub use users::{Member, UserBinding, UserStatus};

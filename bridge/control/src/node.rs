@@ -27,6 +27,7 @@ use crate::routing::{Failures, Resting, TrunkFailure};
 use crate::trace::Book;
 use crate::trunks::{TrunkChange, Watch};
 use crate::whereabouts::{Lookup, TrunkName, Whereabouts};
+use crate::users::Members;
 
 /// What a node is made of, beside its configuration.
 pub struct Parts {
@@ -177,6 +178,7 @@ pub struct Node {
     pub(crate) own_call_ids: BTreeMap<String, CallId>,
     pub(crate) lost: LostCalls,
     pub(crate) trunks: Watch,
+    pub(crate) members: Members,
     pub(crate) book: Book,
     pub(crate) whereabouts: Whereabouts,
 }
@@ -210,6 +212,7 @@ impl Node {
             own_call_ids: BTreeMap::new(),
             lost: LostCalls::default(),
             trunks: watch,
+            members: Members::default(),
             book: Book::default(),
             whereabouts,
         }

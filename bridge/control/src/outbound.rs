@@ -183,7 +183,12 @@ impl Node {
         let Self { config, random, .. } = self;
         let takers = config.trunks.iter().enumerate().filter(|(place, _)| places.contains(place));
         let routings = takers.map(|(place, trunk)| (place, &trunk.routing));
-        order(number, routings, || low_32(random.next_u128()))
+        let mut takers = order(number, routings, || low_32(random.next_u128()));
+        // A user of ours who can be reached is called where he is.
+        if let Some((_, place)) = self.user_at(number) {
+            takers.push_front(place);
+        }
+        takers
     }
 
     /// Whether the trunk at `place` is to be called while another one may be: it has not asked to be
@@ -193,7 +198,7 @@ impl Node {
     }
 
     /// The place of the trunk that would take the call if it went on.
-    fn next_trunk(&self, now: Time, dialling: &Dialling) -> Option<usize> {
+    pub(crate) fn next_trunk(&self, now: Time, dialling: &Dialling) -> Option<usize> {
         let mut untried = dialling.untried.iter().copied();
         untried.find(|place| {
             let willing = dialling.insists || self.is_willing(now, *place);
@@ -219,6 +224,9 @@ impl Node {
         let place = next?;
         self.use_trunk(now, id, place, Way::Out);
         dialling.trunk = place;
+        if self.config.trunks.get(place)?.destination.is_none() {
+            return self.invitation_to_user(now, dialling);
+        }
         let to = (self.ways_out(place), self.config.trunks.get(place)?.home()?);
         self.draw_again(now, place);
         self.invitation(now, dialling, to)

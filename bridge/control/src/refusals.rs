@@ -100,6 +100,11 @@ impl Refusal {
                  than call"
                     .into()
             }
+            Cause::Endpoint(Dropped::WrongPassword | Dropped::Guesser, _) => {
+                "compare the telephone's user and password with its [[user]]; otherwise it is \
+                 somebody who guesses"
+                    .into()
+            }
             Cause::Endpoint(Dropped::TooManyDialogs, _) | Cause::NoPort => {
                 "widen media.ports, or send some calls elsewhere".into()
             }
@@ -153,6 +158,8 @@ const fn reason_of(reason: Dropped) -> &'static str {
             "addresses of the trunk that never acknowledged a call have too many calls"
         }
         Dropped::TooManyDialogs => "there are as many calls as there may be",
+        Dropped::WrongPassword => "no [[user]] has this name and password",
+        Dropped::Guesser => "too many wrong passwords came from there, or for this user",
         Dropped::Oversized => "the INVITE is too large",
         Dropped::Misdirected => "the same INVITE came by two ways",
         Dropped::NotOffered => "the INVITE asks for what is not offered",
@@ -165,6 +172,7 @@ const fn reason_of(reason: Dropped) -> &'static str {
         | Dropped::Unnumbered
         | Dropped::TooManyForks
         | Dropped::Repeated
+        | Dropped::Unidentified
         | Dropped::Unheard => "the INVITE is malformed",
     }
 }

@@ -53,4 +53,4 @@ pub use extensions::Extensions;
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};
 pub use reliable::Reliability;
 pub use session_timer::{SessionTimers, TimerMode};
-pub use users::{User, UserCounts, Users};
+pub use users::{Realm, User, UserCounts, Users};

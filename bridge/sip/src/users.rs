@@ -15,11 +15,20 @@ use partyline_model::Time;
 use zeroize::Zeroizing;
 
 use self::guesses::Guesses;
-use crate::auth::{Ha1, NonceLimits, Place, Unverified, Verifier};
+use crate::auth::{Ha1, Hash, NonceLimits, Place, Unverified, Verifier};
 use crate::flow::Flow;
 use crate::message::{Message, Method, Name, NameAddr, StartLine};
 use crate::rate::host;
 use crate::registrar::{Binding, Registrar, RegistrarLimits};
+
+/// How the users of a trunk are asked who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realm {
+    /// The realm of the challenge.
+    pub name: Box<str>,
+    /// The algorithms of the challenges and of the answers that are taken: SHA-256, MD5, or both.
+    pub hashes: Vec<Hash>,
+}
 
 /// One user.
 pub struct User {
@@ -73,7 +82,7 @@ pub struct Users {
     registrar: Registrar<Flow>,
     guesses: Guesses,
     /// Of trunks that have users.
-    realms: BTreeMap<u32, Box<str>>,
+    realms: BTreeMap<u32, Realm>,
     users: BTreeMap<Box<str>, Known>,
     /// Hosts that right answers came from, and of how many users.
     seen: BTreeMap<IpAddr, usize>,
@@ -83,19 +92,24 @@ pub struct Users {
 impl Users {
     /// Users of the trunks that have a realm here; `key` is 32 unpredictable octets.
     pub fn new(
-        realms: BTreeMap<u32, Box<str>>,
+        realms: BTreeMap<u32, Realm>,
         users: impl IntoIterator<Item = User>,
         limits: RegistrarLimits,
         key: Zeroizing<[u8; 32]>,
     ) -> Self {
-        let known = |user: User| (user.name.clone(), Known { user, right_from: Vec::new() });
+        let known = |user: User| {
+            let hashes = realms.get(&user.trunk).map_or(&[][..], |realm| &realm.hashes);
+            let user = User { ha1: user.ha1.by(hashes), ..user };
+            (user.name.clone(), Known { user, right_from: Vec::new() })
+        };
+        let users = users.into_iter().map(known).collect();
         let low = key.first_chunk().copied().map(u64::from_be_bytes);
         Self {
             guesses: Guesses::new(low.unwrap_or_default()),
             verifier: Verifier::new(key, NonceLimits::default()),
             registrar: Registrar::new(limits),
             realms,
-            users: users.into_iter().map(known).collect(),
+            users,
             seen: BTreeMap::new(),
             counts: UserCounts::default(),
         }
@@ -104,7 +118,8 @@ impl Users {
     /// The password of a user is another; where he is registered he stays.
     pub fn set_ha1(&mut self, name: &str, ha1: Ha1) {
         if let Some(known) = self.users.get_mut(name) {
-            known.user.ha1 = ha1;
+            let hashes = self.realms.get(&known.user.trunk).map_or(&[][..], |realm| &realm.hashes);
+            known.user.ha1 = ha1.by(hashes);
         }
     }
 
@@ -171,7 +186,7 @@ impl Users {
         request: &Message,
     ) -> Sender {
         let Some(realm) = self.realms.get(&trunk).cloned() else { return Sender::Unheard };
-        let place = (Place::Server, &*realm);
+        let place = (Place::Server, &*realm.name);
         let claimed = Verifier::claimed(place, request).map(str::to_owned);
         let Some(claimed) = claimed else {
             if let Some(user) = self.by_connection(trunk, flow, request) {
@@ -233,7 +248,8 @@ impl Users {
         response: &mut Message,
     ) {
         let Some(realm) = self.realms.get(&trunk).cloned() else { return };
-        self.verifier.challenge(now, (Place::Server, &realm), refused, response);
+        let place = (Place::Server, &*realm.name);
+        self.verifier.challenge_by(now, place, refused, &realm.hashes, response);
     }
 
     /// Carries out a REGISTER of a user; the headers of the response that are the registrar's.

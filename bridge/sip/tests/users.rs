@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use common::{Out, Ua, parse};
 use partyline_model::Time;
-use partyline_sip::auth::{Authentication, Ha1, Login, Password};
+use partyline_sip::auth::{Authentication, Ha1, Hash, Login, Password};
 use partyline_sip::message::{Message, Name, StartLine};
 use partyline_sip::registrar::RegistrarLimits;
-use partyline_sip::{ConnectionId, Dropped, Event, Flow, Transport, User, Users};
+use partyline_sip::{ConnectionId, Dropped, Event, Flow, Realm, Transport, User, Users};
 use zeroize::Zeroizing;
 
 const REALM: &str = "phones.example";
@@ -26,6 +26,11 @@ fn login(name: &str, secret: &str) -> Login {
 
 /// A user agent with two users, of whom everybody has to be one.
 fn with_users() -> Ua {
+    asking_by(&[Hash::Sha256, Hash::Md5])
+}
+
+/// The same, with these algorithms.
+fn asking_by(hashes: &[Hash]) -> Ua {
     let mut ua = Ua::new();
     let user = |name: &str| User {
         name: name.into(),
@@ -33,7 +38,7 @@ fn with_users() -> Ua {
         ha1: Ha1::of(name, REALM, &password(SECRET)),
         most_bindings: 2,
     };
-    let realms = BTreeMap::from([(0, REALM.into())]);
+    let realms = BTreeMap::from([(0, Realm { name: REALM.into(), hashes: hashes.to_vec() })]);
     let users = ["anna", "ben"].map(user);
     let key = Zeroizing::new([4; 32]);
     ua.endpoint.set_users(Users::new(realms, users, RegistrarLimits::default(), key));
@@ -245,4 +250,26 @@ fn strangers_leave_nothing_behind_however_many_there_are() {
     let users = ua.endpoint.users().expect("users");
     assert_eq!((users.registered(), ua.endpoint.dialogs()), (0, 0));
     ua.assert_forgotten();
+}
+
+#[test]
+fn only_the_algorithms_of_the_trunk_are_offered_and_taken() {
+    let mut ua = asking_by(&[Hash::Md5]);
+    let mut anna = Phone::at("anna", "192.0.2.77:5070");
+    let (out, mut request) = anna.ask(&mut ua, "REGISTER", "Expires: 600\r\n", "");
+    assert_eq!(status(&out), 200);
+    assert!(request.headers.text(&Name::Authorization).is_some_and(|a| a.contains("=MD5")));
+    // The same user, who answers by what was not offered.
+    let mut ua = asking_by(&[Hash::Sha256]);
+    request = anna.request("REGISTER", "sip:phones.example", "", "");
+    let asked = anna.send(&mut ua, &request).message(0);
+    assert_eq!(asked.headers.all(&Name::WwwAuthenticate).count(), 1);
+    let mut md5 = Message::response(partyline_sip::message::Status::UNAUTHORIZED);
+    let challenge = asked.headers.text(&Name::WwwAuthenticate).expect("a challenge");
+    md5.headers.add(Name::WwwAuthenticate, challenge.replace("SHA-256", "MD5"));
+    let mut authentication = Authentication::default();
+    authentication.challenged(&anna.login, &md5).expect("a challenge");
+    let mut again = anna.request("REGISTER", "sip:phones.example", "", "");
+    authentication.authorize(&anna.login, 7, &mut again);
+    assert_eq!(status(&anna.send(&mut ua, &again)), 401);
 }

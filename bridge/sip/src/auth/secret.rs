@@ -63,6 +63,17 @@ impl Ha1 {
         Self { md5: ha1(Hash::Md5), sha256: ha1(Hash::Sha256), sha512_256: ha1(Hash::Sha512T256) }
     }
 
+    /// Leaves the digests of some functions only.
+    #[must_use]
+    pub fn by(self, hashes: &[Hash]) -> Self {
+        let keep = |hash, hex: Option<Hex>| hex.filter(|_| hashes.contains(&hash));
+        Self {
+            md5: keep(Hash::Md5, self.md5),
+            sha256: keep(Hash::Sha256, self.sha256),
+            sha512_256: keep(Hash::Sha512T256, self.sha512_256),
+        }
+    }
+
     /// Adds one digest from its hexadecimal digits, as `htdigest` writes it. A user can only use
     /// the functions that there is a digest for.
     ///

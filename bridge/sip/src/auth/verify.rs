@@ -119,10 +119,22 @@ impl Verifier {
         refused: Unverified,
         response: &mut Message,
     ) {
+        self.challenge_by(now, (place, realm), refused, &Hash::ALL, response);
+    }
+
+    /// As [`Verifier::challenge`], with those alone of the algorithms that are among `hashes`.
+    pub fn challenge_by(
+        &mut self,
+        now: Time,
+        (place, realm): (Place, &str),
+        refused: Unverified,
+        hashes: &[Hash],
+        response: &mut Message,
+    ) {
         let realm = if is_quotable(realm) { realm } else { "" };
         let nonce = self.nonces.make(now, realm);
         let stale = if refused.is_stale() { ",stale=true" } else { "" };
-        for hash in &self.offered {
+        for hash in self.offered.iter().filter(|hash| hashes.contains(hash)) {
             let text = format!(
                 "Digest realm=\"{realm}\",nonce=\"{}\",algorithm={},qop=\"auth\"{stale}",
                 nonce.as_str(),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_cdr_record::DialogRecord;
-use partyline_control::KeyWay;
+use partyline_control::{KeyWay, Member};
 use partyline_media::KeyQueue;
 use partyline_model::CallId;
 use partyline_phones::{Audio, Command, DigitMode, Phone, PhoneConfig, PhoneId, Script};
+use partyline_sip::Users;
 use partyline_sip::auth::Login;
 
 use super::World;
@@ -223,6 +224,12 @@ impl World {
             self.node.handle_closed(time(self.now), flow);
             self.carry();
         }
+        self
+    }
+
+    /// Users of the bridge's own, and their numbers.
+    pub fn set_users(&mut self, users: Users, members: Vec<(Box<str>, Member)>) -> &mut Self {
+        self.node.set_users(users, members);
         self
     }
 
