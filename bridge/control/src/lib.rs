@@ -32,8 +32,8 @@ mod routing;
 mod sound;
 mod trace;
 mod trunks;
-mod whereabouts;
 mod users;
+mod whereabouts;
 
 pub use admission::{
     ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
@@ -55,5 +55,5 @@ pub use routing::{Fault, Routing, TrunkFailure};
 pub use sound::TrunkSound;
 pub use trace::{TraceFilter, TraceKind, Traced, TracedMessage};
 pub use trunks::{Binding, PingCounts, TrunkChange, TrunkFault, TrunkState, TrunkStatus};
-pub use whereabouts::{Lookup, LookupId, TrunkName};
 pub use users::{Member, UserBinding, UserStatus};
+pub use whereabouts::{Lookup, LookupId, TrunkName};

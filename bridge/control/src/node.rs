@@ -26,8 +26,8 @@ use crate::refusals::{Cause, Refusal, Refusals};
 use crate::routing::{Failures, Resting, TrunkFailure};
 use crate::trace::Book;
 use crate::trunks::{TrunkChange, Watch};
-use crate::whereabouts::{Lookup, TrunkName, Whereabouts};
 use crate::users::Members;
+use crate::whereabouts::{Lookup, TrunkName, Whereabouts};
 
 /// What a node is made of, beside its configuration.
 pub struct Parts {

@@ -28,6 +28,7 @@ mod table;
 mod times;
 mod trace;
 mod trunk;
+mod user;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -63,6 +64,7 @@ Examples:
   partyline cdr list                          the latest calls
   partyline dtmf call.pcap                    the keys that a caller pressed
   partyline trunk status                      which trunks of the running bridge are up
+  partyline user list                         which telephones are registered with it
   partyline trace --from 14165550123          the SIP messages of a caller's last calls
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
 
@@ -113,6 +115,9 @@ enum Command {
     /// Trunks of a running bridge: which are up, and registered until when
     #[command(subcommand)]
     Trunk(trunk::TrunkCommand),
+    /// Telephones that register with a running bridge, and where each can be reached
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// SIP messages of calls that are up or were, and of refused ones, registrations and pings
     Trace(trace::Trace),
     /// List the keys pressed in WAV files and packet captures, with their times
@@ -161,6 +166,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         if let Command::Trunk(trunk) = command {
             return trunk.run(&config, out).await;
         }
+        if let Command::User(user) = command {
+            return user.run(&config, out).await;
+        }
         if let Command::Trace(trace) = command {
             return trace.run(&config, out).await;
         }
@@ -186,6 +194,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         | Command::CheckConfig(_)
         | Command::Dtmf(_)
         | Command::Trunk(_)
+        | Command::User(_)
         | Command::Trace(_)
         | Command::Restore(_) => {}
         Command::Backup(backup) => backup.run(context).await?,

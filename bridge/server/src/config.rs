@@ -16,6 +16,7 @@ mod reject;
 mod setting;
 mod tls;
 mod together;
+mod user;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +36,7 @@ pub(crate) use setting::LogFormat;
 #[cfg(test)]
 pub(crate) use tls::ServerFiles;
 pub(crate) use tls::{CertificateFiles, TlsFiles, TrunkTls};
+pub(crate) use user::UserConfig;
 
 /// Everything that a node is told at its start.
 #[derive(Clone, Debug)]
@@ -67,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) seller: Seller,
     /// Who we are at which trunk; the passwords are read when the bridge starts and when they change.
     logins: Vec<TrunkLogin>,
+    /// Who registers with the bridge.
+    users: Vec<UserConfig>,
     /// What works but is rarely meant; with its place where a file says it.
     pub(crate) warnings: Vec<Problem>,
     effective: String,
@@ -200,6 +204,7 @@ impl From<RawConfig> for Config {
                 trunk.sources = Some(usual).filter(|usual| !usual.is_empty());
             }
         }
+        let users = raw.users.iter().filter_map(|user| UserConfig::of(&raw, user)).collect();
         let mut writer = Writer::default();
         raw.walk(&mut writer);
         let tls = TlsFiles::of(&raw);
@@ -282,6 +287,7 @@ impl From<RawConfig> for Config {
                 terms_days: raw.seller.terms_days,
             },
             logins,
+            users,
             warnings: Vec::new(),
             effective: writer.into_text(),
         }

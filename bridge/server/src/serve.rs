@@ -21,6 +21,7 @@ mod sounds;
 mod trace;
 mod transport;
 mod trunks;
+mod users;
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -402,7 +403,9 @@ fn node(
         sources: known,
         contact_key,
     };
-    Ok(Node::new(config.control.clone(), parts))
+    let mut node = Node::new(config.control.clone(), parts);
+    users::introduce(&mut node, config, &mut Random::from_system()?)?;
+    Ok(node)
 }
 
 /// Has the far ends told that calls of the last run are over.

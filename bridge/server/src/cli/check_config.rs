@@ -47,6 +47,8 @@ impl CheckConfig {
                 }
                 // The bridge stops at that when it starts; this may be another machine.
                 let unread = config.read_logins().err();
+                let users = || config.users().iter().find_map(|user| user.read().err());
+                let unread = unread.or_else(users);
                 let unread = unread.map(|error| format!("\n# warning: {error:#}\n#"));
                 let from = file.map_or("embedded defaults".into(), Path::to_string_lossy);
                 write!(

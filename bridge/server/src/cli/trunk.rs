@@ -40,7 +40,7 @@ impl TrunkCommand {
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
         let Self::Status(Status { json }) = self;
-        let page = ask(reached_at(config.http_listen)).await?;
+        let page = ask(reached_at(config.http_listen), "/trunks").await?;
         let page: Value = serde_json::from_slice(&page).context("the answer is no JSON")?;
         if json {
             writeln!(out, "{page}")?;
@@ -53,7 +53,7 @@ impl TrunkCommand {
 }
 
 /// The address that reaches a listener of this machine.
-fn reached_at(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reached_at(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -62,7 +62,8 @@ fn reached_at(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn ask(at: SocketAddr) -> anyhow::Result<Vec<u8>> {
+/// A page of the bridge at an address.
+pub(super) async fn ask(at: SocketAddr, page: &str) -> anyhow::Result<Vec<u8>> {
     let host = format!("http://{at}");
     let asked = async {
         let stream = TcpStream::connect(at).await.with_context(|| {
@@ -71,8 +72,7 @@ async fn ask(at: SocketAddr) -> anyhow::Result<Vec<u8>> {
                  http.listen says where it answers"
             )
         })?;
-        let request =
-            Request::get("/trunks").header(header::HOST, at.to_string()).body(Body::empty())?;
+        let request = Request::get(page).header(header::HOST, at.to_string()).body(Body::empty())?;
         exchange(stream, &host, request).await
     };
     let asked = timeout(LONGEST, asked).await;

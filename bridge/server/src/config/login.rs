@@ -37,9 +37,8 @@ impl TrunkLogin {
     /// # Errors
     /// Which file of which trunk cannot be used, and why; never what is in it.
     pub(crate) fn read(&self) -> anyhow::Result<Login> {
-        let (file, name) = (self.password_file.display(), &self.name);
-        let password = read(&self.password_file)
-            .with_context(|| format!("trunk {name}: password_file {file}"))?;
+        let name = &self.name;
+        let password = read_password(&self.password_file, || format!("trunk {name}"))?;
         let login = Login::new(&self.user, password);
         login.with_context(|| format!("trunk {name}: user {:?}", self.user))
     }
@@ -62,6 +61,17 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Reads the password of `whose`.
+///
+/// # Errors
+/// Why the file cannot be used; never what is in it.
+pub(super) fn read_password(
+    file: &Path,
+    whose: impl FnOnce() -> String,
+) -> anyhow::Result<Password> {
+    read(file).with_context(|| format!("{}: password_file {}", whose(), file.display()))
 }
 
 /// Reads a file of one line.

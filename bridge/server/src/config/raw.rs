@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use partyline_conference::EntryTiming;
 use partyline_control::{Numbers, RejectCodes, Routing, SourceKind, TrunkLimits, TrunkSound};
 use partyline_model::Number;
+use partyline_sip::auth::Hash;
 use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{Extensions, Transport};
@@ -21,7 +22,8 @@ use super::document::Walk;
 use super::filter;
 use super::identity::RawIdentity;
 use super::place::{RawPlace, RawSource};
-use super::setting::{LogFormat, Percent, Ports, ReadFile};
+use super::setting::{Digest, LogFormat, Percent, Ports, ReadFile};
+use super::user::RawUser;
 use super::{numbers, reject};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -44,6 +46,7 @@ pub(super) struct RawConfig {
     /// Name servers; those of the system where the list is empty.
     pub(super) dns_servers: Vec<SocketAddr>,
     pub(super) trunks: Vec<RawTrunk>,
+    pub(super) users: Vec<RawUser>,
     pub(super) conference: partyline_conference::Config,
     pub(super) seller: RawSeller,
 }
@@ -88,6 +91,7 @@ pub(super) struct RawTrunk {
     pub(super) uri_passcode: UriPasscode,
     pub(super) trusted: bool,
     pub(super) srtp: SrtpPolicy,
+    pub(super) digest: Digests,
     pub(super) extensions: Extensions,
     pub(super) destination: Option<RawPlace>,
     pub(super) resolve: Procedure,
@@ -122,6 +126,15 @@ impl Default for UriPasscode {
 /// How calls out go; `None` for what the trunk's name says, and UDP where it has an address.
 #[derive(Default)]
 pub(super) struct TrunkTransport(pub(super) Option<Transport>);
+
+/// How users of the trunk are asked who they are; by both algorithms, unless the trunk says otherwise.
+pub(super) struct Digests(pub(super) Vec<Digest>);
+
+impl Default for Digests {
+    fn default() -> Self {
+        Self(vec![Digest(Hash::Sha256), Digest(Hash::Md5)])
+    }
+}
 
 /// Whether the far end's certificate is verified; it is, unless the trunk says otherwise.
 pub(super) struct TlsVerify(pub(super) bool);
@@ -175,6 +188,7 @@ impl Default for RawConfig {
                 trusted: true,
                 ..RawTrunk::default()
             }],
+            users: Vec::new(),
             conference: partyline_conference::Config::default(),
             seller: RawSeller::default(),
         }
@@ -241,6 +255,7 @@ impl RawConfig {
             });
         });
         walk.tables("trunk", &mut self.trunks, |walk, trunk| trunk.walk(walk));
+        walk.tables("user", &mut self.users, |walk, user| user.walk(walk));
         walk.table("conference", |walk| conference(&mut self.conference, walk));
         walk.table("seller", |walk| self.seller.walk(walk));
     }
@@ -292,6 +307,7 @@ impl RawTrunk {
         walk.setting("media_sources", &mut self.media_sources);
         walk.setting("trusted", &mut self.trusted);
         walk.setting("srtp", &mut self.srtp);
+        walk.checked("digest", &mut self.digest.0, |list| not_empty(list));
         extensions(&mut self.extensions, walk);
         walk.checked("destination", &mut self.destination, |address| {
             let address = address.as_ref().and_then(RawPlace::address);

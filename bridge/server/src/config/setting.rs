@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use partyline_control::{CountryCode, PortRange, Prefix, SourceKind};
 use partyline_model::{Codec, Number};
+use partyline_sip::auth::Hash;
 use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{CalledPlace, Identity, Reliability, TimerMode, Transport};
@@ -123,6 +124,24 @@ impl Setting for Transport {
 
     fn write(&self) -> Option<String> {
         quoted(self)
+    }
+}
+
+/// An algorithm that users are asked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Digest(pub(super) Hash);
+
+impl Setting for Digest {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("sha-256") => Ok(Self(Hash::Sha256)),
+            Some("md5") => Ok(Self(Hash::Md5)),
+            Some(_) | None => Err("expected \"sha-256\" or \"md5\"".to_owned()),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(self.0.token().to_ascii_lowercase())
     }
 }
 

@@ -15,7 +15,7 @@ use super::account;
 use super::document::Findings;
 use super::place::RawPlace;
 use super::raw::{RawConfig, RawTrunk};
-use super::{identity, numbers};
+use super::{identity, numbers, user};
 
 /// A network of callers wider than this is most of the Internet: bits of the prefix.
 const WIDE_V4: u8 = 7;
@@ -28,6 +28,7 @@ pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
     media(raw, findings);
     http(raw, findings);
     trunks(raw, findings);
+    user::check(raw, findings);
     conference(raw, findings);
 }
 

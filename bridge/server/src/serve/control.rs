@@ -26,6 +26,7 @@ use super::recorder::Recorder;
 use super::shelf::Shelf;
 use super::transport::{Arrival, Arrivals, Transports};
 use super::trunks::{self, TrunkSample};
+use super::users::UserSample;
 
 /// How often the wall clock is read and the metrics are published.
 const SECOND: Duration = Duration::from_secs(1);
@@ -223,6 +224,7 @@ impl Control {
             draining: self.ending != Ending::No,
             traces_lost: self.traces_lost,
             trunks: TrunkSample::all(&self.node, self.clock),
+            users: UserSample::of(&self.node, self.clock),
             ..Sample::of(&self.node)
         };
         self.sample.send_replace(sample);

@@ -1,4 +1,4 @@
-//! `/metrics`, `/health` and `/trunks`, on loopback by default. Read only.
+//! `/metrics`, `/health`, `/trunks` and `/users`, on loopback by default. Read only.
 //!
 //! One request a connection, whose head comes within [`HEAD`] and which ends within [`LONGEST`]
 //! whatever the far end does. Who holds connections open keeps nobody out: a new one takes the place
@@ -131,6 +131,7 @@ async fn accept(listener: TcpListener, pages: Pages, longest: Duration) {
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/trunks", get(trunks))
+        .route("/users", get(users))
         .with_state(pages);
     let mut places = Places::default();
     loop {
@@ -210,6 +211,12 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
 /// What is known of each trunk.
 async fn trunks(State(Pages { sources, .. }): State<Pages>) -> impl IntoResponse {
     let page = super::trunks::page(&sources.sample.borrow().trunks);
+    ([(header::CONTENT_TYPE, "application/json")], page)
+}
+
+/// Where each user can be reached.
+async fn users(State(Pages { sources, .. }): State<Pages>) -> impl IntoResponse {
+    let page = super::users::page(&sources.sample.borrow().users);
     ([(header::CONTENT_TYPE, "application/json")], page)
 }
 

@@ -11,6 +11,7 @@ use partyline_media_io::{LATENESS_MICROS, Stats};
 use super::dns::NameCounts;
 use super::transport::StreamSample;
 use super::trunks::{TrunkSample, results};
+use super::users::UserSample;
 
 /// What only the control task knows; it publishes one of these a second.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,7 @@ pub(super) struct Sample {
     pub(super) commands_waiting: usize,
     pub(super) draining: bool,
     pub(super) trunks: Vec<TrunkSample>,
+    pub(super) users: UserSample,
 }
 
 impl Sample {
@@ -120,6 +122,7 @@ pub(super) fn render(
     let help = "Commands that wait for the media thread";
     page.gauge("partyline_media_commands_waiting", help, sample.commands_waiting);
     page.trunks(&sample.trunks);
+    page.users(&sample.users);
     page.lateness(&media.lateness());
     page.0
 }
@@ -214,6 +217,23 @@ impl Page {
         self.gauge("partyline_store_lag_octets", help, ingested.lag_octets);
         let help = "How long records have been waiting for the store";
         self.gauge("partyline_store_lag_seconds", help, ingested.lag.as_secs());
+    }
+
+    /// Telephones that register with the bridge, where there are any.
+    fn users(&mut self, users: &UserSample) {
+        let Some(results) = users.results() else { return };
+        let name = "partyline_user_bindings";
+        self.head(name, "Places where users can be reached", "gauge");
+        self.line(name, users.bindings());
+        let name = "partyline_user_requests_total";
+        self.head(
+            name,
+            "REGISTER and calls of users, by what was found of their sender",
+            "counter",
+        );
+        for (result, count) in results {
+            self.line(&format!("{name}{{result=\"{result}\"}}"), count);
+        }
     }
 
     fn trunks(&mut self, trunks: &[TrunkSample]) {
