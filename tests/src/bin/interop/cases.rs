@@ -120,6 +120,13 @@ pub(crate) const CASES: &[Case] = &[
             Scenario { limit: 50, options: &["-nr"], ..Scenario::ours("no-ack") },
         )
     },
+    Case {
+        turn: Turn::Throughout,
+        ..with(
+            shared("refresher", "a session timer of 90 s: the bridge refreshes after 45 s", ONE),
+            Scenario { limit: 70, options: &["-inf", "digits.csv"], ..Scenario::ours("refresher") },
+        )
+    },
     listening("talk", "a call hears the prompts and hangs up", |heard| match heard {
         [welcome] if welcome.payload_type == 0 && welcome.packets > 75 => Ok(()),
         _ => bail!("heard {heard:?}"),
@@ -144,6 +151,8 @@ pub(crate) const CASES: &[Case] = &[
         shared("retransmit", "an INVITE three times over: one call, one 200", ONE),
         Scenario { options: &["-nr"], ..Scenario::ours("retransmit") },
     ),
+    shared("prack", "a caller that requires reliable responses: taken, and a stray PRACK 481", ONE),
+    shared("update", "hold, a mere refresh and resume, all by UPDATE", ONE),
     shared("bye-twice", "the second BYE: 481", ONE),
     shared("options", "OPTIONS: 200 with Allow and Accept", NONE),
     shared("unknown-method", "a method nobody knows: 405 or 501", NONE),

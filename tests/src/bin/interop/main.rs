@@ -92,8 +92,8 @@ fn run_cases(cases: &[&Case], place: &Place, report: &Report) {
                 });
             }
         });
-        of(Turn::Alone).for_each(run);
     });
+    of(Turn::Alone).for_each(run);
 }
 
 fn stop(bridge: Running) -> Result<()> {
