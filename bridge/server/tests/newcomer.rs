@@ -137,9 +137,15 @@ impl Newcomer {
     }
 
     fn write(&self, name: &str, text: &str) {
-        // Beside other bridges of this machine: the port of /metrics is not on the page.
-        let http = format!("\n[http]\nlisten = \"{}:9060\"\n", self.here(HERE));
-        fs::write(self.folder.path().join(name), self.here(text) + &http).unwrap();
+        // Not on the page: the port of /metrics, beside other bridges of this machine, and who
+        // knows where the provider is.
+        let more = format!(
+            "\n[http]\nlisten = \"{}:9060\"\n[dns]\nservers = [\"{}:{}\"]\n",
+            self.here(HERE),
+            self.here(THERE),
+            provider::DNS_PORT
+        );
+        fs::write(self.folder.path().join(name), self.here(text) + &more).unwrap();
     }
 
     fn serve(&mut self, command: &str) {

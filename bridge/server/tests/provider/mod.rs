@@ -1,5 +1,6 @@
 //! A trunk provider over UDP, as small as a newcomer's first hour needs: it registers one user by
-//! digest, answers OPTIONS, places a call, keys digits in it by INFO, and takes calls.
+//! digest, answers OPTIONS, places a call, keys digits in it by INFO, and takes calls. Its name server
+//! knows its one address.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -10,6 +11,8 @@ use md5::{Digest, Md5};
 
 const NONCE: &str = "f00";
 const REALM: &str = "sip.example.net";
+/// Where its name server is; others have the usual port.
+pub(crate) const DNS_PORT: u16 = 24_053;
 /// The longest wait for an answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -129,9 +132,51 @@ fn answer(
     }
 }
 
+/// The answer of a name server that knows [`REALM`] to be at `ip`, and nothing else of it
+/// (RFC 1035 §4).
+fn resolve(query: &[u8], ip: Ipv4Addr) -> Option<Vec<u8>> {
+    let (head, question) = query.split_at_checked(12)?;
+    let mut labels = Vec::new();
+    let mut rest = question;
+    loop {
+        let (length, more) = rest.split_first()?;
+        let (label, after) = more.split_at_checked(usize::from(*length))?;
+        rest = after;
+        if label.is_empty() {
+            break;
+        }
+        labels.push(String::from_utf8_lossy(label).to_ascii_lowercase());
+    }
+    let (kind, _) = rest.split_at_checked(4)?;
+    let asked = question.get(..question.len() - rest.len() + 4)?;
+    let is_known = labels.join(".") == REALM && kind == [0, 1, 0, 1];
+    let mut answer = head.get(..2)?.to_vec();
+    answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_known), 0, 0, 0, 0]);
+    answer.extend(asked);
+    if is_known {
+        answer.extend([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        answer.extend(ip.octets());
+    }
+    Some(answer)
+}
+
+/// Answers questions for names until the test ends.
+fn serve_names(ip: Ipv4Addr) {
+    let socket = UdpSocket::bind((ip, DNS_PORT)).unwrap();
+    thread::spawn(move || {
+        let mut octets = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut octets) {
+            if let Some(answer) = resolve(&octets[..length], ip) {
+                socket.send_to(&answer, from).unwrap();
+            }
+        }
+    });
+}
+
 impl Provider {
     /// Listens on port 5060 of `ip` for whoever has the login.
     pub(crate) fn start(ip: Ipv4Addr, login: (&'static str, &'static str)) -> Self {
+        serve_names(ip);
         let socket = UdpSocket::bind((ip, 5060)).unwrap();
         let reading = socket.try_clone().unwrap();
         let (told, heard): (Sender<Heard>, _) = mpsc::channel();
