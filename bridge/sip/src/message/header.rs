@@ -149,7 +149,7 @@ impl Value {
 
 /// The text with a space for each sign that ends a line.
 fn one_line(text: &str) -> Arc<str> {
-    if text.bytes().any(|b| matches!(b, b'\r' | b'\n')) {
+    if text.as_bytes().contains(&b'\r') || text.as_bytes().contains(&b'\n') {
         text.replace(['\r', '\n'], " ").into()
     } else {
         text.into()

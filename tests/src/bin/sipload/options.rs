@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(answered(&bytes), Some(42));
         let text = String::from_utf8(bytes).unwrap();
         let refused =
-            text.replace("OPTIONS sip:14165550100@127.0.0.1:5070 SIP/2.0", "SIP/2.0 503 No");
+            text.replace("OPTIONS sip:18005550199@127.0.0.1:5070 SIP/2.0", "SIP/2.0 503 No");
         assert_eq!(answered(refused.as_bytes()), None);
     }
 }

@@ -10,8 +10,8 @@ use bridge_tests::real::bridge::{self, Network, Running, Setup};
 
 use crate::words::Words;
 
-/// The number to dial.
-pub(crate) const DIAL_IN: &str = "14165550100";
+/// The number to dial, of the account that a new data folder has.
+pub(crate) const DIAL_IN: &str = "18005550199";
 /// Ticks of /proc in a second: the same on every Linux.
 const TICKS: f64 = 100.0;
 
