@@ -10,6 +10,7 @@ use crate::carrier;
 use crate::ear::{Ear, Stretch};
 use crate::place::{MODERATOR, Place};
 use crate::sipp::{self, Scenario};
+use crate::users;
 
 /// One line of the report.
 pub(crate) struct Case {
@@ -217,6 +218,11 @@ pub(crate) const CASES: &[Case] = &[
         "baresip-srtp",
         "the same encrypted: one offers RTP/SAVP by TLS, one keys in RTP/AVP",
         baresip::SRTP,
+    ),
+    by_carrier(
+        "users",
+        "baresip registers at the bridge by UDP and TLS, calls and is called; sipsak guesses",
+        users::register,
     ),
     by_carrier(
         "kamailio",

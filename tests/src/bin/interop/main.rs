@@ -18,6 +18,7 @@ mod phone;
 mod place;
 mod records;
 mod sipp;
+mod users;
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -53,7 +54,7 @@ fn run() -> Result<bool> {
     }
     let chosen = |case: &&Case| wanted.is_empty() || wanted.iter().any(|name| name == case.name);
     let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
-    for program in ["sipp", "baresip", "kamailio", "kamcmd"] {
+    for program in ["sipp", "baresip", "kamailio", "kamcmd", "sipsak"] {
         child::installed(program)?;
     }
     let place = Place::new()?;
