@@ -127,12 +127,13 @@ impl Default for UriPasscode {
 #[derive(Default)]
 pub(super) struct TrunkTransport(pub(super) Option<Transport>);
 
-/// How users of the trunk are asked who they are; by both algorithms, unless the trunk says otherwise.
+/// How users of the trunk are asked who they are; by MD5 alone, unless the trunk says otherwise: there
+/// are telephones that give up when any other algorithm is among the challenges.
 pub(super) struct Digests(pub(super) Vec<Digest>);
 
 impl Default for Digests {
     fn default() -> Self {
-        Self(vec![Digest(Hash::Sha256), Digest(Hash::Md5)])
+        Self(vec![Digest(Hash::Md5)])
     }
 }
 

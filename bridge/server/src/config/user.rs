@@ -148,10 +148,22 @@ mod tests {
         let config = Config::parse(&text).expect("no fault");
         let anna = &config.users()[0];
         assert_eq!((anna.trunk, anna.max_bindings, &*anna.realm.name), (0, 5, "phones.example"));
-        assert_eq!(anna.realm.hashes, [Hash::Sha256, Hash::Md5]);
+        assert_eq!(anna.realm.hashes, [Hash::Md5], "what every telephone knows");
         let error = anna.read().err().map(|error| format!("{error:#}")).unwrap_or_default();
         assert!(error.starts_with("user anna: password_file nowhere/anna"), "{error}");
         assert!(Config::parse(config.effective()).is_ok(), "{}", config.effective());
+    }
+
+    #[test]
+    fn users_are_asked_by_the_algorithms_of_their_trunk_in_its_order() {
+        let asked = |digest: &str| {
+            let domain = "domain = \"phones.example\"\n";
+            let text = PHONES.replace(domain, &format!("{domain}digest = {digest}\n"));
+            let config = Config::parse(&(text + &user("anna", "phones", "14165550130")));
+            config.expect("no fault").users()[0].realm.hashes.clone()
+        };
+        assert_eq!(asked("[\"sha-256\", \"md5\"]"), [Hash::Sha256, Hash::Md5]);
+        assert_eq!(asked("[\"sha-256\"]"), [Hash::Sha256]);
     }
 
     #[test]

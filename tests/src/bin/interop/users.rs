@@ -191,7 +191,7 @@ fn password_file(bridge: &Setup, user: &User) -> PathBuf {
 }
 
 /// A bridge whose trunks have users. Their connections, and sipsak, come from loopback's first
-/// address; and both programs give up where there is any algorithm but MD5.
+/// address; and both programs give up where there is any algorithm but MD5, the default.
 fn toml(setup: &Setup, place: &Place, tls: SocketAddr) -> String {
     let (sip, folder) = (setup.sip(), setup.folder().display());
     let user = |user: &&User| {
@@ -208,7 +208,7 @@ fn toml(setup: &Setup, place: &Place, tls: SocketAddr) -> String {
     let trunk = |name: &str, source: IpAddr, srtp: &str| {
         format!(
             "[[trunk]]\nname = \"{name}\"\ndomain = \"{REALM}\"\nkind = \"phones\"\n\
-             digest = [\"md5\"]\nsources = [\"{source}/32\"]\nsrtp = \"{srtp}\"\n\
+             sources = [\"{source}/32\"]\nsrtp = \"{srtp}\"\n\
              media_sources = [\"127.0.0.1/32\"]\nnumber_format = \"plain\"\n\n"
         )
     };
