@@ -64,7 +64,7 @@ impl Node {
         self.endpoint.set_users(users);
     }
 
-    /// The password of a user is another; where he is registered he stays.
+    /// The password of a user is another; where he is registered he is called still.
     pub fn set_user_ha1(&mut self, name: &str, ha1: Ha1) {
         if let Some(users) = self.endpoint.users_mut() {
             users.set_ha1(name, ha1);

@@ -115,11 +115,14 @@ impl Users {
         }
     }
 
-    /// The password of a user is another; where he is registered he stays.
+    /// The password of a user is another. Where he is registered he is called still; but nobody has
+    /// proved by it yet that he is this user, also not by a connection.
     pub fn set_ha1(&mut self, name: &str, ha1: Ha1) {
-        if let Some(known) = self.users.get_mut(name) {
-            let hashes = self.realms.get(&known.user.trunk).map_or(&[][..], |realm| &realm.hashes);
-            known.user.ha1 = ha1.by(hashes);
+        let Some(known) = self.users.get_mut(name) else { return };
+        let hashes = self.realms.get(&known.user.trunk).map_or(&[][..], |realm| &realm.hashes);
+        known.user.ha1 = ha1.by(hashes);
+        for before in std::mem::take(&mut known.right_from) {
+            self.forget_host(before);
         }
     }
 
@@ -167,12 +170,17 @@ impl Users {
         }
         hosts.insert(0, source);
         if let Some(last) = last {
-            let left = self.seen.get(&last).map_or(0, |count| count - 1);
-            if left == 0 {
-                self.seen.remove(&last)
-            } else {
-                self.seen.insert(last, left)
-            };
+            self.forget_host(last);
+        }
+    }
+
+    /// A user is no longer believed to be at a host.
+    fn forget_host(&mut self, host: IpAddr) {
+        let left = self.seen.get(&host).map_or(0, |count| count - 1);
+        if left == 0 {
+            self.seen.remove(&host);
+        } else {
+            self.seen.insert(host, left);
         }
     }
 
@@ -225,8 +233,8 @@ impl Users {
         }
     }
 
-    /// The user of From, if a binding of his was made over this very connection. A datagram's source
-    /// may be forged: it proves nothing.
+    /// The user of From, if a binding of his was made over this very connection, by the password that
+    /// he has now. A datagram's source may be forged: it proves nothing.
     fn by_connection(&self, trunk: u32, flow: Flow, request: &Message) -> Option<Box<str>> {
         flow.connection?;
         // Who wants to be reached elsewhere, or no more, says his password each time.
@@ -234,6 +242,9 @@ impl Users {
         let from = NameAddr::parse(request.headers.text(&Name::From)?).ok()?;
         let name = from.uri.user()?;
         let known = self.users.get(&*name).filter(|known| known.user.trunk == trunk)?;
+        if !known.right_from.contains(&host(flow.remote.ip())) {
+            return None;
+        }
         let bindings = self.registrar.bindings(&known.user.name);
         let same = bindings.iter().any(|binding| binding.flow.connection == flow.connection);
         same.then(|| known.user.name.clone())

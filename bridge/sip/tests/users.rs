@@ -237,6 +237,39 @@ fn a_call_over_the_connection_of_a_binding_is_not_asked() {
 }
 
 #[test]
+fn who_knew_the_password_before_has_to_know_the_new_one_and_is_called_meanwhile() {
+    let mut ua = with_users();
+    let mut anna = Phone::on("anna", "192.0.2.77:5070", 3);
+    anna.register(&mut ua);
+    let users = ua.endpoint.users_mut().expect("users");
+    users.set_ha1("anna", Ha1::of("anna", REALM, &password("rubicon")));
+    users.set_ha1("nobody", Ha1::of("nobody", REALM, &password("rubicon")));
+    assert_eq!(bindings(&ua, "anna").len(), 1, "she is called where she is");
+    assert_eq!(status(&anna.call(&mut ua)), 401, "though it is the connection of her binding");
+    assert_eq!(status(&anna.register(&mut ua)), 401);
+    for _ in 2..10 {
+        ua.secs(1);
+        anna.register(&mut ua);
+    }
+    ua.secs(1);
+    let mut guesser = Phone::at("anna", "192.0.2.77:5071");
+    guesser.login = login("anna", "rubicon");
+    assert_eq!(status(&guesser.register(&mut ua)), 403, "she was right here by the old one only");
+    let mut ben = Phone::at("ben", "192.0.2.78:5070");
+    assert_eq!(status(&ben.register(&mut ua)), 200, "his is as it was");
+    let mut anna = Phone::on("anna", "192.0.2.79:5070", 4);
+    anna.login = login("anna", "rubicon");
+    assert_eq!(status(&anna.register(&mut ua)), 200);
+    let call = anna.request(
+        "INVITE",
+        "sip:18005550142@phones.example",
+        "Content-Type: application/sdp\r\n",
+        SDP,
+    );
+    assert_eq!(caller(&anna.send(&mut ua, &call)).as_deref(), Some("anna"), "not asked any more");
+}
+
+#[test]
 fn strangers_leave_nothing_behind_however_many_there_are() {
     let mut ua = with_users();
     for n in 0..2_000_u32 {
