@@ -136,7 +136,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     tokio::spawn(directory::watch(store, keys, version, changed));
 
     let (renewed, logins_inbox) = mpsc::channel(1);
-    tokio::spawn(logins::follow(config.logins().to_vec(), renewed));
+    tokio::spawn(logins::follow(logins::Owner::all(&config), renewed));
 
     let (sample, sample_reader) = watch::channel(metrics::Sample::default());
     let (health, health_reader) = watch::channel(Health::default());

@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::ask::Question;
 use super::dns::Names;
-use super::logins;
+use super::logins::Renewed;
 use super::metrics::Sample;
 use super::recorder::Recorder;
 use super::shelf::Shelf;
@@ -81,7 +81,7 @@ pub(super) struct Inbox {
     pub(super) durable: mpsc::UnboundedReceiver<(u64, bool)>,
     pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
     pub(super) names: mpsc::Receiver<(Lookup, Found)>,
-    pub(super) logins: mpsc::Receiver<logins::Renewed>,
+    pub(super) logins: mpsc::Receiver<Renewed>,
     pub(super) recording_failed: mpsc::UnboundedReceiver<RecordingId>,
     pub(super) asked: mpsc::Receiver<Question>,
     /// Once: take no more calls. Twice: hang up on everybody. Thrice: wait for nothing.
@@ -108,9 +108,12 @@ impl Control {
                 Some(snapshot) = inbox.directory.recv() => {
                     self.node.handle_directory(self.clock.now(), snapshot);
                 }
-                Some((place, login)) = inbox.logins.recv() => {
-                    self.node.set_login(self.clock.now(), place, login);
-                }
+                Some(renewed) = inbox.logins.recv() => match renewed {
+                    Renewed::Trunk(place, login) => {
+                        self.node.set_login(self.clock.now(), place, login);
+                    }
+                    Renewed::User(name, ha1) => self.node.set_user_ha1(&name, *ha1),
+                },
                 Some((lookup, found)) = inbox.names.recv() => {
                     self.node.handle_found(self.clock.now(), lookup, found);
                 }

@@ -18,6 +18,7 @@ use crate::place::{self, DIAL_IN, MODERATOR, Place};
 
 const REALM: &str = "phones.example";
 const PASSWORD: &str = "zanzibar";
+const RENEWED: &str = "rubicon";
 /// A registration and its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What is said to who is called, and to who called him, is over after this.
@@ -71,9 +72,7 @@ pub(crate) fn register(place: &Place, folder: &Path) -> Result<()> {
             toml(setup, place, tls)
         })?;
     for user in USERS {
-        let file = password_file(&bridge, user);
-        fs::write(&file, PASSWORD)?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        write_password(&bridge, user, PASSWORD)?;
     }
     place::write_certificate(bridge.folder(), place.second)?;
     place::fill(&bridge)?;
@@ -154,7 +153,7 @@ fn bindings(bridge: &Setup, user: &User) -> Result<usize> {
     bindings.map(Vec::len).with_context(|| format!("{} is no user", user.name))
 }
 
-/// sipsak registers as Dora, guesses at Carl's password, and then does not get in as Carl even by the
+/// sipsak registers as Dora, whose password changes meanwhile, guesses at Carl's password, and then does not get in as Carl even by the
 /// right one, while Dora still does from the same address.
 fn guess(place: &Place, folder: &Path, bridge: &Setup) -> Result<()> {
     let mut tries = 0;
@@ -172,11 +171,15 @@ fn guess(place: &Place, folder: &Path, bridge: &Setup) -> Result<()> {
     };
     ensure!(register(&DORA, PASSWORD)?, "sipsak does not register by the right password");
     registered(bridge, &DORA)?;
-    for guess in 0..GUESSES {
+    renew_password(bridge, &DORA, RENEWED)?;
+    ensure!(!register(&DORA, PASSWORD)?, "the password before still registers");
+    ensure!(register(&DORA, RENEWED)?, "another password does not register");
+    // That with Dora's is one of them.
+    for guess in 1..GUESSES {
         ensure!(!register(&CARL, &format!("guess{guess}"))?, "a wrong password registers");
     }
     ensure!(!register(&CARL, PASSWORD)?, "who guessed is still listened to");
-    ensure!(register(&DORA, PASSWORD)?, "who was right there before is no longer listened to");
+    ensure!(register(&DORA, RENEWED)?, "who was right there before is no longer listened to");
     let wrong = format!("partyline_user_requests_total{{result=\"wrong\"}} {GUESSES}\n");
     child::until(PATIENCE, "count of wrong passwords", || {
         Ok(bridge.metrics()?.contains(&wrong).then_some(()))
@@ -184,6 +187,23 @@ fn guess(place: &Place, folder: &Path, bridge: &Setup) -> Result<()> {
     ensure!(bindings(bridge, &CARL)? == 0, "carl is registered");
     ensure!(bindings(bridge, &DORA)? == 1, "dora is registered otherwise than once");
     Ok(())
+}
+
+fn write_password(bridge: &Setup, user: &User, password: &str) -> Result<()> {
+    let file = password_file(bridge, user);
+    let new = file.with_extension("new");
+    fs::write(&new, password)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+    Ok(fs::rename(new, file)?)
+}
+
+/// Gives a user another password, and waits until the bridge says that it has it.
+fn renew_password(bridge: &Setup, user: &User, password: &str) -> Result<()> {
+    write_password(bridge, user, password)?;
+    let said = format!("its password was read anew user=\"{}\"", user.name);
+    child::until(PATIENCE, "other password", || {
+        Ok(fs::read_to_string(bridge.log())?.contains(&said).then_some(()))
+    })
 }
 
 fn password_file(bridge: &Setup, user: &User) -> PathBuf {
