@@ -162,7 +162,7 @@ impl Bench {
         command.arg("--data").arg(self.data()).arg("--config").arg(config).arg("serve");
         let mut served = Served(command.spawn().unwrap());
         for _ in 0..600 {
-            if !self.run(&["trace"]).err.contains("no bridge answers") {
+            if self.log().contains("partyline is taking calls") {
                 return served;
             }
             let ended = served.0.try_wait().unwrap();
