@@ -48,7 +48,7 @@ const PHONE: Limits = Limits {
 /// The trunks by their source addresses.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// In the order of the trunks: the first that has an address is the one it belongs to.
+    /// In the order of the trunks: of several that have an address alike, the first has it.
     trunks: Vec<Source>,
 }
 
@@ -108,10 +108,15 @@ impl Sources {
         Self { trunks: trunks.iter().enumerate().map(source).collect() }
     }
 
-    /// Whose address `source` is; `None` for a stranger's.
+    /// Whose address `source` is; `None` for a stranger's. Who lists the address itself comes before
+    /// whose name it was found for, and both before whose network has it: a network of telephones
+    /// may hold the carriers as well.
     pub fn find(&self, source: IpAddr) -> Option<Known<'_>> {
         let source = source.to_canonical();
-        let caller = self.trunks.iter().find(|trunk| trunk.has(source));
+        let first = |is: &dyn Fn(&Source) -> bool| self.trunks.iter().find(|trunk| is(trunk));
+        let caller = first(&|trunk| trunk.lists(source))
+            .or_else(|| first(&|trunk| trunk.is_named(source)))
+            .or_else(|| first(&|trunk| trunk.has(source)));
         let callee = || self.trunks.iter().find(|trunk| trunk.is_destination(source));
         let (trunk, calls) = match caller {
             Some(trunk) => (trunk, true),
@@ -174,9 +179,19 @@ impl Known<'_> {
 }
 
 impl Source {
+    /// Whether the address itself is listed, and not a network around it.
+    fn lists(&self, source: IpAddr) -> bool {
+        let is_it = |net: &IpNet| net.prefix_len() == net.max_prefix_len() && net.contains(&source);
+        self.networks.iter().any(is_it)
+    }
+
+    /// Whether calls come from the address since a name leads there.
+    fn is_named(&self, source: IpAddr) -> bool {
+        self.named.get(&source).copied().unwrap_or_default()
+    }
+
     fn has(&self, source: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&source))
-            || self.named.get(&source).copied().unwrap_or_default()
+        self.networks.iter().any(|network| network.contains(&source)) || self.is_named(source)
     }
 
     fn is_destination(&self, source: IpAddr) -> bool {
@@ -256,16 +271,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_address_belongs_to_the_first_trunk_that_has_it() {
+    fn an_address_belongs_to_who_lists_it_and_then_to_the_first_network_that_has_it() {
         let trunks = [
             trunk(1, "192.0.2.0/24", Some("198.51.100.1:5060")),
-            trunk(2, "192.0.2.7/32", None),
+            trunk(2, "192.0.2.0/28", None),
             trunk(3, "10.0.0.0/8", None),
+            trunk(4, "192.0.2.9/32", None),
         ];
         let sources = Sources::new(&trunks);
         let found =
             |text| sources.find(ip(text)).map(|known| (known.trunk, known.kind, known.calls));
         assert_eq!(found("192.0.2.7"), Some((1, SourceKind::Carrier, true)));
+        assert_eq!(found("192.0.2.9"), Some((4, SourceKind::Phones, true)));
         assert_eq!(found("::ffff:10.1.2.3"), Some((3, SourceKind::Phones, true)));
         assert_eq!(found("198.51.100.1"), Some((1, SourceKind::Carrier, false)));
         assert_eq!((found("203.0.113.1"), found("2001:db8::1")), (None, None));

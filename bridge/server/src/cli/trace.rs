@@ -210,14 +210,24 @@ fn mask(page: &mut Value) {
 /// A number without the digits in its middle; a shorter one is an extension. In a packet capture it
 /// still has to be a user part.
 fn masked_number(text: &str) -> String {
-    let digits = text.strip_prefix('+').unwrap_or(text);
-    if digits.len() < SHORTEST || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    let number = text.strip_prefix('+').unwrap_or(text);
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    if digits < SHORTEST || !number.chars().all(|c| c.is_ascii_digit() || separates(c)) {
         return text.to_owned();
     }
-    let (plus, keep) = (text.len() - digits.len(), (digits.len() - 6).min(4));
-    let hidden = digits.len() - keep - 2;
-    let end = plus + keep;
-    format!("{}{}{}", &text[..end], "x".repeat(hidden), &text[end + hidden..])
+    let keep = (digits - 6).min(4);
+    let mut place = 0;
+    let hide = |c: char| {
+        place += usize::from(c.is_ascii_digit());
+        let is_hidden = c.is_ascii_digit() && place > keep && place <= digits - 2;
+        if is_hidden { 'x' } else { c }
+    };
+    text.chars().map(hide).collect()
+}
+
+/// Whether it stands between the digits of a number for the eye only (RFC 3966 §3).
+const fn separates(c: char) -> bool {
+    matches!(c, '-' | '.' | '(' | ')')
 }
 
 /// `text` with the number of every URI masked.
@@ -227,7 +237,12 @@ fn masked(text: &str) -> String {
     while let Some(colon) = rest.find(':') {
         let (scheme, after) = rest.split_at(colon + 1);
         shown.push_str(scheme);
-        let end = after.find(|c: char| !c.is_ascii_digit() && c != '+').unwrap_or(after.len());
+        let span = |is: &dyn Fn(char) -> bool| after.find(|c| !is(c)).unwrap_or(after.len());
+        let digits = span(&|c| c.is_ascii_digit() || c == '+');
+        let number = span(&|c| c.is_ascii_digit() || c == '+' || separates(c));
+        // An address has dots as well, and no user before it.
+        let is_number = after[number..].starts_with('@') || scheme.ends_with("tel:");
+        let end = if is_number { number } else { digits };
         let is_uri = ["sip:", "sips:", "tel:"].iter().any(|known| scheme.ends_with(known));
         let user = after.get(..end).filter(|_| is_uri);
         shown.push_str(&user.map(masked_number).unwrap_or_default());
@@ -434,12 +449,16 @@ mod tests {
             ("5550123", "5xxxx23"),
             ("1001", "1001"),
             ("4165550123x", "4165550123x"),
+            ("+1-416-555-0182", "+1-416-xxx-xx82"),
+            ("(416)555.0123", "(416)5xx.xx23"),
             ("", ""),
         ] {
             assert_eq!(masked_number(text), shown);
         }
-        let text = "To: <sip:+14165550123@h:5060>;tag=4165550123\r\nP: <tel:4165550123>";
-        let shown = "To: <sip:+1416xxxxx23@h:5060>;tag=4165550123\r\nP: <tel:4165xxxx23>";
+        let text = "To: <sip:+14165550123@h:5060>;tag=4165550123\r\nP: <tel:+1-416-555-0123>, \
+                    <sip:192.168.100.200>, <sip:192.168.100.200:5060>";
+        let shown = "To: <sip:+1416xxxxx23@h:5060>;tag=4165550123\r\nP: <tel:+1-416-xxx-xx23>, \
+                     <sip:192.168.100.200>, <sip:192.168.100.200:5060>";
         assert_eq!(masked(text), shown);
         let mut page = json!({ "calls": [call()] });
         page["calls"][0]["messages"][0]["start"] = json!("INVITE sip:+14165550123@h");

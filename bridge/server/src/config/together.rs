@@ -213,7 +213,9 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
                     "{path}: {source} stands twice; calls from it belong to the first trunk"
                 );
                 findings.warn_at(&path, message);
-            } else if let Some((before, wider)) = hidden(&raw.trunks[..index], *source) {
+            } else if source.prefix_len() < source.max_prefix_len()
+                && let Some((before, wider)) = hidden(&raw.trunks[..index], *source)
+            {
                 let path = path("sources");
                 let message = format!(
                     "{path}: {source} lies within {wider}: calls from it belong to the trunk \

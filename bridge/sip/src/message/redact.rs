@@ -10,7 +10,9 @@ mod sdp;
 use super::body::session_description;
 use super::header::{Headers, Name, Value};
 use super::scan::{split_list, unquote};
-use super::{Message, StartLine};
+use super::{Message, NameAddr, StartLine};
+use crate::caller::presentation;
+use crate::event::Presentation;
 
 /// The most octets of a redacted message; of a longer one the five headers stay that every message
 /// has.
@@ -192,10 +194,16 @@ pub fn asks_for_privacy(headers: &Headers) -> bool {
     let wishes = headers.all(&Name::Privacy).flat_map(|value| value.as_str().split([';', ',']));
     let marks = headers.all(&Name::RemotePartyId);
     let is_marked = |text: &str| {
-        text.split(';').filter_map(|part| part.trim().strip_prefix("privacy=")).any(|p| p != "off")
+        let mut params = text.split(';').filter_map(|part| part.trim().split_once('='));
+        params.any(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("privacy") && !value.trim().eq_ignore_ascii_case("off")
+        })
     };
+    // Records have him so, by whatever form.
+    let from = headers.text(&Name::From).and_then(|from| NameAddr::parse(from).ok());
     wishes.map(str::trim).any(|wish| !wish.eq_ignore_ascii_case("none"))
         || marks.map(Value::as_str).any(is_marked)
+        || from.is_none_or(|from| presentation(&from, headers) != Presentation::Allowed)
 }
 
 /// A comma list, each item written anew.

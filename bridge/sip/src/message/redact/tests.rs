@@ -29,13 +29,24 @@ fn a_user_part_is_shown_only_where_it_is_known_to_be_no_passcode() {
 #[test]
 fn who_is_withheld_stays_so() {
     let asserted = |more: &str| {
+        let from = if more.starts_with("f:") { "" } else { "From: <sip:+16475550123@h>\r\n" };
         let text = shown(&format!(
-            "INVITE sip:h SIP/2.0\r\nP-Asserted-Identity: <sip:+14165550123@h>\r\n{more}\r\n\r\n"
+            "INVITE sip:h SIP/2.0\r\nP-Asserted-Identity: <sip:+14165550123@h>\r\n{from}{more}\r\n\r\n"
         ));
         text.contains("+14165550123")
     };
     assert!(asserted("Privacy: none") && asserted("Remote-Party-ID: <sip:h>;privacy=off"));
-    for more in ["Privacy: id", "Privacy: user;id", "Remote-Party-ID: <sip:h>;privacy=full"] {
+    for more in [
+        "Privacy: id",
+        "Privacy: user;id",
+        "Remote-Party-ID: <sip:h>;privacy=full",
+        "Remote-Party-ID: <sip:h>; Privacy = full",
+        "f: \"Anonymous\" <sip:anonymous@anonymous.invalid>",
+        "f: \"Restricted\" <sip:anonymous@h>",
+        "f: <sip:unavailable@h>",
+        "f: <sip:+14165550123@anonymous.invalid>",
+        "f: \"Anonymous\" <sip:+14165550123@h>",
+    ] {
         assert!(!asserted(more), "{more}");
     }
 }
