@@ -209,7 +209,7 @@ impl Users {
         let users = &self.users;
         let known = users.get(&*claimed);
         let was_right = known.is_some_and(|known| known.right_from.contains(&host(source)));
-        if !was_right && !self.guesses.listens(now, source, &claimed) {
+        if !self.guesses.listens(now, source, &claimed, was_right) {
             self.counts.unheard += 1;
             return Sender::Unheard;
         }

@@ -13,6 +13,9 @@ use crate::rate::host;
 const WINDOW: Duration = Duration::from_secs(600);
 /// Wrong answers of one address within the window. After that it is not listened to.
 const MOST_OF_SOURCE: u32 = 10;
+/// Wrong answers of an address within the window for users who were right there: whoever shares a NAT
+/// with one finds no short password in a day.
+const MOST_WHERE_RIGHT: u32 = 100;
 /// Wrong answers for one user. After that nobody is listened to who was not right before.
 const MOST_FOR_USER: u32 = 50;
 /// Addresses that are remembered; beyond it the one whose row began first is forgotten.
@@ -52,14 +55,16 @@ impl Guesses {
         count(now, self.names.entry(name).or_insert(Row { since: now, wrong: 0 }));
     }
 
-    /// Whether an answer for `name` from `source` is looked at, where it is not known to have been
-    /// right before.
-    pub(super) fn listens(&self, now: Time, source: IpAddr, name: &str) -> bool {
+    /// Whether an answer for `name` from `source` is looked at, where he was right before or not.
+    pub(super) fn listens(&self, now: Time, source: IpAddr, name: &str, was_right: bool) -> bool {
         let below = |row: Option<&Row>, most| {
             row.is_none_or(|row| row.wrong < most || now.since(row.since) > WINDOW)
         };
-        below(self.sources.get(&host(source)), MOST_OF_SOURCE)
-            && below(self.names.get(&self.hash(name)), MOST_FOR_USER)
+        let source = self.sources.get(&host(source));
+        if was_right {
+            return below(source, MOST_WHERE_RIGHT);
+        }
+        below(source, MOST_OF_SOURCE) && below(self.names.get(&self.hash(name)), MOST_FOR_USER)
     }
 
     /// A keyed FNV-1a hash.
@@ -82,6 +87,8 @@ fn count(now: Time, row: &mut Row) {
 mod tests {
     use super::*;
 
+    const WINDOW_OVER: Time = Time::from_secs(601);
+
     fn ip(last: u32) -> IpAddr {
         std::net::Ipv4Addr::from_bits(0x0a00_0000 + last).into()
     }
@@ -91,12 +98,23 @@ mod tests {
         let mut guesses = Guesses::new(7);
         let now = Time::from_secs(1);
         for n in 0..MOST_OF_SOURCE {
-            assert!(guesses.listens(now, ip(1), &n.to_string()));
+            assert!(guesses.listens(now, ip(1), &n.to_string(), false));
             guesses.note(now, ip(1), &n.to_string());
         }
-        assert!(!guesses.listens(now, ip(1), "anna"));
-        assert!(guesses.listens(now, ip(2), "anna"));
-        assert!(guesses.listens(now + WINDOW + Duration::from_secs(1), ip(1), "anna"));
+        assert!(!guesses.listens(now, ip(1), "anna", false));
+        assert!(guesses.listens(now, ip(2), "anna", false));
+        assert!(guesses.listens(now + WINDOW + Duration::from_secs(1), ip(1), "anna", false));
+    }
+
+    #[test]
+    fn a_neighbour_of_who_was_right_guesses_a_hundred_times_and_no_more() {
+        let mut guesses = Guesses::new(7);
+        for _ in 0..MOST_WHERE_RIGHT {
+            assert!(guesses.listens(Time::ZERO, ip(1), "anna", true));
+            guesses.note(Time::ZERO, ip(1), "anna");
+        }
+        assert!(!guesses.listens(Time::ZERO, ip(1), "anna", true));
+        assert!(guesses.listens(WINDOW_OVER, ip(1), "anna", true));
     }
 
     #[test]
@@ -105,8 +123,8 @@ mod tests {
         for n in 0..MOST_FOR_USER {
             guesses.note(Time::ZERO, ip(n), "anna");
         }
-        assert!(!guesses.listens(Time::ZERO, ip(999), "anna"));
-        assert!(guesses.listens(Time::ZERO, ip(999), "ben"));
+        assert!(!guesses.listens(Time::ZERO, ip(999), "anna", false));
+        assert!(guesses.listens(Time::ZERO, ip(999), "ben", false));
     }
 
     #[test]
