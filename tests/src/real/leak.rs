@@ -1,6 +1,7 @@
 //! Looks for digits that must not be anywhere, in every form in which they might have been written.
 
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -128,12 +129,17 @@ pub fn files_below(below: &[PathBuf]) -> Result<Vec<PathBuf>> {
             let inside: Vec<_> =
                 entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
             files.extend(files_below(&inside)?);
-        } else {
+        } else if !is_socket(path) {
             files.push(path.clone());
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether nothing is kept there: programs speak to one another through it.
+fn is_socket(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
 }
 
 /// Whether `digits` stand in `keys` in order, each at most [`CALLERS`] behind the one before.
