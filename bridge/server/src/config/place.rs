@@ -73,7 +73,10 @@ impl FromStr for RawPlace {
             Some((name, port)) => (name, Some(port.parse().map_err(|_| NoPlace)?)),
             None => (text, None),
         };
-        if port == Some(0) || !is_name(name) {
+        // A zone file's name ends with a dot; `sip:5060` is no host of that name.
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let is_scheme = ["sip", "sips", "tel"].iter().any(|it| name.eq_ignore_ascii_case(it));
+        if port == Some(0) || !is_name(name) || is_scheme {
             return Err(NoPlace);
         }
         Ok(Self::Name { name: name.to_owned(), port })
@@ -152,7 +155,12 @@ mod tests {
         {
             assert_eq!(read(text).as_deref(), Some(text));
         }
+        assert_eq!(read("sip.carrier.example.").as_deref(), Some("sip.carrier.example"));
+        assert_eq!(read("sip.carrier.example.:5070").as_deref(), Some("sip.carrier.example:5070"));
         for text in [
+            "sip:5060",
+            "TEL:1",
+            "sip.carrier.example..",
             "192.0.2.1",
             "2001:db8::1",
             "192.0.2.300:5060",

@@ -252,7 +252,10 @@ impl RawConfig {
         });
         walk.table("dns", |dns| {
             dns.checked("servers", &mut self.dns_servers, |servers| {
-                servers.iter().try_for_each(|server| reachable(&server.ip()))
+                servers.iter().try_for_each(|server| match server.port() {
+                    0 => Err("a name server listens on a port: 53, if you were told none"),
+                    _ => reachable(&server.ip()),
+                })
             });
         });
         walk.tables("trunk", &mut self.trunks, |walk, trunk| trunk.walk(walk));

@@ -526,6 +526,10 @@ mod tests {
             ),
             (format!("{TRUNK}max_in = 0\n"), "trunk[0].max_in: expected at least 1"),
             (
+                "[dns]\nservers = [\"9.9.9.9:0\"]\n".to_owned(),
+                "dns.servers: a name server listens on a port: 53",
+            ),
+            (
                 format!("{TRUNK}requests_per_second = 0\n"),
                 "trunk[0].requests_per_second: expected 1 to 100000",
             ),
