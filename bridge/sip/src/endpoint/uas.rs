@@ -11,6 +11,7 @@ use crate::command::{CommandError, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Dialog, Path, Renegotiation, Route, State, Unacked};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event, Incoming};
+use crate::flow::Flow;
 use crate::message::{ContentError, Headers, Host, Message, Method, Name, Status};
 use crate::reliable::{Provisionals, RELIABLE, Waiting};
 use crate::session_timer::{SessionTimer, TimersAsked};
@@ -410,17 +411,28 @@ impl Endpoint {
         status: Status,
         tag: &str,
     ) {
-        self.note_connection(request.flow);
-        let machine = Server::completed(now, request.flow.transport, status);
+        self.keep_answered(now, (key, tag.into()), (request.flow, status), None);
+        self.send_final(&method, request, status, tag);
+    }
+
+    /// Keeps the transaction of a request other than INVITE that got its final response (RFC 3261
+    /// §17.2.2); `response` where another one could not be made again.
+    pub(super) fn keep_answered(
+        &mut self,
+        now: Time,
+        (key, tag): (ServerKey, Box<str>),
+        (flow, status): (Flow, Status),
+        response: Option<Bytes>,
+    ) {
+        self.note_connection(flow);
+        let machine = Server::completed(now, flow.transport, status);
         let id = TransactionId(self.next_id());
         self.timers.set(Owner::Server(id), Some(machine.deadline()));
-        let octets = ENTRY_OCTETS + 2 * key.octets();
-        self.shares.resize(request.source().ip(), 0, octets);
+        let kept = response.as_ref().map_or(0, Bytes::len);
+        let octets = ENTRY_OCTETS + 2 * key.octets() + kept;
+        self.shares.resize(flow.remote.ip(), 0, octets);
         self.server_keys.insert(key.clone(), id);
-        let (flow, kept) = (request.flow, tag.into());
-        self.servers
-            .insert(id, ServerEntry { key, machine, tag: kept, flow, octets, response: None });
-        self.send_final(&method, request, status, tag);
+        self.servers.insert(id, ServerEntry { key, machine, tag, flow, octets, response });
     }
 
     /// Sends the final response to a request other than INVITE.

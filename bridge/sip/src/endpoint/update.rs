@@ -3,16 +3,16 @@
 use bytes::Bytes;
 use partyline_model::Time;
 
+use super::Endpoint;
 use super::receive::Request;
 use super::respond::{Template, add_abilities};
-use super::{ENTRY_OCTETS, Endpoint, Owner, ServerEntry};
 use crate::command::{CommandError, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, Event};
 use crate::message::{Message, Name, Status};
 use crate::session_timer::TimersAsked;
-use crate::transaction::{RequestId, Server, ServerKey, TransactionId};
+use crate::transaction::{RequestId, ServerKey};
 
 /// A request of the peer, other than INVITE, that waits for the node's decision.
 #[derive(Debug)]
@@ -202,16 +202,8 @@ impl Endpoint {
         let mut message = template.respond(status, &tag);
         dress(&mut message);
         let bytes = Bytes::from(message.to_bytes());
-        let flow = template.flow;
-        self.note_connection(flow);
-        let machine = Server::completed(now, flow.transport, status);
-        let transaction = TransactionId(self.next_id());
-        self.timers.set(Owner::Server(transaction), Some(machine.deadline()));
-        let octets = ENTRY_OCTETS + 2 * key.octets() + bytes.len();
-        self.shares.resize(flow.remote.ip(), 0, octets);
-        self.server_keys.insert(key.clone(), transaction);
-        let (key, response) = (key.clone(), Some(bytes.clone()));
-        self.servers.insert(transaction, ServerEntry { key, machine, tag, flow, octets, response });
+        let names = (key.clone(), tag);
+        self.keep_answered(now, names, (template.flow, status), Some(bytes.clone()));
         self.transmit(template.reply.flow, bytes);
     }
 }

@@ -5,13 +5,13 @@ use partyline_model::Time;
 
 use super::receive::Request;
 use super::respond::Template;
-use super::{ENTRY_OCTETS, Endpoint, Owner, ServerEntry};
+use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::auth::Unverified;
 use crate::counters::Dropped;
 use crate::flow::Flow;
 use crate::message::{Message, StartLine, Status};
-use crate::transaction::{Server, ServerKey, TransactionId};
+use crate::transaction::ServerKey;
 use crate::users::{Sender, Users};
 
 impl Endpoint {
@@ -122,15 +122,7 @@ impl Endpoint {
             message.headers.push(name.clone(), value.clone());
         }
         let bytes = Bytes::from(message.to_bytes());
-        let flow = template.flow;
-        let machine = Server::completed(now, flow.transport, status);
-        let transaction = TransactionId(self.next_id());
-        self.timers.set(Owner::Server(transaction), Some(machine.deadline()));
-        let octets = ENTRY_OCTETS + 2 * key.octets() + bytes.len();
-        self.shares.resize(flow.remote.ip(), 0, octets);
-        self.server_keys.insert(key.clone(), transaction);
-        let response = Some(bytes.clone());
-        self.servers.insert(transaction, ServerEntry { key, machine, tag, flow, octets, response });
+        self.keep_answered(now, (key, tag), (template.flow, status), Some(bytes.clone()));
         self.transmit(template.reply.flow, bytes);
     }
 
