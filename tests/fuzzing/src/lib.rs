@@ -20,6 +20,7 @@ mod media;
 mod sdp;
 mod sip_auth;
 mod sip_endpoint;
+mod sip_identity;
 mod sip_message;
 mod sip_register;
 mod sip_stream;
@@ -36,6 +37,7 @@ pub use media::{rtcp, rtp_packet, telephone_event};
 pub use sdp::sdp;
 pub use sip_auth::sip_auth;
 pub use sip_endpoint::{SEPARATOR, sip_endpoint};
+pub use sip_identity::sip_identity;
 pub use sip_message::sip_message;
 pub use sip_register::sip_register;
 pub use sip_stream::sip_stream;
@@ -57,7 +59,7 @@ macro_rules! targets {
 
 /// Every target.
 pub const TARGETS: &[Target] = targets! {
-    sip_message sip_stream sip_endpoint sip_auth sip_register sdp
+    sip_message sip_stream sip_endpoint sip_auth sip_register sip_identity sdp
     rtp_packet rtcp telephone_event dtmf
     dial_plan dialled_number prompt_flac
     conference_inputs

@@ -104,6 +104,7 @@ replays! {
     sip_endpoint 1000
     sip_auth 2000
     sip_register 2000
+    sip_identity 2000
     sdp 4000
     rtp_packet 1000
     rtcp 1000
