@@ -51,7 +51,7 @@ const IMPURE: [&str; 23] = [
 ];
 /// How many crates from outside a pure crate may use. `sip` has the most: three of its seven are the
 /// hash functions of digest authentication.
-const MOST_EXTERNAL: usize = 7;
+const MOST_EXTERNAL: usize = 8;
 /// Which crates of the workspace each may use: the arrows of ARCHITECTURE.md.
 const MAY_USE: [(&str, &[&str]); 21] = [
     ("partyline-model", &[]),

@@ -276,7 +276,7 @@ impl<D: Copy + Ord> Book<D> {
 pub(super) fn call_id_of(payload: &[u8]) -> Option<&str> {
     let mut rest = payload;
     loop {
-        let end = rest.iter().position(|&b| b == b'\n')?;
+        let end = memchr::memchr(b'\n', rest)?;
         rest = &rest[end + 1..];
         let value = match rest {
             [b'C' | b'c', b'a' | b'A', ..] => {
@@ -289,7 +289,7 @@ pub(super) fn call_id_of(payload: &[u8]) -> Option<&str> {
         };
         let value = value.and_then(|value| value.trim_ascii_start().strip_prefix(b":"));
         if let Some(value) = value {
-            let end = value.iter().position(|&b| b == b'\n').unwrap_or(value.len());
+            let end = memchr::memchr(b'\n', value).unwrap_or(value.len());
             return std::str::from_utf8(value[..end].trim_ascii()).ok().filter(|id| !id.is_empty());
         }
     }

@@ -108,7 +108,7 @@ impl Value {
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
         let decoded = match std::str::from_utf8(bytes) {
             Ok(text) => {
-                let text = text.trim_matches([' ', '\t', '\r']);
+                let text = text.trim_ascii();
                 Self { text: one_line(text), charset: Charset::Utf8 }
             }
             Err(_) => Self {
@@ -149,7 +149,7 @@ impl Value {
 
 /// The text with a space for each sign that ends a line.
 fn one_line(text: &str) -> Arc<str> {
-    if text.as_bytes().contains(&b'\r') || text.as_bytes().contains(&b'\n') {
+    if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some() {
         text.replace(['\r', '\n'], " ").into()
     } else {
         text.into()

@@ -1,6 +1,8 @@
 //! `name-addr` and `addr-spec`: From, To, Contact, Route and the identity headers.
 
-use super::scan::{Malformed, Params, find_unquoted, quoted_end, split_once_unquoted, unquote};
+use super::scan::{
+    Malformed, Params, find, find_unquoted, quoted_end, split_once_unquoted, unquote,
+};
 use super::uri::Uri;
 
 /// A display name, a URI and header parameters (RFC 3261 §20.10).
@@ -21,19 +23,19 @@ impl NameAddr {
     /// [`Malformed`] for an open quote or bracket, blanks inside the URI, and a bare URI with `?` or
     /// a comma (which needs brackets).
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let text = text.trim();
+        let text = text.trim_ascii();
         let (display, rest) = if text.starts_with('"') {
             let end = quoted_end(text)?;
-            let rest = text[end..].trim_start().strip_prefix('<').ok_or(Malformed)?;
+            let rest = text[end..].trim_ascii_start().strip_prefix('<').ok_or(Malformed)?;
             (unquote(&text[..end]), rest)
         } else if let Some((display, rest)) = split_once_unquoted(text, '<') {
-            let display = display.trim_end();
+            let display = display.trim_ascii_end();
             // The bracket of a parameter's value: `sip:a@h;+sip.instance=<urn:uuid:1>`.
-            if display.ends_with('=') && display.contains(';') {
+            if display.ends_with('=') && find(display, b';').is_some() {
                 return Self::parse_bare(text);
             }
             // A name with a comma or semicolon wants quotes, and yet it is a name.
-            if display.contains(['"', '>']) {
+            if memchr::memchr2(b'"', b'>', display.as_bytes()).is_some() {
                 return Err(Malformed);
             }
             (display.to_owned(), rest)
@@ -43,7 +45,7 @@ impl NameAddr {
         let (uri, params) = split_once_unquoted(rest, '>').ok_or(Malformed)?;
         Ok(Self {
             display: Some(display).filter(|d| !d.is_empty()),
-            uri: Uri::parse(uri.trim())?,
+            uri: Uri::parse(uri.trim_ascii())?,
             params: Params::parse(params)?,
         })
     }
@@ -52,7 +54,7 @@ impl NameAddr {
     /// semicolon before an `@` is still the user part's, as in `sip:7000;npdi@h;tag=1`: no header
     /// parameter has an `@` outside quotes.
     fn parse_bare(text: &str) -> Result<Self, Malformed> {
-        let end = text.find(';').unwrap_or(text.len());
+        let end = find(text, b';').unwrap_or(text.len());
         let host = find_unquoted(text, '@').filter(|at| *at > end);
         let longer = host.map(|at| text[at..].find(';').map_or(text.len(), |more| at + more));
         let read = |end: usize| {

@@ -131,7 +131,7 @@ impl Message {
 
 /// The line without its end (CRLF, or LF alone), and what follows.
 pub(super) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let (line, rest) = match bytes.iter().position(|&b| b == b'\n') {
+    let (line, rest) = match memchr::memchr(b'\n', bytes) {
         Some(at) => (&bytes[..at], &bytes[at + 1..]),
         None => (bytes, &[][..]),
     };
@@ -194,14 +194,14 @@ impl Reader {
             self.note_if(true, Fault::TooManyHeaders);
             return false;
         }
-        let colon = line.iter().position(|&b| b == b':');
+        let colon = memchr::memchr(b':', line);
         let name = colon.and_then(|at| std::str::from_utf8(line[..at].trim_ascii()).ok());
         let (Some(at), Some(name)) = (colon, name.filter(|n| super::scan::is_token(n))) else {
             // No header that anybody needs (RFC 3261 §8.2): one that is lacks then.
             return true;
         };
         let value = &line[at + 1..];
-        self.note_if(value.contains(&b'\r'), Fault::HeaderLine);
+        self.note_if(memchr::memchr(b'\r', value).is_some(), Fault::HeaderLine);
         self.field(Name::parse(name), value);
         true
     }

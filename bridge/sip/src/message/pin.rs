@@ -42,7 +42,7 @@ pub(super) fn mask(line: &[u8]) -> Option<(Vec<u8>, Option<Pin>)> {
     let mut masked: Option<Vec<u8>> = None;
     let mut pin = None;
     let (mut copied, mut at) = (0, 0);
-    while let Some(offset) = line[at..].iter().position(|&b| matches!(b, b';' | b'%')) {
+    while let Some(offset) = memchr::memchr2(b';', b'%', &line[at..]) {
         let Some((sign, name)) = octet(line, at + offset) else { break };
         at = name;
         let Some(start) = value_start(line, name).filter(|_| sign == b';') else { continue };

@@ -68,19 +68,38 @@ pub(crate) fn quote(text: &str) -> String {
     out
 }
 
+/// Where the ASCII sign `wanted` stands for the first time.
+pub(super) fn find(text: &str, wanted: u8) -> Option<usize> {
+    debug_assert!(wanted.is_ascii(), "an octet that stands for nothing else in UTF-8");
+    memchr::memchr(wanted, text.as_bytes())
+}
+
+/// Splits at the first `separator`, as [`str::split_once`] does.
+pub(super) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = find(text, separator)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// Where `wanted` stands for the first time outside quoted strings. An open quote hides the rest.
 pub(crate) fn find_unquoted(text: &str, wanted: char) -> Option<usize> {
     debug_assert!(wanted.is_ascii(), "an octet that stands for nothing else in UTF-8");
+    let sign = u8::try_from(wanted).ok()?;
+    // What comes before any quote needs no second look.
+    let at = memchr::memchr2(sign, b'"', text.as_bytes())?;
+    if text.as_bytes()[at] == sign {
+        return Some(at);
+    }
     let (mut quoted, mut escaped) = (false, false);
-    text.bytes().position(|b| {
+    let found = text.as_bytes()[at..].iter().position(|&b| {
         match b {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b => return !quoted && char::from(b) == wanted,
+            b => return !quoted && b == sign,
         }
         false
-    })
+    });
+    Some(at + found?)
 }
 
 /// Splits at the first `separator` outside quoted strings, as [`str::split_once`] does anywhere.
@@ -101,6 +120,10 @@ pub(crate) fn split_list(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn list_item_end(text: &str) -> usize {
+    // Without a comma there is one item, whatever is quoted.
+    if find(text, b',').is_none() {
+        return text.len();
+    }
     let (mut quoted, mut escaped, mut angle) = (false, false, false);
     for (at, b) in text.bytes().enumerate() {
         match b {
@@ -117,8 +140,11 @@ fn list_item_end(text: &str) -> usize {
 }
 
 /// Parameters in the order they came: `;name` or `;name=value`. Values keep their quotes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Params(Vec<(Box<str>, Option<Box<str>>)>);
+///
+/// They are kept as the text that was read, and read again when one is asked for: a header has few,
+/// and most are never asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Params(Box<str>);
 
 impl Params {
     /// Reads `*( ";" name [ "=" value ] )`, blanks allowed around each sign. A semicolon at
@@ -127,59 +153,152 @@ impl Params {
     /// # Errors
     /// [`Malformed`] for an empty name, a stray quote or anything between parameters.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let mut params = Vec::new();
-        let mut rest = text.trim();
-        while !rest.is_empty() {
-            rest = rest.strip_prefix(';').ok_or(Malformed)?.trim_start();
-            let end = rest.find([';', '=', '"']).unwrap_or(rest.len());
-            let name = rest[..end].trim_end();
-            if rest.is_empty() {
-                break;
-            }
-            if name.is_empty() || name.contains([' ', '\t', '<', '>', ',']) {
-                return Err(Malformed);
-            }
-            rest = &rest[end..];
-            let Some(value) = rest.strip_prefix('=') else {
-                params.push((name.into(), None));
-                continue;
-            };
-            let value = value.trim_start();
-            let end = value_end(value)?;
-            params.push((name.into(), Some(value[..end].trim_end().into())));
-            rest = value[end..].trim_start();
-        }
-        Ok(Self(params))
+        ParamsRef::parse(text).map(|params| Self(params.0.into()))
     }
 
     /// Names and values in order; a flag has none.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.iter().map(|(name, value)| (&**name, value.as_deref()))
+        self.borrow().iter()
     }
 
     /// The value of the first parameter of this name (in any case): `Some(None)` for a flag.
     pub fn find(&self, name: &str) -> Option<Option<&str>> {
-        self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_deref())
+        self.borrow().find(name)
     }
 
     /// The value of the first parameter of this name, unless it is empty.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.find(name).flatten().filter(|value| !value.is_empty())
+        self.borrow().value(name)
     }
 
     /// Sets or adds `name`; `None` makes it a flag.
-    pub fn set(&mut self, name: &str, value: Option<String>) {
-        let value = value.map(String::into_boxed_str);
-        match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.into(), value)),
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        let mut text = String::with_capacity(self.0.len() + name.len() + 24);
+        let mut is_new = true;
+        for (known, old) in self.iter() {
+            let is_it = is_new && known.eq_ignore_ascii_case(name);
+            is_new &= !is_it;
+            write_param(&mut text, known, if is_it { value } else { old });
         }
+        if is_new {
+            write_param(&mut text, name, value);
+        }
+        self.0 = text.into();
     }
 
     /// Takes `name` out, however often it stands there.
     pub fn remove(&mut self, name: &str) {
-        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+        if self.find(name).is_none() {
+            return;
+        }
+        let mut text = String::with_capacity(self.0.len());
+        for (known, value) in self.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name)) {
+            write_param(&mut text, known, value);
+        }
+        self.0 = text.into();
     }
+
+    fn borrow(&self) -> ParamsRef<'_> {
+        ParamsRef(&self.0)
+    }
+}
+
+impl PartialEq for Params {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Params {}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.borrow().fmt(f)
+    }
+}
+
+fn write_param(out: &mut String, name: &str, value: Option<&str>) {
+    out.push(';');
+    out.push_str(name);
+    if let Some(value) = value {
+        out.push('=');
+        out.push_str(value);
+    }
+}
+
+/// [`Params`] in somebody else's text, which was read without a fault.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ParamsRef<'a>(&'a str);
+
+impl<'a> ParamsRef<'a> {
+    /// As [`Params::parse`].
+    pub(super) fn parse(text: &'a str) -> Result<Self, Malformed> {
+        let text = text.trim_ascii();
+        let mut rest = text;
+        while next_param(&mut rest)?.is_some() {}
+        Ok(Self(text))
+    }
+
+    /// Parameters in a text that [`ParamsRef::parse`] has read before.
+    pub(super) fn of(text: &'a str) -> Self {
+        debug_assert!(Self::parse(text).is_ok(), "read before: {text}");
+        Self(text)
+    }
+
+    /// Names and values in order; a flag has none.
+    pub(super) fn iter(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || next_param(&mut rest).ok().flatten())
+    }
+
+    /// The value of the first parameter of this name (in any case): `Some(None)` for a flag.
+    pub(super) fn find(self, name: &str) -> Option<Option<&'a str>> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+
+    /// The value of the first parameter of this name, unless it is empty.
+    pub(super) fn value(self, name: &str) -> Option<&'a str> {
+        self.find(name).flatten().filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Display for ParamsRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.iter() {
+            f.write_str(";")?;
+            f.write_str(name)?;
+            if let Some(value) = value {
+                f.write_str("=")?;
+                f.write_str(value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes one parameter off a trimmed text: `None` at its end.
+fn next_param<'a>(rest: &mut &'a str) -> Result<Option<(&'a str, Option<&'a str>)>, Malformed> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let text = rest.strip_prefix(';').ok_or(Malformed)?.trim_ascii_start();
+    if text.is_empty() {
+        *rest = text;
+        return Ok(None);
+    }
+    let end = text.bytes().position(|b| matches!(b, b';' | b'=' | b'"')).unwrap_or(text.len());
+    let name = text[..end].trim_ascii_end();
+    if name.is_empty() || name.bytes().any(|b| matches!(b, b' ' | b'\t' | b'<' | b'>' | b',')) {
+        return Err(Malformed);
+    }
+    let Some(value) = text[end..].strip_prefix('=') else {
+        *rest = &text[end..];
+        return Ok(Some((name, None)));
+    };
+    let value = value.trim_ascii_start();
+    let end = value_end(value)?;
+    *rest = value[end..].trim_ascii_start();
+    Ok(Some((name, Some(value[..end].trim_ascii_end()))))
 }
 
 fn value_end(value: &str) -> Result<usize, Malformed> {
@@ -191,24 +310,13 @@ fn value_end(value: &str) -> Result<usize, Malformed> {
         let end = value.find(['>', '"']).ok_or(Malformed)?;
         return if value[end..].starts_with('>') { Ok(end + 1) } else { Err(Malformed) };
     }
-    let end = value.find([';', '"', '<', '>']).unwrap_or(value.len());
-    let trimmed = value[..end].trim_end();
-    if trimmed.contains([' ', '\t', ',']) {
+    let ends = |b| matches!(b, b';' | b'"' | b'<' | b'>');
+    let end = value.bytes().position(ends).unwrap_or(value.len());
+    let trimmed = value[..end].trim_ascii_end();
+    if trimmed.bytes().any(|b| matches!(b, b' ' | b'\t' | b',')) {
         return Err(Malformed);
     }
     Ok(end)
-}
-
-impl fmt::Display for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in &self.0 {
-            match value {
-                Some(value) => write!(f, ";{name}={value}")?,
-                None => write!(f, ";{name}")?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Decimal digits, and what stands behind them after another sign; too large a number is the

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::scan::{Malformed, Params, split_once_unquoted};
+use super::scan::{Malformed, Params, ParamsRef, find, find_unquoted, split_once};
 use crate::caller::{UNAVAILABLE, WITHHELD};
 use crate::flow::{NextHop, Transport};
 
@@ -43,11 +43,12 @@ pub enum Scheme {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SipUri {
     secure: bool,
-    user: Option<Box<str>>,
+    /// Where the user part ends in the text of the URI; it begins after the scheme.
+    user_end: Option<usize>,
     host: Host,
     port: Option<u16>,
-    params: Params,
-    headers: Option<Box<str>>,
+    /// From where to where the parameters go in it; embedded headers are behind them.
+    params: (usize, usize),
 }
 
 /// The host of a URI or Via.
@@ -82,15 +83,15 @@ impl Host {
     /// Splits `host [":" [port]]`, blanks allowed around the colon.
     pub(crate) fn parse_with_port(text: &str) -> Result<(Self, Option<u16>), Malformed> {
         let host_end = match text.strip_prefix('[') {
-            Some(_) => text.find(']').map_or(text.len(), |at| at + 1),
-            None => text.find(':').unwrap_or(text.len()),
+            Some(_) => find(text, b']').map_or(text.len(), |at| at + 1),
+            None => find(text, b':').unwrap_or(text.len()),
         };
-        let host = Self::parse(text[..host_end].trim_end())?;
-        let rest = text[host_end..].trim();
+        let host = Self::parse(text[..host_end].trim_ascii_end())?;
+        let rest = text[host_end..].trim_ascii();
         if rest.is_empty() {
             return Ok((host, None));
         }
-        let port = rest.strip_prefix(':').ok_or(Malformed)?.trim();
+        let port = rest.strip_prefix(':').ok_or(Malformed)?.trim_ascii();
         if port.is_empty() {
             return Ok((host, None));
         }
@@ -134,7 +135,7 @@ impl Uri {
         {
             return Err(Malformed);
         }
-        let (scheme, rest) = text.split_once(':').ok_or(Malformed)?;
+        let (scheme, rest) = split_once(text, b':').ok_or(Malformed)?;
         let scheme_fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
         if !scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             || !scheme.bytes().all(scheme_fits)
@@ -143,9 +144,9 @@ impl Uri {
             return Err(Malformed);
         }
         let parts = if scheme.eq_ignore_ascii_case("sip") {
-            Parts::Sip(SipUri::parse(rest, false)?)
+            Parts::Sip(SipUri::parse(text, scheme.len() + 1, false)?)
         } else if scheme.eq_ignore_ascii_case("sips") {
-            Parts::Sip(SipUri::parse(rest, true)?)
+            Parts::Sip(SipUri::parse(text, scheme.len() + 1, true)?)
         } else if scheme.eq_ignore_ascii_case("tel") {
             check_tel(rest)?;
             Parts::Tel
@@ -174,8 +175,8 @@ impl Uri {
     /// trunk groups there), escapes as they came.
     pub fn user_raw(&self) -> Option<&str> {
         match &self.parts {
-            Parts::Sip(sip) => sip.user.as_deref(),
-            Parts::Tel => self.text.split_once(':').map(|(_, rest)| rest),
+            Parts::Sip(sip) => self.text.get(self.scheme_end() + 1..sip.user_end?),
+            Parts::Tel => self.text.get(self.scheme_end() + 1..),
             Parts::Foreign => None,
         }
     }
@@ -215,7 +216,7 @@ impl Uri {
         let user = whole.map(|(user, _)| user.to_owned()).filter(|user| !user.is_empty());
         let within = params.as_ref().and_then(|params| params.value("phone-context"));
         // Some write it behind the host, among the parameters of the URI.
-        let behind = || self.sip().and_then(|sip| sip.params.value("phone-context"));
+        let behind = || self.params().value("phone-context");
         let context = within.or_else(behind).map(unescape);
         let context = context.filter(|context| context.starts_with('+'));
         let local = user.as_ref().filter(|user| !user.starts_with('+'));
@@ -242,7 +243,7 @@ impl Uri {
     /// Where requests to a SIP URI go (RFC 3263 §4).
     pub(crate) fn next_hop(&self) -> Option<NextHop> {
         let sip = self.sip()?;
-        let named = sip.params.value("transport");
+        let named = self.params().value("transport");
         Some(NextHop {
             host: sip.host.clone(),
             port: sip.port,
@@ -253,12 +254,27 @@ impl Uri {
 
     /// Whether a route with this URI is a loose router's (RFC 3261 §16.12.1.1).
     pub fn is_loose(&self) -> bool {
-        self.sip().is_some_and(|sip| sip.params.find("lr").is_some())
+        self.params().find("lr").is_some()
     }
 
     /// Whether headers are embedded (`?name=value`), which no Request-URI may have.
     pub fn has_headers(&self) -> bool {
-        self.sip().is_some_and(|sip| sip.headers.is_some())
+        self.headers().is_some()
+    }
+
+    /// The parameters of a SIP URI; none of any other.
+    fn params(&self) -> ParamsRef<'_> {
+        let (from, to) = self.sip().map_or((0, 0), |sip| sip.params);
+        ParamsRef::of(self.text.get(from..to).unwrap_or_default())
+    }
+
+    /// The embedded headers of a SIP URI, behind their question mark.
+    fn headers(&self) -> Option<&str> {
+        self.text.get(self.sip()?.params.1 + 1..)
+    }
+
+    fn scheme_end(&self) -> usize {
+        find(&self.text, b':').unwrap_or(self.text.len())
     }
 
     fn sip(&self) -> Option<&SipUri> {
@@ -276,28 +292,28 @@ impl fmt::Display for Uri {
 }
 
 impl SipUri {
-    fn parse(text: &str, secure: bool) -> Result<Self, Malformed> {
-        let (user, rest) = match split_once_unquoted(text, '@') {
+    /// Reads `text` from `start`, which is behind the scheme.
+    fn parse(text: &str, start: usize, secure: bool) -> Result<Self, Malformed> {
+        let (user_end, host_start) = match find_unquoted(&text[start..], '@') {
             // Some phones without a name write the sign nevertheless.
-            Some(("", rest)) => (None, rest),
-            Some((info, rest)) => {
-                let user = info.split(':').next().unwrap_or(info);
+            Some(0) => (None, start + 1),
+            Some(end) => {
+                let info = &text[start..start + end];
+                let user = find(info, b':').unwrap_or(info.len());
                 // A percent sign that escapes nothing stands for itself, as exchanges mean it.
-                if user.is_empty() || info.contains('"') {
+                if user == 0 || find(info, b'"').is_some() {
                     return Err(Malformed);
                 }
-                (Some(user.into()), rest)
+                (Some(start + user), start + end + 1)
             }
-            None => (None, text),
+            None => (None, start),
         };
-        let (rest, headers) = match split_once_unquoted(rest, '?') {
-            Some((rest, headers)) => (rest, Some(headers.into())),
-            None => (rest, None),
-        };
-        let host_end = rest.find(';').unwrap_or(rest.len());
+        let end = find_unquoted(&text[host_start..], '?').map_or(text.len(), |at| host_start + at);
+        let rest = &text[host_start..end];
+        let host_end = find(rest, b';').unwrap_or(rest.len());
         let (host, port) = Host::parse_with_port(&rest[..host_end])?;
-        let params = Params::parse(&rest[host_end..])?;
-        Ok(Self { secure, user, host, port, params, headers })
+        ParamsRef::parse(&rest[host_end..])?;
+        Ok(Self { secure, user_end, host, port, params: (host_start + host_end, end) })
     }
 }
 

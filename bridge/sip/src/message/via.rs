@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::scan::{Malformed, Params};
+use super::scan::{Malformed, Params, find, split_once};
 use super::uri::Host;
 use crate::flow::{Flow, Transport};
 
@@ -26,7 +26,7 @@ impl Via {
     /// A hop of our own, asking for `rport` (RFC 3581 §3).
     pub(crate) fn ours(transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
         let mut params = Params::default();
-        params.set("branch", Some(branch.to_owned()));
+        params.set("branch", Some(branch));
         params.set("rport", None);
         let protocol = format!("SIP/2.0/{}", transport.via_token()).into();
         let (host, port) = (Host::Address(sent_by.ip()), Some(sent_by.port()));
@@ -38,21 +38,23 @@ impl Via {
     /// # Errors
     /// [`Malformed`] unless it is `SIP/version/transport host[:port]` with parameters.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let (name, rest) = text.split_once('/').ok_or(Malformed)?;
-        let (version, rest) = rest.split_once('/').ok_or(Malformed)?;
-        let (name, version, rest) = (name.trim(), version.trim(), rest.trim_start());
-        let end = rest.find([' ', '\t']).ok_or(Malformed)?;
-        let (transport, rest) = (&rest[..end], rest[end..].trim_start());
+        let (name, rest) = split_once(text, b'/').ok_or(Malformed)?;
+        let (version, rest) = split_once(rest, b'/').ok_or(Malformed)?;
+        let (name, version, rest) =
+            (name.trim_ascii(), version.trim_ascii(), rest.trim_ascii_start());
+        let end = memchr::memchr2(b' ', b'\t', rest.as_bytes()).ok_or(Malformed)?;
+        let (transport, rest) = (&rest[..end], rest[end..].trim_ascii_start());
         if !name.eq_ignore_ascii_case("SIP")
             || !super::scan::is_token(version)
             || !super::scan::is_token(transport)
         {
             return Err(Malformed);
         }
-        let end = rest.find(';').unwrap_or(rest.len());
-        let (host, port) = Host::parse_with_port(rest[..end].trim_end())?;
+        let end = find(rest, b';').unwrap_or(rest.len());
+        let (host, port) = Host::parse_with_port(rest[..end].trim_ascii_end())?;
         let params = Params::parse(&rest[end..])?;
-        Ok(Self { protocol: format!("{name}/{version}/{transport}").into(), host, port, params })
+        let protocol = [name, "/", version, "/", transport].concat().into();
+        Ok(Self { protocol, host, port, params })
     }
 
     /// The branch, when there is one.
@@ -80,10 +82,10 @@ impl Via {
         self.params.remove("received");
         let asked = self.params.find("rport").is_some();
         if asked {
-            self.params.set("rport", Some(source.port().to_string()));
+            self.params.set("rport", Some(&source.port().to_string()));
         }
         if asked || self.host.address() != Some(source.ip()) {
-            self.params.set("received", Some(bare(source.ip())));
+            self.params.set("received", Some(&bare(source.ip())));
         }
     }
 

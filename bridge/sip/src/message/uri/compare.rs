@@ -1,6 +1,6 @@
 //! Whether two URIs name the same thing (RFC 3261 §19.1.4).
 
-use super::{Host, Params, Parts, SipUri, Uri, unescape};
+use super::{Host, ParamsRef, Parts, SipUri, Uri, unescape};
 
 /// Parameters that must stand in both URIs or in neither.
 const NEVER_IGNORED: [&str; 5] = ["transport", "user", "ttl", "method", "maddr"];
@@ -11,23 +11,21 @@ impl Uri {
     /// ignored but for a few. Other schemes than `sip:` and `sips:` are compared as texts.
     pub fn is_equivalent(&self, other: &Self) -> bool {
         match (&self.parts, &other.parts) {
-            (Parts::Sip(one), Parts::Sip(other)) => one.is_equivalent(other),
+            (Parts::Sip(one), Parts::Sip(there)) => self.is_same_sip(one, other, there),
             (Parts::Tel | Parts::Foreign, _) | (_, Parts::Tel | Parts::Foreign) => {
                 self.text.eq_ignore_ascii_case(&other.text)
             }
         }
     }
-}
 
-impl SipUri {
-    fn is_equivalent(&self, other: &Self) -> bool {
-        let user = |uri: &Self| uri.user.as_deref().map(unescape);
-        self.secure == other.secure
-            && self.port == other.port
+    fn is_same_sip(&self, sip: &SipUri, other: &Self, there: &SipUri) -> bool {
+        let user = |uri: &Self| uri.user_raw().map(unescape);
+        sip.secure == there.secure
+            && sip.port == there.port
             && user(self) == user(other)
-            && is_same_host(&self.host, &other.host)
-            && suit(&self.params, &other.params)
-            && suit(&other.params, &self.params)
+            && is_same_host(&sip.host, &there.host)
+            && suit(self.params(), other.params())
+            && suit(other.params(), self.params())
             && headers(self) == headers(other)
     }
 }
@@ -41,7 +39,7 @@ fn is_same_host(one: &Host, other: &Host) -> bool {
 }
 
 /// Whether no parameter of `one` speaks against `other`.
-fn suit(one: &Params, other: &Params) -> bool {
+fn suit(one: ParamsRef<'_>, other: ParamsRef<'_>) -> bool {
     one.iter().all(|(name, value)| match other.find(name) {
         Some(there) => {
             let plain = |value: Option<&str>| value.map(|v| unescape(v).to_ascii_lowercase());
@@ -52,8 +50,8 @@ fn suit(one: &Params, other: &Params) -> bool {
 }
 
 /// The embedded headers, in an order of their own.
-fn headers(uri: &SipUri) -> Vec<String> {
-    let headers = uri.headers.as_deref().unwrap_or_default();
+fn headers(uri: &Uri) -> Vec<String> {
+    let headers = uri.headers().unwrap_or_default();
     let mut list: Vec<_> = headers.split('&').map(|h| unescape(h).to_ascii_lowercase()).collect();
     list.sort();
     list
