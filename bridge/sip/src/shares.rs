@@ -18,7 +18,7 @@ use crate::counters::Dropped;
 use crate::rate::{Buckets, host, neighbourhood};
 
 /// Octets that transactions may hold, all sources together.
-const MOST_OCTETS: usize = 64 * 1024 * 1024;
+const MOST_OCTETS: usize = 96 * 1024 * 1024;
 /// What any source may hold, however little is left.
 const LEAST_OCTETS: usize = 16 * 1024;
 /// Sources whose rates are remembered, and as many that have acknowledged a call.
