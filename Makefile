@@ -79,6 +79,11 @@ sip-load: setup-build ## OPTIONS a second on one processor; 500 calls a second f
 	target/release/sipload calls || failed=1; \
 	exit $$failed
 
+.PHONY: parse-cost
+parse-cost: setup-bench ## Instructions to read an INVITE with its typed headers, beside rsip's bare parse
+	$(CARGO) build --locked --release --workspace --example parse_cost
+	tests/load/parse-cost target/release/examples/parse_cost
+
 .PHONY: dtmf-bench
 dtmf-bench: setup-bench ## The DTMF detector beside spandsp, into docs/dtmf.md (SCALE=1: in minutes)
 	$(CARGO) $(RELEASE)
