@@ -145,6 +145,11 @@ impl Bridge {
         self.timers.next()
     }
 
+    /// What the wall clock reads at `now`.
+    pub fn wall(&self, now: Time) -> WallTime {
+        self.clock.at(now)
+    }
+
     /// Legs that are up, for a gauge.
     pub fn calls(&self) -> usize {
         self.calls.len()
@@ -180,8 +185,8 @@ impl Bridge {
                 self.farewell_played(now, room, playback);
             }
             Input::Ended { call, ended } => self.ended(now, call, ended),
-            Input::Dialled { call, dialog, trunk } => {
-                self.callee_dialled(now, call, &dialog, trunk)
+            Input::Dialled { call, dialog, trunk, attest } => {
+                self.callee_dialled(now, call, &dialog, (trunk, attest));
             }
             Input::Ringing { call } => self.callee_rings(now, call),
             Input::Answered { call, dialog } => self.callee_answered(now, call, &dialog),

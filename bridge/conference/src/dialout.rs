@@ -4,8 +4,8 @@
 //! before the record says that it answered.
 
 use partyline_cdr_record::{
-    CallFailure, CloseReason, DenyReason, FeatureCode, FeatureDetail, Presentation, ReleaseBy,
-    StatusCode,
+    Attestation, CallFailure, CloseReason, DenyReason, FeatureCode, FeatureDetail, Presentation,
+    ReleaseBy, StatusCode,
 };
 use partyline_dialplan::star::{Command, Match, Matcher, Menu};
 use partyline_dialplan::{Outbound, Prompt};
@@ -148,12 +148,13 @@ impl Bridge {
         let Some(number) = call.book.record().dialed_number else { return };
         let account = call.grant.and_then(|grant| self.directory.account(grant.account));
         let caller_id = account.and_then(|account| account.caller_id);
+        let account = account.map(|account| account.id);
         if caller_id.is_some() {
             let record = call.book.record_mut();
             (record.ani, record.ani_presentation) = (caller_id, Presentation::Allowed);
         }
         self.timers.set(Timer::Call(id, CallTimer::Ring), now, self.config.ring);
-        self.outputs.push_back(Output::Dial { call: id, by, number, caller_id });
+        self.outputs.push_back(Output::Dial { call: id, by, number, caller_id, account });
     }
 
     /// The call went out: its dialog's names and trunk stand in the record even when nobody
@@ -164,12 +165,13 @@ impl Bridge {
         now: Time,
         id: CallId,
         dialog: &DialogNames,
-        trunk: u32,
+        (trunk, attest): (u32, Option<Attestation>),
     ) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if matches!(call.phase, Phase::Callee(Callee { stage: CalleeStage::Dialled, .. })) {
             call.book.name(dialog);
-            call.book.record_mut().trunk_out = Some(trunk);
+            let record = call.book.record_mut();
+            (record.trunk_out, record.ani_attest) = (Some(trunk), attest);
             self.timers.set(Timer::Call(id, CallTimer::Ring), now, self.config.ring);
         }
     }

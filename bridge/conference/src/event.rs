@@ -7,12 +7,13 @@ use std::time::Duration;
 
 pub use partyline_cdr_record::DialogNames;
 use partyline_cdr_record::{
-    CallFailure, CloseReason, Direction, Presentation, Quality, Record, ReleaseBy, StatusCode,
+    Attestation, CallFailure, CloseReason, Direction, Presentation, Quality, Record, ReleaseBy,
+    StatusCode,
 };
 use partyline_dialplan::Prompt;
 use partyline_directory::Snapshot;
 use partyline_model::{
-    CallId, Digit, Number, PlaybackId, RecordingId, Role, RoomId, Time, Uuid, WallTime,
+    AccountId, CallId, Digit, Number, PlaybackId, RecordingId, Role, RoomId, Time, Uuid, WallTime,
 };
 
 /// The first call id of legs that the bridge dials. Ids below it are the caller's, for legs that
@@ -104,6 +105,8 @@ pub enum Input {
         dialog: Box<DialogNames>,
         /// The trunk that it was sent by.
         trunk: u32,
+        /// How far we vouched for the number that it shows, where we did.
+        attest: Option<Attestation>,
     },
     /// A dialled leg rings.
     Ringing {
@@ -328,6 +331,8 @@ pub enum Output {
         number: Number,
         /// What to show as the caller; `None` leaves it to the trunk.
         caller_id: Option<Number>,
+        /// Who answers for the call; `None` when the account is gone.
+        account: Option<AccountId>,
     },
     /// Play to one leg; replaces what plays to it, ducks the mix, and ends in
     /// [`Input::PlaybackDone`].

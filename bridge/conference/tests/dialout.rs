@@ -10,7 +10,7 @@ use partyline_cdr_record::{
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input, Output, Talk};
 use partyline_dialplan::Prompt;
 use partyline_directory::AccountStatus;
-use partyline_model::CallId;
+use partyline_model::{AccountId, CallId};
 
 const CALLEE: &str = "14165550199";
 
@@ -60,6 +60,7 @@ fn star_1_takes_the_moderator_out_of_the_mix_and_dials() {
         by: moderator,
         number: number(CALLEE),
         caller_id: Some(number("14165550111")),
+        account: Some(AccountId(5001)),
     };
     assert_eq!(world.outputs(|o| *o == dial), 1);
     let event = world.event(FeatureCode::DialoutStart);

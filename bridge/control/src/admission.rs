@@ -255,6 +255,7 @@ pub(crate) mod tests {
             reject: crate::RejectCodes::default(),
             caller_id: None,
             login: None,
+            signer: None,
             routing: crate::Routing::default(),
             limits: crate::TrunkLimits::default(),
             domain: None,

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use partyline_cdr_record::Attestation;
 use partyline_conference::FIRST_OUTBOUND;
 use partyline_media::Codec;
-use partyline_model::{AudioId, CallId, Number, Time, Uuid};
+use partyline_model::{AccountId, AudioId, CallId, Number, Time, Uuid};
 use partyline_sip::sdp::{Offer, Session, Srtp};
 use partyline_sip::{DialogId, DialogState, Incoming};
 
@@ -75,6 +76,10 @@ pub(crate) struct Attempts(pub(crate) u8);
 pub(crate) struct Dialling {
     pub(crate) number: Number,
     pub(crate) caller_id: Option<Number>,
+    /// Who answers for the call.
+    pub(crate) account: Option<AccountId>,
+    /// How far we vouched for the number that the last INVITE shows.
+    pub(crate) attest: Option<Attestation>,
     /// The place among all trunks of the one that the call goes by.
     pub(crate) trunk: usize,
     /// The places of the trunks that may be tried yet, in this order.

@@ -14,6 +14,7 @@ use partyline_sip::locate::Procedure;
 use partyline_sip::message::Uri;
 use partyline_sip::sdp::SrtpPolicy;
 use partyline_sip::{Extensions, Flow, Identity, NextHop, Transport};
+use partyline_stir::Signer;
 
 use crate::identity::Presenting;
 use crate::limits::TrunkLimits;
@@ -82,6 +83,8 @@ pub struct Trunk {
     pub caller_id: Option<Number>,
     /// Who we are when the trunk asks, on calls out and when we register.
     pub login: Option<Arc<Login>>,
+    /// Who signs the number that calls out show; `None` for nobody.
+    pub signer: Option<Arc<Signer>>,
     /// Which calls out the trunk gets, and when they leave it for the next.
     pub routing: Routing,
     /// How many calls the trunk has, and how often.

@@ -73,6 +73,8 @@ pub(crate) struct Presented {
     /// Whether the user is a telephone number.
     pub(crate) is_number: bool,
     pub(crate) headers: Vec<(String, String)>,
+    /// The number that is shown, to those who are called or to the trunk at least.
+    pub(crate) shown: Option<Number>,
 }
 
 const ANONYMOUS: &str = "anonymous";
@@ -91,6 +93,7 @@ pub(crate) fn present(trunk: &Trunk, number: Option<Number>, home: &str) -> Pres
             user: trunk.numbers.write(number),
             domain: domain.clone(),
             is_number: true,
+            shown: Some(number),
             ..Presented::default()
         },
         None => Presented {
@@ -108,13 +111,15 @@ pub(crate) fn present(trunk: &Trunk, number: Option<Number>, home: &str) -> Pres
             user: trunk.numbers.write(own),
             domain: domain.clone(),
             is_number: true,
+            shown: Some(own),
             ..Presented::default()
         },
         (FromUser::Number | FromUser::Account | FromUser::Fixed, ..) => number_in_from(number),
     };
     let mut say = |name: &str, value: String| presented.headers.push((name.to_owned(), value));
     let privacy = if hidden { "full" } else { "off" };
-    match terms.identity.unwrap_or(IdentityHeader::by_trust(trunk.trusted)) {
+    let place = terms.identity.unwrap_or(IdentityHeader::by_trust(trunk.trusted));
+    match place {
         IdentityHeader::Asserted => number.map(|n| say("P-Asserted-Identity", uri(n))),
         IdentityHeader::Preferred => number.map(|n| say("P-Preferred-Identity", uri(n))),
         IdentityHeader::RemoteParty => number.map(|n| {
@@ -129,9 +134,18 @@ pub(crate) fn present(trunk: &Trunk, number: Option<Number>, home: &str) -> Pres
     };
     if hidden {
         say("Privacy", "id".to_owned());
-    } else if terms.identity == Some(IdentityHeader::FromDisplay) {
+    } else if place == IdentityHeader::FromDisplay {
         presented.display = number.map(|number| trunk.numbers.write(number));
+        presented.shown = number;
     }
+    // What the network is told goes before what a telephone shows (RFC 8588 §4 by way of RFC 3325).
+    let told = match place {
+        IdentityHeader::Asserted | IdentityHeader::Preferred | IdentityHeader::RemoteParty => {
+            number
+        }
+        IdentityHeader::Diversion | IdentityHeader::FromDisplay | IdentityHeader::None => None,
+    };
+    presented.shown = told.or(presented.shown);
     presented
 }
 

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod attestation;
 mod call_map;
 mod callee;
 mod config;

@@ -32,8 +32,8 @@ impl Node {
             ConferenceOutput::Hangup { call, q850 } => {
                 self.hang_up(now, call, Hangup { q850: Some(q850) });
             }
-            ConferenceOutput::Dial { call, by: _, number, caller_id } => {
-                self.dial(now, call, number, caller_id);
+            ConferenceOutput::Dial { call, by: _, number, caller_id, account } => {
+                self.dial(now, call, number, (caller_id, account));
             }
             ConferenceOutput::Play { call, playback, prompts } => {
                 let welcome = self.calls.get(call).and_then(|known| known.welcome);

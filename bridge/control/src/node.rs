@@ -17,7 +17,7 @@ use partyline_sip::{CommandError, Dropped, Endpoint, Flow, Output as SipOutput, 
 
 use crate::admission::{Sources, Trunks};
 use crate::call_map::CallMap;
-use crate::config::Config;
+use crate::config::{Config, Trunk};
 use crate::keying::Keyings;
 use crate::limits::Usage;
 use crate::lost::LostCalls;
@@ -25,7 +25,7 @@ use crate::ports::Ports;
 use crate::refusals::{Cause, Refusal, Refusals};
 use crate::routing::{Failures, Resting, TrunkFailure};
 use crate::trace::Book;
-use crate::trunks::{TrunkChange, Watch};
+use crate::trunks::{TrunkChange, Watch, token};
 use crate::users::Members;
 use crate::whereabouts::{Lookup, TrunkName, Whereabouts};
 
@@ -181,6 +181,8 @@ pub struct Node {
     pub(crate) members: Members,
     pub(crate) book: Book,
     pub(crate) whereabouts: Whereabouts,
+    /// What signed calls out name as their origin, by trunk.
+    pub(crate) origins: Vec<Uuid>,
 }
 
 impl Node {
@@ -190,6 +192,8 @@ impl Node {
         parts.endpoint.set_admission(Box::new(trunks));
         let watch = Watch::new(&config.trunks, &parts.contact_key);
         let whereabouts = Whereabouts::new(&config.trunks);
+        let origin = |trunk: &Trunk| token::origin(&parts.contact_key, &trunk.name);
+        let origins = config.trunks.iter().map(origin).collect();
         Self {
             ports: Ports::new(config.ports),
             config,
@@ -215,6 +219,7 @@ impl Node {
             members: Members::default(),
             book: Book::default(),
             whereabouts,
+            origins,
         }
     }
 

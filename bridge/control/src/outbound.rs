@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use partyline_conference::{DialogNames, Input};
 use partyline_media::Command;
-use partyline_model::{CallId, Digit, LegKey, Number, Time};
+use partyline_model::{AccountId, CallId, Digit, LegKey, Number, Time};
 use partyline_sip::message::{Status, Uri};
 use partyline_sip::sdp::{Scope, Session};
 use partyline_sip::{Described, Destination, Dial, DialogId, Ended, Flow, Hangup, RefusalTerms};
@@ -32,7 +32,7 @@ impl Node {
         now: Time,
         id: CallId,
         number: Number,
-        caller_id: Option<Number>,
+        (caller_id, account): (Option<Number>, Option<AccountId>),
     ) {
         let session_id = u64::from(self.random_u32());
         let untried = self.takers(number);
@@ -42,6 +42,8 @@ impl Node {
         let dialling = Box::new(Dialling {
             number,
             caller_id,
+            account,
+            attest: None,
             trunk: 0,
             untried,
             redirects: VecDeque::new(),
@@ -75,7 +77,7 @@ impl Node {
             self.forget(id);
             return self.dial_failed(now, id, Status::SERVICE_UNAVAILABLE);
         };
-        let trunk = dialling.trunk;
+        let (trunk, attest) = (dialling.trunk, dialling.attest);
         let mut session = Session::default();
         let offer = Bytes::from(session.offer(&local, Scope::All));
         if let Some(call) = self.calls.get_mut(id) {
@@ -91,7 +93,8 @@ impl Node {
                 self.own_call_ids.insert(names.sip_call_id.clone(), id);
                 self.trace_dialled(dialog, &names.sip_call_id, trunk);
                 let trunk = self.config.trunks.get(trunk).map_or(0, |trunk| trunk.id);
-                self.bridge.handle(now, Input::Dialled { call: id, dialog: names, trunk });
+                let dialled = Input::Dialled { call: id, dialog: names, trunk, attest };
+                self.bridge.handle(now, dialled);
             }
             None => {
                 self.forget(id);
@@ -235,9 +238,9 @@ impl Node {
     /// The INVITE for `dialling` by these ways of its trunk, for which the Request-URI names the
     /// host; the offer is still empty.
     fn invitation(
-        &self,
+        &mut self,
         now: Time,
-        dialling: &Dialling,
+        dialling: &mut Dialling,
         (ways, home): (Vec<Flow>, String),
     ) -> Option<Dial> {
         let trunk = self.config.trunks.get(dialling.trunk)?;
@@ -246,9 +249,9 @@ impl Node {
         let by = by.map(|by| format!(";transport={}", by.uri_value())).unwrap_or_default();
         let routes = self.trunks.service_route(dialling.trunk);
         let first_hop = self.first_hop(dialling.trunk, routes).map(|at| vec![trunk.flow(at)]);
-        let caller = identity::present(trunk, dialling.caller_id, &home);
+        let mut caller = identity::present(trunk, dialling.caller_id, &home);
         let callee = trunk.numbers.dialled(dialling.number);
-        let dial = Dial {
+        let mut dial = Dial {
             destination: Destination::Flows(first_hop.unwrap_or(ways)),
             request_uri: trunk.numbers.uri(&callee, &home) + &by,
             from_user: caller.user,
@@ -258,12 +261,13 @@ impl Node {
             to: None,
             routes: routes.to_vec(),
             offer: Bytes::new(),
-            headers: caller.headers,
+            headers: std::mem::take(&mut caller.headers),
             login: trunk.login.clone(),
             patience: Some(trunk.routing.patience),
             has_alternative: has_redirect || self.next_trunk(now, dialling).is_some(),
             extensions: Some(trunk.extensions),
         };
+        dialling.attest = self.sign(now, dialling, caller.shown, &mut dial.headers);
         Some(dial)
     }
 

@@ -9,7 +9,7 @@
 
 mod branch;
 mod line;
-mod token;
+pub(crate) mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;

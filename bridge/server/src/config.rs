@@ -14,6 +14,7 @@ mod place;
 mod raw;
 mod reject;
 mod setting;
+mod stir;
 mod tls;
 mod together;
 mod user;
@@ -33,6 +34,7 @@ use document::{Findings, Writer};
 pub(crate) use login::TrunkLogin;
 use raw::{RawConfig, RawTrunk};
 pub(crate) use setting::LogFormat;
+use stir::TrunkSigner;
 #[cfg(test)]
 pub(crate) use tls::ServerFiles;
 pub(crate) use tls::{CertificateFiles, TlsFiles, TrunkTls};
@@ -69,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) seller: Seller,
     /// Who we are at which trunk; the passwords are read when the bridge starts and when they change.
     logins: Vec<TrunkLogin>,
+    /// Who signs the calls out of which trunk; the keys are read when the bridge starts.
+    signers: Vec<TrunkSigner>,
     /// Who registers with the bridge.
     users: Vec<UserConfig>,
     /// What works but is rarely meant; with its place where a file says it.
@@ -216,6 +220,8 @@ impl From<RawConfig> for Config {
             Some(TrunkLogin { trunk, name: raw.name.clone(), user, password_file })
         });
         let logins = logins.collect();
+        let signed = raw.trunks.iter().enumerate();
+        let signers = signed.filter_map(|(place, trunk)| TrunkSigner::of(place, trunk)).collect();
         let trunks = raw.trunks.into_iter().zip(accounts).zip(1..);
         let trunks = trunks.map(|((trunk, account), id)| Trunk {
             id,
@@ -237,6 +243,7 @@ impl From<RawConfig> for Config {
             reject: trunk.reject,
             caller_id: trunk.caller_id,
             login: None,
+            signer: None,
             routing: trunk.routing,
             limits: trunk.limits,
             domain: trunk.account.domain,
@@ -287,6 +294,7 @@ impl From<RawConfig> for Config {
                 terms_days: raw.seller.terms_days,
             },
             logins,
+            signers,
             users,
             warnings: Vec::new(),
             effective: writer.into_text(),

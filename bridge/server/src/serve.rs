@@ -91,6 +91,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
 
 async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     config.read_logins()?;
+    config.read_signers()?;
     let clock = Clock::start();
     let started = clock.wall();
     let (sources, known) = watch::channel(Arc::new(Sources::new(&config.control.trunks)));

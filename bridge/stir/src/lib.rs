@@ -21,6 +21,6 @@ pub use cache::{Certificates, FetchFault, Fetched, Unusable, Want};
 pub use certificate::{Authorities, Certificate, NoAuthority};
 pub use inspect::{Call, Inspection, MOST_HEADERS, Rules, Signed, inspect};
 pub use place::{ListedHost, NotAHost, Place};
-pub use sign::{Claim, KeyError, Signer};
+pub use sign::{Claim, KeyError, Signer, sip_date};
 pub use token::{LONGEST_HEADER, Passport};
 pub use verdict::{Attest, Reason, Verdict};

@@ -116,3 +116,37 @@ impl TryRng for Chance<'_> {
 }
 
 impl TryCryptoRng for Chance<'_> {}
+
+/// The Date header (RFC 3261 §20.17) of `at`, which a verifier may hold against the token's.
+pub fn sip_date(at: WallTime) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let day = at.as_micros().div_euclid(86_400_000_000).rem_euclid(7);
+    let day = usize::try_from(day).ok().and_then(|day| DAYS.get(day)).copied().unwrap_or_default();
+    // `2026-11-21T22:14:31.000000Z`
+    let text = at.to_string();
+    let (date, time) = text.split_once('T').unwrap_or_default();
+    let mut parts = date.rsplitn(3, '-');
+    let (date, month, year) = (parts.next(), parts.next(), parts.next());
+    let month = month.and_then(|month| month.parse::<usize>().ok()?.checked_sub(1));
+    let month = month.and_then(|month| MONTHS.get(month)).copied().unwrap_or_default();
+    let (date, year) = (date.unwrap_or_default(), year.unwrap_or_default());
+    format!("{day}, {date} {month} {year} {} GMT", time.get(..8).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_written_as_sip_has_it() {
+        for (second, expected) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (1_471_375_418, "Tue, 16 Aug 2016 19:23:38 GMT"),
+            (1_709_164_800, "Thu, 29 Feb 2024 00:00:00 GMT"),
+        ] {
+            assert_eq!(sip_date(WallTime::from_micros(second * 1_000_000)), expected);
+        }
+    }
+}

@@ -160,7 +160,7 @@ fn of_call(world: &mut World, tape: &mut Tape<'_>) {
             Input::DialFailed { call, failure, code: StatusCode::new(status), q850: None }
         }
         5 => Input::PlaybackDone { call, playback: PlaybackId(tape.byte().into()) },
-        6 => Input::Dialled { call, dialog: Box::default(), trunk: 7 },
+        6 => Input::Dialled { call, dialog: Box::default(), trunk: 7, attest: None },
         _ => Input::Stats { call, quality: Box::new(Quality::default()) },
     });
 }

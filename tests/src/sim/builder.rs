@@ -73,6 +73,7 @@ pub fn carrier() -> Trunk {
         reject: RejectCodes::default(),
         caller_id: None,
         login: None,
+        signer: None,
         routing: Routing::default(),
         limits: TrunkLimits::default(),
         domain: None,
@@ -101,6 +102,7 @@ pub struct Builder {
     ends_with_moderator: bool,
     announce: Announce,
     rooms: Vec<Room>,
+    own_numbers: Vec<String>,
     pub(super) trunks: Vec<Trunk>,
     pub(super) far_ends: Vec<(SocketAddr, FarEnd)>,
     pub(super) zone: Zone,
@@ -141,6 +143,7 @@ impl Builder {
                 moderator: MODERATOR.to_owned(),
                 participant: PARTICIPANT.to_owned(),
             }],
+            own_numbers: Vec::new(),
             trunks: vec![carrier()],
             far_ends: Vec::new(),
             zone: Zone::default(),
@@ -238,6 +241,13 @@ impl Builder {
         self
     }
 
+    /// A number that reaches the account alone.
+    #[must_use]
+    pub fn own_number(mut self, number: &str) -> Self {
+        self.own_numbers.push(number.to_owned());
+        self
+    }
+
     /// Everything that flies or is written goes into [`World::log`], too.
     #[must_use]
     pub fn keep_log(mut self) -> Self {
@@ -262,6 +272,16 @@ impl Builder {
                 language: "en-US".to_owned(),
                 welcome: None,
             });
+        for number in &self.own_numbers {
+            directory = directory.dial_in(DialIn {
+                number: number.parse().expect("a number"),
+                aliases: Vec::new(),
+                account: Some(self.account.id),
+                access_kind: AccessKind::Local,
+                language: "en-US".to_owned(),
+                welcome: None,
+            });
+        }
         for room in &self.rooms {
             directory = directory.conference(Conference {
                 id: ConferenceId(room.id),

@@ -32,7 +32,7 @@ pub mod world;
 pub mod zone;
 
 pub use builder::{Builder, LISTENER, MODERATOR, PARTICIPANT, Room};
-pub use clock::{ms, secs};
+pub use clock::{START, ms, secs};
 pub use journal::Disk;
 pub use net::{Link, Loss};
 pub use phone::tone;

@@ -46,7 +46,7 @@ impl CheckConfig {
                     return Ok(ExitCode::FAILURE);
                 }
                 // The bridge stops at that when it starts; this may be another machine.
-                let unread = config.read_logins().err();
+                let unread = config.read_logins().err().or_else(|| config.read_signers().err());
                 let users = || config.users().iter().find_map(|user| user.read().err());
                 let unread = unread.or_else(users);
                 let unread = unread.map(|error| format!("\n# warning: {error:#}\n#"));

@@ -23,6 +23,7 @@ use super::filter;
 use super::identity::RawIdentity;
 use super::place::{RawPlace, RawSource};
 use super::setting::{Digest, LogFormat, Percent, Ports, ReadFile};
+use super::stir::RawSigned;
 use super::user::RawUser;
 use super::{numbers, reject};
 
@@ -112,6 +113,7 @@ pub(super) struct RawTrunk {
     pub(super) limits: TrunkLimits,
     pub(super) account: RawAccount,
     pub(super) pings: RawPings,
+    pub(super) signed: RawSigned,
 }
 
 /// Whether `;pin=` is taken from a trunk; it is, unless the trunk says otherwise.
@@ -343,6 +345,7 @@ impl RawTrunk {
         self.account.walk(walk);
         self.pings.walk(walk);
         walk.table("reject", |walk| reject::walk(&mut self.reject, walk));
+        walk.table("stir", |walk| self.signed.walk(walk));
         if !self.needs_no_sources() {
             walk.needs("sources");
         }

@@ -15,7 +15,7 @@ use super::account;
 use super::document::Findings;
 use super::place::RawPlace;
 use super::raw::{RawConfig, RawTrunk};
-use super::{identity, numbers, user};
+use super::{identity, numbers, stir, user};
 
 /// A network of callers wider than this is most of the Internet: bits of the prefix.
 const WIDE_V4: u8 = 7;
@@ -262,6 +262,7 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
         account::check(trunk, &raw.trunks[..index], findings, &path);
         numbers::check(trunk, findings, &path);
         identity::check(trunk, findings, &path);
+        stir::check(trunk, findings, &path);
         if let Some((key, message)) = half_a_login(trunk) {
             let path = path(key);
             findings.add_at(&path, format!("{path}: {message}"));
