@@ -1,11 +1,13 @@
 //! The words every part of Partyline shares: time, identifiers, digits, telephone numbers, roles,
 //! what a media stream is made of, and the keys of an encrypted one.
 //!
-//! Values only. Nothing here reads a clock, draws a random number or takes part in a protocol.
+//! Values, and what is asked of those who are outside of the cores. Nothing here reads a clock, draws
+//! a random number or takes part in a protocol.
 
 #![forbid(unsafe_code)]
 
 mod digit;
+mod dtls;
 mod id;
 mod media;
 mod number;
@@ -14,6 +16,9 @@ mod srtp;
 mod time;
 
 pub use digit::{Digit, NotADigit};
+pub use dtls::{
+    DtlsRole, Fingerprint, FingerprintHash, Handshake, HandshakeFault, HandshakeOutput, Handshakes,
+};
 pub use id::{
     AccountId, AudioId, CallId, ConferenceId, IdSource, LegKey, PasscodeId, PlaybackId,
     RecordingId, RoomId, Uuid, UuidError,
