@@ -52,7 +52,7 @@ impl Node {
             }
             SrtpKey::new(suite, &master[..suite.master_len()])
         });
-        Srtp { policy, keys: keys.collect() }
+        Srtp { policy, keys: keys.collect(), dtls: None }
     }
 
     /// Whether the media of `id` was started.

@@ -198,7 +198,8 @@ impl Node {
         let (ssrc, first_timestamp) = (self.random_u32(), self.random_u32());
         let first_sequence = u16::try_from(self.random_u32() >> 16).unwrap_or_default();
         let Some(known) = self.calls.get_mut(call) else { return };
-        let srtp = negotiated.srtp.as_ref().and_then(|theirs| {
+        let srtp = negotiated.srtp.as_ref().and_then(|keying| {
+            let theirs = keying.sdes()?;
             let ours = known.srtp.key(theirs.key.suite())?.clone();
             Some(Box::new(SrtpKeys { ours, theirs: theirs.key.clone() }))
         });

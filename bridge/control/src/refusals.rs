@@ -112,7 +112,7 @@ impl Refusal {
                 "let the far end offer G.711 (PCMU or PCMA)".into()
             }
             Cause::Description(SdpError::NoCommonTransport) => {
-                "let the far end offer RTP/AVP, or RTP/SAVP with a=crypto".into()
+                "let the far end offer RTP/AVP, RTP/SAVP or UDP/TLS/RTP/SAVP".into()
             }
             Cause::Description(SdpError::OnlyEncrypted) => {
                 "the far end offers SRTP only: say srtp = \"preferred\" or \"required\" in its \
@@ -125,6 +125,9 @@ impl Refusal {
             Cause::Description(SdpError::NoCommonCrypto) => {
                 "let the far end offer AES_CM_128_HMAC_SHA1_80 in an a=crypto line without MKI"
                     .into()
+            }
+            Cause::Description(SdpError::NoFingerprint) => {
+                "let the far end offer a=fingerprint:sha-256 and a=setup:actpass".into()
             }
             Cause::Description(SdpError::OnlyIpv6 | SdpError::OnlyIpv4) => {
                 "let the far end offer the address family of media.address".into()

@@ -5,7 +5,7 @@
 
 use partyline_model::{SrtpKey, SrtpSuite};
 use partyline_sip::sdp::{
-    Local, Negotiated, Offer, Scope, SdpError, Session, Srtp, SrtpPolicy, answer, offer,
+    Keying, Local, Negotiated, Offer, Scope, SdpError, Session, Srtp, SrtpPolicy, answer, offer,
 };
 
 fn us() -> Local {
@@ -33,7 +33,7 @@ fn encrypting(policy: SrtpPolicy) -> Local {
         SrtpKey::new(suite, &vec![place; suite.master_len()]).unwrap()
     };
     let keys = (0..).zip(SrtpSuite::ALL).map(key).collect();
-    Local { srtp: Srtp { policy, keys }, ..us() }
+    Local { srtp: Srtp { policy, keys, dtls: None }, ..us() }
 }
 
 fn crypto(tag: u32, suite: &str) -> String {
@@ -48,7 +48,7 @@ fn an_encrypted_offer_is_answered_with_our_key_under_its_tag() {
             let media = format!("m=audio 30002 {proto} 0");
             let offer = offer_of(&[&media, &lines[0], &lines[1]]);
             let agreed = answer(&offer, &encrypting(policy)).unwrap();
-            let theirs = agreed.srtp.as_ref().unwrap();
+            let theirs = agreed.srtp.as_ref().and_then(Keying::sdes).unwrap();
             assert_eq!(
                 (theirs.tag, theirs.key.octets()),
                 (9, &b"aBCdefghiJKLmoPQrsTuVwyz123456"[..])
@@ -133,7 +133,8 @@ fn an_answer_is_encrypted_by_the_suite_that_it_chose_or_refused() {
         session.offer(&local, Scope::All);
         let media = format!("m=audio 30002 {proto} 0");
         let agreed = session.accept(&offer_of(&[&media, line]), &local)?;
-        Ok(agreed.srtp.map(|theirs| theirs.key.suite().name()))
+        let theirs = agreed.srtp.as_ref().and_then(Keying::sdes);
+        Ok(theirs.map(|theirs| theirs.key.suite().name()))
     };
     let gcm = "a=crypto:3 AEAD_AES_128_GCM inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==";
     let name = Ok(Some("AEAD_AES_128_GCM"));

@@ -1,15 +1,14 @@
-//! Keys in session descriptions: `a=crypto` (SDES, RFC 4568), and whether a stream is to be
-//! encrypted by them.
-//!
-//! What DTLS-SRTP (RFC 5763) will add beside it are fingerprints in place of keys; the policy, and
-//! what a stream with keys is, stay as they are.
+//! Whether a stream is to be encrypted, and keys in session descriptions: `a=crypto` (SDES,
+//! RFC 4568). Those that come by DTLS are described in `dtls`.
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
 use partyline_model::{SrtpKey, SrtpSuite};
 use zeroize::Zeroizing;
 
-use super::SdpError;
+use super::dtls::{self, DtlsEnd, DtlsPeer, Side};
+use super::stream::Transport;
+use super::{SdpError, Terms};
 
 /// `a=crypto` lines of one stream that are looked at; nobody has as many suites.
 const MAX_LINES: usize = 32;
@@ -34,6 +33,35 @@ pub struct Srtp {
     /// What we send may be protected with: a key of our own for each suite, best first. They stay
     /// for the life of the dialog. None without a policy that needs them.
     pub keys: Vec<SrtpKey>,
+    /// Our end of DTLS; `None` when we make no handshakes.
+    pub dtls: Option<DtlsEnd>,
+}
+
+/// How the keys of an encrypted stream come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keying {
+    /// In the descriptions: the other side's line.
+    Sdes(Crypto),
+    /// By a handshake with this far end.
+    Dtls(DtlsPeer),
+}
+
+impl Keying {
+    /// The other side's key, where it stood in its description.
+    pub const fn sdes(&self) -> Option<&Crypto> {
+        match self {
+            Self::Sdes(crypto) => Some(crypto),
+            Self::Dtls(_) => None,
+        }
+    }
+
+    /// The far end of a handshake, where there is to be one.
+    pub const fn dtls(&self) -> Option<&DtlsPeer> {
+        match self {
+            Self::Dtls(peer) => Some(peer),
+            Self::Sdes(_) => None,
+        }
+    }
 }
 
 impl Srtp {
@@ -55,25 +83,40 @@ pub struct Crypto {
 /// What a description says of encryption: whether it asks for it, and the keys.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    /// The stream is `RTP/SAVP`: never plain.
-    pub(super) only_encrypted: bool,
+    pub(super) transport: Transport,
     pub(super) lines: &'a [Crypto],
+    pub(super) dtls: &'a dtls::Described,
 }
 
-impl Asked<'_> {
-    /// The keys to take under a policy: the first of our suites that there is a line for, `None`
-    /// for a plain stream.
-    pub(super) fn choose(self, policy: SrtpPolicy) -> Result<Option<Crypto>, SdpError> {
-        let line = |suite| self.lines.iter().find(|line| line.key.suite() == suite);
-        let best = SrtpSuite::ALL.into_iter().find_map(line).cloned();
-        match (policy, best) {
-            (SrtpPolicy::Off, _) if self.only_encrypted => Err(SdpError::OnlyEncrypted),
-            (SrtpPolicy::Off, _) => Ok(None),
-            (SrtpPolicy::Preferred | SrtpPolicy::Required, Some(line)) => Ok(Some(line)),
-            (_, None) if self.only_encrypted => Err(SdpError::NoCommonCrypto),
-            (SrtpPolicy::Preferred, None) => Ok(None),
-            (SrtpPolicy::Required, None) => Err(SdpError::NotEncrypted),
+impl<'a> Asked<'a> {
+    /// Where the keys come from under our terms, `None` for a plain stream.
+    pub(super) fn choose(self, side: Side, terms: &Terms<'_>) -> Result<Option<Keying>, SdpError> {
+        let only_dtls = self.transport == Transport::DtlsAudio;
+        let only_encrypted = only_dtls || self.transport == Transport::EncryptedAudio;
+        if terms.srtp == SrtpPolicy::Off {
+            return if only_encrypted { Err(SdpError::OnlyEncrypted) } else { Ok(None) };
         }
+        let sdes = || self.best_line().filter(|_| !only_dtls).cloned().map(Keying::Sdes);
+        let dtls = || self.dtls.agree(side, terms.dtls?.role).map(Keying::Dtls);
+        let best = if terms.dtls.is_some_and(|ours| ours.preferred) {
+            dtls().or_else(sdes)
+        } else {
+            sdes().or_else(dtls)
+        };
+        match (terms.srtp, best) {
+            (_, Some(keys)) => Ok(Some(keys)),
+            (_, None) if only_dtls && terms.dtls.is_none() => Err(SdpError::NoCommonTransport),
+            (_, None) if only_dtls => Err(SdpError::NoFingerprint),
+            (_, None) if only_encrypted => Err(SdpError::NoCommonCrypto),
+            (SrtpPolicy::Required, None) => Err(SdpError::NotEncrypted),
+            (SrtpPolicy::Preferred | SrtpPolicy::Off, None) => Ok(None),
+        }
+    }
+
+    /// The line of the first of our suites that there is one for.
+    fn best_line(self) -> Option<&'a Crypto> {
+        let line = |suite| self.lines.iter().find(|line| line.key.suite() == suite);
+        SrtpSuite::ALL.into_iter().find_map(line)
     }
 }
 
@@ -238,8 +281,11 @@ mod tests {
             .iter()
             .map(String::as_str),
         );
-        let asked = Asked { only_encrypted: true, lines: &lines };
-        assert_eq!(asked.choose(SrtpPolicy::Required).unwrap().unwrap().tag, 7);
+        let (transport, dtls) = (Transport::EncryptedAudio, &dtls::Described::default());
+        let asked = Asked { transport, lines: &lines, dtls };
+        let terms = Terms::at([192, 0, 2, 10].into(), SrtpPolicy::Required);
+        let chosen = asked.choose(Side::Offer, &terms).unwrap().unwrap();
+        assert_eq!(chosen.sdes().map(|line| line.tag), Some(7));
     }
 
     proptest! {

@@ -23,12 +23,16 @@ pub enum SdpError {
     NoConnection,
     /// No `m=audio`.
     NoCommonMedia,
-    /// An `m=audio`, but not over RTP (RTP/AVP, RTP/SAVP, or with feedback) on one port.
+    /// An `m=audio`, but not over RTP (RTP/AVP, RTP/SAVP, UDP/TLS/RTP/SAVP, or with feedback) on one
+    /// port.
     NoCommonTransport,
-    /// The audio is to be encrypted (RTP/SAVP), and our end does not encrypt.
+    /// The audio is to be encrypted (RTP/SAVP, UDP/TLS/RTP/SAVP), and our end does not encrypt.
     OnlyEncrypted,
     /// The audio is to be encrypted (RTP/SAVP), and no `a=crypto` line of it can be used.
     NoCommonCrypto,
+    /// The audio's keys are to come by DTLS (UDP/TLS/RTP/SAVP), and the description has no
+    /// `a=fingerprint` with a hash function that is believed, or an `a=setup` that nobody begins by.
+    NoFingerprint,
     /// The audio is plain, and our end always encrypts.
     NotEncrypted,
     /// An audio stream, but no codec of ours in it.
@@ -64,6 +68,7 @@ impl SdpError {
             | Self::NoCommonTransport
             | Self::OnlyEncrypted
             | Self::NoCommonCrypto
+            | Self::NoFingerprint
             | Self::NotEncrypted
             | Self::NoCommonCodec
             | Self::HostName
@@ -86,6 +91,7 @@ impl SdpError {
             Self::NoCommonTransport
             | Self::OnlyEncrypted
             | Self::NoCommonCrypto
+            | Self::NoFingerprint
             | Self::NotEncrypted => 302,
             Self::NoCommonMedia => 304,
             Self::NoCommonCodec => 305,
@@ -112,13 +118,18 @@ impl fmt::Display for SdpError {
             Self::Malformed => "the session description breaks the grammar of RFC 8866",
             Self::NoConnection => "the audio stream has no connection address",
             Self::NoCommonMedia => "no audio stream",
-            Self::NoCommonTransport => "no audio stream over RTP/AVP or RTP/SAVP on one port",
+            Self::NoCommonTransport => {
+                "no audio stream over RTP/AVP, RTP/SAVP or UDP/TLS/RTP/SAVP on one port"
+            }
             Self::OnlyEncrypted => {
-                "the audio is to be encrypted (RTP/SAVP): offer RTP/AVP, or set srtp of the trunk \
+                "the audio is to be encrypted (SAVP): offer RTP/AVP, or set srtp of the trunk \
                  to preferred or required"
             }
             Self::NoCommonCrypto => {
                 "no a=crypto line that we can use: AES_CM_128_HMAC_SHA1_80 without MKI will do"
+            }
+            Self::NoFingerprint => {
+                "no a=fingerprint and a=setup that we can use: sha-256 and actpass will do"
             }
             Self::NotEncrypted => {
                 "the audio is not encrypted: offer RTP/SAVP with a=crypto, or set srtp of the \

@@ -4,9 +4,10 @@
 //! writes ours and takes the other side's answer. A re-offer is answered like the first one; what a
 //! later offer of ours must keep to is in the session.
 //!
-//! Not done here: DTLS-SRTP, ICE, BUNDLE, video, fax, and the choice of the RTP port.
+//! Not done here: the handshake of DTLS-SRTP, ICE, BUNDLE, video, fax, and the choice of the RTP port.
 
 mod crypto;
+mod dtls;
 mod error;
 mod negotiate;
 mod offer;
@@ -20,7 +21,8 @@ mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use crypto::{Crypto, Srtp, SrtpPolicy};
+pub use crypto::{Crypto, Keying, Srtp, SrtpPolicy};
+pub use dtls::{DtlsEnd, DtlsPeer};
 pub use error::SdpError;
 pub use negotiate::{accept, answer, offer};
 pub use offer::{Offer, Terms};
@@ -88,6 +90,7 @@ impl Local {
             order: self.order,
             ptime_ms: self.ptime_ms,
             srtp: self.srtp.policy,
+            dtls: self.srtp.dtls.as_ref(),
         }
     }
 
@@ -126,7 +129,7 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Audio in each packet that we send: 10 to 60 ms in steps of 10; [`Local::ptime_ms`] unless asked.
     pub ptime_ms: u16,
-    /// What the other side sends is protected with, if the stream is encrypted; what we send, with
-    /// our key for the same suite ([`Srtp::key`]).
-    pub srtp: Option<Crypto>,
+    /// Where the keys come from, if the stream is encrypted. By SDES the other side sends under this
+    /// one, and we under ours for the same suite ([`Srtp::key`]).
+    pub srtp: Option<Keying>,
 }

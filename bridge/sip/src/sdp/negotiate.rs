@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::dtls::Side;
 use super::stream::Stream;
 use super::{
-    Codec, CodecOrder, Crypto, Local, Negotiated, Offer, Scope, SdpError, Session, SrtpPolicy,
+    Codec, CodecOrder, Keying, Local, Negotiated, Offer, Scope, SdpError, Session, SrtpPolicy,
     TelephoneEvent, Terms,
 };
 
@@ -39,8 +40,8 @@ pub(super) struct Chosen {
     address: IpAddr,
     /// The packet time, unless the other side asks for another.
     ptime_ms: u16,
-    /// The other side's key, if the stream is encrypted.
-    pub(super) srtp: Option<Crypto>,
+    /// Where the keys come from, if the stream is encrypted.
+    pub(super) srtp: Option<Keying>,
 }
 
 impl Chosen {
@@ -83,7 +84,7 @@ pub(super) fn first_usable(
     let mut why = SdpError::NoCommonMedia;
     let mut plain = None;
     for (index, stream) in streams.iter().enumerate() {
-        match choose(stream, terms) {
+        match choose(stream, Side::Offer, terms) {
             Ok(chosen) if chosen.srtp.is_some() || terms.srtp == SrtpPolicy::Off => {
                 return Ok((index, chosen));
             }
@@ -97,7 +98,7 @@ pub(super) fn first_usable(
     plain.ok_or(why)
 }
 
-pub(super) fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpError> {
+pub(super) fn choose(stream: &Stream, side: Side, terms: &Terms<'_>) -> Result<Chosen, SdpError> {
     let address = stream.check(terms.address)?;
     let ours = terms.spoken();
     let codec = match terms.order {
@@ -106,6 +107,6 @@ pub(super) fn choose(stream: &Stream, terms: &Terms<'_>) -> Result<Chosen, SdpEr
     };
     let codec = codec.ok_or(SdpError::NoCommonCodec)?;
     let payload_type = stream.payload_type(codec).ok_or(SdpError::NoCommonCodec)?;
-    let srtp = stream.asked().choose(terms.srtp)?;
+    let srtp = stream.asked().choose(side, terms)?;
     Ok(Chosen { codec, payload_type, address, ptime_ms: terms.ptime_ms, srtp })
 }

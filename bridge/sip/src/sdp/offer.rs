@@ -6,7 +6,7 @@ use super::negotiate::first_usable;
 use super::parse::parse;
 use super::stream::{MediaLine, Stream};
 use super::write::{self, Accepted};
-use super::{Codec, CodecOrder, Local, Negotiated, SdpError, SrtpPolicy, USUAL_PTIME_MS};
+use super::{Codec, CodecOrder, DtlsEnd, Local, Negotiated, SdpError, SrtpPolicy, USUAL_PTIME_MS};
 
 /// What we take of an offer, whatever port we answer with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +21,15 @@ pub struct Terms<'a> {
     pub ptime_ms: u16,
     /// Whether the stream is to be encrypted.
     pub srtp: SrtpPolicy,
+    /// Our end of DTLS, where we make handshakes.
+    pub dtls: Option<&'a DtlsEnd>,
 }
 
 impl Terms<'_> {
     /// Every codec, in the offerer's order, for media at `address`.
     pub const fn at(address: IpAddr, srtp: SrtpPolicy) -> Self {
         let (codecs, order) = (&Codec::ALL, CodecOrder::Offerer);
-        Self { address, codecs, order, ptime_ms: USUAL_PTIME_MS, srtp }
+        Self { address, codecs, order, ptime_ms: USUAL_PTIME_MS, srtp, dtls: None }
     }
 
     /// What we speak, never empty.
@@ -41,7 +43,8 @@ impl Terms<'_> {
 /// The first audio stream that suits is taken, and the others are refused with port 0, in their
 /// order. One codec is answered, with the offer's payload types, and telephone-event when offered
 /// at its clock rate or at 8000 Hz. A hold is answered with the direction reversed. Of `a=crypto`
-/// lines one is answered, with our key for its suite under its tag (RFC 4568 §5.1.2).
+/// lines one is answered, with our key for its suite under its tag (RFC 4568 §5.1.2); or a
+/// fingerprint with ours, and the role that is left to us (RFC 5763 §5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     streams: Vec<Stream>,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Session};
 
 use super::crypto;
+use super::dtls;
 use super::screen::screen;
 use super::stream::{Encoding, Format, MediaLine, RtcpAttribute, Stream, Transport};
 use super::{Codec, Direction, SdpError};
@@ -21,16 +22,15 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Stream>, SdpError> {
     let text = screen(body)?;
     let session = Session::parse(text.as_bytes()).map_err(|_| SdpError::Malformed)?;
     let direction = direction_of(&session.attributes);
-    let connection = session.connection.as_ref();
-    session.medias.iter().map(|media| stream(media, connection, direction)).collect()
+    session.medias.iter().map(|media| stream(media, &session, direction)).collect()
 }
 
 fn stream(
     media: &Media,
-    session: Option<&Connection>,
+    session: &Session,
     direction: Option<Direction>,
 ) -> Result<Stream, SdpError> {
-    let connection = media.connections.first().or(session);
+    let connection = media.connections.first().or(session.connection.as_ref());
     let maps = values(&media.attributes, "rtpmap");
     Ok(Stream {
         line: MediaLine {
@@ -48,6 +48,7 @@ fn stream(
         ptime: milliseconds(media, "ptime"),
         max_ptime: milliseconds(media, "maxptime"),
         crypto: crypto::usable(values(&media.attributes, "crypto")),
+        dtls: dtls::Described::read(&media.attributes, &session.attributes),
     })
 }
 
@@ -55,12 +56,14 @@ fn transport_of(media: &Media) -> Transport {
     let is_one_of = |protos: [&str; 2]| protos.iter().any(|p| p.eq_ignore_ascii_case(&media.proto));
     let plain = is_one_of(["RTP/AVP", "RTP/AVPF"]);
     let encrypted = is_one_of(["RTP/SAVP", "RTP/SAVPF"]);
+    let by_dtls = is_one_of(["UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"]);
     let audio = media.media.eq_ignore_ascii_case("audio");
     // Several ports make a hierarchically encoded stream (RFC 8866 §5.14); G.711 has no layers.
     let one_port = media.num_ports.is_none_or(|n| n == 1);
     match audio {
         true if plain && one_port => Transport::PlainAudio,
         true if encrypted && one_port => Transport::EncryptedAudio,
+        true if by_dtls && one_port => Transport::DtlsAudio,
         true => Transport::OtherAudio,
         false => Transport::Other,
     }
@@ -159,7 +162,7 @@ fn milliseconds(media: &Media, name: &str) -> Option<u16> {
     number.filter(|&ms| ms != 0)
 }
 
-fn values<'a>(attributes: &'a [Attribute], name: &str) -> impl Iterator<Item = &'a str> {
+pub(super) fn values<'a>(attributes: &'a [Attribute], name: &str) -> impl Iterator<Item = &'a str> {
     attributes
         .iter()
         .filter(move |a| a.attribute.eq_ignore_ascii_case(name))

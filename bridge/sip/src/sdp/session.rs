@@ -1,11 +1,12 @@
 //! What our descriptions have said so far, as far as a later offer of ours has to keep to it.
 
+use super::dtls::Side;
 use super::negotiate::choose;
 use super::parse::parse;
 use super::stream::{MediaLine, Stream};
-use super::write::{self, Audio};
+use super::write::{self, Audio, Keys};
 use super::{
-    Codec, CodecOrder, Crypto, Direction, Local, Negotiated, Offer, SdpError, SrtpPolicy,
+    Codec, CodecOrder, Crypto, Direction, Keying, Local, Negotiated, Offer, SdpError, SrtpPolicy,
     TelephoneEvent, Terms,
 };
 
@@ -39,8 +40,8 @@ pub struct Session {
     described: Described,
     /// What else audio goes by: numbers of the far end's.
     others: Vec<(u8, Codec)>,
-    /// The line of the other side that the stream is encrypted by.
-    crypto: Option<Crypto>,
+    /// How the stream is encrypted that runs.
+    srtp: Option<Keying>,
     /// Of our last offer.
     scope: Scope,
 }
@@ -71,7 +72,7 @@ impl Session {
                 ptime_ms: Some(agreed.ptime_ms),
             },
             others: agreed.formats.clone(),
-            crypto: agreed.srtp.clone(),
+            srtp: agreed.srtp.clone(),
             scope: Scope::Same,
         }
     }
@@ -80,19 +81,21 @@ impl Session {
     pub fn offer(&mut self, local: &Local, scope: Scope) -> Vec<u8> {
         self.scope = scope;
         let Described { codecs, event, rtcp_mux, ptime_ms } = self.description(local);
+        let keys = self.keys(local);
         let clock = codecs.first().map_or(local.spoken()[0], |&(_, codec)| codec).clock();
         let body = Audio {
             proto: match self.lines.get(self.index) {
                 Some(line) => &line.proto,
-                None if local.srtp.policy == SrtpPolicy::Required => "RTP/SAVP",
-                None => "RTP/AVP",
+                None if local.srtp.policy != SrtpPolicy::Required => "RTP/AVP",
+                None if matches!(keys, Keys::Dtls(..)) => "UDP/TLS/RTP/SAVP",
+                None => "RTP/SAVP",
             },
             codecs: &codecs,
             telephone_event: event.map(|number| (number, clock)),
             rtcp_mux,
             direction: Direction::SendRecv,
             ptime_ms: ptime_ms.unwrap_or(local.ptime_ms),
-            crypto: self.keys(local),
+            keys,
         };
         let mut medias: Vec<_> = self.lines.iter().map(write::refused).collect();
         match medias.get_mut(self.index) {
@@ -118,11 +121,14 @@ impl Session {
         let ours = self.description(local);
         // An answer cannot ask to share a port that we did not offer to share (RFC 5761 §5.1.1).
         let mut stream = Stream { rtcp_mux: theirs.rtcp_mux && ours.rtcp_mux, ..theirs };
-        // Nor with a suite that we did not offer.
+        // Nor with a suite that we did not offer, nor by DTLS when we did not.
         let keys = self.keys(local);
-        stream.crypto.retain(|line| keys.iter().any(|k| k.key.suite() == line.key.suite()));
+        let lines = if let Keys::Sdes(lines) = &keys { lines.as_slice() } else { &[] };
+        stream.crypto.retain(|line| lines.iter().any(|k| k.key.suite() == line.key.suite()));
         let stream = &stream;
-        let chosen = choose(stream, &Terms { order: CodecOrder::Offerer, ..local.terms() })?;
+        let terms = Terms { order: CodecOrder::Offerer, ..local.terms() };
+        let dtls = terms.dtls.filter(|_| matches!(keys, Keys::Dtls(..)));
+        let chosen = choose(stream, Side::Answer, &Terms { dtls, ..terms })?;
         let offered = ours.codecs.iter().find(|format| format.1 == chosen.codec);
         let receive = offered.map_or(chosen.codec.payload_type(), |format| format.0);
         let telephone_event = stream
@@ -137,17 +143,28 @@ impl Session {
             self.lines = vec![stream.line.clone()];
         }
         self.described = Described { rtcp_mux: stream.rtcp_mux, ..ours };
-        self.crypto.clone_from(&agreed.srtp);
+        self.srtp.clone_from(&agreed.srtp);
         Ok(agreed)
     }
 
-    /// The keys of our last offer, or of one with its scope: all that we have, numbered from 1, or
-    /// the one in use under its number.
-    fn keys(&self, local: &Local) -> Vec<Crypto> {
+    /// What our last offer, or one with its scope, has for encryption: what is in use, or all keys
+    /// that we have, numbered from 1. Where the keys come from stays as it is.
+    fn keys(&self, local: &Local) -> Keys {
+        let end = local.srtp.dtls.as_ref().filter(|end| match &self.srtp {
+            Some(running) => running.dtls().is_some(),
+            None => end.preferred && local.srtp.policy != SrtpPolicy::Off,
+        });
         if self.scope == Scope::Same && !self.described.codecs.is_empty() {
-            return self.crypto.iter().filter_map(|theirs| write::ours(theirs, local)).collect();
+            return match (&self.srtp, end) {
+                (Some(Keying::Dtls(_)), Some(end)) => Keys::Dtls(end.fingerprint.clone(), None),
+                (running, _) => Keys::answering(running.as_ref(), local),
+            };
         }
-        (1..).zip(&local.srtp.keys).map(|(tag, key)| Crypto { tag, key: key.clone() }).collect()
+        if let Some(end) = end {
+            return Keys::Dtls(end.fingerprint.clone(), None);
+        }
+        let numbered = (1..).zip(&local.srtp.keys);
+        Keys::Sdes(numbered.map(|(tag, key)| Crypto { tag, key: key.clone() }).collect())
     }
 
     /// The audio of our last offer, or of one with its scope.
@@ -168,7 +185,10 @@ impl Session {
         let event = described.event.or_else(|| {
             std::iter::once(TELEPHONE_EVENT).chain(DYNAMIC).find(|&number| self.is_free(number))
         });
-        Described { codecs, event, ..*described }
+        // Two handshakes for one call are one too many: RTCP shares the port (RFC 5764 §4.1).
+        let is_first = described.codecs.is_empty();
+        let rtcp_mux = described.rtcp_mux || is_first && matches!(self.keys(local), Keys::Dtls(..));
+        Described { codecs, event, rtcp_mux, ..*described }
     }
 
     /// Whether the session has no meaning yet for this payload type.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::crypto::Asked;
+use super::dtls;
 use super::{ClockRate, Codec, Crypto, Direction, SdpError, TelephoneEvent};
 
 /// The clock rate that telephone events had before there were others.
@@ -36,6 +37,8 @@ pub(super) struct Stream {
     pub(super) max_ptime: Option<u16>,
     /// The keys that can be used (RFC 4568), in the writer's order.
     pub(super) crypto: Vec<Crypto>,
+    /// What it takes to get keys by DTLS.
+    pub(super) dtls: dtls::Described,
 }
 
 /// What carries the stream.
@@ -44,10 +47,12 @@ pub(super) enum Transport {
     /// Audio on one port over RTP/AVP or RTP/AVPF. The feedback profile asks nothing of a
     /// receiver that sends no early feedback (RFC 4585 §3), so that it costs us nothing.
     PlainAudio,
-    /// The same over RTP/SAVP or RTP/SAVPF: its keys are in the description (RFC 4568).
+    /// The same over RTP/SAVP or RTP/SAVPF: its keys are in the description (RFC 4568), or come by
+    /// DTLS where they are not.
     EncryptedAudio,
-    /// Audio over another transport, such as SRTP whose keys come by DTLS (UDP/TLS/RTP/SAVP):
-    /// refused with port 0.
+    /// The same over UDP/TLS/RTP/SAVP or UDP/TLS/RTP/SAVPF: its keys come by DTLS (RFC 5764 §8).
+    DtlsAudio,
+    /// Audio over another transport: refused with port 0.
     OtherAudio,
     /// Anything but audio: refused with port 0.
     Other,
@@ -79,7 +84,7 @@ impl Stream {
     /// Whether the stream can carry our audio at all, and why not.
     pub(super) fn check(&self, ours: IpAddr) -> Result<IpAddr, SdpError> {
         match self.transport {
-            Transport::PlainAudio | Transport::EncryptedAudio => {}
+            Transport::PlainAudio | Transport::EncryptedAudio | Transport::DtlsAudio => {}
             Transport::OtherAudio => return Err(SdpError::NoCommonTransport),
             Transport::Other => return Err(SdpError::NoCommonMedia),
         }
@@ -101,8 +106,7 @@ impl Stream {
 
     /// What the writer says of encryption.
     pub(super) fn asked(&self) -> Asked<'_> {
-        let only_encrypted = self.transport == Transport::EncryptedAudio;
-        Asked { only_encrypted, lines: &self.crypto }
+        Asked { transport: self.transport, lines: &self.crypto, dtls: &self.dtls }
     }
 
     /// The first format that is `codec`.

@@ -212,7 +212,7 @@ fn offers_that_do_not_suit_are_488() {
         (&[], SdpError::NoCommonMedia),
         (&["m=video 30002 RTP/AVP 31"], SdpError::NoCommonMedia),
         (&["m=audio 30002 RTP/SAVP 0"], SdpError::OnlyEncrypted),
-        (&["m=audio 30002 UDP/TLS/RTP/SAVP 0"], SdpError::NoCommonTransport),
+        (&["m=audio 30002 UDP/TLS/RTP/SAVP 0"], SdpError::OnlyEncrypted),
         (&["m=audio 30002/2 RTP/AVP 0"], SdpError::NoCommonTransport),
         (&["m=image 30002 udptl t38"], SdpError::NoCommonMedia),
         (&["m=audio 30002 RTP/AVP 18 9 101"], SdpError::NoCommonCodec),

@@ -1,9 +1,10 @@
 //! Our offers and answers as text.
 
+use partyline_model::{DtlsRole, Fingerprint};
 use sdp_types::{Attribute, Connection, Media, Origin, Session};
 
 use super::stream::{MediaLine, Stream};
-use super::{ClockRate, Codec, Crypto, Direction, Local, Negotiated, crypto};
+use super::{ClockRate, Codec, Crypto, Direction, Keying, Local, Negotiated, crypto, dtls};
 
 /// The stream that an answer accepts.
 pub(super) struct Accepted<'a> {
@@ -26,7 +27,7 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
             rtcp_mux: agreed.rtcp_mux,
             direction: agreed.direction,
             ptime_ms: agreed.ptime_ms,
-            crypto: agreed.srtp.iter().filter_map(|theirs| ours(theirs, local)).collect(),
+            keys: Keys::answering(agreed.srtp.as_ref(), local),
         };
         body.media(local)
     });
@@ -42,12 +43,35 @@ pub(super) struct Audio<'a> {
     pub(super) rtcp_mux: bool,
     pub(super) direction: Direction,
     pub(super) ptime_ms: u16,
-    /// Our keys.
-    pub(super) crypto: Vec<Crypto>,
+    pub(super) keys: Keys,
+}
+
+/// What of ours a stream has for encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    None,
+    /// Keys, each with its tag.
+    Sdes(Vec<Crypto>),
+    /// Our certificate, and our role where it is for us to say.
+    Dtls(Fingerprint, Option<DtlsRole>),
+}
+
+impl Keys {
+    /// What answers `theirs`.
+    pub(super) fn answering(theirs: Option<&Keying>, local: &Local) -> Self {
+        match theirs {
+            None => Self::None,
+            Some(Keying::Sdes(theirs)) => Self::Sdes(ours(theirs, local).into_iter().collect()),
+            Some(Keying::Dtls(peer)) => match &local.srtp.dtls {
+                Some(end) => Self::Dtls(end.fingerprint.clone(), Some(peer.role)),
+                None => Self::None,
+            },
+        }
+    }
 }
 
 /// Our line for one of the other side's: its tag, our key.
-pub(super) fn ours(theirs: &Crypto, local: &Local) -> Option<Crypto> {
+fn ours(theirs: &Crypto, local: &Local) -> Option<Crypto> {
     let key = local.srtp.key(theirs.key.suite())?.clone();
     Some(Crypto { tag: theirs.tag, key })
 }
@@ -70,8 +94,14 @@ impl Audio<'_> {
             attributes.push(Attribute::with_value("rtpmap", map));
             attributes.push(Attribute::with_value("fmtp", format!("{pt} 0-15")));
         }
-        for line in &self.crypto {
-            attributes.push(Attribute::with_value("crypto", crypto::write(line.tag, &line.key)));
+        match &self.keys {
+            Keys::None => {}
+            Keys::Sdes(lines) => {
+                attributes.extend(lines.iter().map(|line| {
+                    Attribute::with_value("crypto", crypto::write(line.tag, &line.key))
+                }))
+            }
+            Keys::Dtls(fingerprint, role) => attributes.extend(dtls::write(fingerprint, *role)),
         }
         attributes.push(Attribute::with_value("ptime", self.ptime_ms));
         attributes.push(Attribute::new(self.direction.attribute()));
