@@ -53,7 +53,7 @@ const IMPURE: [&str; 23] = [
 /// hash functions of digest authentication.
 const MOST_EXTERNAL: usize = 8;
 /// Which crates of the workspace each may use: the arrows of ARCHITECTURE.md.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("partyline-model", &[]),
     ("partyline-dtmf", &[]),
     (
@@ -148,6 +148,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("partyline-sip", &["partyline-model"]),
     ("partyline-srtp", &["partyline-model"]),
     ("partyline-stir", &["partyline-model"]),
+    ("partyline-dtls", &["partyline-model"]),
     ("partyline-media", &["partyline-model", "partyline-srtp", "partyline-dtmf"]),
     ("partyline-media-io", &["partyline-model", "partyline-media"]),
     ("partyline-phones", &[]),
@@ -159,8 +160,10 @@ const PROTOCOL_WORDS: [&str; 13] = [
 ];
 /// Where `unsafe` may be: locked memory, and the vectors of the DTMF detector.
 const MAY_BE_UNSAFE: [&str; 2] = ["bridge/secret/", "dtmf/src/simd/"];
-/// Whose clocks they are: the media loop's, the journal's, the phones' on real sockets.
-const MAY_READ_CLOCKS: [&str; 4] = [
+/// Whose clocks they are: the media loop's, the journal's, the phones' on real sockets; and the
+/// origin of those times that a library wants as instants.
+const MAY_READ_CLOCKS: [&str; 5] = [
+    "bridge/dtls/src/clock.rs",
     "bridge/media-io/src/clock.rs",
     "bridge/server/src/clock.rs",
     "cdr/store/src/journal/thread.rs",
