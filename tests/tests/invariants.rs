@@ -39,6 +39,7 @@ fn leg(number: u32) -> Command {
         ptime_ms: 20,
         in_band: InBand::Off,
         srtp: None,
+        dtls: false,
         ssrc: 1,
         first_sequence: 1,
         first_timestamp: 1,

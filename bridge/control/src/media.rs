@@ -100,6 +100,8 @@ impl Node {
             Event::Opened { leg } => return self.ports_open(now, CallId(leg.0)),
             Event::PortTaken { leg, port: _ } => return self.port_taken(now, CallId(leg.0)),
             Event::Stats { leg, stats } => return self.leg_closed(now, CallId(leg.0), &stats),
+            // There is no leg with a handshake yet.
+            Event::Handshake { .. } => return,
             Event::FirstPacket { leg } => Input::MediaStarted { call: CallId(leg.0) },
             Event::Digit { leg, digit, at: _ } => Input::Digit { call: CallId(leg.0), digit },
             // The last key of `send_keys` was sent: nothing waits for that.
@@ -232,6 +234,7 @@ impl Node {
             ptime_ms: u8::try_from(negotiated.ptime_ms).unwrap_or(20),
             in_band: InBand::WhenSilent,
             srtp,
+            dtls: false,
             ssrc,
             first_sequence,
             first_timestamp,

@@ -199,6 +199,7 @@ impl Phone {
             ptime_ms: 20,
             in_band: InBand::Off,
             srtp: None,
+            dtls: false,
             ssrc: 1,
             first_sequence: 1,
             first_timestamp: 1,

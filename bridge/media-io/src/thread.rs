@@ -235,6 +235,8 @@ impl MediaThread {
                 other @ (Command::Start { .. }
                 | Command::Update { .. }
                 | Command::Acknowledge { .. }
+                | Command::Keys { .. }
+                | Command::Handshake { .. }
                 | Command::Play { .. }
                 | Command::StopPlay { .. }
                 | Command::Music { .. }
@@ -354,10 +356,10 @@ impl Sink for Outside<'_> {
     }
 }
 
-/// Only a silence that goes on is told again.
+/// Only a silence that goes on is told again, and what is lost of a handshake.
 fn worth(event: &Event) -> Worth {
     match event {
-        Event::Silent { .. } => Worth::Passing,
+        Event::Silent { .. } | Event::Handshake { .. } => Worth::Passing,
         Event::Opened { .. }
         | Event::PortTaken { .. }
         | Event::FirstPacket { .. }

@@ -2,7 +2,7 @@
 
 use partyline_model::{Digit, LegKey, PlaybackId, RecordingId, RoomId};
 
-use crate::{AudioQueue, KeyQueue, LegConfig};
+use crate::{AudioQueue, KeyQueue, LegConfig, SrtpKeys};
 
 /// A request to the media plane. It has no `Debug`: a digit may be part of a secret.
 ///
@@ -32,6 +32,21 @@ pub enum Command {
         leg: LegKey,
         /// What was negotiated; our stream's numbers run on.
         config: Box<LegConfig>,
+    },
+    /// The handshake of a leg with `LegConfig::dtls` gave its keys: it opens.
+    Keys {
+        /// The leg.
+        leg: LegKey,
+        /// What both ends agreed on.
+        keys: Box<SrtpKeys>,
+    },
+    /// Sends a datagram of the leg's handshake from its RTP port, at the next tick, to where the far
+    /// end's came from or is to come from. It is let go when that may not be sent to.
+    Handshake {
+        /// The leg.
+        leg: LegKey,
+        /// What to send.
+        datagram: Box<[u8]>,
     },
     /// The far end's ACK came: what it describes may be sent to.
     Acknowledge {

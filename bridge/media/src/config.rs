@@ -140,6 +140,9 @@ pub struct LegConfig {
     /// The keys of SRTP and SRTCP; nothing plain is then sent or believed. `None` for plain RTP.
     /// With the keys that it has a leg goes on as it was.
     pub srtp: Option<Box<SrtpKeys>>,
+    /// Whether the keys come by a handshake over the leg's RTP port (DTLS-SRTP, RFC 5764). Until
+    /// they are there ([`Command::Keys`](crate::Command::Keys)) no RTP or RTCP is sent or believed.
+    pub dtls: bool,
     /// Our synchronisation source.
     pub ssrc: u32,
     /// Our first sequence number; with SRTP its lower 15 bits (RFC 3711 §3.3.1).
@@ -149,4 +152,11 @@ pub struct LegConfig {
     /// Our canonical name (RFC 3550 §6.5.1), the same for all streams of a call; 255 octets at
     /// most, longer ones are cut. Not to name the caller.
     pub cname: Box<[u8]>,
+}
+
+impl LegConfig {
+    /// Whether the leg waits for its keys.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.dtls && self.srtp.is_none()
+    }
 }

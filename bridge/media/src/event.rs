@@ -24,6 +24,14 @@ pub enum Event {
         /// The leg.
         leg: LegKey,
     },
+    /// A datagram of the leg's handshake came, from an address that may be the far end's. So many
+    /// a second and no more; DTLS bears the loss of one.
+    Handshake {
+        /// The leg.
+        leg: LegKey,
+        /// What came.
+        datagram: Box<[u8]>,
+    },
     /// A key was pressed, reported once whichever of its signs were seen.
     Digit {
         /// The leg.
@@ -113,9 +121,9 @@ pub struct LegStats {
 /// Datagrams that were refused, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// No RTP or RTCP.
+    /// No RTP, RTCP or DTLS.
     pub malformed: u64,
-    /// RTP from an address that is not the far end's.
+    /// RTP or DTLS from an address that is not the far end's.
     pub source: u64,
     /// RTCP from an address that is not the far end's.
     pub rtcp_source: u64,
@@ -138,11 +146,13 @@ pub struct Dropped {
     pub unauthenticated: u64,
     /// Protected under the far end's key, and received before or too old to know.
     pub replayed: u64,
+    /// DTLS where there is no handshake, or more of it than one takes.
+    pub handshake: u64,
 }
 
 impl Dropped {
     /// How many reasons there are.
-    pub const REASONS: usize = 12;
+    pub const REASONS: usize = 13;
 
     /// Every reason as metrics name it, and how many were dropped for it.
     pub const fn by_reason(&self) -> [(&'static str, u64); Self::REASONS] {
@@ -159,6 +169,7 @@ impl Dropped {
             ("direction", self.direction),
             ("unauthenticated", self.unauthenticated),
             ("replayed", self.replayed),
+            ("handshake", self.handshake),
         ]
     }
 
@@ -176,5 +187,6 @@ impl Dropped {
         self.direction += other.direction;
         self.unauthenticated += other.unauthenticated;
         self.replayed += other.replayed;
+        self.handshake += other.handshake;
     }
 }

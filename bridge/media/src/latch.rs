@@ -45,12 +45,13 @@ pub(crate) enum Admission {
     Foreign,
 }
 
-/// What an RTCP packet's address says of it.
+/// What the address of a packet of RTCP or DTLS says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reporter {
     /// The packet is the far end's.
     Known,
-    /// The packet is the far end's if it names one of the leg's streams.
+    /// The packet is the far end's if it names one of the leg's streams, or can do its part of the
+    /// handshake.
     Possible,
     /// The packet is somebody else's.
     Foreign,
@@ -253,6 +254,29 @@ impl Latch {
             [Some(self.signalled), self.source.map(|s| s.address), self.before.map(|b| b.0)];
         known.into_iter().flatten().any(|address| is_same(address, from))
             || self.is_within_networks(from.ip())
+    }
+
+    /// Whether a datagram of a handshake from this address could be the far end's: what is signalled,
+    /// or within the networks.
+    pub(crate) fn shaker(&self, from: SocketAddr) -> Reporter {
+        if is_same(self.signalled, from) {
+            Reporter::Known
+        } else if self.is_within_networks(from.ip()) {
+            Reporter::Possible
+        } else {
+            Reporter::Foreign
+        }
+    }
+
+    /// Where a handshake goes that was heard from `heard` last, and whether somebody vouched for
+    /// it; `None` while it may go nowhere.
+    pub(crate) fn handshake_way(&self, heard: Option<SocketAddr>) -> Option<(SocketAddr, bool)> {
+        let heard = heard.filter(|&from| self.shaker(from) != Reporter::Foreign);
+        let way = match self.vouched {
+            Vouched::Yes => Some((heard.unwrap_or(self.signalled), true)),
+            Vouched::No { .. } => heard.map(|address| (address, false)),
+        };
+        way.filter(|&(address, _)| is_usable(address))
     }
 
     /// Judges an RTP packet of an agreed payload type.

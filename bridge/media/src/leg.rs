@@ -13,16 +13,18 @@ use crate::audio::limiter::Limiter;
 use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
 use crate::audio::{self, Frame, SAMPLES_PER_FRAME, SILENCE, Sum, level};
 use crate::event::{Dropped, Event, LegStats};
-use crate::rtp::packet::is_rtcp;
+use crate::rtp::demux::{Port, Protocol, demultiplex};
 use crate::rtp::rtcp::Writer;
 use crate::worker::Sink;
-use crate::{Channel, Config, KeyQueue, LegConfig, Rtcp, Talk};
+use crate::{Channel, Config, KeyQueue, LegConfig, Rtcp, SrtpKeys, Talk};
+use courier::{Courier, Refused};
 use keypad::{Keypad, Slot};
 use keys::Keys;
 use receiver::{Received, Receiver};
 use sender::{Route, Sender};
 use shield::Kind;
 
+mod courier;
 mod keypad;
 mod keys;
 mod receiver;
@@ -72,6 +74,8 @@ pub(crate) struct Leg {
     key: LegKey,
     config: Box<LegConfig>,
     receiver: Receiver,
+    /// Of a leg whose keys come by a handshake.
+    courier: Option<Box<Courier>>,
     keys: Keys,
     /// At work while the sound is searched for keys; kept for when it is again.
     clamp: Option<Box<Clamp>>,
@@ -107,6 +111,7 @@ impl Leg {
         Self {
             key,
             receiver: Receiver::new(next_tick, &config),
+            courier: config.dtls.then(Box::default),
             clamp: keys.wants_sound().then(|| Box::new(Clamp::new())),
             keys,
             sender: Sender::new(now, &config, worker.rtcp_interval),
@@ -135,9 +140,39 @@ impl Leg {
             (config.remote, config.rtcp) = (self.config.remote, self.config.rtcp);
         }
         self.receiver.update(now, &config);
+        // A handshake begins anew with none of the one before.
+        let same = self.courier.take().filter(|_| !config.is_closed());
+        self.courier = config.dtls.then(|| same.unwrap_or_default());
         self.keys.update(&self.config, &config);
         self.sender.update(&config);
         *self.config = config;
+    }
+
+    /// A handshake gave its keys.
+    pub(crate) fn take_keys(&mut self, keys: Box<SrtpKeys>) {
+        if self.config.dtls {
+            self.config.srtp = Some(keys);
+            self.receiver.take_keys(&self.config);
+            self.sender.take_keys(&self.config);
+        }
+    }
+
+    /// Has a datagram of the handshake sent at the next tick.
+    pub(crate) fn send_handshake(&mut self, datagram: Box<[u8]>) {
+        if let Some(courier) = &mut self.courier {
+            courier.push(datagram);
+        }
+    }
+
+    /// Sends what waits of the handshake.
+    pub(crate) fn deliver<S: Sink + ?Sized>(&mut self, sink: &mut S) {
+        let Some(courier) = self.courier.as_mut().filter(|courier| !courier.is_idle()) else {
+            return;
+        };
+        let Some((to, vouched)) = self.receiver.handshake_way(courier.heard_from()) else { return };
+        while let Some(datagram) = courier.next(vouched) {
+            sink.send(self.key, Channel::Rtp, to, &datagram);
+        }
     }
 
     /// The far end's ACK came.
@@ -188,13 +223,23 @@ impl Leg {
         datagram: &mut [u8],
         events: &mut VecDeque<Event>,
     ) {
-        let Self { key, config, receiver, keys, stats, .. } = self;
-        let muxed = config.rtcp == Rtcp::Mux && is_rtcp(datagram);
-        let kind = match channel {
-            Channel::Rtp if !muxed => Kind::Rtp,
-            Channel::Rtp | Channel::Rtcp => Kind::Rtcp,
+        let port = match channel {
+            Channel::Rtp if self.config.rtcp == Rtcp::Mux => Port::Shared,
+            Channel::Rtp => Port::Rtp,
+            Channel::Rtcp => Port::Rtcp,
         };
-        let Some(datagram) = receiver.open(kind, source, datagram, stats) else { return };
+        let kind = match demultiplex(datagram, port) {
+            Protocol::Rtp => Kind::Rtp,
+            Protocol::Rtcp => Kind::Rtcp,
+            Protocol::Dtls => return self.pass_on(now, (channel, source), datagram, events),
+            Protocol::Other => {
+                self.stats.dropped.malformed += 1;
+                return;
+            }
+        };
+        let Self { key, config, receiver, keys, stats, .. } = self;
+        let leg = (&**config, &mut **stats);
+        let Some(datagram) = receiver.open(kind, source, datagram, leg) else { return };
         let received = match kind {
             Kind::Rtp => {
                 let leg = (&**config, keys, &mut **stats);
@@ -213,6 +258,29 @@ impl Leg {
         }
         if received == Received::First {
             events.push_back(Event::FirstPacket { leg: self.key });
+        }
+    }
+
+    /// Passes a datagram of the handshake on, as seldom as its bounds allow, so that it may allocate.
+    fn pass_on(
+        &mut self,
+        now: Time,
+        (channel, source): (Channel, SocketAddr),
+        datagram: &[u8],
+        events: &mut VecDeque<Event>,
+    ) {
+        let dropped = &mut self.stats.dropped;
+        let Some(courier) = self.courier.as_mut().filter(|_| channel == Channel::Rtp) else {
+            dropped.handshake += 1;
+            return;
+        };
+        let from = (source, self.receiver.shaker(source));
+        match courier.admit(now, from, datagram.len()) {
+            Ok(()) => {
+                events.push_back(Event::Handshake { leg: self.key, datagram: datagram.into() })
+            }
+            Err(Refused::Foreign) => dropped.source += 1,
+            Err(Refused::TooMuch) => dropped.handshake += 1,
         }
     }
 
@@ -332,7 +400,8 @@ impl Leg {
             self.sender.pause();
             return None;
         }
-        let destination = self.receiver.route();
+        let is_open = !self.config.is_closed();
+        let destination = is_open.then(|| self.receiver.route()).flatten();
         if destination.is_none() {
             self.sender.pause();
         }
@@ -428,7 +497,7 @@ impl Leg {
         if !self.sender.report_is_due(now) {
             return;
         }
-        let Some(destination) = self.receiver.rtcp_destination(&self.config) else { return };
+        let Some(destination) = self.rtcp_destination() else { return };
         let block = self.receiver.report_block(now);
         let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
         self.send_rtcp(report, destination, sink);
@@ -441,7 +510,7 @@ impl Leg {
         worker: &Config,
         sink: &mut S,
     ) -> Event {
-        if let Some(destination) = self.receiver.rtcp_destination(&self.config) {
+        if let Some(destination) = self.rtcp_destination() {
             let block = self.receiver.report_block(now);
             let report = self.sender.report(now, &self.config, block, worker.rtcp_interval);
             let report = report.goodbye(self.config.ssrc);
@@ -450,6 +519,12 @@ impl Leg {
         self.receiver.finish(&mut self.stats);
         self.stats.digits = self.keys.reported();
         Event::Stats { leg: self.key, stats: self.stats }
+    }
+
+    /// Where RTCP goes; `None` while it may go nowhere.
+    fn rtcp_destination(&self) -> Option<SocketAddr> {
+        let is_open = !self.config.is_closed();
+        is_open.then(|| self.receiver.rtcp_destination(&self.config)).flatten()
     }
 
     fn send_rtcp<S: Sink + ?Sized>(

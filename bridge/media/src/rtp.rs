@@ -1,5 +1,6 @@
 //! What travels on the RTP and RTCP ports. Knows no legs, rooms or sound.
 
+pub(crate) mod demux;
 pub(crate) mod jitter;
 pub(crate) mod packet;
 pub(crate) mod reception;

@@ -112,6 +112,10 @@ impl Worker {
             Command::Update { leg, config } => {
                 self.with_leg(leg, |leg, _| leg.update(now, *config));
             }
+            Command::Keys { leg, keys } => self.with_leg(leg, |leg, _| leg.take_keys(keys)),
+            Command::Handshake { leg, datagram } => {
+                self.with_leg(leg, |leg, _| leg.send_handshake(datagram));
+            }
             Command::Acknowledge { leg } => self.with_leg(leg, |leg, _| leg.acknowledge(now)),
             Command::Play { leg, playback, items } => {
                 self.with_leg(leg, |leg, _| leg.play(playback, items));
@@ -151,6 +155,7 @@ impl Worker {
         self.music_position.next_frame(library.music(), &mut music.frame);
         music.renew();
         for leg in legs.iter_mut().flatten() {
+            leg.deliver(sink);
             if leg.music {
                 leg.send_shared(music, library, events, sink);
             } else if leg.room.is_none() {

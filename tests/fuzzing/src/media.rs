@@ -157,6 +157,8 @@ impl Bench {
         if options & 8 != 0 {
             config.direction = Direction::RecvOnly;
         }
+        // Closed for good: the keys never come.
+        config.dtls = options & 128 != 0;
         config.ptime_ms = 10 * (1 + (options >> 4) % 6);
     }
 
@@ -278,6 +280,10 @@ impl Bench {
                 assert!(*leg == HOSTILE && stats.received_packets <= self.fed);
                 self.stats += 1;
             }
+            Event::Handshake { leg, datagram } => {
+                let first = datagram.first().is_some_and(|first| (20..=63).contains(first));
+                assert!(*leg == HOSTILE && first, "no handshake");
+            }
             Event::Opened { .. }
             | Event::PortTaken { .. }
             | Event::FirstPacket { .. }
@@ -331,6 +337,7 @@ fn config(leg: LegKey) -> LegConfig {
         ptime_ms: 20,
         in_band: InBand::Off,
         srtp: None,
+        dtls: false,
         ssrc: 1_000 + leg.0,
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 100,

@@ -97,7 +97,9 @@ impl Watch {
             Command::Leave { leg } => self.change(now, *leg, |leg| leg.room = None),
             Command::SendKeys { .. } | Command::InfoDigit { .. } => {}
             Command::Update { leg, config } => self.up(now, *leg, |leg| leg.reach(config)),
-            Command::Acknowledge { leg } => self.up(now, *leg, |_| {}),
+            Command::Acknowledge { leg }
+            | Command::Keys { leg, .. }
+            | Command::Handshake { leg, .. } => self.up(now, *leg, |_| {}),
             Command::Join { leg, room } => self.up(now, *leg, |view| {
                 assert_eq!(view.room, None, "{now:?}: {leg} is put into {room} as well");
                 view.room = Some(*room);
@@ -151,6 +153,7 @@ impl Watch {
             Event::Opened { .. }
             | Event::PortTaken { .. }
             | Event::FirstPacket { .. }
+            | Event::Handshake { .. }
             | Event::Digit { .. }
             | Event::KeysSent { .. }
             | Event::Silent { .. }

@@ -153,6 +153,8 @@ impl Media {
             }
             Command::Update { .. }
             | Command::Acknowledge { .. }
+            | Command::Keys { .. }
+            | Command::Handshake { .. }
             | Command::Play { .. }
             | Command::StopPlay { .. }
             | Command::Music { .. }
@@ -324,6 +326,8 @@ impl Signals {
             Command::Open { .. }
             | Command::Update { .. }
             | Command::Acknowledge { .. }
+            | Command::Keys { .. }
+            | Command::Handshake { .. }
             | Command::Music { .. }
             | Command::Join { .. }
             | Command::Leave { .. }

@@ -31,6 +31,7 @@ fn config(remote: SocketAddr) -> LegConfig {
         ptime_ms: 20,
         in_band: InBand::Off,
         srtp: None,
+        dtls: false,
         ssrc: 1,
         first_sequence: 1,
         first_timestamp: 1,

@@ -77,9 +77,24 @@ impl Receiver {
 
     /// Takes over a new offer or answer. What waits keeps the codec that it came with.
     pub(super) fn update(&mut self, now: Time, new: &LegConfig) {
+        self.take_keys(new);
+        self.latch.update(now, new);
+    }
+
+    /// Takes over the keys that are now agreed on.
+    pub(super) fn take_keys(&mut self, new: &LegConfig) {
         let theirs = new.srtp.as_ref().map(|keys| &keys.theirs);
         self.shield = Shield::renewed(self.shield.take(), theirs);
-        self.latch.update(now, new);
+    }
+
+    /// What the address of a datagram of a handshake says of it.
+    pub(super) fn shaker(&self, from: SocketAddr) -> Reporter {
+        self.latch.shaker(from)
+    }
+
+    /// Where a handshake goes, and whether somebody vouched for that.
+    pub(super) fn handshake_way(&self, heard: Option<SocketAddr>) -> Option<(SocketAddr, bool)> {
+        self.latch.handshake_way(heard)
     }
 
     /// The far end's ACK came.
@@ -104,14 +119,20 @@ impl Receiver {
         kind: Kind,
         source: SocketAddr,
         datagram: &'a mut [u8],
-        stats: &mut LegStats,
+        (config, stats): (&LegConfig, &mut LegStats),
     ) -> Option<&'a [u8]> {
-        let Some(shield) = &mut self.shield else { return Some(datagram) };
+        if self.shield.is_none() && !config.is_closed() {
+            return Some(datagram);
+        }
         let dropped = &mut stats.dropped;
         if !self.latch.may_be(kind == Kind::Rtcp, source) {
             *(if kind == Kind::Rtp { &mut dropped.source } else { &mut dropped.rtcp_source }) += 1;
             return None;
         }
+        let Some(shield) = &mut self.shield else {
+            dropped.unauthenticated += 1;
+            return None;
+        };
         shield.open(kind, datagram, dropped)
     }
 

@@ -54,7 +54,8 @@ impl Sender {
         let seal = Seal::renewed(None, config.srtp.as_ref().map(|keys| &keys.ours));
         let mut sender = Self {
             // Far from the turn, the first packets may be lost and the far end still counts right.
-            sequence: config.first_sequence & if seal.is_some() { 0x7fff } else { 0xffff },
+            sequence: config.first_sequence
+                & if seal.is_some() || config.dtls { 0x7fff } else { 0xffff },
             timestamp: config.first_timestamp,
             marker: true,
             waiting: [0; MAX_PAYLOAD + SAMPLES_PER_FRAME],
@@ -73,10 +74,15 @@ impl Sender {
 
     /// Takes over a new offer or answer: another codec's octets cannot wait any longer.
     pub(super) fn update(&mut self, config: &LegConfig) {
-        self.seal = Seal::renewed(self.seal.take(), config.srtp.as_ref().map(|keys| &keys.ours));
+        self.take_keys(config);
         self.packet_len = packet_len(config);
         self.drop_waiting();
         self.marker = true;
+    }
+
+    /// Takes over the keys that are now agreed on.
+    pub(super) fn take_keys(&mut self, config: &LegConfig) {
+        self.seal = Seal::renewed(self.seal.take(), config.srtp.as_ref().map(|keys| &keys.ours));
     }
 
     /// Sends a frame, as soon as it fills a packet.

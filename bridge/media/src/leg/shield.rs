@@ -1,6 +1,6 @@
 //! What stands between an encrypted leg and the network: SRTP and SRTCP under the keys of the day.
 //!
-//! Who gave the keys is not known here: SDES now, DTLS-SRTP (RFC 5764) when it comes.
+//! Who gave the keys, SDES (RFC 4568) or DTLS (RFC 5764), is not known here.
 
 use partyline_srtp::{Protector, Refused, SrtpKey, Unprotector};
 

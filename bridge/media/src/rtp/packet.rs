@@ -52,11 +52,6 @@ impl Header {
     }
 }
 
-/// Whether a datagram on a shared port is RTCP (RFC 5761 §4): packet types 192 to 223.
-pub(crate) fn is_rtcp(datagram: &[u8]) -> bool {
-    datagram.get(1).is_some_and(|kind| (192..=223).contains(kind))
-}
-
 /// How far `sequence` is after `reference`, negative when before (RFC 3550 arithmetic).
 pub(crate) const fn sequence_distance(sequence: u16, reference: u16) -> i16 {
     sequence.wrapping_sub(reference).cast_signed()

@@ -105,6 +105,7 @@ pub(crate) fn config(leg: LegKey) -> LegConfig {
         ptime_ms: 20,
         in_band: InBand::Off,
         srtp: None,
+        dtls: false,
         ssrc: 1_000 + leg.0,
         first_sequence: 65_530,
         first_timestamp: u32::MAX - 100,
