@@ -99,6 +99,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "partyline-control",
             "partyline-media",
             "partyline-media-io",
+            "partyline-dtls",
             "partyline-capture",
             "partyline-sip",
             "partyline-stir",
@@ -117,6 +118,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "partyline-conference",
             "partyline-control",
             "partyline-media",
+            "partyline-dtls",
             "partyline-sip",
             "partyline-stir",
             "partyline-dtmf",
@@ -162,12 +164,13 @@ const PROTOCOL_WORDS: [&str; 13] = [
 const MAY_BE_UNSAFE: [&str; 2] = ["bridge/secret/", "dtmf/src/simd/"];
 /// Whose clocks they are: the media loop's, the journal's, the phones' on real sockets; and the
 /// origin of those times that a library wants as instants.
-const MAY_READ_CLOCKS: [&str; 5] = [
+const MAY_READ_CLOCKS: [&str; 6] = [
     "bridge/dtls/src/clock.rs",
     "bridge/media-io/src/clock.rs",
     "bridge/server/src/clock.rs",
     "cdr/store/src/journal/thread.rs",
     "tests/phones/src/driver/clock.rs",
+    "tests/phones/src/media/dtls.rs",
 ];
 
 /// The dependency graph as cargo resolved it.

@@ -246,6 +246,7 @@ pub(crate) mod tests {
             trusted: true,
             extensions: Extensions::default(),
             srtp: partyline_sip::sdp::SrtpPolicy::Off,
+            srtp_keys: partyline_sip::sdp::KeyExchange::Sdes,
             destination,
             transport: partyline_sip::Transport::Udp,
             numbers: crate::Numbers::default(),

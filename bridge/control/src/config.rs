@@ -12,7 +12,7 @@ use partyline_sip::auth::Login;
 use partyline_sip::health::HealthRules;
 use partyline_sip::locate::Procedure;
 use partyline_sip::message::Uri;
-use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::sdp::{KeyExchange, SrtpPolicy};
 use partyline_sip::{Extensions, Flow, Identity, NextHop, Transport};
 use partyline_stir::Signer;
 
@@ -60,6 +60,8 @@ pub struct Trunk {
     pub trusted: bool,
     /// Whether the sound of its calls is encrypted, in both directions of calling.
     pub srtp: SrtpPolicy,
+    /// Where the keys for that come from in our offers, and which go first in those of the trunk.
+    pub srtp_keys: KeyExchange,
     /// Which extensions of SIP are spoken with the trunk, in both directions of calling.
     pub extensions: Extensions,
     /// Names whose addresses are among them.

@@ -5,7 +5,7 @@ use partyline_media::Signalling;
 use partyline_model::{CallId, SrtpKey, SrtpSuite, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{
-    Local, Negotiated, Offer, Scope, SdpError, Session, Srtp, SrtpPolicy, Terms,
+    KeyExchange, Local, Negotiated, Offer, Scope, SdpError, Session, Srtp, SrtpPolicy, Terms,
 };
 use partyline_sip::{DialogId, Rejection};
 
@@ -41,8 +41,10 @@ impl Node {
         Some(local)
     }
 
-    /// How a call is encrypted under a policy: with keys of its own, one for each suite.
-    pub(crate) fn own_srtp(&mut self, policy: SrtpPolicy) -> Srtp {
+    /// How a call is encrypted under a policy: with keys of its own, one for each suite, or by the
+    /// node's certificate.
+    pub(crate) fn own_srtp(&mut self, policy: SrtpPolicy, keys: KeyExchange) -> Srtp {
+        let dtls = self.associations.end(policy, keys);
         let suites = SrtpSuite::ALL.into_iter().filter(|_| policy != SrtpPolicy::Off);
         let keys = suites.filter_map(|suite| {
             let random = std::iter::repeat_with(|| self.random.next_u128().to_be_bytes());
@@ -52,7 +54,7 @@ impl Node {
             }
             SrtpKey::new(suite, &master[..suite.master_len()])
         });
-        Srtp { policy, keys: keys.collect(), dtls: None }
+        Srtp { policy, keys: keys.collect(), dtls }
     }
 
     /// Whether the media of `id` was started.

@@ -6,7 +6,7 @@ use partyline_conference::{DialogNames, Input, Offered};
 use partyline_media::Signalling;
 use partyline_model::{AudioId, CallId, Digit, Direction, Number, Time};
 use partyline_sip::message::Status;
-use partyline_sip::sdp::{Scope, Session};
+use partyline_sip::sdp::{Scope, Session, Terms};
 use partyline_sip::{
     DialogId, Dropped, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
     Presentation as SipPresentation, RefusedRequest, Rejection,
@@ -69,8 +69,9 @@ impl Node {
             let rejection = Status::FORBIDDEN.into();
             return self.turn_away(now, incoming.dialog, Refused::UnknownSource, rejection);
         };
-        let terms = self.config.trunks.get(trunk).map(|trunk| (trunk.srtp, trunk.sound.clone()));
-        let (srtp, sound) = terms.unwrap_or_default();
+        let terms = self.config.trunks.get(trunk);
+        let terms = terms.map(|trunk| (trunk.srtp, trunk.srtp_keys, trunk.sound.clone()));
+        let (srtp, srtp_keys, sound) = terms.unwrap_or_default();
         self.name_callee(trunk, &mut incoming);
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
@@ -84,7 +85,9 @@ impl Node {
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
         }
+        let end = self.associations.end(srtp, srtp_keys);
         let terms = sound.terms(self.config.media_address, srtp);
+        let terms = Terms { dtls: end.as_ref(), ..terms };
         let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer, &terms));
         let read = read.transpose();
         let offer = match read {
@@ -104,7 +107,7 @@ impl Node {
         let session_id = u64::from(self.random_u32());
         let dialog = Some(incoming.dialog);
         let welcome = self.welcome(trunk, &incoming);
-        let srtp = self.own_srtp(srtp);
+        let srtp = self.own_srtp(srtp, srtp_keys);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
         let call = Call::new(dialog, stage, session_id);
         self.calls.insert(id, Call { trunk: Some(trunk), welcome, offer, srtp, ..call });
@@ -292,7 +295,7 @@ impl Node {
             );
             return;
         }
-        self.acknowledge_media(id);
+        self.acknowledge_media(now, id);
         self.bridge.handle(now, Input::Confirmed { call: id });
     }
 

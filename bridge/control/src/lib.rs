@@ -13,6 +13,7 @@ mod call_map;
 mod callee;
 mod config;
 mod description;
+mod handshakes;
 mod identity;
 mod inbound;
 mod keying;
@@ -40,6 +41,7 @@ pub use admission::{
     ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
 };
 pub use config::{Config, PortRange, PortRangeError, Site, SourceKind, Trunk, TrunkAccount};
+pub use handshakes::{HandshakeCounts, HandshakeFailure};
 pub use identity::{FromUser, IdentityHeader, Presenting};
 pub use ipnet::IpNet;
 pub use keying::KeyWay;

@@ -11,7 +11,7 @@ use partyline_media::{
     Talk as MediaTalk,
 };
 use partyline_model::{AudioId, CallId, LegKey, Time};
-use partyline_sip::sdp::{Negotiated, Scope};
+use partyline_sip::sdp::{Keying, Negotiated, Scope};
 use partyline_sip::{DialogId, Hangup};
 
 use crate::node::{Closing, Node, Output, or_ended};
@@ -100,8 +100,9 @@ impl Node {
             Event::Opened { leg } => return self.ports_open(now, CallId(leg.0)),
             Event::PortTaken { leg, port: _ } => return self.port_taken(now, CallId(leg.0)),
             Event::Stats { leg, stats } => return self.leg_closed(now, CallId(leg.0), &stats),
-            // There is no leg with a handshake yet.
-            Event::Handshake { .. } => return,
+            Event::Handshake { leg, datagram } => {
+                return self.handshake_datagram(now, CallId(leg.0), &datagram);
+            }
             Event::FirstPacket { leg } => Input::MediaStarted { call: CallId(leg.0) },
             Event::Digit { leg, digit, at: _ } => Input::Digit { call: CallId(leg.0), digit },
             // The last key of `send_keys` was sent: nothing waits for that.
@@ -182,9 +183,36 @@ impl Node {
     }
 
     /// The far end acknowledged our answer.
-    pub(crate) fn acknowledge_media(&mut self, call: CallId) {
+    pub(crate) fn acknowledge_media(&mut self, now: Time, call: CallId) {
         if self.calls.get(call).is_some_and(|known| known.started) {
             self.media(Command::Acknowledge { leg: leg(call) });
+            self.shake_hands(now, call, Signalling::Acknowledged);
+        }
+    }
+
+    /// The keys of a call's sound, as far as they are known, and whether a handshake gives them.
+    fn keys_of(
+        &mut self,
+        call: CallId,
+        negotiated: &Negotiated,
+        signalling: Signalling,
+    ) -> (Option<Box<SrtpKeys>>, bool) {
+        match &negotiated.srtp {
+            None => {
+                self.drop_association(call);
+                (None, false)
+            }
+            Some(Keying::Sdes(theirs)) => {
+                self.drop_association(call);
+                let ours =
+                    self.calls.get(call).and_then(|known| known.srtp.key(theirs.key.suite()));
+                let keys =
+                    ours.map(|ours| SrtpKeys { ours: ours.clone(), theirs: theirs.key.clone() });
+                (keys.map(Box::new), false)
+            }
+            Some(Keying::Dtls(peer)) => {
+                (self.associate(call, peer, negotiated.remote_rtp, signalling), true)
+            }
         }
     }
 
@@ -199,12 +227,8 @@ impl Node {
         let networks = self.media_networks(call);
         let (ssrc, first_timestamp) = (self.random_u32(), self.random_u32());
         let first_sequence = u16::try_from(self.random_u32() >> 16).unwrap_or_default();
+        let (srtp, dtls) = self.keys_of(call, negotiated, signalling);
         let Some(known) = self.calls.get_mut(call) else { return };
-        let srtp = negotiated.srtp.as_ref().and_then(|keying| {
-            let theirs = keying.sdes()?;
-            let ours = known.srtp.key(theirs.key.suite())?.clone();
-            Some(Box::new(SrtpKeys { ours, theirs: theirs.key.clone() }))
-        });
         let codec = negotiated.codec;
         (known.codec, known.ptime_ms) = (codec, negotiated.ptime_ms);
         let update = std::mem::replace(&mut known.started, true);
@@ -212,6 +236,8 @@ impl Node {
         let changed = std::mem::replace(&mut known.held, held) != held;
         let rtcp = match negotiated.remote_rtcp {
             _ if negotiated.rtcp_mux => Rtcp::Mux,
+            // A port of its own would take a handshake of its own (RFC 5764 §4.1).
+            _ if dtls => Rtcp::Off,
             Some(address) => Rtcp::To(address),
             None => Rtcp::Off,
         };
@@ -234,7 +260,7 @@ impl Node {
             ptime_ms: u8::try_from(negotiated.ptime_ms).unwrap_or(20),
             in_band: InBand::WhenSilent,
             srtp,
-            dtls: false,
+            dtls,
             ssrc,
             first_sequence,
             first_timestamp,
@@ -246,6 +272,7 @@ impl Node {
         } else {
             Command::Start { leg, config }
         });
+        self.shake_hands(now, call, signalling);
         if changed {
             self.bridge.handle(now, Input::Held { call, held });
         }

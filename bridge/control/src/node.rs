@@ -10,7 +10,7 @@ use partyline_conference::{Bridge, FIRST_OUTBOUND, GuessAlarm, GuessCounts, Inpu
 use partyline_directory::Snapshot;
 use partyline_media::{Codec, Command, Event as MediaEvent};
 use partyline_model::{
-    CallId, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
+    CallId, Handshakes, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
 };
 use partyline_sip::locate::{Found, Procedure, Search};
 use partyline_sip::{CommandError, Dropped, Endpoint, Flow, Output as SipOutput, Target, Transmit};
@@ -18,6 +18,7 @@ use partyline_sip::{CommandError, Dropped, Endpoint, Flow, Output as SipOutput, 
 use crate::admission::{Sources, Trunks};
 use crate::call_map::CallMap;
 use crate::config::{Config, Trunk};
+use crate::handshakes::{Associations, HandshakeFailure};
 use crate::keying::Keyings;
 use crate::limits::Usage;
 use crate::lost::LostCalls;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub directory: Arc<Snapshot>,
     /// Whose addresses are whose, as the shell knows it.
     pub sources: Arc<Sources>,
+    /// Who makes handshakes for the keys of encrypted calls.
+    pub handshakes: Box<dyn Handshakes>,
     /// What the Contacts of our registrations are made with: kept over restarts, known to nobody.
     pub contact_key: [u8; 32],
 }
@@ -93,6 +96,8 @@ pub enum Output {
         /// On the RTCP port.
         rtcp: u64,
     },
+    /// A call ended, since its handshake gave no keys; for the log.
+    HandshakeFailed(Box<HandshakeFailure>),
     /// A trunk failed a call out; for the log, not each time.
     TrunkFailed(Box<TrunkFailure>),
     /// A call was refused; for the log, not each time.
@@ -174,6 +179,7 @@ pub struct Node {
     pub(crate) sources: Arc<Sources>,
     pub(crate) command_errors: CommandErrors,
     pub(crate) keyings: Keyings,
+    pub(crate) associations: Associations,
     /// The Call-IDs of calls out, to know them when they come back.
     pub(crate) own_call_ids: BTreeMap<String, CallId>,
     pub(crate) lost: LostCalls,
@@ -213,6 +219,7 @@ impl Node {
             sources: parts.sources,
             command_errors: CommandErrors::default(),
             keyings: Keyings::default(),
+            associations: Associations::new(parts.handshakes),
             own_call_ids: BTreeMap::new(),
             lost: LostCalls::default(),
             trunks: watch,
@@ -323,6 +330,7 @@ impl Node {
     pub fn handle_timeout(&mut self, now: Time) {
         self.endpoint.handle_timeout(now);
         self.press_due_keys(now);
+        self.time_handshakes(now);
         self.tell_lost(now);
         self.time_trunks(now);
         self.look_around(now);
@@ -338,8 +346,9 @@ impl Node {
     pub fn poll_timeout(&self) -> Option<Time> {
         let (endpoint, bridge) = (self.endpoint.poll_timeout(), self.bridge.poll_timeout());
         let (trunks, names) = (self.trunks.next(), self.whereabouts.next());
-        let timers = [endpoint, bridge, self.keyings.next(), self.lost.next(), trunks, names];
-        timers.into_iter().flatten().min()
+        let own = [self.keyings.next(), self.associations.next(), self.lost.next()];
+        let timers = [endpoint, bridge, trunks, names];
+        timers.into_iter().chain(own).flatten().min()
     }
 
     /// Calls that are up or on their way, in both directions.
@@ -437,6 +446,7 @@ impl Node {
     pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(id) else { return };
         self.keyings.forget(id);
+        self.associations.forget(id);
         self.usage.end(id);
         if id >= FIRST_OUTBOUND {
             self.own_call_ids.retain(|_, call| *call != id);

@@ -68,8 +68,9 @@ impl Node {
     /// Sends the INVITE of a call out whose ports are bound.
     pub(crate) fn invite(&mut self, now: Time, id: CallId, mut dialling: Box<Dialling>) {
         let route = self.route(now, id, &mut dialling);
-        let policy = self.config.trunks.get(dialling.trunk).map(|trunk| trunk.srtp);
-        let srtp = self.own_srtp(policy.unwrap_or_default());
+        let trunk = self.config.trunks.get(dialling.trunk);
+        let (policy, keys) = trunk.map(|trunk| (trunk.srtp, trunk.srtp_keys)).unwrap_or_default();
+        let srtp = self.own_srtp(policy, keys);
         if let Some(call) = self.calls.get_mut(id) {
             call.srtp = srtp;
         }

@@ -24,6 +24,9 @@ const MOST_OUTPUTS: usize = 64;
 /// A timer that is further away is none.
 const NEVER: Duration = Duration::from_secs(3_600);
 
+/// The least that is waited for a timer.
+const SOON: Duration = Duration::from_millis(1);
+
 /// How far a handshake has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -123,7 +126,8 @@ impl Ours {
             }
             Output::Timeout(at) => {
                 let at = self.origin.time(at);
-                self.next = Some(at).filter(|&at| at - now < NEVER);
+                // In the past it would be asked for again and again.
+                self.next = Some(at.max(now + SOON)).filter(|&at| at - now < NEVER);
                 return More::No;
             }
             Output::PeerCert(certificate) if self.is_signalled(certificate) => {

@@ -233,6 +233,7 @@ impl From<RawConfig> for Config {
             media_sources: trunk.media_sources,
             trusted: trunk.trusted,
             srtp: trunk.srtp,
+            srtp_keys: trunk.srtp_keys,
             extensions: trunk.extensions,
             destination: trunk.destination.map(|at| at.to_site(trunk.transport.0, trunk.resolve)),
             transport: trunk.transport.0.unwrap_or(Transport::Udp),

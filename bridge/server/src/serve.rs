@@ -42,6 +42,7 @@ use partyline_conference::Bridge;
 use partyline_control::{Lookup, Node, Sources};
 use partyline_dialplan::Plan;
 use partyline_directory::Snapshot;
+use partyline_dtls::Certified;
 use partyline_media::{AudioLibrary, Worker};
 use partyline_media_io::{Clock, MediaHandle, MediaThread};
 use partyline_model::{IdSource, RecordingId, Time, Uuid, WallTime};
@@ -402,6 +403,7 @@ fn node(
         random: Box::new(Random::from_system()?),
         directory: snapshot,
         sources: known,
+        handshakes: Box::new(Certified::new()?),
         contact_key,
     };
     let mut node = Node::new(config.control.clone(), parts);

@@ -12,7 +12,7 @@ use partyline_directory::{
     Passcode, Pepper, ReferenceNumber, Snapshot, StartsWith, passcode_mask, verifier,
 };
 use partyline_model::{AccountId, ConferenceId, PasscodeId, Role};
-use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::sdp::{KeyExchange, SrtpPolicy};
 use partyline_sip::{Extensions, Identity};
 
 use super::clock::ms;
@@ -63,6 +63,7 @@ pub fn carrier() -> Trunk {
         uri_passcode: true,
         trusted: true,
         srtp: SrtpPolicy::Off,
+        srtp_keys: KeyExchange::Sdes,
         extensions: Extensions::default(),
         source_names: Vec::new(),
         destination: Some(CARRIER.into()),

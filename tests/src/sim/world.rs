@@ -11,10 +11,11 @@ use std::time::Duration;
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
 use partyline_control::{
-    Config, GuessAlarm, Node, Output, Own, Parts, PortRange, Refusal, Sources, TrunkChange,
-    TrunkFailure,
+    Config, GuessAlarm, HandshakeFailure, Node, Output, Own, Parts, PortRange, Refusal, Sources,
+    TrunkChange, TrunkFailure,
 };
 use partyline_dialplan::Plan;
+use partyline_dtls::Certified;
 use partyline_media::Event;
 use partyline_model::Uuid;
 use partyline_phones::{Phone, PhoneId, Switchboard};
@@ -64,6 +65,7 @@ pub struct World {
     intruded: Vec<(Uuid, u64, u64)>,
     refusals: Vec<Refusal>,
     trunk_failures: Vec<TrunkFailure>,
+    handshake_failures: Vec<HandshakeFailure>,
     /// Who answers REGISTER and OPTIONS.
     far_ends: BTreeMap<SocketAddr, FarEnd>,
     /// Connections so far.
@@ -110,7 +112,8 @@ impl World {
         };
         let random = Box::new(Dice::new(seed, 5));
         let contact_key = [9; 32];
-        let parts = Parts { endpoint, bridge, directory, random, sources, contact_key };
+        let handshakes = Box::new(Certified::new().expect("the system gives random numbers"));
+        let parts = Parts { endpoint, bridge, directory, random, sources, handshakes, contact_key };
         let mut world = Self {
             now: Duration::ZERO,
             node: Node::new(config, parts),
@@ -133,6 +136,7 @@ impl World {
             intruded: Vec::new(),
             refusals: Vec::new(),
             trunk_failures: Vec::new(),
+            handshake_failures: Vec::new(),
             far_ends: builder.far_ends.into_iter().collect(),
             opened: 0,
             trunk_changes: Vec::new(),
@@ -360,6 +364,10 @@ impl World {
             Output::Intruded { leg_id, rtp, rtcp } => {
                 let leg_id = leg_id.expect("a leg that has ended has its record");
                 self.intruded.push((leg_id, rtp, rtcp));
+            }
+            Output::HandshakeFailed(failure) => {
+                self.uttered.extend_from_slice(format!("{failure:?}").as_bytes());
+                self.handshake_failures.push(*failure);
             }
             Output::TrunkFailed(failure) => {
                 self.uttered.extend_from_slice(format!("{failure:?}").as_bytes());

@@ -13,7 +13,7 @@ use partyline_control::{Numbers, RejectCodes, Routing, SourceKind, TrunkLimits, 
 use partyline_model::Number;
 use partyline_sip::auth::Hash;
 use partyline_sip::locate::Procedure;
-use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::sdp::{KeyExchange, SrtpPolicy};
 use partyline_sip::{Extensions, Transport};
 use rustls::pki_types::ServerName;
 
@@ -92,6 +92,7 @@ pub(super) struct RawTrunk {
     pub(super) uri_passcode: UriPasscode,
     pub(super) trusted: bool,
     pub(super) srtp: SrtpPolicy,
+    pub(super) srtp_keys: KeyExchange,
     pub(super) digest: Digests,
     pub(super) extensions: Extensions,
     pub(super) destination: Option<RawPlace>,
@@ -313,6 +314,7 @@ impl RawTrunk {
         walk.setting("media_sources", &mut self.media_sources);
         walk.setting("trusted", &mut self.trusted);
         walk.setting("srtp", &mut self.srtp);
+        walk.setting("srtp_keys", &mut self.srtp_keys);
         walk.checked("digest", &mut self.digest.0, |list| not_empty(list));
         extensions(&mut self.extensions, walk);
         walk.checked("destination", &mut self.destination, |address| {

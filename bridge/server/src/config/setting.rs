@@ -15,7 +15,7 @@ use partyline_control::{CountryCode, PortRange, Prefix, SourceKind};
 use partyline_model::{Codec, Number};
 use partyline_sip::auth::Hash;
 use partyline_sip::locate::Procedure;
-use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::sdp::{KeyExchange, SrtpPolicy};
 use partyline_sip::{CalledPlace, Identity, Reliability, TimerMode, Transport};
 use toml::de::DeValue;
 
@@ -174,6 +174,23 @@ impl Setting for Procedure {
             Self::Auto => "auto",
             Self::Srv => "srv",
             Self::Address => "a",
+        })
+    }
+}
+
+impl Setting for KeyExchange {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("sdes") => Ok(Self::Sdes),
+            Some("dtls") => Ok(Self::Dtls),
+            Some(_) | None => Err("expected \"sdes\" or \"dtls\"".to_owned()),
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Sdes => "sdes",
+            Self::Dtls => "dtls",
         })
     }
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use partyline_sip::Transport;
 use partyline_sip::locate::Procedure;
-use partyline_sip::sdp::SrtpPolicy;
+use partyline_sip::sdp::{KeyExchange, SrtpPolicy};
 
 use super::account;
 use super::document::Findings;
@@ -251,6 +251,13 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             let path = path("destination");
             findings.add_at(&path, format!("{path}: {message}"));
         }
+        if trunk.srtp == SrtpPolicy::Off && trunk.srtp_keys != KeyExchange::default() {
+            let path = path("srtp_keys");
+            findings.warn_at(
+                &path,
+                format!("{path}: nothing is encrypted; set srtp to preferred or required"),
+            );
+        }
         if let Some(message) = readable_keys(raw, trunk) {
             let path = path("srtp");
             findings.warn_at(&path, format!("{path}: {message}"));
@@ -277,6 +284,8 @@ fn readable_keys(raw: &RawConfig, trunk: &RawTrunk) -> Option<String> {
     let rest = "its keys go in the clear, and whoever reads the signalling can listen";
     match trunk.srtp {
         SrtpPolicy::Off | SrtpPolicy::Preferred => None,
+        // A handshake gives none away.
+        SrtpPolicy::Required if trunk.srtp_keys == KeyExchange::Dtls => None,
         SrtpPolicy::Required if trunk.destination.is_some() && !is_safe(transport) => {
             Some(format!("calls out go over {transport}: {rest}; set transport = \"tls\""))
         }
@@ -573,6 +582,10 @@ mod tests {
                 "trunk[0].timers: expected \"accept\", \"offer\"",
             ),
             (
+                format!("{TRUNK}srtp_keys = \"zrtp\"\n"),
+                "trunk[0].srtp_keys: expected \"sdes\" or \"dtls\"",
+            ),
+            (
                 format!("{TRUNK}rel = \"on\"\n"),
                 "trunk[0].rel: expected \"on-demand\", \"offer\" or",
             ),
@@ -596,6 +609,10 @@ mod tests {
             (
                 format!("{WIDE}{TRUNK}srtp = \"required\"\ndestination = \"192.0.2.9:5060\"\n"),
                 "trunk[0].srtp: calls out go over udp: its keys go in the clear",
+            ),
+            (
+                format!("{WIDE}{TRUNK}srtp_keys = \"dtls\"\n"),
+                "trunk[0].srtp_keys: nothing is encrypted; set srtp to preferred or required",
             ),
             (from("128.0.0.0/1"), "anybody on the Internet"),
             (format!("{}trusted = true\n", from("0.0.0.0/0")), "are believed (trusted)"),

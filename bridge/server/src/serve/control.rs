@@ -288,6 +288,12 @@ impl Control {
                     "media from other addresses than the far end's was dropped: an intruder, or \
                      a NAT whose addresses belong into the trunk's media_sources"
                 ),
+                Output::HandshakeFailed(failure) => tracing::warn!(
+                    trunk = failure.trunk.as_deref().unwrap_or("none"),
+                    media = %failure.media,
+                    "call ended: its sound could not be encrypted: {}",
+                    failure.fault
+                ),
                 Output::TrunkFailed(failure) => warn_of_trunk(&failure),
                 Output::Refused(refusal) => tracing::warn!(
                     source = %refusal.source,

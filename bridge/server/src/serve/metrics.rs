@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use partyline_cdr_store::ingest::IngestHealth;
 use partyline_cdr_store::journal::Health;
-use partyline_control::{GuessCounts, GuessKey, Node, Refused};
+use partyline_control::{GuessCounts, GuessKey, HandshakeCounts, Node, Refused};
 use partyline_media_io::{LATENESS_MICROS, Stats};
+use partyline_model::HandshakeFault;
 
 use super::dns::NameCounts;
 use super::transport::StreamSample;
@@ -21,6 +22,7 @@ pub(super) struct Sample {
     pub(super) refused: Vec<(&'static str, u64)>,
     pub(super) sip_dropped: Vec<(&'static str, u64)>,
     pub(super) guesses: GuessCounts,
+    pub(super) handshakes: Vec<(&'static str, u64)>,
     pub(super) sip_unwanted: Vec<(&'static str, u64)>,
     pub(super) sip_receive_errors: u64,
     pub(super) sip_octets: usize,
@@ -48,12 +50,19 @@ impl Sample {
             untraced: node.untraced(),
             refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
             guesses: node.guess_counts().clone(),
+            handshakes: handshakes(node.handshake_counts()),
             sip_octets: node.endpoint().octets(),
             sip_command_errors: node.command_errors().map(|(e, count)| (e.name(), count)).to_vec(),
             sip_dropped: counters.iter().map(|(reason, count)| (reason.name(), count)).collect(),
             ..Self::default()
         }
     }
+}
+
+/// What came of handshakes, by its name.
+fn handshakes(counts: &HandshakeCounts) -> Vec<(&'static str, u64)> {
+    let failed = HandshakeFault::ALL.map(|fault| (fault.name(), counts.failed(fault)));
+    std::iter::once(("done", counts.done)).chain(failed).collect()
 }
 
 /// All metrics in the Prometheus text format, version 0.0.4.
@@ -73,6 +82,8 @@ pub(super) fn render(
     let help = "SIP datagrams that were worth no event";
     page.family("partyline_sip_dropped_total", help, "reason", &sample.sip_dropped);
     page.guesses(&sample.guesses);
+    let help = "Handshakes of DTLS-SRTP, by what came of them; calls without keys have ended";
+    page.family("partyline_dtls_handshakes_total", help, "result", &sample.handshakes);
     let help = "Datagrams on RTP and RTCP ports that were refused; rtp_source and rtcp_source \
                 came from addresses that are not the far end's";
     page.family("partyline_rtp_dropped_total", help, "reason", &media.dropped());

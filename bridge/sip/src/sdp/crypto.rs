@@ -25,6 +25,17 @@ pub enum SrtpPolicy {
     Required,
 }
 
+/// Where the keys of a trunk's calls come from, as far as that is for us to say: our offers have
+/// one, and of a far end that has both this one is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// From session descriptions (RFC 4568): whoever reads the signalling has them.
+    #[default]
+    Sdes,
+    /// From a handshake of the two ends (RFC 5763).
+    Dtls,
+}
+
 /// How our end is encrypted. It holds keys: they are in descriptions and nowhere else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Srtp {

@@ -21,7 +21,7 @@ mod write;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use crypto::{Crypto, Keying, Srtp, SrtpPolicy};
+pub use crypto::{Crypto, KeyExchange, Keying, Srtp, SrtpPolicy};
 pub use dtls::{DtlsEnd, DtlsPeer};
 pub use error::SdpError;
 pub use negotiate::{accept, answer, offer};

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use partyline_control::{GuessAlarm, Node, Refusal, TrunkChange, TrunkFailure};
+use partyline_control::{GuessAlarm, HandshakeFailure, Node, Refusal, TrunkChange, TrunkFailure};
 use partyline_dialplan::Prompt;
 use partyline_model::{RoomId, Uuid};
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
@@ -132,6 +132,11 @@ impl World {
     /// The refusals that the node had logged.
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals
+    }
+
+    /// The calls that ended since their handshakes gave no keys.
+    pub fn handshake_failures(&self) -> &[HandshakeFailure] {
+        &self.handshake_failures
     }
 
     /// The failures of trunks that the node had logged.
