@@ -7,8 +7,8 @@ use partyline_phones::{Ending, Faults};
 #[test]
 fn caller_who_never_acknowledges_is_given_up_and_not_charged() {
     let mut world = World::build().start();
-    let anna =
-        world.phone_with("anna", |phone| phone.faults = Faults { no_ack: true, no_bye: false });
+    let anna = world
+        .phone_with("anna", |phone| phone.faults = Faults { no_ack: true, ..Faults::default() });
     world.dial(anna).run_for(secs(30));
     assert!(world.is_up(anna));
     world.run_for(secs(5));

@@ -50,7 +50,8 @@ pub enum EarlyAnswer {
     Renewed(Codec),
 }
 
-/// Whether the phone's sound is encrypted, by keys in its SDP (RFC 4568). An answer follows the offer.
+/// Whether the phone's sound is encrypted, by keys in its SDP (RFC 4568) or by DTLS (RFC 5763). An
+/// answer follows the offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
     /// Never.
@@ -59,6 +60,8 @@ pub enum Encryption {
     Offered,
     /// Offers RTP/SAVP, and takes nothing else.
     Required,
+    /// Offers UDP/TLS/RTP/SAVP, and takes nothing but keys by DTLS.
+    Dtls,
 }
 
 /// What the phone does wrong.
@@ -68,6 +71,10 @@ pub struct Faults {
     pub no_ack: bool,
     /// Hanging up stops the media and sends nothing.
     pub no_bye: bool,
+    /// It signals another fingerprint than its certificate has.
+    pub wrong_fingerprint: bool,
+    /// It takes part in no handshake.
+    pub no_handshake: bool,
 }
 
 /// All a phone must know before it starts.

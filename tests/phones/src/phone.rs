@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::analysis;
+use crate::config::Encryption;
 use crate::config::PhoneConfig;
 use crate::log::{CallSummary, Ending, Entry, Event, Log};
+use crate::media::dtls::{Certificate, Handshake};
+use crate::media::gcm::GcmStream;
 use crate::media::keypad::Keys;
 use crate::media::recorder::{Received, Recorder, sample_number};
 use crate::media::sender::{Audio, Sender, Sent};
@@ -48,6 +51,8 @@ pub enum Command {
     Hold,
     /// re-INVITE with sendrecv.
     Resume,
+    /// re-INVITE with another certificate, where keys come by DTLS.
+    Renew,
     /// Press keys after those still in the queue.
     Press(Keys),
     /// Change what it says.
@@ -101,8 +106,22 @@ pub struct Phone {
     transmits: VecDeque<Transmit>,
     keys_logged: usize,
     plugged: Plug,
-    /// While the call is encrypted.
+    /// While the call is encrypted by keys in SDP.
     secure: Option<SecureStream>,
+    /// While it is, or is to be, by keys of a handshake.
+    shaken: Option<Shaken>,
+    certificate: Option<Certificate>,
+}
+
+/// A call whose keys come by DTLS.
+struct Shaken {
+    handshake: Handshake,
+    /// Where the far end is.
+    to: Option<SocketAddr>,
+    /// From the keys on.
+    stream: Option<GcmStream>,
+    /// The next agreement begins another handshake.
+    is_stale: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +138,12 @@ impl Phone {
         let times = (config.key_on, config.key_gap);
         let sender = Sender::new(&config.name, config.digit_mode, times);
         let recorder = Recorder::new(config.keep);
-        let agent = Agent::new(config, Random::new(random.next_u64()));
+        let certificate = (config.encryption == Encryption::Dtls).then(Certificate::new);
+        let wrong = config.faults.wrong_fingerprint;
+        let fingerprint = certificate
+            .as_ref()
+            .map(|certificate| if wrong { [7; 32] } else { certificate.fingerprint() });
+        let agent = Agent::new(config, Random::new(random.next_u64()), fingerprint);
         Self {
             agent,
             sender,
@@ -132,6 +156,8 @@ impl Phone {
             keys_logged: 0,
             plugged: Plug::In,
             secure: None,
+            shaken: None,
+            certificate,
         }
     }
 
@@ -144,7 +170,7 @@ impl Phone {
             Input::Datagram { port: Port::Sip, source, bytes } => {
                 self.agent.handle_datagram(now, source, bytes);
             }
-            Input::Datagram { port: Port::Rtp, bytes, .. } => self.hear(now, bytes),
+            Input::Datagram { port: Port::Rtp, source, bytes } => self.hear(now, source, bytes),
             Input::Datagram { port: Port::Rtcp, bytes, .. } => {
                 let is_report = self.secure.as_ref().is_none_or(|secure| secure.is_report(bytes));
                 self.recorder.received.rtcp += u64::from(is_report);
@@ -166,8 +192,9 @@ impl Phone {
         if self.plugged == Plug::Pulled {
             return None;
         }
-        let timers =
-            [self.agent.next_timeout(), self.sender.next_timeout(), self.runner.next_timeout()];
+        let shaken = self.shaken.as_ref().and_then(|shaken| shaken.handshake.next_timeout());
+        let (agent, sender) = (self.agent.next_timeout(), self.sender.next_timeout());
+        let timers = [agent, sender, self.runner.next_timeout(), shaken];
         timers.into_iter().flatten().min()
     }
 
@@ -301,7 +328,7 @@ impl Phone {
     /// Whether the call is encrypted.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        self.secure.is_some()
+        self.secure.is_some() || self.shaken.as_ref().is_some_and(|it| it.stream.is_some())
     }
 
     /// RTP packets sent.
@@ -325,6 +352,7 @@ impl Phone {
             Command::HangUp => self.agent.hang_up(now),
             Command::Hold => self.agent.reinvite(now, MediaDirection::SendOnly),
             Command::Resume => self.agent.reinvite(now, MediaDirection::SendReceive),
+            Command::Renew => self.renew(now),
             Command::Press(keys) => self.sender.press(&keys),
             Command::Say(audio) => self.sender.say(audio),
             Command::Run(script) => self.runner.start(script),
@@ -332,6 +360,16 @@ impl Phone {
             Command::Vanish => self.vanish(now),
         }
         self.take_signals(now);
+    }
+
+    fn renew(&mut self, now: Duration) {
+        let certificate = Certificate::new();
+        self.agent.certify(certificate.fingerprint());
+        self.certificate = Some(certificate);
+        if let Some(shaken) = &mut self.shaken {
+            shaken.is_stale = true;
+        }
+        self.agent.reinvite(now, MediaDirection::SendReceive);
     }
 
     fn vanish(&mut self, now: Duration) {
@@ -343,13 +381,19 @@ impl Phone {
         self.plugged = Plug::Pulled;
     }
 
-    fn hear(&mut self, now: Duration, bytes: &[u8]) {
+    fn hear(&mut self, now: Duration, source: SocketAddr, bytes: &[u8]) {
         if self.agent.is_idle() {
             return;
         }
-        let opened = match &mut self.secure {
-            Some(secure) => secure.open(bytes),
-            None => Some(bytes.to_vec()),
+        let opened = match (&mut self.shaken, &mut self.secure) {
+            (Some(shaken), _) if bytes.first().is_some_and(|first| (20..64).contains(first)) => {
+                shaken.to = Some(source);
+                shaken.handshake.handle(now, Some(bytes));
+                return;
+            }
+            (Some(shaken), _) => shaken.stream.as_mut().and_then(|stream| stream.open(bytes)),
+            (None, Some(secure)) => secure.open(bytes),
+            (None, None) => Some(bytes.to_vec()),
         };
         // What is not authentic is as good as no packet.
         if self.recorder.handle(now, &opened.unwrap_or_default()) {
@@ -362,6 +406,9 @@ impl Phone {
         loop {
             self.agent.handle_timeout(now);
             self.take_signals(now);
+            // The far end hears of the phone before it hears from it.
+            self.take_transmits();
+            self.shake(now);
             self.sender.handle_timeout(now, self.agent.info_pending());
             self.take_sent(now);
             self.run_script(now);
@@ -386,14 +433,43 @@ impl Phone {
                     if self.secure.as_ref().map(|secure| secure.keys) != agreed.srtp {
                         self.secure = agreed.srtp.map(SecureStream::new);
                     }
+                    let shaken = self.shaken.as_ref().filter(|shaken| !shaken.is_stale);
+                    let far = shaken.map(|shaken| shaken.handshake.far());
+                    if far != agreed.dtls {
+                        let certificate = self.certificate.as_ref();
+                        let begun = certificate.zip(agreed.dtls);
+                        self.shaken = begun.map(|(certificate, far)| Shaken {
+                            handshake: certificate.shake(now, far),
+                            to: agreed.send_to,
+                            stream: None,
+                            is_stale: false,
+                        });
+                    }
                     self.sender.agree(now, agreed, &mut self.random);
                 }
                 Signal::Over(ending) => {
                     self.sender.stop();
-                    self.secure = None;
+                    (self.secure, self.shaken) = (None, None);
                     self.log.push(now, Event::Ended(ending));
                 }
             }
+        }
+    }
+
+    /// Goes on with the handshake, if there is one.
+    fn shake(&mut self, now: Duration) {
+        let Some(Shaken { handshake, to, stream, .. }) = &mut self.shaken else { return };
+        if handshake.next_timeout().is_some_and(|at| at <= now) {
+            handshake.handle(now, None);
+        }
+        let mute = self.agent.config().faults.no_handshake;
+        while let Some(bytes) = handshake.poll_send() {
+            if let Some(to) = to.filter(|_| !mute) {
+                self.transmits.push_back(Transmit { from: Port::Rtp, to, bytes });
+            }
+        }
+        if let Some(keys) = handshake.take_keys() {
+            *stream = Some(GcmStream::new(&keys));
         }
     }
 
@@ -401,11 +477,19 @@ impl Phone {
         while let Some(sent) = self.sender.poll() {
             match sent {
                 Sent::Rtp(to, mut bytes) => {
-                    if let Some(secure) = &mut self.secure {
-                        bytes = secure.protect(&bytes);
+                    match (&mut self.shaken, &mut self.secure) {
+                        (Some(Shaken { stream: Some(stream), .. }), _) => {
+                            bytes = stream.protect(&bytes);
+                        }
+                        // Nothing is said before there are keys.
+                        (Some(Shaken { stream: None, .. }), _) => continue,
+                        (None, Some(secure)) => bytes = secure.protect(&bytes),
+                        (None, None) => {}
                     }
                     self.transmits.push_back(Transmit { from: Port::Rtp, to, bytes });
                 }
+                // A port of its own would take a handshake of its own.
+                Sent::Rtcp(..) if self.shaken.is_some() => {}
                 Sent::Rtcp(to, mut bytes) => {
                     if let Some(secure) = &mut self.secure {
                         bytes = secure.protect_report(&bytes);

@@ -1,11 +1,12 @@
 //! The little SDP a telephone speaks (RFC 8866, RFC 3264): one audio stream, PCMU or PCMA, telephone
-//! events, and one suite of SRTP (RFC 4568). No ICE, no video: other streams of an offer are refused
+//! events, and one suite of SRTP (RFC 4568), or a fingerprint for DTLS (RFC 8122). No ICE, no video: other streams of an offer are refused
 //! with port 0.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Encryption;
+use crate::media::dtls::{FarEnd, Fingerprint};
 use crate::media::g711::Codec;
 use crate::media::srtp::{Master, SrtpKeys, base64};
 
@@ -70,6 +71,11 @@ pub(crate) struct Description {
     only_encrypted: bool,
     /// Tag and key of the suite that phones speak.
     crypto: Option<(u32, Master)>,
+    /// `UDP/TLS/RTP/SAVP`.
+    over_dtls: bool,
+    fingerprint: Option<Fingerprint>,
+    /// The value of `a=setup`.
+    setup: Option<String>,
     /// The `m=` lines' kinds, to answer each with a line of its own.
     streams: Vec<String>,
 }
@@ -98,6 +104,9 @@ impl Description {
             direction: audio.direction.or(reader.direction).unwrap_or(MediaDirection::SendReceive),
             only_encrypted: audio.only_encrypted,
             crypto: audio.crypto,
+            over_dtls: audio.over_dtls,
+            fingerprint: audio.fingerprint,
+            setup: audio.setup,
             streams: reader.streams,
         })
     }
@@ -121,6 +130,9 @@ struct AudioLine {
     direction: Option<MediaDirection>,
     only_encrypted: bool,
     crypto: Option<(u32, Master)>,
+    over_dtls: bool,
+    fingerprint: Option<Fingerprint>,
+    setup: Option<String>,
 }
 
 impl Reader {
@@ -147,10 +159,18 @@ impl Reader {
         self.in_audio = is_audio && self.audio.is_none();
         if self.in_audio {
             let port = words.next().and_then(|port| port.split('/').next()?.parse().ok());
-            let only_encrypted = words.next().is_some_and(|proto| proto.contains("SAVP"));
+            let proto = words.next().unwrap_or_default();
+            let (only_encrypted, over_dtls) =
+                (proto.contains("SAVP"), proto.starts_with("UDP/TLS/"));
             let payload_types = words.filter_map(|word| word.parse().ok()).collect();
             let port = port.unwrap_or(0);
-            let line = AudioLine { port, payload_types, only_encrypted, ..AudioLine::default() };
+            let line = AudioLine {
+                port,
+                payload_types,
+                only_encrypted,
+                over_dtls,
+                ..AudioLine::default()
+            };
             self.audio = Some(line);
         }
     }
@@ -167,6 +187,12 @@ impl Reader {
         audio.direction = direction.or(audio.direction);
         if let Some(value) = value.strip_prefix("crypto:") {
             audio.crypto = audio.crypto.or_else(|| crypto(value));
+        }
+        if let Some(value) = value.strip_prefix("fingerprint:sha-256 ") {
+            audio.fingerprint = fingerprint(value);
+        }
+        if let Some(value) = value.strip_prefix("setup:") {
+            audio.setup = Some(value.to_owned());
         }
         let Some((number, name)) = value.strip_prefix("rtpmap:").and_then(|v| v.split_once(' '))
         else {
@@ -187,6 +213,13 @@ fn crypto(value: &str) -> Option<(u32, Master)> {
     Some((tag, base64::decode(key)?))
 }
 
+/// Thirty-two pairs of digits between colons.
+fn fingerprint(value: &str) -> Option<Fingerprint> {
+    let octets: Option<Vec<u8>> =
+        value.trim().split(':').map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
+    octets?.try_into().ok()
+}
+
 /// What both ends agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Agreed {
@@ -197,6 +230,8 @@ pub(crate) struct Agreed {
     pub(crate) event_type: Option<u8>,
     /// The keys, when it is encrypted.
     pub(crate) srtp: Option<SrtpKeys>,
+    /// Who the keys are to be agreed on with, by DTLS.
+    pub(crate) dtls: Option<FarEnd>,
 }
 
 /// A phone's side of offer and answer.
@@ -215,7 +250,14 @@ pub(crate) struct Terms {
     direction: MediaDirection,
     encryption: Encryption,
     key: Master,
+    /// Of the phone's certificate.
+    fingerprint: Option<Fingerprint>,
+    /// Whether the phone began the handshake that it had.
+    began: Option<bool>,
 }
+
+/// What an `m=` block says of encryption: its profile, and lines of its own.
+struct Security(&'static str, String);
 
 /// Whether a phone speaks telephone events at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,6 +280,8 @@ impl Terms {
             direction,
             encryption: Encryption::Off,
             key: [0; 30],
+            fingerprint: None,
+            began: None,
         }
     }
 
@@ -249,6 +293,11 @@ impl Terms {
     /// The same terms with encryption, under this key.
     pub(crate) fn encrypting(self, encryption: Encryption, key: Master) -> Self {
         Self { encryption, key, ..self }
+    }
+
+    /// The same terms with a certificate.
+    pub(crate) fn certified(self, fingerprint: Option<Fingerprint>) -> Self {
+        Self { fingerprint, ..self }
     }
 
     /// The same terms with a relay before the phone's address.
@@ -273,9 +322,13 @@ impl Terms {
     /// An offer of the phone's one codec, so that a test knows what it gets.
     pub(crate) fn offer(&mut self) -> String {
         let event_type = (self.events == Events::Offered).then_some(EVENT_TYPE);
-        let tag = (self.encryption != Encryption::Off).then_some(1);
-        let crypto = (self.encryption == Encryption::Required, tag);
-        let audio = self.audio_line(&[self.codec], event_type, self.direction, crypto);
+        let security = match self.encryption {
+            Encryption::Off => Security("RTP/AVP", String::new()),
+            Encryption::Offered => Security("RTP/AVP", self.crypto_line(1)),
+            Encryption::Required => Security("RTP/SAVP", self.crypto_line(1)),
+            Encryption::Dtls => Security("UDP/TLS/RTP/SAVP", self.setup_lines("actpass")),
+        };
+        let audio = self.audio_line(&[self.codec], event_type, self.direction, &security);
         self.session_lines() + &audio
     }
 
@@ -294,8 +347,18 @@ impl Terms {
             if kind == "audio" && !taken {
                 taken = true;
                 let tag = offer.crypto.filter(|_| agreed.srtp.is_some()).map(|(tag, _)| tag);
-                let crypto = (offer.only_encrypted, tag);
-                text += &self.audio_line(&codecs, agreed.event_type, direction, crypto);
+                let proto = match (offer.over_dtls, offer.only_encrypted) {
+                    (true, _) => "UDP/TLS/RTP/SAVP",
+                    (false, true) => "RTP/SAVP",
+                    (false, false) => "RTP/AVP",
+                };
+                let lines = match agreed.dtls {
+                    Some(FarEnd { begins: true, .. }) => self.setup_lines("active"),
+                    Some(FarEnd { begins: false, .. }) => self.setup_lines("passive"),
+                    None => tag.map(|tag| self.crypto_line(tag)).unwrap_or_default(),
+                };
+                let security = Security(proto, lines);
+                text += &self.audio_line(&codecs, agreed.event_type, direction, &security);
             } else {
                 let rest: Vec<&str> = words.skip(1).collect();
                 write!(text, "m={kind} 0 {}\r\n", rest.join(" ")).expect("a String takes all");
@@ -305,8 +368,21 @@ impl Terms {
     }
 
     /// What an answer to the phone's own offer comes to.
-    pub(crate) fn accept(&self, answer: &Description) -> Option<Agreed> {
+    pub(crate) fn accept(&mut self, answer: &Description) -> Option<Agreed> {
         self.common(answer)
+    }
+
+    /// Who the far end of a handshake is, where DTLS is spoken at all.
+    fn far_end(&mut self, other: &Description) -> Option<FarEnd> {
+        let fingerprint = other.fingerprint.filter(|_| self.encryption == Encryption::Dtls)?;
+        let begins = match other.setup.as_deref()? {
+            "active" => false,
+            "passive" => true,
+            // It is the phone that answers: it begins, unless that is settled.
+            _ => self.began.unwrap_or(true),
+        };
+        self.began = Some(begins);
+        Some(FarEnd { fingerprint, begins })
     }
 
     /// The codec of the phone, or the first one of the other's that it knows.
@@ -315,7 +391,7 @@ impl Terms {
         known.find(|&codec| codec == self.codec).or_else(|| other.codecs().next())
     }
 
-    fn common(&self, other: &Description) -> Option<Agreed> {
+    fn common(&mut self, other: &Description) -> Option<Agreed> {
         let spoken = self.speaks.filter(|&codec| other.codecs().any(|known| known == codec));
         let codec = spoken.or_else(|| self.first(other))?;
         let event_type =
@@ -327,12 +403,25 @@ impl Terms {
         let flows = self.direction == MediaDirection::SendReceive && other.direction.receives();
         let far = || SocketAddr::new(other.address, other.port);
         let send_to = (open && flows).then(|| self.relay.unwrap_or_else(far));
-        let wanted = self.encryption != Encryption::Off;
+        let dtls = self.far_end(other);
+        let wanted = matches!(self.encryption, Encryption::Offered | Encryption::Required);
         let theirs = other.crypto.filter(|_| wanted).map(|(_, key)| key);
         let srtp = theirs.map(|theirs| SrtpKeys { ours: self.key, theirs });
         // Neither side may take an encrypted stream for a plain one.
-        let must = other.only_encrypted || self.encryption == Encryption::Required;
-        (srtp.is_some() || !must).then_some(Agreed { send_to, codec, event_type, srtp })
+        let must = other.only_encrypted
+            || matches!(self.encryption, Encryption::Required | Encryption::Dtls);
+        let agreed = Agreed { send_to, codec, event_type, srtp, dtls };
+        (srtp.is_some() || dtls.is_some() || !must).then_some(agreed)
+    }
+
+    fn crypto_line(&self, tag: u32) -> String {
+        format!("a=crypto:{tag} {SUITE} inline:{}\r\n", base64::encode(&self.key))
+    }
+
+    fn setup_lines(&self, setup: &str) -> String {
+        let octets = self.fingerprint.unwrap_or_default();
+        let pairs: Vec<String> = octets.iter().map(|octet| format!("{octet:02X}")).collect();
+        format!("a=fingerprint:sha-256 {}\r\na=setup:{setup}\r\n", pairs.join(":"))
     }
 
     fn session_lines(&mut self) -> String {
@@ -351,16 +440,12 @@ impl Terms {
         codecs: &[Codec],
         event_type: Option<u8>,
         direction: MediaDirection,
-        (only_encrypted, tag): (bool, Option<u32>),
+        Security(proto, lines): &Security,
     ) -> String {
         let numbers = codecs.iter().map(|codec| codec.payload_type()).chain(event_type);
         let numbers: String = numbers.map(|number| format!(" {number}")).collect();
-        let proto = if only_encrypted { "RTP/SAVP" } else { "RTP/AVP" };
         let mut text = format!("m=audio {} {proto}{numbers}\r\n", self.address.port());
-        if let Some(tag) = tag {
-            let key = base64::encode(&self.key);
-            write!(text, "a=crypto:{tag} {SUITE} inline:{key}\r\n").expect("a String takes all");
-        }
+        text += lines;
         for codec in codecs {
             let (number, name) = (codec.payload_type(), codec.name());
             write!(text, "a=rtpmap:{number} {name}/8000\r\n").expect("a String takes all");

@@ -78,7 +78,7 @@ fn call_to_nobody_times_out_after_thirty_two_seconds() {
 #[test]
 fn callee_whose_answer_is_never_acknowledged_hangs_up() {
     let (mut net, anna, ben) =
-        pair(|config| config.faults = Faults { no_ack: true, no_bye: false });
+        pair(|config| config.faults = Faults { no_ack: true, ..Faults::default() });
     net.command(anna, Command::Call);
     net.run(secs(60));
     assert_eq!(net.phone(ben).call().unwrap().ending, Some(Ending::NoAck));
@@ -88,7 +88,7 @@ fn callee_whose_answer_is_never_acknowledged_hangs_up() {
 #[test]
 fn caller_without_bye_leaves_the_other_in_the_call() {
     let (mut net, anna, ben) =
-        pair(|config| config.faults = Faults { no_ack: false, no_bye: true });
+        pair(|config| config.faults = Faults { no_bye: true, ..Faults::default() });
     net.run_script(anna, Script::new().call().until_answered(secs(1)).wait(secs(1)).hang_up());
     net.run(secs(5));
     assert_eq!(net.phone(anna).call().unwrap().ending, Some(Ending::Vanished));

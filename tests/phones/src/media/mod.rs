@@ -1,6 +1,8 @@
 //! Audio out and audio in: G.711, RTP, the keypad, the sender and the recorder.
 
+pub(crate) mod dtls;
 pub(crate) mod g711;
+pub(crate) mod gcm;
 pub(crate) mod keypad;
 pub(crate) mod recorder;
 pub(crate) mod rtp;

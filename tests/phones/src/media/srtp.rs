@@ -1,8 +1,10 @@
 //! SRTP for a phone: AES-128 in counter mode and HMAC-SHA1 of 80 bits (RFC 3711), one stream each
-//! way. A packet that is not authentic is none; no replay window, no other suite.
+//! way. A packet that is not authentic is none; no replay window. The suite of keys that come by DTLS
+//! is in `gcm`.
 
 use aes::Aes128;
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{Array, BlockCipherEncrypt, BlockSizeUser, KeyInit};
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 
@@ -142,7 +144,10 @@ impl SessionKeys {
 }
 
 /// Adds the blocks of the counter that begins with `start` to `octets`.
-fn keystream(cipher: &Aes128, start: [u8; 14], octets: &mut [u8]) {
+pub(crate) fn keystream<C>(cipher: &C, start: [u8; 14], octets: &mut [u8])
+where
+    C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
+{
     for (counter, chunk) in (0_u16..).zip(octets.chunks_mut(16)) {
         let mut block = [0; 16];
         block[..14].copy_from_slice(&start);
@@ -156,7 +161,7 @@ fn keystream(cipher: &Aes128, start: [u8; 14], octets: &mut [u8]) {
 }
 
 /// The octets of the header: fixed part, contributors, extension.
-fn clear_octets(packet: &[u8]) -> Option<usize> {
+pub(crate) fn clear_octets(packet: &[u8]) -> Option<usize> {
     let first = *packet.first()?;
     let mut len = 12 + 4 * usize::from(first & 0x0F);
     if first & 0x10 != 0 {
@@ -166,11 +171,11 @@ fn clear_octets(packet: &[u8]) -> Option<usize> {
     (first >> 6 == 2 && len <= packet.len()).then_some(len)
 }
 
-fn number(packet: &[u8]) -> u16 {
+pub(crate) fn number(packet: &[u8]) -> u16 {
     u16::from_be_bytes([packet[2], packet[3]])
 }
 
-fn ssrc(packet: &[u8], at: usize) -> u32 {
+pub(crate) fn ssrc(packet: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]])
 }
 
@@ -180,7 +185,7 @@ fn rollovers(index: u64) -> [u8; 4] {
 }
 
 /// The index of this sequence number that is nearest to `last`.
-fn nearest(last: u64, sequence: u16) -> u64 {
+pub(crate) fn nearest(last: u64, sequence: u16) -> u64 {
     let round = last >> 16;
     let rounds = [round.checked_sub(1), Some(round), Some(round + 1)];
     let indices = rounds.into_iter().flatten().map(|round| round << 16 | u64::from(sequence));

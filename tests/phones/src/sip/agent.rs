@@ -13,6 +13,7 @@ use super::message::{Message, Method, Start};
 use super::transaction::{Client, Due, GIVE_UP, Progress, Purpose, Resend};
 use crate::config::{Encryption, PhoneConfig};
 use crate::log::{Ending, Event};
+use crate::media::dtls::Fingerprint;
 use crate::random::Random;
 use crate::sdp::{Agreed, Description, Events, MediaDirection, Terms};
 
@@ -118,7 +119,11 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    pub(crate) fn new(config: PhoneConfig, mut random: Random) -> Self {
+    pub(crate) fn new(
+        config: PhoneConfig,
+        mut random: Random,
+        fingerprint: Option<Fingerprint>,
+    ) -> Self {
         let events =
             if config.digit_mode.offers_events() { Events::Offered } else { Events::Unknown };
         let session = random.next_u32() >> 1;
@@ -128,6 +133,7 @@ impl Agent {
             key.fill_with(|| random.next_u16().to_be_bytes()[0]);
         }
         let terms = terms.speaking(config.speaks).encrypting(config.encryption, key);
+        let terms = terms.certified(fingerprint);
         let terms = match config.relay {
             Some(relay) => terms.through(relay),
             None => terms,
@@ -149,6 +155,11 @@ impl Agent {
 
     pub(crate) fn config(&self) -> &PhoneConfig {
         &self.config
+    }
+
+    /// From here on the phone has a certificate with this fingerprint.
+    pub(crate) fn certify(&mut self, fingerprint: Fingerprint) {
+        self.terms = self.terms.clone().certified(Some(fingerprint));
     }
 
     pub(crate) fn is_idle(&self) -> bool {

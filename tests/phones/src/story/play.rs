@@ -122,6 +122,7 @@ fn config(phone: &PhoneStory, target: SocketAddr) -> Result<PhoneConfig> {
     config.faults = Faults {
         no_ack: phone.faults.contains(&FaultStory::NoAck),
         no_bye: phone.faults.contains(&FaultStory::NoBye),
+        ..Faults::default()
     };
     config.key_on = phone.on_ms.map_or(config.key_on, Duration::from_millis);
     config.key_gap = phone.gap_ms.map_or(config.key_gap, Duration::from_millis);
