@@ -15,10 +15,18 @@ pub struct Rate {
     pub burst: u32,
 }
 
-impl Rate {
-    /// What one costs, in time.
-    fn cost(self) -> Duration {
-        Duration::from_secs(1) / self.per_second.max(1)
+/// A rate of what happens seldom: one in a time on average, and how many may come at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// From one to the next, on average.
+    pub every: Duration,
+    /// At once, after a rest; at least 1.
+    pub burst: u32,
+}
+
+impl From<Rate> for Pace {
+    fn from(rate: Rate) -> Self {
+        Self { every: Duration::from_secs(1) / rate.per_second.max(1), burst: rate.burst }
     }
 }
 
@@ -30,14 +38,19 @@ pub struct Bucket {
 
 impl Bucket {
     /// Takes one token at `now`; false when there is none.
-    pub fn take(&mut self, now: Time, rate: Rate) -> bool {
-        let cost = rate.cost();
-        let next = self.full_at.max(now) + cost;
-        let fits = next - now <= cost * rate.burst.max(1);
+    pub fn take(&mut self, now: Time, pace: impl Into<Pace>) -> bool {
+        let pace = pace.into();
+        let fits = self.has(now, pace);
         if fits {
-            self.full_at = next;
+            self.full_at = self.full_at.max(now) + pace.every;
         }
         fits
+    }
+
+    /// Whether there is a token at `now`.
+    pub fn has(&self, now: Time, pace: impl Into<Pace>) -> bool {
+        let pace = pace.into();
+        self.full_at.max(now) + pace.every - now <= pace.every * pace.burst.max(1)
     }
 }
 
@@ -59,10 +72,10 @@ impl<K: Copy + Ord> Buckets<K> {
     }
 
     /// Takes one token of `key`; false when it has none.
-    pub fn take(&mut self, now: Time, key: K, rate: Rate) -> bool {
+    pub fn take(&mut self, now: Time, key: K, pace: impl Into<Pace>) -> bool {
         let mut bucket = self.buckets.get(&key).copied().unwrap_or_default();
         let before = bucket;
-        if !bucket.take(now, rate) {
+        if !bucket.take(now, pace) {
             return false;
         }
         self.by_time.remove(&(before.full_at, key));
@@ -70,6 +83,16 @@ impl<K: Copy + Ord> Buckets<K> {
         self.buckets.insert(key, bucket);
         self.make_room(now);
         true
+    }
+
+    /// Whether `key` has a token at `now`.
+    pub fn has(&self, now: Time, key: &K, pace: impl Into<Pace>) -> bool {
+        self.buckets.get(key).copied().unwrap_or_default().has(now, pace)
+    }
+
+    /// Whether none of the tokens of `key` is missing at `now`.
+    pub fn is_full(&self, now: Time, key: &K) -> bool {
+        self.buckets.get(key).is_none_or(|bucket| bucket.full_at <= now)
     }
 
     fn make_room(&mut self, now: Time) {

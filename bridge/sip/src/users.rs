@@ -14,11 +14,11 @@ use std::net::IpAddr;
 use partyline_model::Time;
 use zeroize::Zeroizing;
 
-use self::guesses::Guesses;
-use crate::auth::{Ha1, Hash, NonceLimits, Place, Unverified, Verifier};
+use self::guesses::{Acquaintance, Guesses};
+use crate::auth::{Asked, Ha1, Hash, NonceLimits, Place, Unverified, Verifier};
 use crate::flow::Flow;
 use crate::message::{Message, Method, Name, NameAddr, StartLine};
-use crate::rate::host;
+use crate::rate::{host, neighbourhood};
 use crate::registrar::{Binding, Registrar, RegistrarLimits};
 
 /// How the users of a trunk are asked who they are.
@@ -49,7 +49,7 @@ pub struct UserCounts {
     pub known: u64,
     /// Requests that were asked who sends them: the first of most.
     pub asked: u64,
-    /// Answers that were right once, or with a nonce that is too old.
+    /// Answers that were right once, or to a question that was put long ago or to somebody else.
     pub stale: u64,
     /// Answers that were wrong or malformed.
     pub wrong: u64,
@@ -194,8 +194,9 @@ impl Users {
         request: &Message,
     ) -> Sender {
         let Some(realm) = self.realms.get(&trunk).cloned() else { return Sender::Unheard };
-        let place = (Place::Server, &*realm.name);
-        let claimed = Verifier::claimed(place, request).map(str::to_owned);
+        let source = flow.remote.ip();
+        let asked = Asked { place: Place::Server, realm: &realm.name, source };
+        let claimed = Verifier::claimed(asked, request).map(str::to_owned);
         let Some(claimed) = claimed else {
             if let Some(user) = self.by_connection(trunk, flow, request) {
                 self.counts.known += 1;
@@ -205,17 +206,15 @@ impl Users {
             self.counts.asked += 1;
             return Sender::Asked(Unverified::Absent);
         };
-        let source = flow.remote.ip();
         let users = &self.users;
-        let known = users.get(&*claimed);
-        let was_right = known.is_some_and(|known| known.right_from.contains(&host(source)));
-        if !self.guesses.listens(now, source, &claimed, was_right) {
+        let how = self.acquaintance(&claimed, source);
+        if !self.guesses.listens(now, source, &claimed, how) {
             self.counts.unheard += 1;
             return Sender::Unheard;
         }
         let of_trunk = |name: &str| users.get(name).filter(|known| known.user.trunk == trunk);
         let find = |name: &str| of_trunk(name).map(|known| &known.user.ha1);
-        match self.verifier.verify(now, place, request, find).map(str::to_owned) {
+        match self.verifier.verify(now, asked, request, find).map(str::to_owned) {
             Ok(name) => {
                 self.counts.known += 1;
                 self.note_host(&name, source);
@@ -224,12 +223,25 @@ impl Users {
             Err(why) => {
                 if why.is_guess() {
                     self.counts.wrong += 1;
-                    self.guesses.note(now, source, &claimed);
+                    self.guesses.note(now, source, &claimed, how);
                 } else {
                     self.counts.stale += 1;
                 }
                 Sender::Asked(why)
             }
+        }
+    }
+
+    /// How well an address is known to a user, or to whom the name is of nobody.
+    fn acquaintance(&self, name: &str, source: IpAddr) -> Acquaintance {
+        let hosts = self.users.get(name).map(|known| &*known.right_from).unwrap_or_default();
+        let near = |known: &IpAddr| neighbourhood(*known) == neighbourhood(source);
+        if hosts.contains(&host(source)) {
+            Acquaintance::Right
+        } else if self.has_seen(source) || hosts.iter().any(near) {
+            Acquaintance::Near
+        } else {
+            Acquaintance::None
         }
     }
 
@@ -254,13 +266,13 @@ impl Users {
     pub(crate) fn challenge(
         &mut self,
         now: Time,
-        trunk: u32,
+        (trunk, source): (u32, IpAddr),
         refused: Unverified,
         response: &mut Message,
     ) {
         let Some(realm) = self.realms.get(&trunk).cloned() else { return };
-        let place = (Place::Server, &*realm.name);
-        self.verifier.challenge_by(now, place, refused, &realm.hashes, response);
+        let asked = Asked { place: Place::Server, realm: &realm.name, source };
+        self.verifier.challenge_by(now, asked, refused, &realm.hashes, response);
     }
 
     /// Carries out a REGISTER of a user; the headers of the response that are the registrar's.

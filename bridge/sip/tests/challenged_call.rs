@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{CONTACT_AND_SDP, Out, Ua, confirmed, dial, response};
 use partyline_model::Digit;
-use partyline_sip::auth::{Ha1, Login, NonceLimits, Password, Place, Unverified, Verifier};
+use partyline_sip::auth::{Asked, Ha1, Login, NonceLimits, Password, Place, Unverified, Verifier};
 use partyline_sip::message::{Message, Name, Status};
 use partyline_sip::{Dial, DialogId, EndKind, Event, Hangup};
 use zeroize::Zeroizing;
@@ -83,6 +83,10 @@ fn an_invite_goes_out_again_with_the_answer_and_its_ack_has_it_too() {
     ua.assert_forgotten();
 }
 
+fn asked(place: Place, realm: &str) -> Asked<'_> {
+    Asked { place, realm, source: common::addr("192.0.2.1:5060").ip() }
+}
+
 #[test]
 fn a_verifier_lets_the_call_in() {
     let mut ua = Ua::new();
@@ -90,12 +94,12 @@ fn a_verifier_lets_the_call_in() {
     let mut verifier = Verifier::new(Zeroizing::new([4; 32]), NonceLimits::default());
     let password = Password::new(Zeroizing::new(b"zanzibar".to_vec()));
     let ha1 = Ha1::of("bob", "us", &password);
-    let realm = (Place::Server, "us");
-    let mut asked = Message::response(Status::UNAUTHORIZED);
+    let realm = asked(Place::Server, "us");
+    let mut challenge = Message::response(Status::UNAUTHORIZED);
     let verdict = verifier.verify(ua.now, realm, &invite, |_| Some(&ha1));
     assert_eq!(verdict, Err(Unverified::Absent));
-    verifier.challenge(ua.now, realm, Unverified::Absent, &mut asked);
-    let headers: String = asked
+    verifier.challenge(ua.now, realm, Unverified::Absent, &mut challenge);
+    let headers: String = challenge
         .headers
         .iter()
         .map(|(name, value)| format!("{}: {}\r\n", name.as_str(), value.as_str()))
@@ -216,10 +220,10 @@ fn a_renewed_password_answers_in_calls_that_are_up() {
         ua.endpoint.hangup(ua.now, id, Hangup::default()).expect("it is up");
         let bye = ua.drain().message(0);
         let mut verifier = Verifier::new(Zeroizing::new([4; 32]), NonceLimits::default());
-        let mut asked = Message::response(Status::PROXY_AUTHENTICATION_REQUIRED);
-        let realm = (Place::Proxy, "carrier");
-        verifier.challenge(ua.now, realm, Unverified::Absent, &mut asked);
-        let challenge = text(&asked, &Name::ProxyAuthenticate);
+        let mut challenge = Message::response(Status::PROXY_AUTHENTICATION_REQUIRED);
+        let realm = asked(Place::Proxy, "carrier");
+        verifier.challenge(ua.now, realm, Unverified::Absent, &mut challenge);
+        let challenge = text(&challenge, &Name::ProxyAuthenticate);
         let headers = format!("Proxy-Authenticate: {challenge}\r\n");
         let again = answer(&mut ua, &bye, "407 Proxy Authentication Required", &headers);
         assert_eq!(again.lines(), ["BYE"]);

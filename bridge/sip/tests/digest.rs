@@ -1,10 +1,11 @@
 //! Digest authentication in both roles: against each other, and the caller's side against rsip.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use partyline_model::Time;
 use partyline_sip::auth::{
-    Authentication, Ha1, Hash, Login, NonceLimits, Order, Password, Place, Unanswerable,
+    Asked, Authentication, Ha1, Hash, Login, NonceLimits, Order, Password, Place, Unanswerable,
     Unverified, Verifier,
 };
 use partyline_sip::message::{Message, Method, Name, Status};
@@ -13,7 +14,8 @@ use rsip::prelude::ToTypedHeader;
 use zeroize::Zeroizing;
 
 const REALM: &str = "phones.example";
-const SERVER: (Place, &str) = (Place::Server, REALM);
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+const SERVER: Asked = Asked { place: Place::Server, realm: REALM, source: SOURCE };
 const URI: &str = "sip:7000@phones.example";
 
 fn password(text: &str) -> Password {
@@ -320,6 +322,22 @@ fn an_old_nonce_is_stale_and_the_next_answer_is_taken() {
 }
 
 #[test]
+fn a_question_is_answered_by_whom_it_was_put_to_and_otherwise_nobody_guesses() {
+    let mut pair = Pair::new();
+    let challenge = pair.challenge(Unverified::Absent);
+    let elsewhere = Asked { source: Ipv4Addr::new(192, 0, 2, 8).into(), ..SERVER };
+    for secret in ["zanzibar", "guess"] {
+        let request = answered(&mut Authentication::default(), &login(secret), &challenge);
+        let ha1 = &pair.ha1;
+        let verdict = pair.verifier.verify(pair.now, elsewhere, &request, |_| Some(ha1));
+        assert_eq!(verdict, Err(Unverified::Stale), "right and wrong are the same");
+    }
+    pair.now += Duration::from_secs(301);
+    let guess = answered(&mut Authentication::default(), &login("guess"), &challenge);
+    assert_eq!(pair.verify(&guess), Err(Unverified::Stale), "nor with what is too old");
+}
+
+#[test]
 fn realms_and_places_are_apart() {
     let mut pair = Pair::new();
     let right = login("zanzibar");
@@ -327,8 +345,8 @@ fn realms_and_places_are_apart() {
     let request = answered(&mut Authentication::default(), &right, &challenge);
     let everybody = Ha1::of("bob", "other.example", &password("zanzibar"));
     let mut verify = |at| pair.verifier.verify(pair.now, at, &request, |_| Some(&everybody)).err();
-    assert_eq!(verify((Place::Server, "other.example")), Some(Unverified::Absent));
-    assert_eq!(verify((Place::Proxy, REALM)), Some(Unverified::Absent));
+    assert_eq!(verify(Asked { realm: "other.example", ..SERVER }), Some(Unverified::Absent));
+    assert_eq!(verify(Asked { place: Place::Proxy, ..SERVER }), Some(Unverified::Absent));
     assert_eq!(verify(SERVER), Some(Unverified::Wrong), "a digest of another realm");
 }
 

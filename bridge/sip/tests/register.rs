@@ -2,13 +2,14 @@
 
 mod common;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::Counting;
 use partyline_model::Time;
 use partyline_sip::auth::{
-    Ha1, Login, NonceLimits, Password, Place, Unanswerable, Unverified, Verifier,
+    Asked, Ha1, Login, NonceLimits, Password, Place, Unanswerable, Unverified, Verifier,
 };
 use partyline_sip::message::{Envelope, Message, Name, Status, Uri};
 use partyline_sip::register::{DownReason, RegisterConfig, RegisterOutput, Registration};
@@ -461,7 +462,11 @@ struct Far {
     challenges: usize,
 }
 
-const REALM: (Place, &str) = (Place::Server, "carrier.example");
+const REALM: Asked = Asked {
+    place: Place::Server,
+    realm: "carrier.example",
+    source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
+};
 
 impl Far {
     fn new() -> Self {
@@ -472,7 +477,7 @@ impl Far {
                 least_expires: Duration::from_secs(900),
                 ..RegistrarLimits::default()
             }),
-            ha1: Ha1::of("1234567t0", REALM.1, &password("zanzibar")),
+            ha1: Ha1::of("1234567t0", REALM.realm, &password("zanzibar")),
             challenges: 0,
         }
     }

@@ -1,12 +1,14 @@
 //! Challenges and their answers: what we answer can be written and read, and nobody gets in
 //! without the password.
 
+use std::net::Ipv4Addr;
+
 use partyline_model::Time;
 use partyline_sip::auth::{
-    Authentication, Challenge, Ha1, Hash, Login, NonceLimits, Order, Password, Place, Unverified,
-    Verifier,
+    Asked, Authentication, Challenge, Ha1, Hash, Login, NonceLimits, Order, Password, Place,
+    Unverified, Verifier,
 };
-use partyline_sip::message::{Message, Method, Name};
+use partyline_sip::message::{Message, Method, Name, Status};
 use zeroize::Zeroizing;
 
 const REALM: &str = "phones.example";
@@ -51,7 +53,7 @@ fn answer(response: &Message, order: Order) {
         for value in request.headers.all(&name) {
             let text = value.as_str();
             // Turned round, the answer is a challenge with the same words.
-            let mut turned = Message::response(partyline_sip::message::Status::UNAUTHORIZED);
+            let mut turned = Message::response(Status::UNAUTHORIZED);
             turned.headers.push(header.clone(), value.clone());
             let read = Challenge::read(&turned.headers, place);
             let [read] = &read[..] else { panic!("{text}") };
@@ -76,12 +78,27 @@ fn judge(request: &Message) {
     let mut verifier =
         Verifier::new(Zeroizing::new([3; 32]), NonceLimits::default()).offering(Hash::ALL.to_vec());
     for place in [Place::Server, Place::Proxy] {
-        let result = verifier.verify(Time::from_secs(9), (place, REALM), request, |_| Some(&ha1));
-        let refused = result.expect_err("the password was not there");
-        assert!(
-            matches!(refused, Unverified::Absent | Unverified::Malformed | Unverified::Wrong),
-            "{refused}"
-        );
+        let asked = Asked { place, realm: REALM, source: Ipv4Addr::LOCALHOST.into() };
+        let mut challenge = Message::response(Status::UNAUTHORIZED);
+        verifier.challenge(Time::from_secs(9), asked, Unverified::Absent, &mut challenge);
+        let with_ours = with_nonce_of(&challenge, request);
+        for request in [Some(request), with_ours.as_ref()].into_iter().flatten() {
+            let result = verifier.verify(Time::from_secs(9), asked, request, |_| Some(&ha1));
+            let refused = result.expect_err("the password was not there");
+            assert_ne!(refused, Unverified::Replayed);
+        }
     }
     assert_eq!(verifier.used_nonces(), 0);
+}
+
+/// The request with what was asked in place of the nonce that it answers: others are not looked at.
+fn with_nonce_of(challenge: &Message, request: &Message) -> Option<Message> {
+    let nonce_in = |text: &str| {
+        let (_, behind) = text.split_once("nonce=\"")?;
+        behind.split_once('"').map(|(nonce, _)| nonce.to_owned())
+    };
+    let ours = challenge.headers.iter().find_map(|(_, value)| nonce_in(value.as_str()))?;
+    let text = String::from_utf8(request.to_bytes()).ok()?;
+    let theirs = nonce_in(&text).filter(|nonce| !nonce.is_empty())?;
+    Message::parse(text.replace(&theirs, &ours).as_bytes()).ok()
 }

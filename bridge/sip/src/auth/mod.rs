@@ -22,4 +22,4 @@ pub use answer::{Authentication, Login, Order, Unanswerable};
 pub use challenge::{Challenge, Place};
 pub use nonce::NonceLimits;
 pub use secret::{Ha1, NotHex, Password};
-pub use verify::{Unverified, Verifier};
+pub use verify::{Asked, Unverified, Verifier};

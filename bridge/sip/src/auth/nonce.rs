@@ -5,6 +5,7 @@
 //! that it was used with are kept, so that nobody who listened can use it again.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,6 +14,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::algorithm::Hex;
+use crate::rate::host;
 
 /// Octets of a nonce: time, number, and half of the keyed hash.
 const NONCE_OCTETS: usize = 32;
@@ -79,20 +81,20 @@ impl Nonces {
         Self { key, limits, last: 0, given_up: 0, used: BTreeMap::new() }
     }
 
-    /// A nonce for users of a realm: 64 hexadecimal digits.
-    pub(super) fn make(&mut self, now: Time, realm: &str) -> Hex {
+    /// A nonce for users of a realm at a host: 64 hexadecimal digits.
+    pub(super) fn make(&mut self, now: Time, whose: (&str, IpAddr)) -> Hex {
         self.last += 1;
         let mut octets = [0; NONCE_OCTETS];
         octets[..8].copy_from_slice(&now.as_millis().to_be_bytes());
         octets[8..SIGNED_OCTETS].copy_from_slice(&self.last.to_be_bytes());
-        let mac = self.mac(&octets[..SIGNED_OCTETS], realm).finalize().into_bytes();
+        let mac = self.mac(&octets[..SIGNED_OCTETS], whose).finalize().into_bytes();
         let room = octets[SIGNED_OCTETS..].iter_mut();
         room.zip(mac).for_each(|(octet, byte)| *octet = byte);
         Hex::write(&octets)
     }
 
-    /// Reads a nonce; `None` when it is not ours, or was made for another realm.
-    pub(super) fn read(&self, text: &str, realm: &str) -> Option<Nonce> {
+    /// Reads a nonce; `None` when it is not ours, or was made for another realm or another host.
+    pub(super) fn read(&self, text: &str, whose: (&str, IpAddr)) -> Option<Nonce> {
         let mut octets = [0; NONCE_OCTETS];
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         if pairs.len() != NONCE_OCTETS || !rest.is_empty() {
@@ -104,15 +106,25 @@ impl Nonces {
             *octet = u8::from_str_radix(pair, 16).ok()?;
         }
         let (signed, mac) = octets.split_at(SIGNED_OCTETS);
-        self.mac(signed, realm).verify_truncated_left(mac).ok()?;
+        self.mac(signed, whose).verify_truncated_left(mac).ok()?;
         let half = |at: usize| signed[at..at + 8].try_into().map(u64::from_be_bytes);
         let made = Time::from_millis(half(0).ok()?);
         Some(Nonce { made, number: half(8).ok()? })
     }
 
-    fn mac(&self, signed: &[u8], realm: &str) -> Hmac<Sha256> {
+    fn mac(&self, signed: &[u8], (realm, source): (&str, IpAddr)) -> Hmac<Sha256> {
         let mac = Hmac::<Sha256>::new_from_slice(&*self.key);
-        mac.expect("HMAC has keys of any length").chain_update(signed).chain_update(realm)
+        let mac = mac.expect("HMAC has keys of any length").chain_update(signed);
+        let mac = match host(source) {
+            IpAddr::V4(v4) => mac.chain_update(v4.to_ipv6_mapped().octets()),
+            IpAddr::V6(v6) => mac.chain_update(v6.octets()),
+        };
+        mac.chain_update(realm)
+    }
+
+    /// Whether a nonce is too old, or given up.
+    pub(super) fn is_stale(&self, now: Time, nonce: Nonce) -> bool {
+        nonce.number <= self.given_up || now.since(nonce.made) > self.limits.lifetime
     }
 
     /// Uses a nonce, after its answer was found right. Without a count it serves once.
@@ -123,7 +135,7 @@ impl Nonces {
         count: Option<u32>,
     ) -> Result<(), Unusable> {
         self.forget(now);
-        if nonce.number <= self.given_up || now.since(nonce.made) > self.limits.lifetime {
+        if self.is_stale(now, nonce) {
             return Err(Unusable::Stale);
         }
         if let Some(used) = self.used.get_mut(&nonce.number) {
@@ -191,11 +203,13 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    const REALM: &str = "phones.example";
+    const REALM: (&str, IpAddr) = ("phones.example", IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
 
     fn nonces(most_used: usize) -> Nonces {
         let limits = NonceLimits { most_used, ..NonceLimits::default() };
@@ -207,12 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_we_made_for_the_realm_is_ours() {
+    fn only_what_we_made_for_the_realm_and_the_host_is_ours() {
         let mut ours = nonces(9);
         let text = ours.make(at(5), REALM).as_str().to_owned();
         assert_eq!(ours.read(&text, REALM), Some(Nonce { made: at(5), number: 1 }));
         assert!(ours.read(&text.to_ascii_uppercase(), REALM).is_some());
-        assert_eq!(ours.read(&text, "other.example"), None);
+        assert_eq!(ours.read(&text, ("other.example", REALM.1)), None);
+        let elsewhere = Ipv4Addr::new(192, 0, 2, 8).into();
+        assert_eq!(ours.read(&text, (REALM.0, elsewhere)), None, "it was given to another");
         let other = Nonces::new(Zeroizing::new([8; 32]), NonceLimits::default());
         assert_eq!(other.read(&text, REALM), None);
         for place in 0..text.len() {

@@ -1,6 +1,7 @@
 //! Challenges of ours, and whether an answer is right (RFC 3261 §22.1, §22.4; RFC 8760 §2).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use hmac::{Hmac, KeyInit, Mac};
 use partyline_model::Time;
@@ -25,7 +26,8 @@ pub enum Unverified {
     Malformed,
     /// The user is unknown or the password wrong; which, nobody is told.
     Wrong,
-    /// The answer is right, and its nonce too old.
+    /// The answer's nonce is too old, or not one that its source was given. Whether the answer is
+    /// right was not looked at.
     Stale,
     /// The answer is right and was used before: somebody listened, or a clumsy peer.
     Replayed,
@@ -43,7 +45,8 @@ impl Unverified {
         }
     }
 
-    /// Whether the user and password are right, so that the peer may try again by itself.
+    /// Whether nothing speaks against the user and the password, so that the peer may try again by
+    /// itself (RFC 7616 §3.3).
     pub const fn is_stale(self) -> bool {
         match self {
             Self::Stale | Self::Replayed => true,
@@ -66,7 +69,7 @@ impl fmt::Display for Unverified {
             Self::Absent => "no credentials for this realm",
             Self::Malformed => "malformed credentials",
             Self::Wrong => "unknown user or wrong password",
-            Self::Stale => "right credentials with an old nonce",
+            Self::Stale => "credentials with an old nonce",
             Self::Replayed => "right credentials that were used before",
         })
     }
@@ -74,10 +77,24 @@ impl fmt::Display for Unverified {
 
 impl std::error::Error for Unverified {}
 
+/// Who is asked to prove who he is, and for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Where the question stands, and its answer.
+    pub place: Place,
+    /// Whose users are asked for.
+    pub realm: &'a str,
+    /// Where the request came from. A question that was sent to one host is answered by it only: who
+    /// answers is where he says, and a wrong answer may be held against that host.
+    pub source: IpAddr,
+}
+
 /// The side that asks: writes challenges and judges their answers.
 ///
 /// A challenge leaves nothing in memory; a right answer leaves some 60 octets until its nonce is
-/// too old, within [`NonceLimits`]. A wrong answer takes as long as one of an unknown user.
+/// too old, within [`NonceLimits`]. A wrong answer takes as long as one of an unknown user. An answer
+/// to a question that was not put to its source, or long ago, is not looked at: it is asked for anew,
+/// so that nobody guesses, or is taken for somebody who does, under an address that is not his.
 ///
 /// The `uri` of an answer is not held against the Request-URI, which proxies change on the way
 /// (RFC 3261 §22.4): that an answer serves once is what keeps it from another request.
@@ -115,24 +132,24 @@ impl Verifier {
     pub fn challenge(
         &mut self,
         now: Time,
-        (place, realm): (Place, &str),
+        asked: Asked,
         refused: Unverified,
         response: &mut Message,
     ) {
-        self.challenge_by(now, (place, realm), refused, &Hash::ALL, response);
+        self.challenge_by(now, asked, refused, &Hash::ALL, response);
     }
 
     /// As [`Verifier::challenge`], with those alone of the algorithms that are among `hashes`.
     pub fn challenge_by(
         &mut self,
         now: Time,
-        (place, realm): (Place, &str),
+        Asked { place, realm, source }: Asked,
         refused: Unverified,
         hashes: &[Hash],
         response: &mut Message,
     ) {
         let realm = if is_quotable(realm) { realm } else { "" };
-        let nonce = self.nonces.make(now, realm);
+        let nonce = self.nonces.make(now, (realm, source));
         let stale = if refused.is_stale() { ",stale=true" } else { "" };
         for hash in self.offered.iter().filter(|hash| hashes.contains(hash)) {
             let text = format!(
@@ -152,7 +169,7 @@ impl Verifier {
     pub fn verify<'a, 'u>(
         &mut self,
         now: Time,
-        (place, realm): (Place, &str),
+        Asked { place, realm, source }: Asked,
         request: &'a Message,
         find: impl FnOnce(&str) -> Option<&'u Ha1>,
     ) -> Result<&'a str, Unverified> {
@@ -160,6 +177,11 @@ impl Verifier {
             return Err(Unverified::Malformed);
         };
         let answer = answer_for(request, place, realm)?;
+        // A nonce that is not ours, from before a restart, is no worse than an old one.
+        let nonce = self.nonces.read(answer.nonce, (realm, source)).ok_or(Unverified::Stale)?;
+        if self.nonces.is_stale(now, nonce) {
+            return Err(Unverified::Stale);
+        }
         let Some(Algorithm { hash, session: false }) = answer.algorithm else {
             return Err(Unverified::Malformed);
         };
@@ -177,8 +199,6 @@ impl Verifier {
         if !self.is_same(&expected, &given) || known.is_none() {
             return Err(Unverified::Wrong);
         }
-        // A nonce that is not ours, from before a restart, is no worse than an old one.
-        let nonce = self.nonces.read(answer.nonce, realm).ok_or(Unverified::Stale)?;
         let count = answer.protection.map(|(_, count, _)| count);
         self.nonces.spend(now, nonce, count).map_err(|unusable| match unusable {
             Unusable::Stale => Unverified::Stale,
@@ -188,8 +208,8 @@ impl Verifier {
     }
 
     /// The user whom the answer of a request for a realm names, right or wrong.
-    pub fn claimed<'a>((place, realm): (Place, &str), request: &'a Message) -> Option<&'a str> {
-        answer_for(request, place, realm).ok().map(|answer| answer.user)
+    pub fn claimed<'a>(asked: Asked, request: &'a Message) -> Option<&'a str> {
+        answer_for(request, asked.place, asked.realm).ok().map(|answer| answer.user)
     }
 
     /// Nonces that are remembered because they were used.

@@ -97,7 +97,8 @@ impl Endpoint {
         }
         let mut challenge = Message::response(Status::UNAUTHORIZED);
         if let Some(users) = &mut self.users {
-            users.challenge(now, trunk, why, &mut challenge);
+            let source = template.flow.remote.ip();
+            users.challenge(now, (trunk, source), why, &mut challenge);
         }
         self.respond_stateless(template, Status::UNAUTHORIZED, |response| {
             for (name, value) in challenge.headers.iter() {
