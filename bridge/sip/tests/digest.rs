@@ -272,7 +272,7 @@ fn whoever_is_wrong_is_told_no_more_than_that() {
     other.headers.add(Name::Authorization, text.clone());
     assert_eq!(pair.verify(&other), Err(Unverified::Wrong));
     let tampered = [
-        text.replace("uri=\"sip:7000@", "uri=\"sip:7001@"),
+        text.replace("uri=\"sip:7000@", "uri=\"SIP:7000@"),
         text.replace("nc=00000001", "nc=00000002"),
         text.replace("username=\"bob\"", "username=\"bot\""),
     ];
@@ -319,6 +319,50 @@ fn an_old_nonce_is_stale_and_the_next_answer_is_taken() {
     pair.verifier = Verifier::new(Zeroizing::new([1; 32]), NonceLimits::default());
     authentication.authorize(&right, 4, &mut first);
     assert_eq!(pair.verify(&first), Err(Unverified::Stale));
+}
+
+#[test]
+fn an_answer_is_for_whom_its_uri_names_however_proxies_wrote_the_host_anew() {
+    let mut pair = Pair::new();
+    let mut verdict = |method: Method, signed: &str, requested: &str| {
+        let challenge = pair.challenge(Unverified::Absent);
+        let mut authentication = Authentication::default();
+        authentication.challenged(&login("zanzibar"), &challenge).expect("it can be answered");
+        let mut request = Message::request(method.clone(), signed);
+        authentication.authorize(&login("zanzibar"), 0xabc, &mut request);
+        let mut forwarded = Message::request(method, requested);
+        for (name, value) in request.headers.iter() {
+            forwarded.headers.push(name.clone(), value.clone());
+        }
+        pair.verify(&forwarded).map(drop)
+    };
+    for (signed, requested) in [
+        (URI, URI),
+        (URI, "sip:7000@192.0.2.1:5080;transport=tcp"),
+        (URI, "sips:7000@other.example"),
+        ("sip:7000@192.0.2.1", "sip:%37000@other.example"),
+        ("sip:7000@other.example;user=phone", "sip:7000@OTHER.example:5060"),
+        ("tel:+1-800-555-0142", "sip:+18005550142@phones.example;user=phone"),
+        ("sip:phones.example", "sip:192.0.2.1"),
+    ] {
+        assert_eq!(verdict(Method::Invite, signed, requested), Ok(()), "{signed} {requested}");
+    }
+    for (signed, requested) in [
+        (URI, "sip:7001@phones.example"),
+        (URI, "sip:phones.example"),
+        ("sip:phones.example", URI),
+        ("sip:7000@one.example", "sip:7000@two.example"),
+        ("7000", URI),
+    ] {
+        let elsewhere = Err(Unverified::Elsewhere);
+        assert_eq!(verdict(Method::Invite, signed, requested), elsewhere, "{signed} {requested}");
+    }
+    let (signed, requested) = ("sip:bob@phones.example", "sip:phones.example");
+    assert_eq!(verdict(Method::REGISTER, signed, requested), Ok(()), "REGISTER names nobody");
+    assert_eq!(
+        verdict(Method::REGISTER, "sip:one.example", "sip:two.example"),
+        Err(Unverified::Elsewhere)
+    );
 }
 
 #[test]

@@ -344,6 +344,28 @@ fn strangers_leave_nothing_behind_however_many_there_are() {
 }
 
 #[test]
+fn an_answer_for_another_number_is_refused_and_calls_nobody() {
+    let mut ua = with_users();
+    let mut anna = Phone::at("anna", "192.0.2.77:5070");
+    let sdp = "Content-Type: application/sdp\r\n";
+    let first = anna.request("INVITE", "sip:18005550142@phones.example", sdp, SDP);
+    let asked = anna.send(&mut ua, &first).message(0);
+    let mut authentication = Authentication::default();
+    authentication.challenged(&anna.login, &asked).expect("a challenge");
+    let mut signed = anna.request("INVITE", "sip:18005550142@phones.example", sdp, SDP);
+    authentication.authorize(&anna.login, 7, &mut signed);
+    let answer = signed.headers.text(&Name::Authorization).expect("an answer");
+    let answer = format!("Authorization: {answer}\r\n{sdp}");
+    let other = anna.request("INVITE", "sip:19005550100@phones.example", &answer, SDP);
+    let out = anna.send(&mut ua, &other);
+    assert_eq!((status(&out), caller(&out)), (400, None));
+    assert_eq!(out.refused[0].phrase, Some("Credentials For Another Request-URI"));
+    // The same, to our address and not to the domain: a proxy may have written that.
+    let forwarded = anna.request("INVITE", "sip:18005550142@192.0.2.1", &answer, SDP);
+    assert_eq!(caller(&anna.send(&mut ua, &forwarded)).as_deref(), Some("anna"));
+}
+
+#[test]
 fn only_the_algorithms_of_the_trunk_are_offered_and_taken() {
     let mut ua = asking_by(&[Hash::Md5]);
     let mut anna = Phone::at("anna", "192.0.2.77:5070");

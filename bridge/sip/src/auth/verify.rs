@@ -15,7 +15,7 @@ use super::credentials::Credentials;
 use super::nonce::{NonceLimits, Nonces, Unusable};
 use super::params::is_quotable;
 use super::secret::{Ha1, Password};
-use crate::message::{Message, StartLine};
+use crate::message::{Host, Message, Method, StartLine, Uri};
 
 /// Why a request is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub enum Unverified {
     Absent,
     /// The answer breaks its grammar, or is by an algorithm that was not offered.
     Malformed,
+    /// The answer is for another Request-URI. Whether it is right was not looked at.
+    Elsewhere,
     /// The user is unknown or the password wrong; which, nobody is told.
     Wrong,
     /// The answer's nonce is too old, or not one that its source was given. Whether the answer is
@@ -39,6 +41,7 @@ impl Unverified {
         match self {
             Self::Absent => "no_credentials",
             Self::Malformed => "malformed_credentials",
+            Self::Elsewhere => "credentials_for_another_uri",
             Self::Wrong => "wrong_credentials",
             Self::Stale => "stale_nonce",
             Self::Replayed => "replayed_nonce",
@@ -50,7 +53,7 @@ impl Unverified {
     pub const fn is_stale(self) -> bool {
         match self {
             Self::Stale | Self::Replayed => true,
-            Self::Absent | Self::Malformed | Self::Wrong => false,
+            Self::Absent | Self::Malformed | Self::Elsewhere | Self::Wrong => false,
         }
     }
 
@@ -58,7 +61,7 @@ impl Unverified {
     pub const fn is_guess(self) -> bool {
         match self {
             Self::Malformed | Self::Wrong => true,
-            Self::Absent | Self::Stale | Self::Replayed => false,
+            Self::Absent | Self::Elsewhere | Self::Stale | Self::Replayed => false,
         }
     }
 }
@@ -68,6 +71,7 @@ impl fmt::Display for Unverified {
         f.write_str(match self {
             Self::Absent => "no credentials for this realm",
             Self::Malformed => "malformed credentials",
+            Self::Elsewhere => "credentials for another Request-URI",
             Self::Wrong => "unknown user or wrong password",
             Self::Stale => "credentials with an old nonce",
             Self::Replayed => "right credentials that were used before",
@@ -96,8 +100,9 @@ pub struct Asked<'a> {
 /// to a question that was not put to its source, or long ago, is not looked at: it is asked for anew,
 /// so that nobody guesses, or is taken for somebody who does, under an address that is not his.
 ///
-/// The `uri` of an answer is not held against the Request-URI, which proxies change on the way
-/// (RFC 3261 §22.4): that an answer serves once is what keeps it from another request.
+/// The `uri` of an answer has to name whom the Request-URI names (RFC 7616 §3.4.6), not the same way:
+/// proxies write the host anew, and scheme, port and parameters (RFC 3261 §22.4). A call for another
+/// user, or to the domain of somebody else, was not what its caller signed.
 pub struct Verifier {
     nonces: Nonces,
     offered: Vec<Hash>,
@@ -173,7 +178,7 @@ impl Verifier {
         request: &'a Message,
         find: impl FnOnce(&str) -> Option<&'u Ha1>,
     ) -> Result<&'a str, Unverified> {
-        let StartLine::Request { method, .. } = &request.start else {
+        let StartLine::Request { method, uri } = &request.start else {
             return Err(Unverified::Malformed);
         };
         let answer = answer_for(request, place, realm)?;
@@ -181,6 +186,9 @@ impl Verifier {
         let nonce = self.nonces.read(answer.nonce, (realm, source)).ok_or(Unverified::Stale)?;
         if self.nonces.is_stale(now, nonce) {
             return Err(Unverified::Stale);
+        }
+        if !is_for(answer.uri, (method, uri), realm) {
+            return Err(Unverified::Elsewhere);
         }
         let Some(Algorithm { hash, session: false }) = answer.algorithm else {
             return Err(Unverified::Malformed);
@@ -240,4 +248,27 @@ fn answer_for<'a>(
         }
     }
     Err(Unverified::Absent)
+}
+
+/// Whether an answer with this `uri` is meant for a request: whom it names has to be the same, but for
+/// a REGISTER, which names nobody; and its host, unless it is an address or the realm in one of them.
+fn is_for(uri: &str, (method, requested): (&Method, &str), realm: &str) -> bool {
+    if uri == requested {
+        return true;
+    }
+    let (Ok(one), Ok(other)) = (Uri::parse(uri), Uri::parse(requested)) else { return false };
+    let names = |uri: &Uri| uri.subscribers().collect::<Vec<_>>();
+    let (whom, requested) = (names(&one), names(&other));
+    let same_user = whom.is_empty() && requested.is_empty()
+        || whom.iter().any(|name| requested.contains(name))
+        || *method == Method::REGISTER;
+    let stands_for_us = |host: &Host| match host {
+        Host::Address(_) => true,
+        Host::Name(name) => name.eq_ignore_ascii_case(realm),
+    };
+    // A `tel:` URI has no host.
+    let same_host = one.host().zip(other.host()).is_none_or(|(one, other)| {
+        one.is_same(other) || stands_for_us(one) || stands_for_us(other)
+    });
+    same_user && same_host
 }

@@ -75,6 +75,15 @@ impl Endpoint {
         let template = &request.template;
         match users.identify(now, limits.trunk, request.flow, &request.message) {
             Sender::Known(name) => return Ok(Some(name)),
+            // RFC 7616 §3.4.6: a mistake, or somebody who makes use of another's answer.
+            Sender::Asked(Unverified::Elsewhere) => {
+                let (reason, status) = (Dropped::MalformedRequest, Status::BAD_REQUEST);
+                let phrase = Some("Credentials For Another Request-URI");
+                if !template.opens_call() {
+                    self.tell_refusal(template, reason, status, phrase);
+                }
+                self.refuse(template, reason, status, phrase);
+            }
             Sender::Asked(why) => self.challenge(now, limits.trunk, template, why),
             Sender::Unheard => {
                 let (reason, status) = (Dropped::Guesser, Status::FORBIDDEN);

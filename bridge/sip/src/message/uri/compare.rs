@@ -23,18 +23,21 @@ impl Uri {
         sip.secure == there.secure
             && sip.port == there.port
             && user(self) == user(other)
-            && is_same_host(&sip.host, &there.host)
+            && sip.host.is_same(&there.host)
             && suit(self.params(), other.params())
             && suit(other.params(), self.params())
             && headers(self) == headers(other)
     }
 }
 
-fn is_same_host(one: &Host, other: &Host) -> bool {
-    match (one, other) {
-        (Host::Name(one), Host::Name(other)) => one.eq_ignore_ascii_case(other),
-        (Host::Address(one), Host::Address(other)) => one == other,
-        (Host::Name(_), Host::Address(_)) | (Host::Address(_), Host::Name(_)) => false,
+impl Host {
+    /// Whether both are the same name, whatever its case, or the same address.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name(one), Self::Name(other)) => one.eq_ignore_ascii_case(other),
+            (Self::Address(one), Self::Address(other)) => one == other,
+            (Self::Name(_), Self::Address(_)) | (Self::Address(_), Self::Name(_)) => false,
+        }
     }
 }
 
