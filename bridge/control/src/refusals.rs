@@ -174,6 +174,7 @@ const fn reason_of(reason: Dropped) -> &'static str {
         | Dropped::MalformedRequest
         | Dropped::Unnumbered
         | Dropped::TooManyForks
+        | Dropped::TooManyPracks
         | Dropped::Repeated
         | Dropped::Unidentified
         | Dropped::Unheard => "the INVITE is malformed",

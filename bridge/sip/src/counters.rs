@@ -27,6 +27,8 @@ pub enum Dropped {
     Unnumbered,
     /// Progress or an answer beyond the forks that one call may have.
     TooManyForks,
+    /// Progress that asks for a PRACK beyond those that one call may have: it will come again.
+    TooManyPracks,
     /// A message that came again and was absorbed or answered as before.
     Repeated,
     /// A call of a stranger, refused with 403.
@@ -50,7 +52,7 @@ pub enum Dropped {
     Guesser,
 }
 
-const REASONS: [Dropped; 22] = [
+const REASONS: [Dropped; 23] = [
     Dropped::KeepAlive,
     Dropped::Oversized,
     Dropped::NotSip,
@@ -63,6 +65,7 @@ const REASONS: [Dropped; 22] = [
     Dropped::TooManyDialogs,
     Dropped::Unnumbered,
     Dropped::TooManyForks,
+    Dropped::TooManyPracks,
     Dropped::Repeated,
     Dropped::Stranger,
     Dropped::Unheard,
@@ -91,6 +94,7 @@ impl Dropped {
             Self::TooManyDialogs => "too_many_dialogs",
             Self::Unnumbered => "unnumbered_progress",
             Self::TooManyForks => "too_many_forks",
+            Self::TooManyPracks => "too_many_pracks",
             Self::Repeated => "repeated",
             Self::Stranger => "stranger",
             Self::Unheard => "strangers_too_often",
@@ -140,6 +144,6 @@ mod tests {
         }
         counters.count(Dropped::NotSip);
         assert_eq!(counters.of(Dropped::NotSip), 2);
-        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 23);
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 24);
     }
 }

@@ -12,7 +12,7 @@ use crate::extensions::Extensions;
 use crate::flow::{ConnectionId, Flow};
 use crate::message::{Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
 use crate::rate::Bucket;
-use crate::reliable::Provisionals;
+use crate::reliable::{Pracks, Provisionals};
 use crate::session_timer::SessionTimer;
 use crate::shares::Seat;
 use crate::transaction::timer::Backoff;
@@ -230,6 +230,8 @@ pub(crate) struct Dialog {
     pub(crate) session: SessionTimer,
     /// Our provisional responses, of a call in that may have reliable ones.
     pub(crate) provisionals: Option<Box<Provisionals>>,
+    /// Our PRACKs, of a call out.
+    pub(crate) pracks: Pracks,
     /// An offer of the peer's that came by UPDATE or PRACK.
     pub(crate) undecided: Option<Box<Undecided>>,
 }
@@ -247,6 +249,7 @@ impl Dialog {
             extensions,
             session: SessionTimer::new(extensions.timers),
             provisionals: None,
+            pracks: Pracks::default(),
             undecided: None,
         }
     }

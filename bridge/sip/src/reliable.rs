@@ -14,6 +14,37 @@ use crate::transaction::timer::Backoff;
 /// The option tag of reliable provisional responses.
 pub(crate) const RELIABLE: &str = "100rel";
 
+/// PRACKs of a call that have no answer yet. A callee says by Contact where they go, and each is sent
+/// until it is answered: there may be others than those who asked for it.
+const MOST_UNANSWERED: u32 = 4;
+/// PRACKs of a call.
+const MOST_PRACKS: u32 = 64;
+
+/// The PRACKs of a call out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pracks {
+    sent: u32,
+    unanswered: u32,
+}
+
+impl Pracks {
+    /// Whether one more may be sent.
+    pub(crate) fn fits(self) -> bool {
+        self.sent < MOST_PRACKS && self.unanswered < MOST_UNANSWERED
+    }
+
+    /// One is sent.
+    pub(crate) fn send(&mut self) {
+        self.sent += 1;
+        self.unanswered += 1;
+    }
+
+    /// One has its answer.
+    pub(crate) fn answered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+}
+
 /// Numbers of ours begin below this one (RFC 3262 §3).
 const FIRST_BELOW: u128 = (1 << 31) - 1;
 
@@ -45,7 +76,8 @@ impl Wants {
             return Self::Nothing;
         }
         let number = headers.text(&Name::RSeq).and_then(|text| text.trim().parse().ok());
-        number.map_or(Self::Unnumbered, Self::Prack)
+        // Numbers begin at 1 (RFC 3262 §3).
+        number.filter(|number| *number > 0).map_or(Self::Unnumbered, Self::Prack)
     }
 }
 

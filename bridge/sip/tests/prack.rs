@@ -54,6 +54,47 @@ fn answer_with(ua: &mut Ua, text: &str) -> Option<String> {
 }
 
 #[test]
+fn progress_with_a_number_that_there_is_not_gets_no_prack() {
+    for number in ["0", "-1", "4294967296", "x"] {
+        let mut ua = Ua::new();
+        let (dialog, invite) = dialled(&mut ua);
+        let text = early(&invite, "b", 7, "").replace("RSeq: 7", &format!("RSeq: {number}"));
+        let out = ua.feed(&text);
+        assert_eq!(out.lines(), Vec::<String>::new(), "{number}");
+        assert_eq!(out.news(), [format!("Ringing({dialog}, 183)")], "it rings all the same");
+        assert_eq!(ua.endpoint.counters().of(Dropped::Unnumbered), 1);
+    }
+}
+
+#[test]
+fn somebody_who_is_named_in_contacts_gets_few_pracks_that_he_did_not_ask_for() {
+    let mut ua = Ua::new();
+    let (_, invite) = dialled(&mut ua);
+    let mut sent = 0;
+    for round in 1..20 {
+        for fork in 0..16 {
+            sent += ua.feed(&early(&invite, &format!("f{fork}"), round, "")).sent.len();
+        }
+        sent += ua.secs(2).lines().iter().filter(|line| *line == "PRACK").count();
+    }
+    sent += ua.secs(40).lines().iter().filter(|line| *line == "PRACK").count();
+    assert_eq!(sent, 44, "four, each until it is given up");
+    assert!(ua.endpoint.counters().of(Dropped::TooManyPracks) > 200);
+    // And from who answers each of them, as many as a call may have.
+    let mut ua = Ua::new();
+    let (_, invite) = dialled(&mut ua);
+    let pracks = (1..1000).filter(|rseq| {
+        let out = ua.feed(&early(&invite, "b", *rseq, "").replace("198.51.100.", "h"));
+        let prack = out.sent.first().map(|_| out.message(0));
+        prack.is_some_and(|prack| {
+            ua.feed(&response(&prack, "200 OK", None, ""));
+            true
+        })
+    });
+    assert_eq!(pracks.count(), 64);
+}
+
+#[test]
 fn each_fork_gets_its_pracks_by_its_own_route_once_and_in_order() {
     let mut ua = Ua::new();
     let (dialog, invite) = dialled(&mut ua);
@@ -207,8 +248,14 @@ fn an_answer_and_a_hangup_cross_a_prack() {
 fn forks_beyond_what_is_followed_get_no_prack() {
     let mut ua = Ua::new();
     let (_, invite) = dialled(&mut ua);
-    let sent: usize =
-        (0..40).map(|n| ua.feed(&early(&invite, &format!("t{n}"), 1, "")).sent.len()).sum();
+    let mut sent = 0;
+    for n in 0..40 {
+        let out = ua.feed(&early(&invite, &format!("t{n}"), 1, ""));
+        sent += out.sent.len();
+        if !out.sent.is_empty() {
+            ua.feed(&response(&out.message(0), "200 OK", None, ""));
+        }
+    }
     assert_eq!((sent, ua.endpoint.counters().of(Dropped::TooManyForks)), (16, 24));
 }
 

@@ -63,6 +63,14 @@ impl Endpoint {
             self.drop_for(Dropped::Repeated);
             return false;
         }
+        if let Wants::Prack(_) = wants
+            && !self.dialogs.get(&id).is_some_and(|held| held.pracks.fits())
+        {
+            // It comes again when its PRACK does not, and others may be answered by then.
+            self.drop_for(Dropped::TooManyPracks);
+            return false;
+        }
+        let Some(fork) = self.fork_of(request, (came_by, response)) else { return true };
         fork.path.refresh(came_by, response);
         fork.path.follow(response);
         let described = sdp.filter(|sdp| sdp.len() <= MAX_BYTES && !fork.is_renewed);
@@ -106,6 +114,7 @@ impl Endpoint {
     /// Sends PRACK along an early dialog, under the call's next number, which is handed back.
     fn send_prack(&mut self, now: Time, id: DialogId, path: Path, rack: RAck) -> u32 {
         let Some(held) = self.dialogs.get_mut(&id) else { return path.local_cseq };
+        held.pracks.send();
         held.path.next_cseq();
         let number = held.path.local_cseq;
         let carried = self.along(Path { local_cseq: number, ..path }, Purpose::Prack(id));

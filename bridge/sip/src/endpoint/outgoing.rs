@@ -488,9 +488,16 @@ impl Endpoint {
         let Some(mut outgoing) = self.take_request(id) else { return };
         outgoing.wipe();
         match outgoing.purpose {
-            // What becomes of a PRACK decides nothing; no request but INVITE is for the rest.
+            // What becomes of a PRACK decides nothing but whether there may be more.
+            Purpose::Prack(dialog) => {
+                if let (Outcome::Response(..), Some(held)) =
+                    (outcome, self.dialogs.get_mut(&dialog))
+                {
+                    held.pracks.answered();
+                }
+            }
+            // No request but INVITE is for the rest.
             Purpose::Nothing
-            | Purpose::Prack(_)
             | Purpose::Dial(_)
             | Purpose::Reinvite(_)
             | Purpose::Abandoned

@@ -42,7 +42,8 @@ impl Endpoint {
     pub(super) fn refuse_session(&mut self, request: &Request, refused: Refused) {
         let (reason, status) = (Dropped::NotOffered, refused.status());
         self.drop_for(reason);
-        if request.template.opens_call() {
+        // A 422 refuses nobody: the caller asks again with what it says.
+        if request.template.opens_call() && status != Status::SESSION_INTERVAL_TOO_SMALL {
             self.tell_refusal(&request.template, reason, status, None);
         }
         self.respond_stateless(&request.template, status, |message| {
