@@ -234,7 +234,8 @@ impl Plan {
         closed.filter(|apart| !apart.prefixes.is_empty()).collect()
     }
 
-    fn is_emergency(&self, digits: &str) -> bool {
+    /// Whether `digits` are those of an emergency or crisis number.
+    pub fn is_emergency(&self, digits: &str) -> bool {
         self.emergency.iter().any(|number| number == digits)
     }
 

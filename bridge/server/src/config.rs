@@ -11,6 +11,7 @@ mod identity;
 mod login;
 mod numbers;
 mod place;
+mod purpose;
 mod raw;
 mod reject;
 mod setting;

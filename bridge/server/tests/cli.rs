@@ -655,6 +655,23 @@ fn a_wrong_configuration_stops_every_command_with_its_place() {
 }
 
 #[test]
+fn check_config_names_every_password_that_cannot_be_read() {
+    let bench = Bench::bare();
+    let trunk = "[sip]\nlisten = [\"192.0.2.9:5060\"]\n[media]\naddress = \"192.0.2.9\"\n\
+                 [[trunk]]\nname = \"out\"\ndestination = \"198.51.100.1:5060\"\n\
+                 sources = [\"198.51.100.1/32\"]\nuser = \"bob\"\npassword_file = \"none/out\"\n\
+                 [[trunk]]\nname = \"in\"\nsources = [\"192.0.2.0/24\"]\n\
+                 [[user]]\nname = \"anna\"\ntrunk = \"in\"\nnumber = \"14165550130\"\n\
+                 password_file = \"none/anna\"\n";
+    let path = bench.file("users.toml", trunk).display().to_string();
+    let run = bench.run(&["check-config", &path]);
+    assert_eq!(run.code, Some(1), "the bridge would not start");
+    let said = run.out;
+    assert!(has_line(&said, &["users.toml: trunk out: password_file none/out"]), "{said}");
+    assert!(has_line(&said, &["users.toml: user anna: password_file none/anna"]), "{said}");
+}
+
+#[test]
 fn check_config_tells_what_is_rarely_meant_and_its_output_can_be_used() {
     let bench = Bench::bare();
     let text = "[[trunk]]\nname = \"all\"\nsources = [\"0.0.0.0/0\"]\n";

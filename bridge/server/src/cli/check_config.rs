@@ -46,11 +46,17 @@ impl CheckConfig {
                     return Ok(ExitCode::FAILURE);
                 }
                 // The bridge stops at that when it starts; this may be another machine.
-                let unread = config.read_logins().err().or_else(|| config.read_signers().err());
-                let users = || config.users().iter().find_map(|user| user.read().err());
-                let unread = unread.or_else(users);
+                let unread = config.read_signers().err();
                 let unread = unread.map(|error| format!("\n# warning: {error:#}\n#"));
                 let from = file.map_or("embedded defaults".into(), Path::to_string_lossy);
+                // Nor without the passwords that it names.
+                let faults = config.unread_passwords();
+                if !faults.is_empty() {
+                    for error in faults {
+                        writeln!(out, "{from}: {error:#}")?;
+                    }
+                    return Ok(ExitCode::FAILURE);
+                }
                 write!(
                     out,
                     "# {from}: no fault.{}{} The settings in effect:\n\n{}",

@@ -39,6 +39,11 @@ pub(super) trait Walk: Sized {
     /// Says that the table cannot do without `key`, whatever else it has.
     fn needs(&mut self, _key: &'static str) {}
 
+    /// Whether the table has `key`, also where what it says is a fault.
+    fn has(&self, _key: &'static str) -> bool {
+        true
+    }
+
     /// The table `[key]`.
     fn table(&mut self, key: &'static str, each: impl FnOnce(&mut Self));
 
@@ -103,6 +108,16 @@ impl<'a> Findings<'a> {
     /// The first of two keys that the file sets; the second where it sets neither.
     pub(super) fn first_set<'k>(&self, [first, second]: [&'k str; 2]) -> &'k str {
         if self.places.borrow().contains_key(first) { first } else { second }
+    }
+
+    /// Adds a fault of two keys at the first of them that the file sets.
+    pub(super) fn add_at_first(&self, keys: [&str; 2], message: String) {
+        self.add_at(self.first_set(keys), message);
+    }
+
+    /// Adds a doubt about two keys at the first of them that the file sets.
+    pub(super) fn warn_at_first(&self, keys: [&str; 2], message: String) {
+        self.warn_at(self.first_set(keys), message);
     }
 
     fn offset(&self, path: &str) -> usize {
@@ -236,6 +251,10 @@ impl Walk for Reader<'_, '_> {
         if !self.table.contains_key(key) {
             self.findings.add(self.offset, format!("{}{key} is missing; add it", self.path));
         }
+    }
+
+    fn has(&self, key: &'static str) -> bool {
+        self.table.contains_key(key)
     }
 
     fn table(&mut self, key: &'static str, each: impl FnOnce(&mut Self)) {

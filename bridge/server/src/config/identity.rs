@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(usual.presenting.identity, Some(IdentityHeader::None), "nobody believes us");
         let (trusted, _) = parse("trusted = true").expect("no fault");
         assert_eq!(trusted.presenting.identity, Some(IdentityHeader::Asserted));
-        let text = "caller_from = [\"rpid\", \"ppi\", \"from\"]\ntrusted = true\ncaller_id = \"1416\"\n\
+        let text = "destination = \"127.0.0.9:5060\"\ncaller_from = [\"rpid\", \"ppi\", \"from\"]\ntrusted = true\ncaller_id = \"1416\"\n\
                     from = \"fixed\"\nfrom_domain = \"sip.example\"\nidentity_out = \"ppi\"\nanonymous = true";
         let (trunk, warnings) = parse(text).expect("no fault");
         let expected = [Identity::RemoteParty, Identity::Preferred, Identity::From];

@@ -50,6 +50,12 @@ impl Config {
         &self.logins
     }
 
+    /// Which passwords, of trunks and of users, cannot be read, and why.
+    pub(crate) fn unread_passwords(&self) -> Vec<anyhow::Error> {
+        let trunks = self.logins.iter().filter_map(|login| login.read().err());
+        trunks.chain(self.users().iter().filter_map(|user| user.read().err())).collect()
+    }
+
     /// Reads the passwords of the trunks.
     ///
     /// # Errors

@@ -116,7 +116,8 @@ impl FromStr for RawSource {
         if let Ok(network) = text.parse() {
             return Ok(Self::Network(network));
         }
-        if is_name(text) { Ok(Self::Name(text.to_owned())) } else { Err(NoPlace) }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        if is_name(name) { Ok(Self::Name(name.to_owned())) } else { Err(NoPlace) }
     }
 }
 

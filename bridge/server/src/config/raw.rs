@@ -348,7 +348,11 @@ impl RawTrunk {
         self.pings.walk(walk);
         walk.table("reject", |walk| reject::walk(&mut self.reject, walk));
         walk.table("stir", |walk| self.signed.walk(walk));
-        if !self.needs_no_sources() {
+        // A place that cannot be read is told as that, and not as one that is missing.
+        let is_unread = |key, is_read: bool| walk.has(key) && !is_read;
+        let unread = is_unread("destination", self.destination.is_some())
+            || is_unread("registrar", self.account.registrar.is_some());
+        if !self.needs_no_sources() && !unread {
             walk.needs("sources");
         }
     }

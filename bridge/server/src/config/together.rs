@@ -15,7 +15,7 @@ use super::account;
 use super::document::Findings;
 use super::place::RawPlace;
 use super::raw::{RawConfig, RawTrunk};
-use super::{identity, numbers, stir, user};
+use super::{identity, numbers, purpose, stir, user};
 
 /// A network of callers wider than this is most of the Internet: bits of the prefix.
 const WIDE_V4: u8 = 7;
@@ -27,6 +27,7 @@ pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
     streams(raw, findings);
     media(raw, findings);
     http(raw, findings);
+    dns(raw, findings);
     trunks(raw, findings);
     user::check(raw, findings);
     conference(raw, findings);
@@ -52,7 +53,8 @@ fn sip(raw: &RawConfig, findings: &Findings<'_>) {
     }
     if let Some(advertised) = raw.sip_advertised {
         let nowhere = advertised.port() == 0 || !hears(raw, advertised.ip());
-        let here_only = advertised.ip().is_loopback() && !listens_on_loopback_only(raw);
+        let here_only =
+            advertised.ip().to_canonical().is_loopback() && !listens_on_loopback_only(raw);
         let unheard = !advertised.ip().is_loopback() && listens_on_loopback_only(raw);
         if nowhere || here_only || unheard {
             let message = format!(
@@ -154,7 +156,7 @@ fn media(raw: &RawConfig, findings: &Findings<'_>) {
     };
     if let Some(at) = raw.sip_listen.iter().find(meets) {
         let message = format!("media.ports: {low}-{high} holds the SIP port of {at}; move one");
-        findings.add_at("media.ports", message);
+        findings.add_at_first(["media.ports", "sip.listen"], message);
     }
     let room = raw.ports.range.even_ports().count();
     if room < raw.conference.max_calls {
@@ -162,7 +164,7 @@ fn media(raw: &RawConfig, findings: &Findings<'_>) {
             "media.ports: {low}-{high} is enough for {room} calls at one time, fewer than \
              conference.max_calls"
         );
-        findings.warn_at("media.ports", message);
+        findings.warn_at_first(["media.ports", "conference.max_calls"], message);
     }
 }
 
@@ -187,6 +189,19 @@ fn http(raw: &RawConfig, findings: &Findings<'_>) {
     }
 }
 
+fn dns(raw: &RawConfig, findings: &Findings<'_>) {
+    let streams = raw.streams.listeners().map(|(_, at)| at);
+    let all = raw.sip_listen.iter().copied().chain(streams).chain([raw.http_listen]);
+    let own: Vec<SocketAddr> = all.chain(raw.sip_advertised).collect();
+    let is_own = |server: &&SocketAddr| own.iter().any(|at| is_one_port(*at, **server));
+    if let Some(server) = raw.dns_servers.iter().find(is_own) {
+        let message = format!(
+            "dns.servers: {server} is this bridge itself; give the address of a name server"
+        );
+        findings.add_at("dns.servers", message);
+    }
+}
+
 fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
     if raw.trunks.is_empty() {
         let message = "trunk: without one no call can come in; add a [[trunk]]";
@@ -195,10 +210,11 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
     let mut seen = BTreeSet::new();
     for (index, trunk) in raw.trunks.iter().enumerate() {
         let path = |key: &str| format!("trunk[{index}].{key}");
-        let same = |other: &RawTrunk| !trunk.name.is_empty() && other.name == trunk.name;
-        if raw.trunks[..index].iter().any(same) {
+        let plain = |trunk: &RawTrunk| trunk.name.trim().to_lowercase();
+        let same = |other: &&RawTrunk| !trunk.name.is_empty() && plain(other) == plain(trunk);
+        if let Some(other) = raw.trunks[..index].iter().find(same) {
             let path = path("name");
-            let message = format!("{path}: another trunk is called {:?}; rename one", trunk.name);
+            let message = format!("{path}: another trunk is called {:?}; rename one", other.name);
             findings.add_at(&path, message);
         }
         let networks: Vec<IpNet> = trunk.networks().collect();
@@ -238,13 +254,21 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
         names(trunk, findings, &path);
         let patience = trunk.routing.patience;
         if patience.progress < patience.provisional {
-            let path = path("first_18x");
-            findings.add_at(&path, format!("{path}: must not be less than first_response"));
+            let message = format!("{}: must not be less than first_response", path("first_18x"));
+            findings.add_at_first([&path("first_18x"), &path("first_response")], message);
+        }
+        if trunk.destination.is_some() && patience.progress > raw.conference.ring {
+            let message = format!(
+                "{}: longer than conference.ring, after which the call is over: no other trunk is \
+                 tried for silence",
+                path("first_18x")
+            );
+            findings.warn_at_first([&path("first_18x"), "conference.ring"], message);
         }
         let timers = trunk.extensions.timers;
         if timers.expires < timers.min_se {
-            let path = path("session_expires");
-            findings.add_at(&path, format!("{path}: must not be less than min_se"));
+            let message = format!("{}: must not be less than min_se", path("session_expires"));
+            findings.add_at_first([&path("session_expires"), &path("min_se")], message);
         }
         let at = |place: &Option<RawPlace>| place.as_ref().and_then(RawPlace::address);
         if let Some(message) = at(&trunk.destination).and_then(|to| unreachable(raw, to)) {
@@ -267,6 +291,7 @@ fn trunks(raw: &RawConfig, findings: &Findings<'_>) {
             findings.add_at(&path, format!("{path}: {message}"));
         }
         account::check(trunk, &raw.trunks[..index], findings, &path);
+        purpose::check(raw, trunk, findings, &path);
         numbers::check(trunk, findings, &path);
         identity::check(trunk, findings, &path);
         stir::check(trunk, findings, &path);
@@ -376,6 +401,12 @@ const fn is_wide(net: IpNet) -> bool {
 
 /// Why callers from `source` are hardly whom somebody wants to let in.
 fn doubtful(raw: &RawConfig, trunk: &RawTrunk, source: IpNet) -> Option<String> {
+    if is_wide(source) && purpose::has_users(raw, trunk) {
+        return Some(format!(
+            "{source}: telephones register from the whole Internet, and nothing but their \
+             passwords keeps others out: let those be long and random"
+        ));
+    }
     if is_wide(source) {
         let believed = if trunk.trusted {
             ", and the calling numbers that they claim are believed (trusted)"
@@ -424,11 +455,13 @@ fn conference(raw: &RawConfig, findings: &Findings<'_>) {
     let times = &raw.conference;
     if times.speak_at_latest < times.speak_after {
         let message = "conference.speak_at_latest: must not be less than speak_after";
-        findings.add_at("conference.speak_at_latest", message.to_owned());
+        let keys = ["conference.speak_at_latest", "conference.speak_after"];
+        findings.add_at_first(keys, message.to_owned());
     }
     if times.alone_limit <= times.alone_music {
         let message = "conference.alone_music: somebody alone is hung up before music begins";
-        findings.warn_at("conference.alone_music", message.to_owned());
+        let keys = ["conference.alone_music", "conference.alone_limit"];
+        findings.warn_at_first(keys, message.to_owned());
     }
 }
 
@@ -437,7 +470,8 @@ fn hears(raw: &RawConfig, ip: IpAddr) -> bool {
     raw.sip_listen.iter().any(|at| at.is_ipv4() == ip.is_ipv4())
 }
 
-fn listens_on_loopback_only(raw: &RawConfig) -> bool {
+/// Whether no other machine reaches the bridge's SIP.
+pub(super) fn listens_on_loopback_only(raw: &RawConfig) -> bool {
     let streams = raw.streams.listeners().map(|(_, at)| at);
     raw.sip_listen.iter().copied().chain(streams).all(|at| at.ip().is_loopback())
 }
@@ -564,6 +598,68 @@ mod tests {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
         }
         assert_eq!(faults(&trunk_to("192.0.2.9:5060")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_fault_of_two_keys_is_told_at_the_one_that_the_file_has() {
+        let trunk = format!("{WIDE}{TRUNK}destination = \"192.0.2.9:5060\"\n");
+        for (text, expected) in [
+            (format!("{trunk}min_se = \"1h\"\n"), "9:10: trunk[0].session_expires: must not"),
+            (format!("{trunk}first_response = \"20s\"\n"), "9:18: trunk[0].first_18x: must not"),
+            (
+                "[conference]\nspeak_after = \"1m\"\n".to_owned(),
+                "2:15: conference.speak_at_latest: must not",
+            ),
+        ] {
+            assert!(faults(&text).iter().any(|fault| fault.starts_with(expected)), "{text}");
+        }
+        for (text, expected) in [
+            (format!("{trunk}[conference]\nring = \"14s\"\n"), "10:8: trunk[0].first_18x: longer"),
+            (format!("{trunk}first_18x = \"2m\"\n"), "9:13: trunk[0].first_18x: longer"),
+            ("[conference]\nalone_limit = \"4s\"\n".to_owned(), "2:15: conference.alone_music"),
+        ] {
+            let found = warnings(&text);
+            assert!(found.iter().any(|doubt| doubt.starts_with(expected)), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_trunk_or_a_name_server_is_not_taken_for_another() {
+        let found = faults(&format!("{WIDE}{TRUNK}{}", TRUNK.replace("\"t\"", "\" T\"")));
+        assert!(found[0].starts_with("9:8: trunk[1].name: another trunk is called \"t\""));
+        let dns = |at: &str| format!("{WIDE}{TRUNK}[dns]\nservers = [\"{at}\"]\n");
+        let found = faults(&dns("192.0.2.7:5060"));
+        assert!(
+            found[0].starts_with("9:11: dns.servers: 192.0.2.7:5060 is this bridge"),
+            "{found:?}"
+        );
+        assert_eq!(faults(&dns("192.0.2.7:53")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_bad_destination_is_one_fault_and_a_final_dot_is_none() {
+        let trunk = |keys: &str| format!("{WIDE}[[trunk]]\nname = \"t\"\n{keys}\n");
+        let found = faults(&trunk("destination = \"192.0.2.300:5060\""));
+        assert!(
+            found.len() == 1 && found[0].contains("trunk[0].destination: expected"),
+            "{found:?}"
+        );
+        for key in
+            ["destination = \"sip.carrier.example.\"", "sources = [\"sip.carrier.example.\"]"]
+        {
+            let config = Config::parse(&trunk(key)).expect("no fault");
+            assert!(config.effective().contains("\"sip.carrier.example\""), "{key}");
+        }
+    }
+
+    #[test]
+    fn telephones_that_register_from_everywhere_are_no_callers_from_everywhere() {
+        let user = "[[user]]\nname = \"anna\"\ntrunk = \"t\"\nnumber = \"14165550130\"\n\
+                    password_file = \"x\"\n";
+        let wide = TRUNK.replace("192.0.2.0/24", "0.0.0.0/0");
+        let found = warnings(&format!("{WIDE}{wide}{user}"));
+        assert!(found[0].contains("nothing but their passwords"), "{found:?}");
+        assert!(!found.iter().any(|doubt| doubt.contains("anybody")), "{found:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use partyline_dialplan::Plan;
 use partyline_model::Number;
 use partyline_sip::Realm;
 use partyline_sip::auth::Ha1;
@@ -52,6 +53,7 @@ impl RawUser {
 
 /// Notes what of users cannot work.
 pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
+    let plan = Plan::nanp();
     for (index, user) in raw.users.iter().enumerate() {
         let add = |key: &str, message: String| {
             let path = format!("user[{index}].{key}");
@@ -63,6 +65,10 @@ pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
         }
         if earlier.iter().any(|other| other.number == user.number) {
             add("number", "another user has this number already".to_owned());
+        }
+        if user.number.is_some_and(|number| plan.is_emergency(number.as_str())) {
+            let message = "calls for help have this number; give the user one of his own";
+            add("number", message.to_owned());
         }
         match raw.trunks.iter().find(|trunk| trunk.name == user.trunk) {
             None => add("trunk", format!("there is no [[trunk]] called {:?}", user.trunk)),
@@ -100,7 +106,7 @@ impl UserConfig {
             password_file: user.password_file.clone(),
             max_bindings: usize::try_from(user.max_bindings).unwrap_or(1),
             realm: Realm {
-                name: at.account.domain.as_ref().unwrap_or(&at.name).as_str().into(),
+                name: at.realm().into(),
                 hashes: at.digest.0.iter().map(|digest| digest.0).collect(),
             },
         })
@@ -175,6 +181,7 @@ mod tests {
             (user("an na", "phones", "14165550130"), "name", "expected letters"),
             (anna.clone() + &user("anna", "phones", "14165550131"), "user[1].name", "already"),
             (anna.clone() + &user("ben", "phones", "14165550130"), "user[1].number", "already"),
+            (user("ben", "phones", "911"), "user[0].number", "calls for help"),
             (anna + "max_bindings = 0\n", "max_bindings", "1 to 20"),
         ] {
             let problems = Config::parse(&(PHONES.to_owned() + &users)).expect_err("a fault");
