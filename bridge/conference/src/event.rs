@@ -409,6 +409,14 @@ pub enum Output {
     },
     /// Passcodes are being guessed; for the log.
     GuessAlarm(GuessAlarm),
+    /// A telephone that is told apart by its address typed a secret, which was right, or got no
+    /// answer after too many wrong ones.
+    Typed {
+        /// Where it is.
+        phone: IpAddr,
+        /// Whether it was right.
+        was_right: bool,
+    },
     /// After [`Input::Drain`]: no leg is up and every record is on disk.
     Drained,
 }

@@ -56,7 +56,7 @@ mod turns;
 mod window;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use partyline_model::{Number, RoomId, Time};
@@ -114,6 +114,16 @@ impl Caller {
                 Some(Self::Number(offered.trunk, number))
             }
         }
+    }
+
+    /// The address of a telephone.
+    pub(crate) fn phone(self) -> Option<IpAddr> {
+        let Self::Phone(bits) = self else { return None };
+        // A network of IPv6 has nothing in its last half.
+        Some(u32::try_from(bits).map_or_else(
+            |_| IpAddr::V6(Ipv6Addr::from_bits(bits)),
+            |v4| IpAddr::V4(Ipv4Addr::from_bits(v4)),
+        ))
     }
 
     const fn key(self) -> GuessKey {
@@ -269,6 +279,11 @@ impl Guard {
             doubled(step - 1)
         };
         (shared.max(own), key)
+    }
+
+    /// Whether `caller` had too many wrong verdicts for another at `typed`.
+    pub(crate) fn is_closed(&self, typed: Time, target: Target, caller: Caller) -> bool {
+        self.callers(target).closed(typed, caller).is_some()
     }
 
     /// Whether a verdict may be given on what `caller` typed at `typed`; counted when not. An answer

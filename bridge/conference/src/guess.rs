@@ -10,7 +10,7 @@ use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
 use crate::event::Output;
-use crate::guard::{Target, Turn, Wait};
+use crate::guard::{Caller, Target, Turn, Wait};
 use crate::record::{Close, Event};
 use crate::timers::{CallTimer, Timer};
 
@@ -88,6 +88,12 @@ impl Bridge {
         let Guess { typed, secret, at, tries, turn } = guess;
         let caller = self.calls.get(&id).and_then(|call| call.caller);
         let target = self.target(id, secret);
+        if let Some((target, caller)) = target.zip(caller)
+            && let Some(phone) = caller.phone()
+            && self.guard.is_closed(at, target, caller)
+        {
+            self.outputs.push_back(Output::Typed { phone, was_right: false });
+        }
         let admitted = target.is_none_or(|target| self.guard.admits(at, target, caller, &turn));
         match secret {
             _ if !admitted => {
@@ -126,6 +132,9 @@ impl Bridge {
         let target = self.target(id, secret);
         let Some((call, target)) = self.calls.get_mut(&id).zip(target) else { return };
         self.guard.right(now, target, call.caller, &mut call.tries);
+        let phone = call.caller.and_then(Caller::phone);
+        let typed = phone.map(|phone| Output::Typed { phone, was_right: true });
+        self.outputs.extend(typed);
     }
 
     /// By what a secret of `id` is counted; `None` where nothing is asked for any more.

@@ -5,6 +5,7 @@
 //! one, and looks at each datagram before it queues it ([`Gate`], [`FairQueue`]). A table never
 //! changes: another one takes its place everywhere ([`Output::Sources`](crate::Output)).
 
+mod bans;
 mod connections;
 mod gate;
 mod queue;
@@ -14,9 +15,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use partyline_sip::rate::Rate;
+use partyline_model::Time;
+use partyline_sip::rate::{Rate, host};
 use partyline_sip::{Admission, Callers, Extensions, Identities, Limits};
 
+pub use self::bans::{Ban, BanCounts, Banned, Offence, Unbannable};
+pub(crate) use self::bans::{Bans, Standing};
 pub use self::connections::{ConnectionGate, Unwelcome, Welcome};
 pub use self::gate::{Gate, Unwanted};
 pub use self::queue::FairQueue;
@@ -49,7 +53,8 @@ const PHONE: Limits = Limits {
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// In the order of the trunks: of several that have an address alike, the first has it.
-    trunks: Vec<Source>,
+    trunks: Arc<[Source]>,
+    banned: Arc<Banned>,
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +110,29 @@ impl Sources {
             networks: trunk.sources.clone(),
             destination: trunk.destination.as_ref().and_then(Site::address).map(|at| at.ip()),
         };
-        Self { trunks: trunks.iter().enumerate().map(source).collect() }
+        let trunks = trunks.iter().enumerate().map(source).collect();
+        Self { trunks, banned: Arc::default() }
+    }
+
+    /// The same, but for who is banned.
+    pub(crate) fn banning(self, banned: Arc<Banned>) -> Self {
+        Self { banned, ..self }
+    }
+
+    /// Whether nothing of `source` is listened to at `now`.
+    pub fn is_banned(&self, now: Time, source: IpAddr) -> bool {
+        self.banned.has(now, source)
+    }
+
+    /// Who an address is, as far as bans go.
+    pub(crate) fn standing(&self, source: IpAddr) -> Standing {
+        if self.trunks.iter().any(|trunk| trunk.is_host(source)) {
+            Standing::Host
+        } else if self.find(source).is_some() {
+            Standing::Known
+        } else {
+            Standing::Stranger
+        }
     }
 
     /// Whose address `source` is; `None` for a stranger's. Who lists the address itself comes before
@@ -183,6 +210,13 @@ impl Source {
     fn lists(&self, source: IpAddr) -> bool {
         let is_it = |net: &IpNet| net.prefix_len() == net.max_prefix_len() && net.contains(&source);
         self.networks.iter().any(is_it)
+    }
+
+    /// Whether the address is the trunk's own and no other's, or of a /64 of IPv6 that is in it.
+    fn is_host(&self, source: IpAddr) -> bool {
+        let listed = self.networks.iter().filter(|net| net.prefix_len() == net.max_prefix_len());
+        let own = listed.map(IpNet::addr).chain(self.destination).chain(self.named.keys().copied());
+        own.into_iter().any(|own| host(own) == host(source))
     }
 
     /// Whether calls come from the address since a name leads there.

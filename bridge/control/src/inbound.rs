@@ -56,6 +56,7 @@ impl Node {
                 self.ended(now, dialog, ended);
             }
             Event::Refused(refused) => self.refused_early(now, refused),
+            Event::Suspect { flow, what } => self.suspect(now, flow, what),
             Event::Responded { token, result } => self.trunk_responded(now, token, result),
         }
     }

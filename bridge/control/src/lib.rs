@@ -9,6 +9,7 @@
 
 mod admission;
 mod attestation;
+mod banning;
 mod call_map;
 mod callee;
 mod config;
@@ -38,7 +39,8 @@ mod users;
 mod whereabouts;
 
 pub use admission::{
-    ConnectionGate, FairQueue, Gate, Known, Sources, Unwanted, Unwelcome, Welcome,
+    Ban, BanCounts, Banned, ConnectionGate, FairQueue, Gate, Known, Offence, Sources, Unbannable,
+    Unwanted, Unwelcome, Welcome,
 };
 pub use config::{Config, PortRange, PortRangeError, Site, SourceKind, Trunk, TrunkAccount};
 pub use handshakes::{HandshakeCounts, HandshakeFailure};

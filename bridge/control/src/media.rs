@@ -83,6 +83,7 @@ impl Node {
             ConferenceOutput::GuessAlarm(alarm) => {
                 self.outputs.push_back(Output::GuessAlarm(alarm));
             }
+            ConferenceOutput::Typed { phone, was_right } => self.typed(now, phone, was_right),
             ConferenceOutput::Drained => self.drained(),
         }
     }

@@ -13,9 +13,10 @@ use partyline_model::{
     CallId, Handshakes, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
 };
 use partyline_sip::locate::{Found, Procedure, Search};
+use partyline_sip::rate::Bucket;
 use partyline_sip::{CommandError, Dropped, Endpoint, Flow, Output as SipOutput, Target, Transmit};
 
-use crate::admission::{Sources, Trunks};
+use crate::admission::{Ban, Bans, Sources, Trunks};
 use crate::call_map::CallMap;
 use crate::config::{Config, Trunk};
 use crate::handshakes::{Associations, HandshakeFailure};
@@ -106,7 +107,9 @@ pub enum Output {
     TrunkChanged(Box<TrunkChange>),
     /// The name of a trunk leads elsewhere, or could not be looked up; for the log.
     TrunkNamed(Box<TrunkName>),
-    /// Whose addresses are whose from now on, for what the shell looks at before it queues it.
+    /// A source is banned; for the log, not each time.
+    Banned(Ban),
+    /// Whose addresses are whose from now on, and who is banned, for what the shell looks at before it queues it.
     Sources(Arc<Sources>),
     /// After [`Node::drain`]: no leg is up, every record is on disk and every registration is taken
     /// back.
@@ -177,6 +180,9 @@ pub struct Node {
     pub(crate) usage: Usage,
     pub(crate) failures: Failures,
     pub(crate) sources: Arc<Sources>,
+    pub(crate) bans: Bans,
+    /// How often a ban was logged.
+    pub(crate) bans_said: Bucket,
     pub(crate) command_errors: CommandErrors,
     pub(crate) keyings: Keyings,
     pub(crate) associations: Associations,
@@ -217,6 +223,8 @@ impl Node {
             usage: Usage::default(),
             failures: Failures::default(),
             sources: parts.sources,
+            bans: Bans::default(),
+            bans_said: Bucket::default(),
             command_errors: CommandErrors::default(),
             keyings: Keyings::default(),
             associations: Associations::new(parts.handshakes),
@@ -302,8 +310,8 @@ impl Node {
     }
 
     /// Addresses have come to trunks or have gone from them.
-    pub(crate) fn replace_sources(&mut self, sources: Sources) {
-        self.sources = Arc::new(sources);
+    pub(crate) fn replace_sources(&mut self, now: Time, sources: Sources) {
+        self.sources = Arc::new(self.with_bans(now, sources));
         self.endpoint.set_admission(Box::new(Trunks::new(&self.sources, &self.config)));
         self.outputs.push_back(Output::Sources(Arc::clone(&self.sources)));
     }

@@ -176,6 +176,7 @@ const fn reason_of(reason: Dropped) -> &'static str {
         | Dropped::TooManyForks
         | Dropped::TooManyPracks
         | Dropped::Repeated
+        | Dropped::Scanner
         | Dropped::Unidentified
         | Dropped::Unheard => "the INVITE is malformed",
     }

@@ -266,7 +266,7 @@ impl Node {
         {
             *published = addresses;
             let sources = Sources::with(&self.config.trunks, &self.whereabouts.published);
-            self.replace_sources(sources);
+            self.replace_sources(now, sources);
         }
         self.lead_trunk(now, place);
     }

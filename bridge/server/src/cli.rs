@@ -7,6 +7,7 @@
 mod account;
 mod ask;
 mod backup;
+mod ban;
 mod cdr;
 mod cdr_text;
 mod check_config;
@@ -65,6 +66,7 @@ Examples:
   partyline dtmf call.pcap                    the keys that a caller pressed
   partyline trunk status                      which trunks of the running bridge are up
   partyline user list                         which telephones are registered with it
+  partyline ban list                          whom it listens to no more
   partyline trace --from 14165550123          the SIP messages of a caller's last calls
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
 
@@ -118,6 +120,9 @@ enum Command {
     /// Telephones that register with a running bridge, and where each can be reached
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Sources that a running bridge listens to no more
+    #[command(subcommand)]
+    Ban(ban::BanCommand),
     /// SIP messages of calls that are up or were, and of refused ones, registrations and pings
     Trace(trace::Trace),
     /// List the keys pressed in WAV files and packet captures, with their times
@@ -169,6 +174,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         if let Command::User(user) = command {
             return user.run(&config, out).await;
         }
+        if let Command::Ban(ban) = command {
+            return ban.run(&config, out).await;
+        }
         if let Command::Trace(trace) = command {
             return trace.run(&config, out).await;
         }
@@ -195,6 +203,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         | Command::Dtmf(_)
         | Command::Trunk(_)
         | Command::User(_)
+        | Command::Ban(_)
         | Command::Trace(_)
         | Command::Restore(_) => {}
         Command::Backup(backup) => backup.run(context).await?,

@@ -5,6 +5,7 @@
 //! its record can be kept. Datagrams that come meanwhile wait for the control task.
 
 mod ask;
+mod bans;
 mod control;
 mod directory;
 mod dns;

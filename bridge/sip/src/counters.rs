@@ -33,6 +33,8 @@ pub enum Dropped {
     Repeated,
     /// A call of a stranger, refused with 403.
     Stranger,
+    /// A request of a program that looks for telephones that it could use: it gets no answer.
+    Scanner,
     /// Something of a stranger that was not looked at: strangers come too often.
     Unheard,
     /// A request of a known source, or within a call, that came too soon after others.
@@ -52,7 +54,7 @@ pub enum Dropped {
     Guesser,
 }
 
-const REASONS: [Dropped; 23] = [
+const REASONS: [Dropped; 24] = [
     Dropped::KeepAlive,
     Dropped::Oversized,
     Dropped::NotSip,
@@ -68,6 +70,7 @@ const REASONS: [Dropped; 23] = [
     Dropped::TooManyPracks,
     Dropped::Repeated,
     Dropped::Stranger,
+    Dropped::Scanner,
     Dropped::Unheard,
     Dropped::TooOften,
     Dropped::NoShare,
@@ -97,6 +100,7 @@ impl Dropped {
             Self::TooManyPracks => "too_many_pracks",
             Self::Repeated => "repeated",
             Self::Stranger => "stranger",
+            Self::Scanner => "scanner",
             Self::Unheard => "strangers_too_often",
             Self::TooOften => "too_often",
             Self::NoShare => "no_share",
@@ -144,6 +148,6 @@ mod tests {
         }
         counters.count(Dropped::NotSip);
         assert_eq!(counters.of(Dropped::NotSip), 2);
-        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 24);
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 25);
     }
 }

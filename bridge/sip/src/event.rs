@@ -45,6 +45,17 @@ pub enum Output {
     Event(Event),
 }
 
+/// What hardly anybody sends by mistake, or not often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Suspicion {
+    /// What came is not SIP. The source of a datagram may be forged.
+    Garbage,
+    /// A request of a program that looks for telephones, by its User-Agent.
+    Scanner,
+    /// A wrong password, to a question that was put to this source: it is where it says.
+    WrongPassword,
+}
+
 /// A message to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Transmit {
@@ -173,6 +184,13 @@ pub enum Event {
     },
     /// A request was refused; there is no call.
     Refused(RefusedRequest),
+    /// Something came that nobody sends by mistake, or not often.
+    Suspect {
+        /// By which way.
+        flow: Flow,
+        /// What it was.
+        what: Suspicion,
+    },
     /// A request of ours outside of a dialog is over.
     Responded {
         /// The token that it was sent with.
@@ -200,6 +218,7 @@ impl fmt::Debug for Event {
             Self::DigitSent { dialog, result } => write!(f, "DigitSent({dialog}, {result:?})"),
             Self::Ended { dialog, ended } => write!(f, "Ended({dialog}, {ended:?})"),
             Self::Refused(refusal) => write!(f, "{refusal:?}"),
+            Self::Suspect { flow, what } => write!(f, "Suspect({flow}, {what:?})"),
             Self::Responded { token, result } => {
                 let start = result.as_ref().map(|response| &response.start);
                 write!(f, "Responded({token}, {start:?})")

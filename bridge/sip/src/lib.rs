@@ -47,7 +47,7 @@ pub use counters::{Counters, Dropped};
 pub use endpoint::{DialogState, Endpoint};
 pub use event::{
     Described, DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation,
-    RedirectContact, RefusalTerms, RefusedRequest, Transmit, Unanswered,
+    RedirectContact, RefusalTerms, RefusedRequest, Suspicion, Transmit, Unanswered,
 };
 pub use extensions::Extensions;
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};

@@ -152,7 +152,7 @@ impl Users {
     }
 
     /// Whether a user was right from this host.
-    pub(crate) fn has_seen(&self, source: IpAddr) -> bool {
+    pub fn has_seen(&self, source: IpAddr) -> bool {
         self.seen.contains_key(&host(source))
     }
 

@@ -138,6 +138,7 @@ impl Net {
             | Event::Digit { .. }
             | Event::DigitSent { .. }
             | Event::Responded { .. }
+            | Event::Suspect { .. }
             | Event::Refused(_) => {}
         }
     }

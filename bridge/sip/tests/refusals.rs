@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Ua, addr, invite, request};
-use partyline_sip::Dropped;
 use partyline_sip::message::Name;
+use partyline_sip::{Dropped, Suspicion};
 
 #[test]
 fn each_request_to_nowhere_gets_its_status() {
@@ -30,6 +30,28 @@ fn each_request_to_nowhere_gets_its_status() {
         assert_eq!(again.sent, out.sent, "the same request gets the same answer");
         assert_eq!(ua.endpoint.transactions(), 0, "and costs no memory");
     }
+}
+
+#[test]
+fn a_program_that_looks_for_telephones_gets_no_answer() {
+    for (agent, answered) in [
+        ("friendly-scanner", false),
+        ("SIPVicious", false),
+        ("Friendly-Scanner/0.3", false),
+        ("Friendly", true),
+        ("Acme telephone (not sipvicious)", true),
+        ("\u{e9}", true),
+    ] {
+        let mut ua = Ua::new();
+        let out = ua.feed(&request("OPTIONS", 1, "x", None, &format!("User-Agent: {agent}\r\n")));
+        assert_eq!(out.sent.len(), usize::from(answered), "{agent}");
+        let expected = if answered { vec![] } else { vec![Suspicion::Scanner] };
+        assert_eq!(out.suspects, expected, "{agent}");
+        assert_eq!(ua.endpoint.counters().of(Dropped::Scanner), u64::from(!answered));
+    }
+    let mut ua = Ua::new();
+    assert_eq!(ua.feed("GET / HTTP/1.1\r\n\r\n").suspects, [Suspicion::Garbage]);
+    assert_eq!(ua.feed("\r\n\r\n").suspects, [], "a keep-alive");
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl World {
                 | Event::Digit { dialog, .. }
                 | Event::DigitSent { dialog, .. }
                 | Event::Ended { dialog, .. } => *dialog,
-                Event::Refused(_) | Event::Responded { .. } => continue,
+                Event::Refused(_) | Event::Suspect { .. } | Event::Responded { .. } => continue,
             };
             assert_eq!(self.ends.get(&dialog), None, "{event:?} after the end");
             if let Event::Invite(call) = &event {

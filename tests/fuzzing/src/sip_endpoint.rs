@@ -195,7 +195,7 @@ impl World {
             | Event::Digit { dialog, .. }
             | Event::DigitSent { dialog, .. }
             | Event::Ended { dialog, .. } => *dialog,
-            Event::Refused(_) | Event::Responded { .. } => return,
+            Event::Refused(_) | Event::Suspect { .. } | Event::Responded { .. } => return,
         };
         assert!(self.known.contains(&dialog), "{event:?} of a call that never began");
         assert!(!self.ended.contains(&dialog), "{event:?} after the end");

@@ -11,8 +11,8 @@ use std::time::Duration;
 use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
 use partyline_control::{
-    Config, GuessAlarm, HandshakeFailure, Node, Output, Own, Parts, PortRange, Refusal, Sources,
-    TrunkChange, TrunkFailure,
+    Ban, Config, GuessAlarm, HandshakeFailure, Node, Output, Own, Parts, PortRange, Refusal,
+    Sources, TrunkChange, TrunkFailure,
 };
 use partyline_dialplan::Plan;
 use partyline_dtls::Certified;
@@ -59,6 +59,7 @@ pub struct World {
     next_second: Duration,
     drained: bool,
     alarms: Vec<(Duration, GuessAlarm)>,
+    bans: Vec<Ban>,
     /// Octets that the media plane has sent, by destination.
     media_sent: BTreeMap<SocketAddr, usize>,
     /// Legs at whose ports others came: RTP and RTCP datagrams.
@@ -132,6 +133,7 @@ impl World {
             next_second: secs(1),
             drained: false,
             alarms: Vec::new(),
+            bans: Vec::new(),
             media_sent: BTreeMap::new(),
             intruded: Vec::new(),
             refusals: Vec::new(),
@@ -381,6 +383,7 @@ impl World {
                 self.uttered.extend_from_slice(format!("{change:?}").as_bytes());
                 self.trunk_changes.push((self.now, *change));
             }
+            Output::Banned(ban) => self.bans.push(ban),
             Output::Sources(sources) => drop(sources),
             Output::Drained => self.drained = true,
         }

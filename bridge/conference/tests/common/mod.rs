@@ -424,6 +424,7 @@ impl World {
                 leg.summary = Some(*summary);
             }
             Output::GuessAlarm(alarm) => self.alarms.push(alarm),
+            Output::Typed { .. } => {}
             Output::Drained => self.drained = true,
         }
     }

@@ -49,11 +49,14 @@ pub enum Unwelcome {
     SourceFull,
     /// The source opens connections too fast.
     TooOften,
+    /// The source is banned.
+    Banned,
 }
 
 impl Unwelcome {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Strangers, Self::SourceFull, Self::TooOften];
+    pub const ALL: [Self; 5] =
+        [Self::Full, Self::Strangers, Self::SourceFull, Self::TooOften, Self::Banned];
 
     /// As metrics name the reason.
     pub const fn name(self) -> &'static str {
@@ -62,6 +65,7 @@ impl Unwelcome {
             Self::Strangers => "strangers",
             Self::SourceFull => "source_full",
             Self::TooOften => "too_often",
+            Self::Banned => "banned",
         }
     }
 }
@@ -120,6 +124,9 @@ impl ConnectionGate {
         sources: &Sources,
         source: IpAddr,
     ) -> Result<Welcome, Unwelcome> {
+        if sources.is_banned(now, source) {
+            return Err(Unwelcome::Banned);
+        }
         let welcome = sources.welcome(source);
         let share = match sources.kind(source) {
             Some(SourceKind::Carrier) => CARRIERS,

@@ -27,12 +27,14 @@ pub enum Unwanted {
     TooOften,
     /// The part of the queue that the source has is full.
     QueueFull,
+    /// The source is banned.
+    Banned,
 }
 
 impl Unwanted {
     /// Every reason.
-    pub const ALL: [Self; 4] =
-        [Self::Stranger, Self::LongStranger, Self::TooOften, Self::QueueFull];
+    pub const ALL: [Self; 5] =
+        [Self::Stranger, Self::LongStranger, Self::TooOften, Self::QueueFull, Self::Banned];
 
     /// As metrics name it.
     pub const fn name(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Unwanted {
             Self::LongStranger => "stranger_too_long",
             Self::TooOften => "too_often",
             Self::QueueFull => "queue_full",
+            Self::Banned => "banned",
         }
     }
 }
@@ -71,6 +74,9 @@ impl Gate {
         source: IpAddr,
         octets: usize,
     ) -> Result<Option<IpAddr>, Unwanted> {
+        if sources.is_banned(now, source) {
+            return Err(Unwanted::Banned);
+        }
         let Some(known) = sources.find(source) else {
             if octets > STRANGER_OCTETS {
                 return Err(Unwanted::LongStranger);
@@ -90,6 +96,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::super::tests::trunk;
+    use super::super::{Bans, ConnectionGate, Standing, Unwelcome};
     use super::*;
 
     #[test]
@@ -109,6 +116,23 @@ mod tests {
         assert_eq!(taken("192.0.2.9", 60_000), (400, Some("192.0.2.9".to_owned())));
         assert_eq!(taken("192.0.2.10", 500).0, 400);
         assert_eq!(taken("10.0.0.1", 500).0, 10_000);
+    }
+
+    #[test]
+    fn nothing_of_a_banned_source_is_taken_in_until_the_ban_ends() {
+        let mut bans = Bans::default();
+        let source: IpAddr = "192.0.2.9".parse().expect("an address");
+        let minute = Some(std::time::Duration::from_secs(60));
+        bans.add(Time::ZERO, source, minute, Standing::Known).expect("banned");
+        let sources = Sources::new(&[trunk(1, "192.0.2.0/24", None)]).banning(bans.banned());
+        let (mut gate, mut connections) = (Gate::default(), ConnectionGate::default());
+        let mut taken = |at, source| gate.admit(Time::from_secs(at), &sources, source, 500);
+        assert_eq!(taken(59, source), Err(Unwanted::Banned));
+        assert!(taken(60, source).is_ok());
+        let neighbour = "192.0.2.10".parse().expect("an address");
+        assert!(taken(0, neighbour).is_ok());
+        let mut welcome = |at| connections.admit(Time::from_secs(at), &sources, source).err();
+        assert_eq!((welcome(59), welcome(60)), (Some(Unwelcome::Banned), None));
     }
 
     #[test]

@@ -14,13 +14,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use partyline_control::{TraceFilter, Traced};
+use partyline_control::{Node, TraceFilter, Traced};
 use partyline_media_io::Clock;
 use rustix::fs::{Mode, OFlags, open};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::bans::{self, Answer, Order};
 use super::http::converse;
 use super::trace;
 
@@ -37,10 +38,22 @@ const MOST: usize = 8;
 /// Until the next try, where the system has no descriptor for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A question for the control task.
-pub(super) struct Question {
-    pub(super) filter: TraceFilter,
-    pub(super) answer: oneshot::Sender<Vec<Traced>>,
+/// A question for the control task, or an order.
+pub(super) enum Question {
+    /// What was traced.
+    Trace(TraceFilter, oneshot::Sender<Vec<Traced>>),
+    /// Who is banned, or to be.
+    Bans(Order, oneshot::Sender<Answer>),
+}
+
+impl Question {
+    /// Has the node answer; whether anybody waits for that.
+    pub(super) fn put(self, node: &mut Node, clock: Clock) -> bool {
+        match self {
+            Self::Trace(filter, answer) => answer.send(node.traced(&filter)).is_ok(),
+            Self::Bans(order, answer) => answer.send(bans::carry_out(order, node, clock)).is_ok(),
+        }
+    }
 }
 
 /// A path that a socket can have, while the folder is open.
@@ -98,10 +111,25 @@ struct Desk {
     questions: mpsc::Sender<Question>,
 }
 
+impl Desk {
+    /// The control task's answer; `None` where it is busy or ends.
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            self.questions.send(question(answer)).await.ok()?;
+            answered.await.ok()
+        };
+        timeout(PATIENCE, asked).await.ok().flatten()
+    }
+}
+
 /// Serves until the runtime ends.
 pub(super) fn start(listener: UnixListener, clock: Clock, questions: mpsc::Sender<Question>) {
     let desk = Desk { clock, questions };
-    let pages = Router::new().route("/trace", post(answer_trace)).with_state(desk);
+    let pages = Router::new()
+        .route("/trace", post(answer_trace))
+        .route("/bans", post(answer_bans))
+        .with_state(desk);
     tokio::spawn(accept(listener, pages));
 }
 
@@ -129,19 +157,29 @@ async fn answer_trace(State(desk): State<Desk>, asked: String) -> Response {
     let Some(filter) = trace::filter(&asked) else {
         return (StatusCode::BAD_REQUEST, "expected a JSON object\n").into_response();
     };
-    let (answer, answered) = oneshot::channel();
-    let question = Question { filter, answer };
-    let asked = async {
-        desk.questions.send(question).await.ok()?;
-        answered.await.ok()
-    };
-    match timeout(PATIENCE, asked).await {
-        Ok(Some(found)) => {
+    match desk.ask(|answer| Question::Trace(filter, answer)).await {
+        Some(found) => {
             let page = trace::page(&found, desk.clock);
             ([(header::CONTENT_TYPE, "application/json")], page).into_response()
         }
-        Ok(None) | Err(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the bridge is busy or ends\n").into_response()
-        }
+        None => busy(),
     }
+}
+
+async fn answer_bans(State(desk): State<Desk>, asked: String) -> Response {
+    let order = match bans::order(&asked) {
+        Ok(order) => order,
+        Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
+    };
+    match desk.ask(|answer| Question::Bans(order, answer)).await {
+        Some(answer) => {
+            let page = answer.page().to_string();
+            ([(header::CONTENT_TYPE, "application/json")], page).into_response()
+        }
+        None => busy(),
+    }
+}
+
+fn busy() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the bridge is busy or ends\n").into_response()
 }

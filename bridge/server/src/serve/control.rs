@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::ask::Question;
+use super::bans;
 use super::dns::Names;
 use super::logins::Renewed;
 use super::metrics::Sample;
@@ -127,9 +128,8 @@ impl Control {
                 },
                 _ = seconds.tick() => self.each_second(),
                 Some(question) = inbox.asked.recv() => {
-                    let found = self.node.traced(&question.filter);
-                    if question.answer.send(found).is_err() {
-                        tracing::debug!("nobody waits for the trace any more");
+                    if !question.put(&mut self.node, self.clock) {
+                        tracing::debug!("nobody waits for the answer any more");
                     }
                 }
                 Some(arrival) = inbox.arrivals.next() => {
@@ -225,6 +225,7 @@ impl Control {
             calls_ended: self.calls_ended,
             commands_waiting: self.waiting.len(),
             draining: self.ending != Ending::No,
+            banned: self.node.bans(self.clock.now()).len(),
             traces_lost: self.traces_lost,
             trunks: TrunkSample::all(&self.node, self.clock),
             users: UserSample::of(&self.node, self.clock),
@@ -280,6 +281,7 @@ impl Control {
                         "call ended"
                     );
                 }
+                Output::Banned(ban) => bans::warn_of(&ban, self.clock),
                 Output::GuessAlarm(alarm) => warn_of_guessing(&alarm),
                 Output::Intruded { leg_id, rtp, rtcp } => tracing::warn!(
                     leg = leg_id.map(tracing::field::display),

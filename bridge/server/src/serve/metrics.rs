@@ -23,6 +23,9 @@ pub(super) struct Sample {
     pub(super) sip_dropped: Vec<(&'static str, u64)>,
     pub(super) guesses: GuessCounts,
     pub(super) handshakes: Vec<(&'static str, u64)>,
+    pub(super) offences: Vec<(&'static str, u64)>,
+    pub(super) bans: Vec<(&'static str, u64)>,
+    pub(super) banned: usize,
     pub(super) sip_unwanted: Vec<(&'static str, u64)>,
     pub(super) sip_receive_errors: u64,
     pub(super) sip_octets: usize,
@@ -51,6 +54,8 @@ impl Sample {
             refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
             guesses: node.guess_counts().clone(),
             handshakes: handshakes(node.handshake_counts()),
+            offences: node.ban_counts().offences(),
+            bans: node.ban_counts().bans(),
             sip_octets: node.endpoint().octets(),
             sip_command_errors: node.command_errors().map(|(e, count)| (e.name(), count)).to_vec(),
             sip_dropped: counters.iter().map(|(reason, count)| (reason.name(), count)).collect(),
@@ -81,6 +86,11 @@ pub(super) fn render(
     page.family("partyline_calls_refused_total", help, "reason", &sample.refused);
     let help = "SIP datagrams that were worth no event";
     page.family("partyline_sip_dropped_total", help, "reason", &sample.sip_dropped);
+    let help = "What sources are banned for, each time that it was done";
+    page.family("partyline_offences_total", help, "offence", &sample.offences);
+    let help = "Bans that began, by what they are for";
+    page.family("partyline_bans_total", help, "offence", &sample.bans);
+    page.gauge("partyline_banned_sources", "Sources that are banned", sample.banned);
     page.guesses(&sample.guesses);
     let help = "Handshakes of DTLS-SRTP, by what came of them; calls without keys have ended";
     page.family("partyline_dtls_handshakes_total", help, "result", &sample.handshakes);

@@ -9,7 +9,7 @@ use super::respond::{Template, add_abilities};
 use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::counters::Dropped;
-use crate::event::{Event, RefusedRequest};
+use crate::event::{Event, RefusedRequest, Suspicion};
 use crate::flow::{Flow, Transport};
 use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
 use crate::transaction::{ServerKey, TransactionId};
@@ -59,6 +59,9 @@ impl Endpoint {
         let message = match Message::parse(payload) {
             Ok(message) => message,
             Err(why) => {
+                if why == Unreadable::NotSip {
+                    self.emit(Event::Suspect { flow, what: Suspicion::Garbage });
+                }
                 return self.drop_for(match why {
                     Unreadable::KeepAlive => Dropped::KeepAlive,
                     Unreadable::Oversized => Dropped::Oversized,
@@ -70,6 +73,10 @@ impl Endpoint {
             StartLine::Response { status, .. } => {
                 let status = *status;
                 self.receive_response(now, flow, status, message);
+            }
+            StartLine::Request { .. } if is_of_scanner(&message) => {
+                self.emit(Event::Suspect { flow, what: Suspicion::Scanner });
+                self.drop_for(Dropped::Scanner);
             }
             StartLine::Request { method, uri } => {
                 let (method, uri) = (method.clone(), uri.clone());
@@ -267,6 +274,29 @@ impl Endpoint {
 
 /// What a full table or a busy dialog asks the peer to wait, in seconds.
 const RETRY_AFTER: &str = "5";
+
+/// What programs that look for telephones say that they are: sipvicious and its kin, and a few that
+/// call out at others' expense. One that says something else is met by what it does.
+const SCANNERS: [&str; 8] = [
+    "friendly-scanner",
+    "sipvicious",
+    "sundayddr",
+    "friendly-request",
+    "sipsscan",
+    "sip-scan",
+    "pplsip",
+    "vaxsipuseragent",
+];
+
+/// Whether a request says that a program sends it that looks for telephones.
+fn is_of_scanner(request: &Message) -> bool {
+    request.headers.text(&Name::UserAgent).is_some_and(|agent| {
+        let begins = |name: &str| {
+            agent.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        };
+        SCANNERS.iter().any(|name| begins(name))
+    })
+}
 
 /// A status, and a phrase where the usual one says too little.
 type Refusal = (Status, Option<&'static str>);

@@ -9,6 +9,7 @@ use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::auth::Unverified;
 use crate::counters::Dropped;
+use crate::event::{Event, Suspicion};
 use crate::flow::Flow;
 use crate::message::{Message, StartLine, Status};
 use crate::transaction::ServerKey;
@@ -99,6 +100,8 @@ impl Endpoint {
     /// Asks who sends a request, and keeps nothing of it.
     fn challenge(&mut self, now: Time, trunk: u32, template: &Template, why: Unverified) {
         if why.is_guess() {
+            let (flow, what) = (template.flow, Suspicion::WrongPassword);
+            self.emit(Event::Suspect { flow, what });
             self.drop_for(Dropped::WrongPassword);
             self.tell_refusal(template, Dropped::WrongPassword, Status::UNAUTHORIZED, None);
         } else {

@@ -9,7 +9,7 @@ use partyline_model::{IdSource, Time};
 use partyline_sip::message::{Message, Name, StartLine};
 use partyline_sip::{
     Config, Described, Dial, DialogId, Ended, Endpoint, Event, Flow, Output, RefusedRequest,
-    Resolve, Transmit,
+    Resolve, Suspicion, Transmit,
 };
 
 /// Numbers that are all different and the same in every run.
@@ -43,6 +43,7 @@ pub(crate) struct Out {
     pub(crate) failed: Vec<Flow>,
     pub(crate) events: Vec<Event>,
     pub(crate) refused: Vec<RefusedRequest>,
+    pub(crate) suspects: Vec<Suspicion>,
 }
 
 impl Out {
@@ -126,6 +127,7 @@ impl Ua {
                 Output::Resolve(resolve) => out.asked.push(resolve),
                 Output::Failed(flow) => out.failed.push(flow),
                 Output::Event(Event::Refused(refused)) => out.refused.push(refused),
+                Output::Event(Event::Suspect { what, .. }) => out.suspects.push(what),
                 Output::Event(event) => out.events.push(event),
             }
         }

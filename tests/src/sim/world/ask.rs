@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use partyline_control::{GuessAlarm, HandshakeFailure, Node, Refusal, TrunkChange, TrunkFailure};
+use partyline_control::{
+    Ban, GuessAlarm, HandshakeFailure, Node, Refusal, TrunkChange, TrunkFailure,
+};
 use partyline_dialplan::Prompt;
 use partyline_model::{RoomId, Uuid};
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
@@ -185,6 +187,11 @@ impl World {
     /// The alarms about guessed passcodes, and when each came.
     pub fn alarms(&self) -> &[(Duration, GuessAlarm)] {
         &self.alarms
+    }
+
+    /// The bans that began, as the log has them.
+    pub fn bans(&self) -> &[Ban] {
+        &self.bans
     }
 
     /// Whether the node has reported that it is drained.

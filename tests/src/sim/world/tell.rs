@@ -1,11 +1,11 @@
 //! What a story tells the world to do. Everything gives the world back, so that it reads as one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_cdr_record::DialogRecord;
-use partyline_control::{KeyWay, Member};
+use partyline_control::{Ban, KeyWay, Member, Unbannable};
 use partyline_media::KeyQueue;
 use partyline_model::CallId;
 use partyline_phones::{Audio, Command, DigitMode, Phone, PhoneConfig, PhoneId, Script};
@@ -225,6 +225,14 @@ impl World {
             self.carry();
         }
         self
+    }
+
+    /// Bans a source as the operator would.
+    ///
+    /// # Errors
+    /// Why it is not banned.
+    pub fn ban(&mut self, source: IpAddr) -> Result<Ban, Unbannable> {
+        self.node.ban(time(self.now), source, None)
     }
 
     /// Users of the bridge's own, and their numbers.

@@ -232,9 +232,14 @@ impl<'a> Inlet<'a> {
     /// Waits until the source may say one thing more, whatever it is.
     ///
     /// # Errors
-    /// A stranger is not waited for.
+    /// A stranger is not waited for, and who is banned is not listened to.
     pub(super) async fn pace(&self) -> Result<(), Farewell> {
         let welcome = &self.line.welcome;
+        let shared = &self.line.shared;
+        let source = self.line.flow.remote.ip();
+        if shared.sources.borrow().is_banned(shared.clock.now(), source) {
+            return Err(Farewell::Banned);
+        }
         while !self.line.peer.may_speak(self.line.shared.clock.now(), welcome.messages) {
             if welcome.stranger {
                 return Err(Farewell::TooOften);

@@ -30,6 +30,8 @@ pub(super) enum Farewell {
     Handshake,
     /// The WebSocket handshake was refused: not SIP, or from a page that is not listed.
     Upgrade,
+    /// The source is banned.
+    Banned,
     /// The connection could not be opened.
     Unreachable,
     /// What came cannot be followed.
@@ -47,7 +49,7 @@ impl Farewell {
 }
 
 /// The reasons but [`Farewell::Broken`], as metrics name them.
-const FAREWELLS: [(Farewell, &str); 10] = [
+const FAREWELLS: [(Farewell, &str); 11] = [
     (Farewell::Closed, "closed"),
     (Farewell::Lost, "lost"),
     (Farewell::Told, "told"),
@@ -57,6 +59,7 @@ const FAREWELLS: [(Farewell, &str); 10] = [
     (Farewell::TooOften, "too_often"),
     (Farewell::Handshake, "handshake"),
     (Farewell::Upgrade, "upgrade"),
+    (Farewell::Banned, "banned"),
     (Farewell::Unreachable, "unreachable"),
 ];
 
