@@ -70,7 +70,13 @@ struct Source {
     destination: Option<IpAddr>,
     /// Where the trunk's names lead or led, and whether calls may come from there.
     named: BTreeMap<IpAddr, bool>,
+    /// Where its names lead, and whose those addresses are and stay.
+    withheld: BTreeMap<IpAddr, Arc<str>>,
 }
+
+/// A network as wide as this may well hold other trunks: bits of the prefix.
+const WIDE_V4: u8 = 8;
+const WIDE_V6: u8 = 32;
 
 /// The trunk that an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +107,7 @@ impl Sources {
     pub(crate) fn with(trunks: &[Trunk], named: &[Vec<(IpAddr, bool)>]) -> Self {
         let source = |(place, trunk): (usize, &Trunk)| Source {
             named: named.get(place).into_iter().flatten().copied().collect(),
+            withheld: BTreeMap::new(),
             id: trunk.id,
             name: trunk.name.as_str().into(),
             kind: trunk.kind,
@@ -110,8 +117,16 @@ impl Sources {
             networks: trunk.sources.clone(),
             destination: trunk.destination.as_ref().and_then(Site::address).map(|at| at.ip()),
         };
-        let trunks = trunks.iter().enumerate().map(source).collect();
-        Self { trunks, banned: Arc::default() }
+        let mut trunks: Vec<Source> = trunks.iter().enumerate().map(source).collect();
+        withhold(&mut trunks);
+        Self { trunks: trunks.into(), banned: Arc::default() }
+    }
+
+    /// Where the names of the trunk in this place lead without having calls taken from there, and
+    /// the trunk that lists a network around.
+    pub(crate) fn withheld(&self, place: usize) -> impl Iterator<Item = (IpAddr, &str)> {
+        let trunk = self.trunks.get(place).into_iter();
+        trunk.flat_map(|trunk| &trunk.withheld).map(|(ip, owner)| (*ip, &**owner))
     }
 
     /// The same, but for who is banned.
@@ -176,6 +191,38 @@ impl Sources {
         let trunks = self.trunks.iter().enumerate();
         trunks.filter(move |(_, trunk)| trunk.holds(source)).map(|(place, _)| place)
     }
+}
+
+/// Keeps addresses in the networks that list them: whoever writes a zone says where its names lead,
+/// and is not to have calls of another trunk's network taken for his. A wide network may hold
+/// anybody, and so keeps nobody.
+fn withhold(trunks: &mut [Source]) {
+    let is_narrow = |net: &IpNet| match net {
+        IpNet::V4(net) => net.prefix_len() > WIDE_V4,
+        IpNet::V6(net) => net.prefix_len() > WIDE_V6,
+    };
+    for place in 0..trunks.len() {
+        let Some((trunk, others)) = pick(trunks, place) else { return };
+        for (ip, may_call) in &mut trunk.named {
+            if trunk.networks.iter().any(|net| net.contains(ip)) {
+                continue;
+            }
+            let lists = |other: &&&Source| {
+                other.networks.iter().any(|net| is_narrow(net) && net.contains(ip))
+            };
+            if let Some(owner) = others.iter().find(lists) {
+                *may_call = false;
+                trunk.withheld.insert(*ip, Arc::clone(&owner.name));
+            }
+        }
+    }
+}
+
+/// The trunk in a place, and all others.
+fn pick(trunks: &mut [Source], place: usize) -> Option<(&mut Source, Vec<&Source>)> {
+    let (before, rest) = trunks.split_at_mut_checked(place)?;
+    let (trunk, after) = rest.split_first_mut()?;
+    Some((trunk, before.iter().chain(after.iter()).collect()))
 }
 
 impl Known<'_> {
@@ -322,6 +369,26 @@ pub(crate) mod tests {
         assert_eq!(found("::ffff:10.1.2.3"), Some((3, SourceKind::Phones, true)));
         assert_eq!(found("198.51.100.1"), Some((1, SourceKind::Carrier, false)));
         assert_eq!((found("203.0.113.1"), found("2001:db8::1")), (None, None));
+    }
+
+    #[test]
+    fn a_name_takes_no_address_out_of_a_network_that_another_trunk_lists() {
+        let trunks = [
+            trunk(1, "203.0.113.0/24", None),
+            trunk(2, "192.0.2.0/24", None),
+            trunk(3, "10.0.0.0/8", None),
+        ];
+        let led = ["192.0.2.7", "10.0.0.7", "198.51.100.7", "203.0.113.7"];
+        let named = [led.map(|text| (ip(text), true)).to_vec()];
+        let sources = Sources::with(&trunks, &named);
+        let found = |text| sources.find(ip(text)).map(|known| (known.trunk, known.calls));
+        assert_eq!(found("192.0.2.7"), Some((2, true)), "the network's, whatever the zone says");
+        assert_eq!(found("10.0.0.7"), Some((1, true)), "a wide one may hold anybody");
+        assert_eq!(found("198.51.100.7"), Some((1, true)));
+        assert_eq!(found("203.0.113.7"), Some((1, true)), "it is its own");
+        let withheld: Vec<_> = sources.withheld(0).collect();
+        assert_eq!(withheld, [(ip("192.0.2.7"), "trunk 2")]);
+        assert_eq!(sources.withheld(1).count(), 0);
     }
 
     #[test]

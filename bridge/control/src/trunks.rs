@@ -283,7 +283,7 @@ impl Node {
                 last_status: line.last_status(),
                 binding: line.binding(),
                 pings: line.ping_counts(),
-                names: self.whereabouts.of(place, trunk),
+                names: self.whereabouts.of(place, trunk, &self.sources),
             }
         };
         lines.enumerate().map(status).collect()

@@ -55,6 +55,9 @@ pub struct TrunkName {
     pub addresses: Vec<Target>,
     /// What is wrong with the latest lookup.
     pub fault: Option<LookupFault>,
+    /// Addresses from which its calls are not taken, since another trunk lists a network around
+    /// them, and which.
+    pub withheld: Vec<(IpAddr, String)>,
 }
 
 /// What a name is to its trunk.
@@ -169,9 +172,9 @@ impl Whereabouts {
     }
 
     /// What is known of the names of a trunk.
-    pub(crate) fn of(&self, place: usize, trunk: &Trunk) -> Vec<TrunkName> {
+    pub(crate) fn of(&self, place: usize, trunk: &Trunk, sources: &Sources) -> Vec<TrunkName> {
         let ours = self.looks.iter().filter(|look| look.place == place);
-        ours.map(|look| look.known(trunk)).collect()
+        ours.map(|look| look.known(trunk, sources)).collect()
     }
 
     /// The addresses of a trunk in this place by its names, and whether calls may come from each.
@@ -200,8 +203,12 @@ impl Look {
         }
     }
 
-    fn known(&self, trunk: &Trunk) -> TrunkName {
+    fn known(&self, trunk: &Trunk, sources: &Sources) -> TrunkName {
+        let leads =
+            |ip: IpAddr| self.targets.iter().any(|target| target.address.ip().to_canonical() == ip);
+        let withheld = sources.withheld(self.place).filter(|(ip, _)| leads(*ip));
         TrunkName {
+            withheld: withheld.map(|(ip, owner)| (ip, owner.to_owned())).collect(),
             trunk: trunk.name.clone(),
             name: self.name(),
             addresses: self.targets.clone(),
@@ -257,9 +264,6 @@ impl Node {
         }
         let place = look.place;
         let is_news = look.take(now, found);
-        if let Some(trunk) = self.config.trunks.get(place).filter(|_| is_news) {
-            self.outputs.push_back(Output::TrunkNamed(Box::new(look.known(trunk))));
-        }
         let addresses = self.whereabouts.addresses(now, place);
         if let Some(published) = self.whereabouts.published.get_mut(place)
             && *published != addresses
@@ -267,6 +271,13 @@ impl Node {
             *published = addresses;
             let sources = Sources::with(&self.config.trunks, &self.whereabouts.published);
             self.replace_sources(now, sources);
+        }
+        if let Some((trunk, look)) =
+            self.config.trunks.get(place).zip(self.whereabouts.looks.get(id.0))
+            && is_news
+        {
+            let known = look.known(trunk, &self.sources);
+            self.outputs.push_back(Output::TrunkNamed(Box::new(known)));
         }
         self.lead_trunk(now, place);
     }

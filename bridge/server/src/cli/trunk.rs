@@ -89,9 +89,14 @@ fn reason(trunk: &Value) -> String {
         return reason.to_owned();
     }
     let names = trunk["names"].as_array().into_iter().flatten();
-    let faults = names.filter_map(|name| {
-        let (name, fault) = (name["name"].as_str()?, name["fault"].as_str()?);
-        Some(format!("{name}: {fault}"))
+    let faults = names.flat_map(|name| {
+        let called = name["name"].as_str().unwrap_or_default();
+        let fault = name["fault"].as_str().map(|fault| format!("{called}: {fault}"));
+        let withheld = name["withheld"].as_array().into_iter().flatten().filter_map(move |it| {
+            let (ip, owner) = (it["address"].as_str()?, it["trunk"].as_str()?);
+            Some(format!("{called}: {ip} is in a network of {owner}, and stays that trunk's"))
+        });
+        fault.into_iter().chain(withheld)
     });
     faults.collect::<Vec<_>>().join("; ")
 }
@@ -162,13 +167,18 @@ mod tests {
         }
     }
 
+    const LOST: &str = "a.example: silence; b.example: 192.0.2.7 is in a network of office, and stays \
+                        that trunk's";
+
     #[test]
     fn each_trunk_has_a_line() {
         let page = json!({ "trunks": [
             { "id": 1, "name": "a", "state": "up", "since": "2026-11-21T14:00:00.000000Z",
               "registration": { "bound": true, "until": "2026-11-21T14:10:00.500000Z" },
               "last_status": 200, "pings": null, "reason": null,
-              "names": [{ "name": "a.example", "addresses": [], "fault": "silence" }] },
+              "names": [{ "name": "a.example", "addresses": [], "fault": "silence" },
+                         { "name": "b.example", "addresses": [], "fault": null,
+                           "withheld": [{ "address": "192.0.2.7", "trunk": "office" }] }] },
             { "id": 2, "name": "b\u{1b}[2J", "state": "down", "since": "2026-11-21T14:00:00.000000Z",
               "registration": null, "last_status": null, "reason": "OPTIONS has no answer",
               "pings": { "answered": 7, "refused": 1, "silent": 2, "unreachable": 0 } },
@@ -179,7 +189,7 @@ mod tests {
             .map(|line| line.split("  ").filter(|s| !s.is_empty()).map(str::trim).collect())
             .collect();
         assert_eq!(lines[1][1..4], ["a", "up", "2026-11-21 14:00:00"]);
-        assert_eq!(lines[1][4..], ["2026-11-21 14:10:00", "200", "-", "a.example: silence"]);
+        assert_eq!(lines[1][4..], ["2026-11-21 14:10:00", "200", "-", LOST]);
         assert_eq!(lines[2][1..3], ["b\\u{1b}[2J", "down"]);
         assert_eq!(lines[2][4..], ["-", "7/3", "OPTIONS has no answer"]);
         assert_eq!(table(&json!([])).to_string().lines().count(), 1);

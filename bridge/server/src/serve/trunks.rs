@@ -76,7 +76,9 @@ fn name_json(name: &TrunkName) -> Value {
         LookupFault::Silent => "name servers do not answer",
         LookupFault::Nothing => "there is no address of use",
     });
-    json!({ "name": name.name, "addresses": addresses, "fault": fault })
+    let withheld = name.withheld.iter().map(|(ip, owner)| json!({ "address": ip, "trunk": owner }));
+    let withheld: Vec<Value> = withheld.collect();
+    json!({ "name": name.name, "addresses": addresses, "fault": fault, "withheld": withheld })
 }
 
 fn written(target: &Target) -> String {
@@ -85,7 +87,16 @@ fn written(target: &Target) -> String {
 
 /// One line for a name of a trunk that leads elsewhere, or could not be looked up.
 pub(super) fn say_name(name: &TrunkName) {
-    let TrunkName { trunk, name, addresses, fault } = name;
+    let TrunkName { trunk, name, addresses, fault, withheld } = name;
+    for (ip, owner) in withheld {
+        tracing::warn!(
+            trunk,
+            name,
+            address = %ip,
+            "the trunk's name leads into a network of the trunk {owner:?}, whose address it stays: \
+             calls from there are not this trunk's; list the address itself if they are"
+        );
+    }
     let at = addresses.iter().map(written).collect::<Vec<_>>().join(", ");
     let why = fault.map(|fault| match fault {
         LookupFault::Silent => "no name server says where it is; look at dns.servers",
@@ -157,6 +168,7 @@ pub(super) fn example() -> TrunkSample {
                 name: "sip.carrier.example".to_owned(),
                 addresses: Vec::new(),
                 fault: Some(LookupFault::Silent),
+                withheld: vec![("192.0.2.7".parse().expect("an address"), "office".to_owned())],
             }],
         },
         since: WallTime::from_micros(1_795_269_600_000_000),
@@ -178,6 +190,11 @@ mod tests {
         assert_eq!(trunk["since"], "2026-11-21T14:00:00.000000Z");
         assert_eq!(trunk["names"][0]["name"], "sip.carrier.example");
         assert_eq!(trunk["names"][0]["fault"], "name servers do not answer");
+        let withheld = &trunk["names"][0]["withheld"][0];
+        assert_eq!(
+            (&withheld["address"], &withheld["trunk"]),
+            (&json!("192.0.2.7"), &json!("office"))
+        );
         assert_eq!(trunk["registration"]["bound"], true);
         assert_eq!(trunk["registration"]["until"], "2026-11-21T14:01:00.000000Z");
         assert_eq!(
