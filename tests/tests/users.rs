@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bridge_tests::sim::builder::carrier;
 use bridge_tests::sim::{MODERATOR, World, secs};
-use partyline_control::{Member, SourceKind, Trunk};
+use partyline_control::{Member, SourceKind, TraceFilter, TraceKind, Trunk};
 use partyline_phones::{Answering, PhoneId};
 use partyline_sip::auth::{Authentication, Ha1, Hash, Login, Password};
 use partyline_sip::message::Message;
@@ -63,10 +63,32 @@ fn register(number: u32, expires: u32) -> Message {
     Message::parse(text.as_bytes()).unwrap()
 }
 
+/// A call of Dora's telephone that shows another name.
+fn invite(number: u32) -> Message {
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 {DORAS}\r\ns=-\r\nc=IN IP4 {DORAS}\r\nt=0 0\r\n\
+         m=audio 4000 RTP/AVP 0\r\n"
+    );
+    let text = format!(
+        "INVITE sip:conference@{REALM} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {DORAS}:5060;branch=z9hG4bKi{number}\r\n\
+         From: <sip:desk@{REALM}>;tag=d\r\nTo: <sip:conference@{REALM}>\r\nCall-ID: desk\r\n\
+         CSeq: {number} INVITE\r\nContact: <sip:dora@{DORAS}:5060>\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    );
+    Message::parse(text.as_bytes()).unwrap()
+}
+
 /// Dora's telephone registers for so many seconds, as the test has it do.
 fn registers(world: &mut World, number: u32, expires: u32) {
+    proves(world, &register(number, expires), register(number + 1, expires));
+}
+
+/// Dora's telephone sends a request, and again with the answer to what it was asked.
+fn proves(world: &mut World, first: &Message, mut again: Message) {
     let at: SocketAddr = format!("{DORAS}:5060").parse().unwrap();
-    world.throw_at_sip(at, &register(number, expires).to_bytes()).run_for(secs(1));
+    world.throw_at_sip(at, &first.to_bytes()).run_for(secs(1));
     let log = String::from_utf8_lossy(world.log()).into_owned();
     let (_, asked) = log.rsplit_once("SIP/2.0 401").unwrap();
     let asked = format!("SIP/2.0 401{}", asked.split_once("\r\n\r\n").unwrap().0) + "\r\n\r\n";
@@ -74,7 +96,6 @@ fn registers(world: &mut World, number: u32, expires: u32) {
     let login = Login::new("dora", password()).unwrap();
     let mut authentication = Authentication::default();
     authentication.challenged(&login, &asked).unwrap();
-    let mut again = register(number + 1, expires);
     authentication.authorize(&login, 7, &mut again);
     world.throw_at_sip(at, &again.to_bytes()).run_for(secs(1));
 }
@@ -124,4 +145,32 @@ fn a_call_from_a_users_address_is_asked_who_it_is() {
     let response = format!("192.0.2.1:5060 {DORAS}:5060 SIP/2.0 401 Unauthorized");
     assert!(log.contains(&response));
     assert!(world.finish().legs().is_empty(), "no record, no call");
+}
+
+#[test]
+fn the_trace_has_registrations_and_knows_users_by_who_has_proved_it() {
+    let (mut world, _) = with_dora();
+    let traced = |world: &World, from: Option<&str>, trunk: Option<&str>| {
+        let (from, trunk) = (from.map(str::to_owned), trunk.map(str::to_owned));
+        world.node().traced(&TraceFilter { from, trunk, last: 9, ..TraceFilter::default() })
+    };
+    registers(&mut world, 1, 600);
+    let seen = traced(&world, Some("dora"), Some("phones"));
+    assert_eq!((seen.len(), seen[0].kind, seen[0].messages.len()), (1, TraceKind::Stranger, 4));
+    let text = String::from_utf8_lossy(&seen[0].messages[2].octets).into_owned();
+    assert!(text.starts_with("REGISTER") && !text.contains("response=\""), "{text}");
+    // Where she was right, others drive it out no more.
+    let other = |number| {
+        let text = String::from_utf8(register(number, 600).to_bytes()).unwrap();
+        Message::parse(text.replace("Call-ID: dora", "Call-ID: again").as_bytes()).unwrap()
+    };
+    proves(&mut world, &other(5), other(6));
+    assert_eq!(traced(&world, Some("dora"), None)[1].kind, TraceKind::Telephone);
+    proves(&mut world, &invite(1), invite(2));
+    for from in ["dora", "desk", NUMBER, "4165550199"] {
+        let seen = traced(&world, Some(from), None);
+        let call = seen.iter().find(|seen| seen.call_id == "desk");
+        assert_eq!(call.and_then(|call| call.user.as_deref()), Some("dora"), "{from}");
+    }
+    world.finish();
 }

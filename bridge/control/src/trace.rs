@@ -2,8 +2,8 @@
 //!
 //! What is kept is redacted first ([`partyline_sip::message::redact`]) and bounded: by calls, by
 //! messages of a call, and by octets. Calls that hold state, requests that were refused without any,
-//! strangers', our REGISTER and our OPTIONS have room of their own each, so that none of them drives
-//! another out. A call that is up goes last.
+//! strangers', our REGISTER and our OPTIONS, and the REGISTER of telephones have room of their own each,
+//! so that none of them drives another out. A call that is up goes last.
 
 mod book;
 mod entry;
@@ -33,12 +33,14 @@ pub enum TraceKind {
     Register,
     /// OPTIONS that ask a trunk whether it is there.
     Options,
+    /// The registration of a telephone where a user was right before; before that it is a stranger's.
+    Telephone,
 }
 
 impl TraceKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Call, Self::Refused, Self::Stranger, Self::Register, Self::Options];
+    pub const ALL: [Self; 6] =
+        [Self::Call, Self::Refused, Self::Stranger, Self::Register, Self::Options, Self::Telephone];
 
     /// A name for JSON.
     pub const fn name(self) -> &'static str {
@@ -48,6 +50,7 @@ impl TraceKind {
             Self::Stranger => "stranger",
             Self::Register => "register",
             Self::Options => "options",
+            Self::Telephone => "telephone",
         }
     }
 }
@@ -80,6 +83,8 @@ pub struct Traced {
     pub trunk: Option<Arc<str>>,
     /// The caller, as its From names it.
     pub caller: String,
+    /// The user of ours who has proved that he calls.
+    pub user: Option<String>,
     /// Whether the call is up or on its way.
     pub is_live: bool,
     /// In the order they came and went.
@@ -137,17 +142,25 @@ impl Node {
     pub(crate) fn trace_arrival(&mut self, now: Time, flow: Flow, payload: &[u8]) {
         let Some(call_id) = call_id_of(payload) else { return };
         let place = self.book.place(call_id);
-        if place.is_none() && !payload.starts_with(b"INVITE ") {
+        let known = self.sources.find(flow.remote.ip());
+        let registers = payload.starts_with(b"REGISTER ");
+        let users = self.endpoint.users().filter(|_| registers);
+        let telephone = users.zip(known).filter(|(users, known)| users.asks(known.trunk));
+        if place.is_none() && !payload.starts_with(b"INVITE ") && telephone.is_none() {
             return;
         }
-        let known = self.sources.find(flow.remote.ip());
+        let of_telephone = telephone.map(|(users, _)| {
+            let is_there = users.has_seen(flow.remote.ip());
+            if is_there { TraceKind::Telephone } else { TraceKind::Stranger }
+        });
         let arrival = match (place, known) {
             (Some(place), known) if known.is_some() || self.book.is_with(place, flow) => {
                 Arrival::Known(place)
             }
             (Some(_), _) => return,
             (None, Some(trunk)) => {
-                Arrival::New { kind: TraceKind::Refused, trunk: Some(trunk.name.into()) }
+                let kind = of_telephone.unwrap_or(TraceKind::Refused);
+                Arrival::New { kind, trunk: Some(trunk.name.into()) }
             }
             (None, None) => Arrival::New { kind: TraceKind::Stranger, trunk: None },
         };
@@ -194,6 +207,11 @@ impl Node {
     /// An INVITE was taken: its messages are a call's.
     pub(crate) fn trace_call(&mut self, incoming: &Incoming) {
         self.book.begin(incoming.dialog, &incoming.sip_call_id);
+        if let Some(user) = &incoming.user {
+            let number = self.number_of_user(user);
+            let number = number.map(|number| number.as_str().to_owned());
+            self.book.know(&incoming.sip_call_id, user, number.as_deref());
+        }
     }
 
     /// A call out begins; its INVITE follows.

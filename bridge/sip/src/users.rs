@@ -147,7 +147,7 @@ impl Users {
     }
 
     /// Whether the sources of a trunk have to say who they are.
-    pub(crate) fn asks(&self, trunk: u32) -> bool {
+    pub fn asks(&self, trunk: u32) -> bool {
         self.realms.contains_key(&trunk)
     }
 

@@ -18,7 +18,7 @@ const MAX_CALL_ID: usize = 128;
 const fn bounds(kind: TraceKind) -> (usize, usize) {
     match kind {
         TraceKind::Call => (1000, 16 << 20),
-        TraceKind::Refused => (200, 1 << 20),
+        TraceKind::Refused | TraceKind::Telephone => (200, 1 << 20),
         TraceKind::Stranger => (50, 256 << 10),
         TraceKind::Register | TraceKind::Options => (100, 512 << 10),
     }
@@ -150,6 +150,17 @@ impl<D: Copy + Ord> Book<D> {
         if let Some(place) = self.place(call_id) {
             self.bind(dialog, place);
         }
+    }
+
+    /// The caller has proved that he is a user of ours, who has a number.
+    pub(super) fn know(&mut self, call_id: &str, user: &str, number: Option<&str>) {
+        let place = self.place(call_id);
+        let Some(entry) = place.and_then(|place| self.entries.get_mut(&place)) else { return };
+        let before = entry.octets();
+        entry.know(user, number);
+        let (kind, after) = (entry.kind, entry.octets());
+        let ring = self.ring(kind);
+        ring.octets = ring.octets + after - before;
     }
 
     /// A call of ours begins.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use partyline_model::Time;
 use partyline_sip::Flow;
-use partyline_sip::message::{Message, Name, NameAddr, Redacted, StartLine, Uri, asks_for_privacy};
+use partyline_sip::message::{
+    Message, Method, Name, NameAddr, Redacted, StartLine, Uri, asks_for_privacy,
+};
 
 use super::{TraceFilter, TraceKind, Traced, TracedMessage};
 
@@ -34,7 +36,7 @@ impl Names {
     /// dialog it is not plain which side dialled: then nothing is known.
     pub(super) fn of(payload: &[u8], is_sent: bool) -> Self {
         let Ok(message) = Message::parse(payload) else { return Self::default() };
-        let StartLine::Request { uri, .. } = &message.start else { return Self::default() };
+        let StartLine::Request { uri, method } = &message.start else { return Self::default() };
         let address = |name| message.headers.text(name).and_then(|text| NameAddr::parse(text).ok());
         let (from, to) = (address(&Name::From), address(&Name::To));
         if to.as_ref().is_some_and(|to| to.tag().is_some()) {
@@ -47,7 +49,10 @@ impl Names {
             return Self { caller: caller.into(), callee: callee.into() };
         }
         // Who shows what he dials as his own name may show a passcode; who is withheld stays so.
-        let is_hidden = caller == dialled || caller == callee || asks_for_privacy(&message.headers);
+        // Who registers dials nothing, and names himself in both.
+        let dials = *method != Method::REGISTER;
+        let is_hidden =
+            dials && (caller == dialled || caller == callee) || asks_for_privacy(&message.headers);
         let caller = if is_hidden { String::new() } else { caller };
         Self { caller: caller.into(), callee: Box::default() }
     }
@@ -73,6 +78,8 @@ pub(super) struct Entry {
     is_outbound: bool,
     pub(super) trunk: Option<Arc<str>>,
     pub(super) names: Names,
+    /// The user who has proved that he calls, and his number.
+    user: Option<(Box<str>, Box<str>)>,
     pub(super) is_live: bool,
     first: Vec<TracedMessage>,
     last: VecDeque<TracedMessage>,
@@ -91,6 +98,7 @@ impl Entry {
             is_outbound: false,
             trunk,
             names: Names::default(),
+            user: None,
             is_live: false,
             first: Vec::new(),
             last: VecDeque::new(),
@@ -105,6 +113,15 @@ impl Entry {
     pub(super) fn set_names(&mut self, names: Names, is_outbound: bool) {
         self.octets += names.caller.len() + names.callee.len();
         (self.names, self.is_outbound) = (names, is_outbound);
+    }
+
+    /// Who has proved that he calls.
+    pub(super) fn know(&mut self, user: &str, number: Option<&str>) {
+        if self.user.is_none() {
+            let number = number.unwrap_or_default();
+            self.octets += user.len() + number.len();
+            self.user = Some((user.into(), number.into()));
+        }
     }
 
     pub(super) const fn octets(&self) -> usize {
@@ -147,7 +164,10 @@ impl Entry {
     }
 
     pub(super) fn fits(&self, filter: &TraceFilter) -> bool {
-        filter.takes(&self.call_id, &self.names.caller, self.trunk.as_deref())
+        let caller = [Some(&self.names.caller), self.user.as_ref().map(|(user, _)| user)];
+        let number = self.user.as_ref().map(|(_, number)| number);
+        let mut all = caller.into_iter().chain([number]).flatten();
+        all.any(|caller| filter.takes(&self.call_id, caller, self.trunk.as_deref()))
     }
 
     /// Whether it belongs on disk and is not there yet.
@@ -168,6 +188,7 @@ impl Entry {
             is_outbound: self.is_outbound,
             trunk: self.trunk.clone(),
             caller: self.names.caller.to_string(),
+            user: self.user.as_ref().map(|(user, _)| user.to_string()),
             is_live: self.is_live,
             messages: self.first.iter().chain(&self.last).cloned().collect(),
             left_out: self.left_out,

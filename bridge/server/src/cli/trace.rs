@@ -40,7 +40,7 @@ pub(super) struct Trace {
     /// The Call-ID, or how it begins; `partyline cdr show` has it
     #[arg(long, value_name = "ID")]
     call: Option<String>,
-    /// The caller's number, with or without its country code
+    /// The caller's number, with or without its country code, or the name of a [[user]]
     #[arg(long, value_name = "NUMBER")]
     from: Option<String>,
     /// The trunk, as the configuration calls it
@@ -128,7 +128,8 @@ impl Trace {
         let fits = |call: &Value| {
             let text = |key| call[key].as_str();
             let [call_id, caller] = ["call_id", "caller"].map(|key| text(key).unwrap_or_default());
-            filter.takes(call_id, caller, text("trunk"))
+            let takes = |caller| filter.takes(call_id, caller, text("trunk"));
+            takes(caller) || text("user").is_some_and(takes)
         };
         let files = trace_files(folder)
             .with_context(|| format!("cannot read the traces in {}", folder.display()))?;

@@ -143,6 +143,7 @@ mod tests {
             is_outbound: false,
             trunk: None,
             caller: String::new(),
+            user: None,
             is_live: false,
             messages: Vec::new(),
             left_out: 0,
