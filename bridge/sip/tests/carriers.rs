@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{CONTACT_AND_SDP, Out, SDP, US, Ua, addr, confirmed, dial, request, response, to_tag};
 use partyline_sip::message::{Frame, Framer, Message, Name, StartLine};
-use partyline_sip::{ConnectionId, Event, Flow, Hangup, Listener, Transport};
+use partyline_sip::{ConnectionId, Dial, Event, Flow, Hangup, Listener, Transport};
 
 /// The Request-URI and the Route of a request, and where it went.
 fn way(out: &Out, index: usize) -> (String, Vec<String>, String) {
@@ -52,6 +52,47 @@ fn ack_and_bye_follow_the_route_set_to_a_contact_that_nobody_reaches() {
     assert_eq!(way(&ua.drain(), 0), expected);
     ua.endpoint.hangup(ua.now, call, Hangup::default()).expect("it is up");
     assert_eq!(way(&ua.drain(), 0), expected);
+}
+
+/// A telephone behind a NAT names an address of its own network: what goes to it goes to where it was
+/// met. Within one network, and behind a proxy that is in the route, its word holds.
+#[test]
+fn a_peer_behind_a_nat_is_reached_where_it_was_met() {
+    for (contact, met, to) in [
+        ("10.7.0.2:5062", "203.0.113.1:41000", "203.0.113.1:41000"),
+        ("100.64.3.4:5060", "203.0.113.1:41000", "203.0.113.1:41000"),
+        ("[fd00::7]:5060", "[2001:db8::1]:41000", "[2001:db8::1]:41000"),
+        // A proxy of the same network, which left itself out of the route.
+        ("10.7.0.2:5062", "10.9.0.1:5060", "10.7.0.2:5062"),
+        ("198.51.100.7:5062", "203.0.113.1:41000", "198.51.100.7:5062"),
+        ("100.128.3.4:5060", "203.0.113.1:41000", "100.128.3.4:5060"),
+    ] {
+        // It calls.
+        let mut ua = Ua::new();
+        let invite = request("INVITE", 1, "inv", None, SDP);
+        let invite = invite.replace("sip:caller@192.0.2.1:5060", &format!("sip:caller@{contact}"));
+        let call = ua.feed_by(Flow::new(Transport::Udp, addr(met)), &invite).invited();
+        ua.endpoint.answer(ua.now, call, b"v=0".to_vec()).expect("it waits");
+        let tag = to_tag(&ua.drain().message(0));
+        ua.feed_by(Flow::new(Transport::Udp, addr(met)), &request("ACK", 1, "ack", Some(&tag), ""));
+        ua.endpoint.hangup(ua.now, call, Hangup::default()).expect("it is up");
+        let (uri, _, went) = way(&ua.drain(), 0);
+        assert_eq!((uri, went), (format!("sip:caller@{contact}"), to.to_owned()), "{met}");
+        // It is called, where it was met.
+        let mut ua = Ua::new();
+        let dial = Dial { destination: addr(met).into(), ..dial() };
+        let call = ua.endpoint.dial(ua.now, dial).expect("a call");
+        let invite = ua.drain().message(0);
+        let more =
+            format!("Contact: <sip:callee@{contact}>\r\nContent-Type: application/sdp\r\n\r\nv=0");
+        let out = ua.feed_by(
+            Flow::new(Transport::Udp, addr(met)),
+            &response(&invite, "200 OK", Some("b"), &more),
+        );
+        assert_eq!((out.lines(), way(&out, 0).2), (vec!["ACK".to_owned()], to.to_owned()));
+        ua.endpoint.hangup(ua.now, call, Hangup::default()).expect("it is up");
+        assert_eq!(way(&ua.drain(), 0).2, to, "{contact} {met}");
+    }
 }
 
 /// Failure 25: routers that say `lr` in their own way, or route strictly.

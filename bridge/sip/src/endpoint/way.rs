@@ -2,7 +2,7 @@
 //! names that are resolved on the way.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use partyline_model::Time;
@@ -57,11 +57,14 @@ impl Endpoint {
     }
 
     /// The ways to the next hop of a path, best first. A connection that the peer is at the other
-    /// end of comes before a new one (RFC 5923): its address may be one that nobody reaches.
+    /// end of comes before a new one (RFC 5923): its address may be one that nobody reaches. So may
+    /// that of a peer who was met by UDP, behind a NAT.
     fn ways(&self, path: &Path) -> VecDeque<Way> {
         let direct = self.direct(path);
         let Some(met) = path.flow.filter(|flow| flow.connection.is_some()) else {
-            return direct.into_iter().collect();
+            let outside = path.flow.filter(|met| path.routes.is_empty() && hides(&direct, *met));
+            let outside = outside.map(Way::Flow).filter(|outside| direct.as_ref() != Some(outside));
+            return outside.into_iter().chain(direct).collect();
         };
         let same_host = match &direct {
             Some(Way::Flow(flow) | Way::Datagram(flow)) => flow.remote.ip() == met.remote.ip(),
@@ -160,6 +163,32 @@ impl Endpoint {
             }
             Progress::Sent(_) => self.lose_patience(now, request),
         }
+    }
+}
+
+/// Whether the address that a peer names is a network's own, and the peer was met outside of any: a
+/// NAT lies between that translates what is sent to where the peer was met, and nothing else.
+fn hides(named: &Option<Way>, met: Flow) -> bool {
+    match named {
+        Some(Way::Flow(flow) | Way::Datagram(flow)) => {
+            !flow.transport.is_reliable()
+                && !met.transport.is_reliable()
+                && is_private(flow.remote.ip())
+                && !is_private(met.remote.ip())
+        }
+        Some(Way::Name(..)) | None => false,
+    }
+}
+
+/// Whether an address means something within one network only: RFC 1918, RFC 6598 (behind a
+/// carrier's NAT), RFC 3927, RFC 4193, RFC 4291 §2.5.6, and a machine's loopback.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_private() || v4.is_link_local() || v4.is_loopback() || shared
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
     }
 }
 
