@@ -1,7 +1,7 @@
 //! Calls by their own id and by their SIP dialog.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use partyline_cdr_record::Attestation;
@@ -19,6 +19,8 @@ pub(crate) struct Call {
     pub(crate) stage: Stage,
     /// The place of the trunk that a call in belongs to.
     pub(crate) trunk: Option<usize>,
+    /// Where our media is, as our descriptions say.
+    pub(crate) media_address: IpAddr,
     /// `sess-id` of our session descriptions.
     pub(crate) session_id: u64,
     /// `sess-version` of the last description that we sent.
@@ -97,8 +99,13 @@ pub(crate) struct Dialling {
 }
 
 impl Call {
-    pub(crate) fn new(dialog: Option<DialogId>, stage: Stage, session_id: u64) -> Self {
+    pub(crate) fn new(
+        dialog: Option<DialogId>,
+        stage: Stage,
+        (session_id, media_address): (u64, IpAddr),
+    ) -> Self {
         Self {
+            media_address,
             dialog,
             stage,
             trunk: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use partyline_stir::Signer;
 
 use crate::identity::Presenting;
 use crate::limits::TrunkLimits;
+use crate::media_addresses::MediaAddresses;
 use crate::numbers::Numbers;
 use crate::own::Own;
 use crate::reject::RejectCodes;
@@ -28,7 +29,7 @@ use crate::sound::TrunkSound;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where our media is, as the other side must see it.
-    pub media_address: IpAddr,
+    pub media: MediaAddresses,
     /// The UDP ports of media.
     pub ports: PortRange,
     /// Who may call us and whom we call through, tried in this order.

@@ -1,5 +1,7 @@
 //! Session descriptions of calls: offers that are read and answered, and offers of ours (RFC 3264).
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use partyline_media::Signalling;
 use partyline_model::{CallId, SrtpKey, SrtpSuite, Time};
@@ -22,6 +24,22 @@ impl Node {
         Ok(offer)
     }
 
+    /// The same where our media may move to its other address: `near` is where it is, or would best
+    /// be, and the other one is taken where the offer is of that family.
+    pub(crate) fn read_moving_offer<'a>(
+        &self,
+        near: IpAddr,
+        offer: Option<&[u8]>,
+        terms: impl Fn(IpAddr) -> Terms<'a>,
+    ) -> Result<(IpAddr, Option<Offer>), SdpError> {
+        let Some(offer) = offer else { return Ok((near, None)) };
+        let read = |at| self.read_offer(offer, &terms(at)).map(|offer| (at, Some(offer)));
+        match (read(near), self.config.media.beside(near)) {
+            (Err(SdpError::OnlyIpv4 | SdpError::OnlyIpv6), Some(other)) => read(other),
+            (read, _) => read,
+        }
+    }
+
     /// Refuses what the far end describes when our sound would come back to us.
     fn check_ends(&self, described: &Negotiated) -> Result<(), SdpError> {
         let mut ends = [Some(described.remote_rtp), described.remote_rtcp].into_iter().flatten();
@@ -32,7 +50,7 @@ impl Node {
     /// Our end of the media of `id`, with the version of its last description.
     pub(crate) fn local(&self, id: CallId) -> Option<Local> {
         let (call, port) = (self.calls.get(id)?, self.ports.of(id)?);
-        let mut local = Local::new((self.config.media_address, port).into(), call.session_id);
+        let mut local = Local::new((call.media_address, port).into(), call.session_id);
         local.session_version = call.session_version;
         local.srtp = call.srtp.clone();
         if let Some(trunk) = self.usage.trunk_of(id).and_then(|at| self.config.trunks.get(at)) {
@@ -126,8 +144,14 @@ impl Node {
             );
             return;
         };
-        match self.read_offer(offer, &local.terms()) {
-            Ok(offer) => {
+        let terms = |address| Terms { address, ..local.terms() };
+        match self.read_moving_offer(local.address, Some(offer), terms) {
+            Ok((_, None)) => {}
+            Ok((address, Some(offer))) => {
+                if let Some(call) = self.calls.get_mut(id) {
+                    call.media_address = address;
+                }
+                let local = Local { address, ..local };
                 let description = self.next_version(id, local, |local| offer.answer(local));
                 if self.endpoint.answer_reinvite(now, dialog, description).is_ok() {
                     if let Some(call) = self.calls.get_mut(id) {

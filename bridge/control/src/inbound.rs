@@ -87,18 +87,17 @@ impl Node {
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
         }
         let end = self.associations.end(srtp, srtp_keys);
-        let terms = sound.terms(self.config.media_address, srtp);
-        let terms = Terms { dtls: end.as_ref(), ..terms };
-        let read = incoming.offer.as_deref().map(|offer| self.read_offer(offer, &terms));
-        let read = read.transpose();
-        let offer = match read {
-            Ok(offer) => offer,
-            Err(error) => {
-                self.say_refused(now, source, error.status(), Cause::Description(error));
-                let rejection = unsuitable(error);
-                return self.turn_away(now, incoming.dialog, Refused::Description, rejection);
-            }
-        };
+        let near = self.config.media.near(source);
+        let terms = |at| Terms { dtls: end.as_ref(), ..sound.terms(at, srtp) };
+        let (media_address, offer) =
+            match self.read_moving_offer(near, incoming.offer.as_deref(), terms) {
+                Ok(read) => read,
+                Err(error) => {
+                    self.say_refused(now, source, error.status(), Cause::Description(error));
+                    let rejection = unsuitable(error);
+                    return self.turn_away(now, incoming.dialog, Refused::Description, rejection);
+                }
+            };
         // A carrier that asks who calls asks within its own calls to us as well.
         if let Some(login) = self.config.trunks.get(trunk).and_then(|trunk| trunk.login.clone()) {
             self.endpoint.set_login(incoming.dialog, login);
@@ -110,7 +109,7 @@ impl Node {
         let welcome = self.welcome(trunk, &incoming);
         let srtp = self.own_srtp(srtp, srtp_keys);
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
-        let call = Call::new(dialog, stage, session_id);
+        let call = Call::new(dialog, stage, (session_id, media_address));
         self.calls.insert(id, Call { trunk: Some(trunk), welcome, offer, srtp, ..call });
         self.open_ports(now, id);
     }

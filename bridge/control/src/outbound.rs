@@ -53,7 +53,8 @@ impl Node {
             rang: false,
         });
         let stage = Stage::Reserving(dialling, PORT_ATTEMPTS);
-        self.calls.insert(id, Call::new(None, stage, session_id));
+        let first = self.config.media.first();
+        self.calls.insert(id, Call::new(None, stage, (session_id, first)));
         self.open_ports(now, id);
     }
 
@@ -71,8 +72,11 @@ impl Node {
         let trunk = self.config.trunks.get(dialling.trunk);
         let (policy, keys) = trunk.map(|trunk| (trunk.srtp, trunk.srtp_keys)).unwrap_or_default();
         let srtp = self.own_srtp(policy, keys);
+        // The callee is told of the address that it can reach.
+        let to = route.as_ref().and_then(|dial| dial.destination.first_address());
         if let Some(call) = self.calls.get_mut(id) {
             call.srtp = srtp;
+            call.media_address = to.map_or(call.media_address, |to| self.config.media.near(to));
         }
         let Some((local, dial)) = self.local(id).zip(route) else {
             self.forget(id);

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::Config;
+use crate::media_addresses::MediaAddresses;
 
 /// Where the bridge is reached, besides its media as others see it.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
-    /// The address that media sockets are bound to; `None` for that which others see.
-    pub media_bind: Option<IpAddr>,
+    /// The addresses that media sockets are bound to; `None` for those which others see.
+    pub media_bind: Option<MediaAddresses>,
     /// What is listened on for SIP and HTTP, as it is bound and as it is advertised.
     pub listening: Vec<SocketAddr>,
 }
@@ -17,8 +18,7 @@ impl Config {
     /// Whether media to `end` would come back to us: to a port of our media, or to one that we
     /// listen on. Other programs on the same machine have other ports.
     pub(crate) fn is_own_end(&self, end: SocketAddr) -> bool {
-        let media = [Some(self.media_address), self.own.media_bind];
-        let at_media = || media.into_iter().flatten().any(|bound| self.leads(end.ip(), bound));
+        let at_media = || self.own_media().any(|bound| self.leads(end.ip(), bound));
         let listens = |own: &SocketAddr| own.port() == end.port() && self.leads(end.ip(), own.ip());
         !end.ip().is_unspecified()
             && (self.ports.has(end.port()) && at_media() || self.own.listening.iter().any(listens))
@@ -27,13 +27,15 @@ impl Config {
     /// Whether what is sent to `to` comes to a socket that is bound to `bound`.
     fn leads(&self, to: IpAddr, bound: IpAddr) -> bool {
         let (to, bound) = (to.to_canonical(), bound.to_canonical());
-        let ours = || {
-            let media = [Some(self.media_address), self.own.media_bind].into_iter().flatten();
-            media.chain(self.own.listening.iter().map(SocketAddr::ip))
-        };
+        let ours = || self.own_media().chain(self.own.listening.iter().map(SocketAddr::ip));
         bound == to
             || bound.is_unspecified()
                 && (to.is_loopback() || ours().any(|own| own.to_canonical() == to))
+    }
+
+    /// Where our media is, as others see it and as it is bound.
+    fn own_media(&self) -> impl Iterator<Item = IpAddr> {
+        [Some(self.media), self.own.media_bind].into_iter().flatten().flat_map(MediaAddresses::iter)
     }
 }
 
@@ -46,12 +48,12 @@ mod tests {
 
     fn config(bind: &str, listening: &[&str]) -> Config {
         Config {
-            media_address: "203.0.113.9".parse().expect("an address"),
+            media: "203.0.113.9".parse::<IpAddr>().expect("an address").into(),
             ports: PortRange::new(20_000, 20_099).expect("a range"),
             trunks: Vec::new(),
             brands: BTreeMap::new(),
             own: Own {
-                media_bind: Some(bind.parse().expect("an address")),
+                media_bind: Some(bind.parse::<IpAddr>().expect("an address").into()),
                 listening: listening.iter().map(|at| at.parse().expect("an address")).collect(),
             },
         }

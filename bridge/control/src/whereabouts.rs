@@ -223,7 +223,7 @@ impl Config {
     pub(crate) fn may_lead_to(&self, target: &Target) -> bool {
         let ip = target.address.ip().to_canonical();
         let nobody = ip.is_unspecified() || ip.is_multicast() || target.address.port() == 0;
-        let here = ip.is_loopback() && !self.media_address.is_loopback();
+        let here = ip.is_loopback() && !self.media.is_loopback();
         !nobody && !here && !self.is_own_end(target.address)
     }
 }

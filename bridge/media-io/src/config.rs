@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 pub struct Config {
     /// Ends the thread's name: `media-0` is the first. One thread per worker.
     pub number: u16,
-    /// Where the RTP and RTCP ports are bound.
-    pub address: IpAddr,
+    /// Where the RTP and RTCP ports are bound: one address, or one of each family.
+    pub addresses: Vec<IpAddr>,
     /// The DSCP of what is sent (RFC 2474), 0..=63. 46 is expedited forwarding (RFC 3246).
     pub dscp: u8,
     /// Commands that may wait for the thread's next slot.
@@ -29,7 +29,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             number: 0,
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
             dscp: 46,
             commands: 4_096,
             events: 4_096,

@@ -149,7 +149,7 @@ impl MediaThread {
         worker: Worker,
         on_event: Box<dyn Fn() + Send>,
     ) -> Result<MediaHandle, SpawnError> {
-        let sockets = Sockets::new(config.address, config.dscp).map_err(SpawnError::Epoll)?;
+        let sockets = Sockets::new(&config.addresses, config.dscp).map_err(SpawnError::Epoll)?;
         let (commands, commands_in) = ring::commands(config.commands);
         let (events_out, events) = ring::outlet(config.events);
         let (recordings_out, recordings) = ring::outlet(config.recording_frames);

@@ -1,5 +1,5 @@
-//! The sockets of the legs: an RTP port and the RTCP port after it for each (RFC 3550 §11), and
-//! which of them have something to read.
+//! The sockets of the legs: an RTP port and the RTCP port after it for each (RFC 3550 §11), on each
+//! address of ours, and which of them have something to read.
 //!
 //! One datagram a call: a leg sends one packet every 20 ms, so that batches of one socket's
 //! datagrams would hold one. Nothing here looks into a datagram.
@@ -68,10 +68,46 @@ pub(crate) enum Sent {
     NoSocket,
 }
 
-/// A leg's two sockets.
+/// A leg's two sockets of one address family.
 struct Pair {
     rtp: UdpSocket,
     rtcp: UdpSocket,
+}
+
+/// A leg's sockets: what goes to IPv4 leaves by those of IPv4.
+#[derive(Default)]
+struct Pairs {
+    v4: Option<Pair>,
+    v6: Option<Pair>,
+}
+
+impl Pairs {
+    fn of(&self, family: Family) -> Option<&Pair> {
+        match family {
+            Family::V4 => self.v4.as_ref(),
+            Family::V6 => self.v6.as_ref(),
+        }
+    }
+
+    fn put(&mut self, family: Family, pair: Pair) {
+        match family {
+            Family::V4 => self.v4 = Some(pair),
+            Family::V6 => self.v6 = Some(pair),
+        }
+    }
+}
+
+/// Of which kind an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    const fn of(ip: IpAddr) -> Self {
+        if ip.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
 }
 
 impl Pair {
@@ -85,24 +121,25 @@ impl Pair {
 
 /// All sockets of one media thread.
 pub(crate) struct Sockets {
-    address: IpAddr,
+    addresses: Vec<IpAddr>,
     /// DSCP in the upper six bits of the IPv4 TOS octet.
     tos: u32,
-    pairs: BTreeMap<LegKey, Pair>,
+    pairs: BTreeMap<LegKey, Pairs>,
     epoll: OwnedFd,
     /// What the last look found.
-    ready: Vec<(LegKey, Channel)>,
+    ready: Vec<(LegKey, Family, Channel)>,
     buffer: Box<[u8]>,
 }
 
 impl Sockets {
-    /// No sockets yet; later ones are bound to `address` and mark what they send with `dscp`.
+    /// No sockets yet; later ones are bound to `addresses`, one of each family at most, and mark
+    /// what they send with `dscp`.
     ///
     /// # Errors
     /// When the system gives no epoll descriptor.
-    pub(crate) fn new(address: IpAddr, dscp: u8) -> io::Result<Self> {
+    pub(crate) fn new(addresses: &[IpAddr], dscp: u8) -> io::Result<Self> {
         Ok(Self {
-            address,
+            addresses: addresses.to_vec(),
             tos: u32::from(dscp) << 2,
             pairs: BTreeMap::new(),
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
@@ -112,18 +149,22 @@ impl Sockets {
         })
     }
 
-    /// Binds `port` and the one after it for `leg`.
+    /// Binds `port` and the one after it for `leg`, on each address.
     pub(crate) fn open(&mut self, leg: LegKey, port: u16) -> Result<(), OpenError> {
         if self.pairs.contains_key(&leg) {
             return Err(OpenError::AlreadyOpen);
         }
         let rtcp_port = port.checked_add(1).ok_or(OpenError::NoRtcpPort)?;
-        let pair = self
-            .bind(port)
-            .and_then(|rtp| Ok(Pair { rtp, rtcp: self.bind(rtcp_port)? }))
-            .and_then(|pair| self.watch(leg, &pair).map(|()| pair))
-            .map_err(|source| OpenError::Bind { port, source })?;
-        self.pairs.insert(leg, pair);
+        let mut pairs = Pairs::default();
+        for &ip in &self.addresses {
+            let pair = self
+                .bind(SocketAddr::new(ip, port))
+                .and_then(|rtp| Ok(Pair { rtp, rtcp: self.bind(SocketAddr::new(ip, rtcp_port))? }))
+                .and_then(|pair| self.watch(leg, Family::of(ip), &pair).map(|()| pair))
+                .map_err(|source| OpenError::Bind { port, source })?;
+            pairs.put(Family::of(ip), pair);
+        }
+        self.pairs.insert(leg, pairs);
         Ok(())
     }
 
@@ -148,8 +189,8 @@ impl Sockets {
 
     /// Receives one datagram from the `index`th socket of the last [`Self::look`].
     pub(crate) fn receive(&mut self, index: usize) -> Option<(LegKey, Channel, Received<'_>)> {
-        let &(leg, channel) = self.ready.get(index)?;
-        let socket = self.pairs.get(&leg)?.socket(channel);
+        let &(leg, family, channel) = self.ready.get(index)?;
+        let socket = self.pairs.get(&leg)?.of(family)?.socket(channel);
         let received = match socket.recv_from(&mut self.buffer) {
             Ok((length, _)) if length > LONGEST_DATAGRAM => Received::Oversize,
             Ok((length, source)) => Received::Datagram(source, &mut self.buffer[..length]),
@@ -167,31 +208,33 @@ impl Sockets {
         to: SocketAddr,
         datagram: &[u8],
     ) -> Sent {
-        let Some(pair) = self.pairs.get(&leg) else { return Sent::NoSocket };
+        let pair = self.pairs.get(&leg).and_then(|pairs| pairs.of(Family::of(to.ip())));
+        let Some(pair) = pair else { return Sent::NoSocket };
         match pair.socket(channel).send_to(datagram, to) {
             Ok(_) => Sent::Done,
             Err(_) => Sent::Refused,
         }
     }
 
-    fn bind(&self, port: u16) -> io::Result<UdpSocket> {
-        let address = SocketAddr::new(self.address, port);
+    fn bind(&self, address: SocketAddr) -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(SOCKET_BUFFER)?;
         socket.set_send_buffer_size(SOCKET_BUFFER)?;
-        if self.address.is_ipv4() {
+        if address.is_ipv4() {
             socket.set_tos_v4(self.tos)?;
         } else {
+            // Beside a socket of IPv4 on the same port, which `::` would take as well.
+            socket.set_only_v6(self.addresses.len() > 1)?;
             socket.set_tclass_v6(self.tos)?;
         }
         socket.bind(&address.into())?;
         Ok(socket.into())
     }
 
-    fn watch(&self, leg: LegKey, pair: &Pair) -> io::Result<()> {
+    fn watch(&self, leg: LegKey, family: Family, pair: &Pair) -> io::Result<()> {
         for channel in [Channel::Rtp, Channel::Rtcp] {
-            let data = epoll::EventData::new_u64(token(leg, channel));
+            let data = epoll::EventData::new_u64(token(leg, family, channel));
             epoll::add(&self.epoll, pair.socket(channel), data, epoll::EventFlags::IN)?;
         }
         Ok(())
@@ -200,28 +243,63 @@ impl Sockets {
 
 /// What epoll gives back for a socket. Leg keys are never reused, so that a token never means
 /// another leg's socket.
-fn token(leg: LegKey, channel: Channel) -> u64 {
-    u64::from(leg.0) << 1 | u64::from(channel == Channel::Rtcp)
+fn token(leg: LegKey, family: Family, channel: Channel) -> u64 {
+    let bits = u64::from(family == Family::V6) << 1 | u64::from(channel == Channel::Rtcp);
+    u64::from(leg.0) << 2 | bits
 }
 
-fn from_token(token: u64) -> (LegKey, Channel) {
-    let leg = u32::try_from(token >> 1).expect("tokens are made from 32-bit leg keys");
-    (LegKey(leg), if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp })
+fn from_token(token: u64) -> (LegKey, Family, Channel) {
+    let leg = u32::try_from(token >> 2).expect("tokens are made from 32-bit leg keys");
+    let family = if token & 2 == 0 { Family::V4 } else { Family::V6 };
+    (LegKey(leg), family, if token & 1 == 0 { Channel::Rtp } else { Channel::Rtcp })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::time::Duration;
 
     use super::*;
 
     #[test]
     fn tokens_name_the_leg_and_the_port() {
         for leg in [LegKey(0), LegKey(7), LegKey(u32::MAX)] {
-            for channel in [Channel::Rtp, Channel::Rtcp] {
-                assert_eq!(from_token(token(leg, channel)), (leg, channel));
+            for family in [Family::V4, Family::V6] {
+                for channel in [Channel::Rtp, Channel::Rtcp] {
+                    let named = from_token(token(leg, family, channel));
+                    assert_eq!(named, (leg, family, channel));
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_leg_is_reached_and_reaches_by_both_families() {
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        let mut sockets = Sockets::new(&both, 46).unwrap();
+        let port = opened(&mut sockets, LegKey(5));
+        for ip in both {
+            let far = UdpSocket::bind((ip, 0)).unwrap();
+            far.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            far.send_to(b"to the bridge", (ip, port)).unwrap();
+            assert_eq!(sockets.look(), 1);
+            let (leg, channel, received) = sockets.receive(0).unwrap();
+            let Received::Datagram(source, _) = received else { panic!("no datagram") };
+            assert_eq!(
+                (leg, channel, source),
+                (LegKey(5), Channel::Rtp, far.local_addr().unwrap())
+            );
+            assert_eq!(sockets.send(leg, channel, source, b"and back"), Sent::Done);
+            let (_, from) = far.recv_from(&mut [0; 64]).unwrap();
+            assert_eq!(from, SocketAddr::new(ip, port));
+        }
+    }
+
+    #[test]
+    fn what_goes_to_a_family_that_we_are_not_in_has_no_socket() {
+        let (sockets, _) = sockets_with(LegKey(1));
+        let to = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 9);
+        assert_eq!(sockets.send(LegKey(1), Channel::Rtp, to, b"x"), Sent::NoSocket);
     }
 
     #[test]
@@ -260,7 +338,7 @@ mod tests {
         let (sockets, port) = sockets_with(LegKey(1));
         drop(sockets);
         let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1)).unwrap();
-        let mut sockets = Sockets::new(Ipv4Addr::LOCALHOST.into(), 46).unwrap();
+        let mut sockets = Sockets::new(&[Ipv4Addr::LOCALHOST.into()], 46).unwrap();
         let refused = sockets.open(LegKey(2), port);
         assert!(matches!(refused, Err(OpenError::Bind { port: at, .. }) if at == port));
         drop(taken);
@@ -303,11 +381,17 @@ mod tests {
 
     /// Sockets with `leg` open on a pair of ports that was free a moment ago.
     fn sockets_with(leg: LegKey) -> (Sockets, u16) {
-        let mut sockets = Sockets::new(Ipv4Addr::LOCALHOST.into(), 46).unwrap();
+        let mut sockets = Sockets::new(&[Ipv4Addr::LOCALHOST.into()], 46).unwrap();
+        let port = opened(&mut sockets, leg);
+        (sockets, port)
+    }
+
+    /// Opens `leg` on a pair of ports that was free a moment ago.
+    fn opened(sockets: &mut Sockets, leg: LegKey) -> u16 {
         for _ in 0..100 {
             let port = far_end().local_addr().unwrap().port() & !1;
             if sockets.open(leg, port).is_ok() {
-                return (sockets, port);
+                return port;
             }
         }
         panic!("no free pair of ports in 100 attempts");

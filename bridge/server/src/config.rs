@@ -22,12 +22,12 @@ mod user;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use partyline_billing::{Party, TaxRate};
-use partyline_control::{IdentityHeader, Own, SourceKind, Trunk};
+use partyline_control::{IdentityHeader, MediaAddresses, Own, SourceKind, Trunk};
 use partyline_sip::Transport;
 
 pub(crate) use document::Problem;
@@ -57,7 +57,7 @@ pub(crate) struct Config {
     /// The files of certificates and keys, as far as TLS is spoken.
     pub(crate) tls: TlsFiles,
     /// The address that media sockets are bound to; that of `control` unless behind NAT.
-    pub(crate) media_bind: IpAddr,
+    pub(crate) media_bind: MediaAddresses,
     /// Trunks, and where media is.
     pub(crate) control: partyline_control::Config,
     /// Where `/metrics` and `/health` are served; on loopback unless the file says otherwise.
@@ -271,7 +271,7 @@ impl From<RawConfig> for Config {
             tls,
             media_bind: raw.media_bind.unwrap_or(raw.media_address),
             control: partyline_control::Config {
-                media_address: raw.media_address,
+                media: raw.media_address,
                 ports: raw.ports.range,
                 trunks: trunks.collect(),
                 // The files are read when the bridge starts.
@@ -440,10 +440,18 @@ mod tests {
     fn media_is_bound_where_it_is_unless_told_otherwise() {
         let of = |text: &str| Config::parse(text).unwrap();
         let nat = of("[media]\naddress = \"203.0.113.9\"\nbind = \"10.0.0.9\"\n");
-        assert_eq!(nat.media_bind.to_string(), "10.0.0.9");
-        assert_eq!(nat.control.media_address.to_string(), "203.0.113.9");
+        let list = |addresses: MediaAddresses| {
+            addresses.iter().map(|ip| ip.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(list(nat.media_bind), ["10.0.0.9"]);
+        assert_eq!(list(nat.control.media), ["203.0.113.9"]);
         let plain = of("[media]\naddress = \"203.0.113.9\"\n");
-        assert_eq!(plain.media_bind.to_string(), "203.0.113.9");
+        assert_eq!(list(plain.media_bind), ["203.0.113.9"]);
+        let both = of("[sip]\nlisten = [\"0.0.0.0:5060\", \"[::]:5060\"]\n\
+                       [media]\naddress = [\"203.0.113.9\", \"2001:db8::9\"]\n\
+                       bind = [\"10.0.0.9\", \"2001:db8::9\"]\n");
+        assert_eq!(list(both.control.media), ["203.0.113.9", "2001:db8::9"]);
+        assert_eq!(list(both.media_bind), ["10.0.0.9", "2001:db8::9"]);
     }
 
     #[test]

@@ -342,7 +342,7 @@ fn start_media(
 ) -> anyhow::Result<MediaHandle> {
     let worker = Worker::new(partyline_media::Config::default(), Arc::new(library));
     let media = partyline_media_io::Config {
-        address: config.media_bind,
+        addresses: config.media_bind.iter().collect(),
         realtime: Some(machine::REALTIME),
         ..partyline_media_io::Config::default()
     };

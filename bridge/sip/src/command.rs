@@ -1,7 +1,7 @@
 //! What the node asks of the endpoint.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,6 +152,18 @@ pub enum Destination {
     Name(NextHop),
     /// Several addresses by these transports, best first: as if a name had led there.
     Flows(Vec<Flow>),
+}
+
+impl Destination {
+    /// The address that is tried first, where it is known: that of a name is not yet.
+    pub fn first_address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address.ip()),
+            Self::Flow(flow) => Some(flow.remote.ip()),
+            Self::Flows(flows) => flows.first().map(|flow| flow.remote.ip()),
+            Self::Name(_) => None,
+        }
+    }
 }
 
 impl From<SocketAddr> for Destination {

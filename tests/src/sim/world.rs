@@ -105,7 +105,7 @@ impl World {
         let endpoint = Endpoint::new(sip, Box::new(Dice::new(seed, 4)));
         let sources = Arc::new(Sources::new(&builder.trunks));
         let config = Config {
-            media_address: BRIDGE.ip(),
+            media: BRIDGE.ip().into(),
             ports: PortRange::new(PORTS.0, PORTS.1).expect("a range of ports"),
             trunks: builder.trunks,
             brands: BTreeMap::new(),

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_conference::EntryTiming;
-use partyline_control::{Numbers, RejectCodes, Routing, SourceKind, TrunkLimits, TrunkSound};
+use partyline_control::{
+    MediaAddresses, Numbers, RejectCodes, Routing, SourceKind, TrunkLimits, TrunkSound,
+};
 use partyline_model::Number;
 use partyline_sip::auth::Hash;
 use partyline_sip::locate::Procedure;
@@ -36,8 +38,8 @@ pub(super) struct RawConfig {
     pub(super) sip_listen: Vec<SocketAddr>,
     pub(super) sip_advertised: Option<SocketAddr>,
     pub(super) streams: RawStreams,
-    pub(super) media_address: IpAddr,
-    pub(super) media_bind: Option<IpAddr>,
+    pub(super) media_address: MediaAddresses,
+    pub(super) media_bind: Option<MediaAddresses>,
     pub(super) ports: Ports,
     pub(super) http_listen: SocketAddr,
     pub(super) http_allow_remote: bool,
@@ -175,7 +177,7 @@ impl Default for RawConfig {
             sip_listen: vec![SocketAddr::new(LOOPBACK, 5060)],
             sip_advertised: None,
             streams: RawStreams::default(),
-            media_address: LOOPBACK,
+            media_address: LOOPBACK.into(),
             media_bind: None,
             ports: Ports::new(20_000, 29_999).expect("a range with pairs"),
             http_listen: SocketAddr::new(LOOPBACK, 9060),
@@ -233,9 +235,12 @@ impl RawConfig {
             self.streams.walk(sip);
         });
         walk.table("media", |media| {
-            media.checked("address", &mut self.media_address, reachable);
-            media.checked("bind", &mut self.media_bind, |address| {
-                address.map_or(Ok(()), |address| of_one_host(&address))
+            media.checked("address", &mut self.media_address, |addresses| {
+                addresses.iter().try_for_each(|address| reachable(&address))
+            });
+            media.checked("bind", &mut self.media_bind, |addresses| {
+                let mut bound = addresses.iter().flat_map(|addresses| addresses.iter());
+                bound.try_for_each(|address| of_one_host(&address))
             });
             media.setting("ports", &mut self.ports);
         });

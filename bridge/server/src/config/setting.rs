@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use partyline_control::{CountryCode, PortRange, Prefix, SourceKind};
+use partyline_control::{CountryCode, MediaAddresses, PortRange, Prefix, SourceKind};
 use partyline_model::{Codec, Number};
 use partyline_sip::auth::Hash;
 use partyline_sip::locate::Procedure;
@@ -327,6 +327,26 @@ impl<T: Setting> Setting for Vec<T> {
     fn write(&self) -> Option<String> {
         let items: Vec<_> = self.iter().filter_map(Setting::write).collect();
         Some(format!("[{}]", items.join(", ")))
+    }
+}
+
+impl Setting for MediaAddresses {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        let list = match found.as_array() {
+            Some(_) => Vec::<IpAddr>::read(found)?,
+            None => vec![IpAddr::read(found)?],
+        };
+        Self::from_list(&list).ok_or_else(|| {
+            "expected an IP address, or a list of one of IPv4 and one of IPv6".to_owned()
+        })
+    }
+
+    fn write(&self) -> Option<String> {
+        let list: Vec<IpAddr> = self.iter().collect();
+        match &*list {
+            [one] => one.write(),
+            [] | [_, ..] => list.write(),
+        }
     }
 }
 

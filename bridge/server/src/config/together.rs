@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use partyline_control::MediaAddresses;
 use partyline_sip::Transport;
 use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::{KeyExchange, SrtpPolicy};
@@ -115,7 +116,63 @@ fn is_one_port(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn media(raw: &RawConfig, findings: &Findings<'_>) {
-    let (address, bind) = (raw.media_address, raw.media_bind.unwrap_or(raw.media_address));
+    for address in raw.media_address.iter() {
+        media_at(raw, address, findings);
+    }
+    for bind in raw.media_bind.iter().flat_map(|bind| bind.iter()) {
+        let Some(address) = raw.media_address.of_family(bind) else {
+            let message = format!(
+                "media.bind: {bind} takes no sound that is sent to {}",
+                words(raw.media_address)
+            );
+            findings.add_at("media.bind", message);
+            continue;
+        };
+        if bind.is_loopback() && !address.is_loopback() {
+            let message = format!(
+                "media.bind: sound that others send to {address} never comes to {bind}; give an \
+                 address of a network"
+            );
+            findings.add_at("media.bind", message);
+        }
+    }
+    let lacking = raw.sip_listen.iter().find(|at| raw.media_address.of_family(at.ip()).is_none());
+    if let Some(at) = lacking {
+        let family = if at.is_ipv4() { "IPv4" } else { "IPv6" };
+        let message = format!(
+            "media.address: callers of {at} hear nothing unless they reach {} as well; add an \
+             address of {family}",
+            words(raw.media_address)
+        );
+        findings.warn_at("media.address", message);
+    }
+    let bind = raw.media_bind.unwrap_or(raw.media_address);
+    if let Some(lacks) = raw.media_address.iter().find(|ip| bind.of_family(*ip).is_none()) {
+        let message = format!("media.bind: nothing takes sound that is sent to {lacks}");
+        findings.add_at("media.bind", message);
+    }
+    let (low, high) = (raw.ports.low, raw.ports.high);
+    let meets = |at: &&SocketAddr| {
+        let same =
+            |bind: IpAddr| at.ip() == bind || at.ip().is_unspecified() || bind.is_unspecified();
+        bind.of_family(at.ip()).is_some_and(same) && (low..=high).contains(&at.port())
+    };
+    if let Some(at) = raw.sip_listen.iter().find(meets) {
+        let message = format!("media.ports: {low}-{high} holds the SIP port of {at}; move one");
+        findings.add_at_first(["media.ports", "sip.listen"], message);
+    }
+    let room = raw.ports.range.even_ports().count();
+    if room < raw.conference.max_calls {
+        let message = format!(
+            "media.ports: {low}-{high} is enough for {room} calls at one time, fewer than \
+             conference.max_calls"
+        );
+        findings.warn_at_first(["media.ports", "conference.max_calls"], message);
+    }
+}
+
+/// One address of our media beside those of SIP.
+fn media_at(raw: &RawConfig, address: IpAddr, findings: &Findings<'_>) {
     if address.is_loopback() && !listens_on_loopback_only(raw) && hears(raw, address) {
         let message = format!(
             "media.address: callers of {} are told to send sound to {address}, which only this \
@@ -137,34 +194,6 @@ fn media(raw: &RawConfig, findings: &Findings<'_>) {
              sip.listen forgotten?"
         );
         findings.warn_at("media.address", message);
-    }
-    if address.is_ipv4() != bind.is_ipv4() {
-        let message = format!("media.bind: {bind} takes no sound that is sent to {address}");
-        findings.add_at("media.bind", message);
-    }
-    if bind.is_loopback() && !address.is_loopback() && address.is_ipv4() == bind.is_ipv4() {
-        let message = format!(
-            "media.bind: sound that others send to {address} never comes to {bind}; give an \
-             address of a network"
-        );
-        findings.add_at("media.bind", message);
-    }
-    let (low, high) = (raw.ports.low, raw.ports.high);
-    let meets = |at: &&SocketAddr| {
-        let same = at.ip() == bind || at.ip().is_unspecified() || bind.is_unspecified();
-        same && at.is_ipv4() == bind.is_ipv4() && (low..=high).contains(&at.port())
-    };
-    if let Some(at) = raw.sip_listen.iter().find(meets) {
-        let message = format!("media.ports: {low}-{high} holds the SIP port of {at}; move one");
-        findings.add_at_first(["media.ports", "sip.listen"], message);
-    }
-    let room = raw.ports.range.even_ports().count();
-    if room < raw.conference.max_calls {
-        let message = format!(
-            "media.ports: {low}-{high} is enough for {room} calls at one time, fewer than \
-             conference.max_calls"
-        );
-        findings.warn_at_first(["media.ports", "conference.max_calls"], message);
     }
 }
 
@@ -474,6 +503,10 @@ fn hears(raw: &RawConfig, ip: IpAddr) -> bool {
 pub(super) fn listens_on_loopback_only(raw: &RawConfig) -> bool {
     let streams = raw.streams.listeners().map(|(_, at)| at);
     raw.sip_listen.iter().copied().chain(streams).all(|at| at.ip().is_loopback())
+}
+
+fn words(addresses: MediaAddresses) -> String {
+    addresses.iter().map(|ip| ip.to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 fn list(addresses: &[SocketAddr]) -> String {

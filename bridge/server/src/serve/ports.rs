@@ -6,13 +6,17 @@ use std::io;
 use std::net::{IpAddr, UdpSocket};
 
 use anyhow::bail;
-use partyline_control::PortRange;
+use partyline_control::{MediaAddresses, PortRange};
 
-/// Binds each pair of `range` on `address` for a moment.
+/// Binds each pair of `range` on each address for a moment.
 ///
 /// # Errors
-/// The address is not this machine's, or not one pair is free.
-pub(super) fn probe(address: IpAddr, range: PortRange) -> anyhow::Result<()> {
+/// An address is not this machine's, or not one pair is free.
+pub(super) fn probe(addresses: MediaAddresses, range: PortRange) -> anyhow::Result<()> {
+    addresses.iter().try_for_each(|address| probe_one(address, range))
+}
+
+fn probe_one(address: IpAddr, range: PortRange) -> anyhow::Result<()> {
     let (mut free, mut taken) = (0_u32, 0_u32);
     for port in range.even_ports() {
         let pair = UdpSocket::bind((address, port))
@@ -49,13 +53,14 @@ mod tests {
     fn a_range_in_use_and_a_foreign_address_are_told() {
         let ip: IpAddr = "127.91.7.1".parse().unwrap();
         let range = PortRange::new(40_000, 40_003).unwrap();
-        assert!(probe(ip, range).is_ok());
+        assert!(probe(ip.into(), range).is_ok());
         let held = [40_001, 40_002].map(|port| UdpSocket::bind((ip, port)).unwrap());
-        let said = probe(ip, range).unwrap_err().to_string();
+        let said = probe(ip.into(), range).unwrap_err().to_string();
         assert!(said.contains("every media port on 127.91.7.1 is in use"), "{said}");
         drop(held.into_iter().next());
-        assert!(probe(ip, range).is_ok(), "some ports are enough");
-        let said = probe("192.0.2.7".parse().unwrap(), range).unwrap_err().to_string();
+        assert!(probe(ip.into(), range).is_ok(), "some ports are enough");
+        let said =
+            probe("192.0.2.7".parse::<IpAddr>().unwrap().into(), range).unwrap_err().to_string();
         assert!(said.contains("media.address"), "{said}");
     }
 }
