@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -99,10 +99,11 @@ impl Setup {
     /// The folder cannot be made, or the program does not run.
     pub fn configured(
         folder: &Path,
-        ip: Ipv4Addr,
+        ip: impl Into<IpAddr>,
         program: PathBuf,
         toml: impl FnOnce(&Self) -> String,
     ) -> Result<Self> {
+        let ip = ip.into();
         if folder.exists() {
             fs::remove_dir_all(folder)
                 .with_context(|| format!("cannot empty {}", folder.display()))?;
@@ -406,14 +407,14 @@ pub fn program() -> Result<PathBuf> {
 }
 
 /// `wanted` if it is free, else another port.
-fn free_udp(ip: Ipv4Addr, wanted: u16) -> Result<u16> {
+fn free_udp(ip: IpAddr, wanted: u16) -> Result<u16> {
     let socket = std::net::UdpSocket::bind((ip, wanted))
         .or_else(|_| std::net::UdpSocket::bind((ip, 0)))
         .with_context(|| format!("no UDP port on {ip}"))?;
     Ok(socket.local_addr()?.port())
 }
 
-fn free_tcp(ip: Ipv4Addr, wanted: u16) -> Result<u16> {
+fn free_tcp(ip: IpAddr, wanted: u16) -> Result<u16> {
     let socket = std::net::TcpListener::bind((ip, wanted))
         .or_else(|_| std::net::TcpListener::bind((ip, 0)))
         .with_context(|| format!("no TCP port on {ip}"))?;

@@ -100,7 +100,7 @@ impl Pair {
             tone: TONES[index],
             encryption: self.encryption[index],
         };
-        Phone::start(place, folder, &owner)
+        Phone::start(place.phones, folder, &owner)
     }
 
     /// Calls the bridge and keys in `passcode`.

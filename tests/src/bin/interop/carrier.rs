@@ -217,7 +217,7 @@ impl<'a> Scene<'a> {
         fs::create_dir_all(&folder)?;
         let registered = format!("REGISTERED {} ", owner.number);
         let before = self.kamailio.said(&registered)?;
-        let phone = Phone::start(self.place, &folder, &owner)?;
+        let phone = Phone::start(self.place.phones, &folder, &owner)?;
         child::until(REGISTERED, "telephone that is registered", || {
             Ok((self.kamailio.said(&registered)? > before).then_some(()))
         })?;
@@ -262,7 +262,7 @@ impl<'a> Scene<'a> {
             tone: TONES[0],
             encryption: None,
         };
-        let mut phone = Phone::start(self.place, &self.folder, &owner)?;
+        let mut phone = Phone::start(self.place.phones, &self.folder, &owner)?;
         phone.call(&format!("sip:{DIAL_IN}@{}", self.bridge.sip()))?;
         enter(&mut phone, MODERATOR)?;
         wait(SETTLED);

@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 use crate::baresip::{self, Pair};
 use crate::carrier;
 use crate::ear::{Ear, Stretch};
+use crate::networks;
 use crate::place::{MODERATOR, Place};
 use crate::sipp::{self, Scenario};
 use crate::users;
@@ -50,6 +51,8 @@ pub(crate) enum Phones {
     Baresip(Pair),
     /// Telephones of a carrier that another bridge is registered at.
     Carrier(fn(&Place, &Path) -> Result<()>),
+    /// Telephones and another bridge in networks of their own.
+    Network(fn(&Place, &Path) -> Result<()>),
 }
 
 /// Records of a case.
@@ -100,6 +103,15 @@ const fn by_carrier(
 ) -> Case {
     // All have the address of the second bridge.
     let (turn, phones) = (Turn::Alone, Phones::Carrier(story));
+    Case { name, says, turn, phones, hears: None, records: NONE }
+}
+
+const fn in_networks(
+    name: &'static str,
+    says: &'static str,
+    story: fn(&Place, &Path) -> Result<()>,
+) -> Case {
+    let (turn, phones) = (Turn::Throughout, Phones::Network(story));
     Case { name, says, turn, phones, hears: None, records: NONE }
 }
 
@@ -239,6 +251,22 @@ pub(crate) const CASES: &[Case] = &[
         "Kamailio is silent, then dead: calls out go by the second trunk, and come back",
         carrier::dies,
     ),
+    in_networks(
+        "nat",
+        "two of baresip behind one router that translates addresses and ports: registered, called",
+        networks::phones_behind_nat,
+    ),
+    in_networks(
+        "nat-bridge",
+        "the bridge behind such a router, with its public address in what it says",
+        networks::bridge_behind_nat,
+    ),
+    in_networks("ipv6", "SIP and sound where there is no IPv4", networks::ipv6_only),
+    in_networks(
+        "dual-stack",
+        "a call by IPv4, its callee on IPv6: each is told of an address of its family",
+        networks::dual_stack,
+    ),
 ];
 
 /// Runs one case.
@@ -250,7 +278,7 @@ pub(crate) fn run(case: &Case, place: &Place) -> Result<()> {
     let scenario = match &case.phones {
         Phones::Sipp(scenario) => scenario,
         Phones::Baresip(pair) => return baresip::talk(place, &folder, pair),
-        Phones::Carrier(story) => return story(place, &folder),
+        Phones::Carrier(story) | Phones::Network(story) => return story(place, &folder),
     };
     let digits: Vec<_> = MODERATOR.chars().map(|digit| format!("{digit}\n")).collect();
     std::fs::write(folder.join("digits.csv"), format!("SEQUENTIAL\n{}", digits.concat()))?;

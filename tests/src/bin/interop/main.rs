@@ -14,6 +14,8 @@ mod carrier;
 mod cases;
 mod child;
 mod ear;
+mod namespace;
+mod networks;
 mod phone;
 mod place;
 mod records;
@@ -28,7 +30,7 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 
 use bridge_tests::real::bridge::Running;
-use cases::{CASES, Case, Turn};
+use cases::{CASES, Case, Phones, Turn};
 use place::Place;
 
 /// Cases that run beside each other: they wait more than they work.
@@ -54,7 +56,7 @@ fn run() -> Result<bool> {
     }
     let chosen = |case: &&Case| wanted.is_empty() || wanted.iter().any(|name| name == case.name);
     let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
-    for program in ["sipp", "baresip", "kamailio", "kamcmd", "sipsak"] {
+    for program in ["sipp", "baresip", "kamailio", "kamcmd", "sipsak", "ip", "nft"] {
         child::installed(program)?;
     }
     let place = Place::new()?;
@@ -76,7 +78,12 @@ fn run() -> Result<bool> {
 }
 
 fn run_cases(cases: &[&Case], place: &Place, report: &Report) {
-    let run = |case: &Case| report.line(case.name, case.says, || cases::run(case, place));
+    let run = |case: &Case| match case.phones {
+        Phones::Network(_) if !namespace::may_be_made() => {
+            println!("SKIP {:<15} {}: only root may make networks", case.name, case.says);
+        }
+        _ => report.line(case.name, case.says, || cases::run(case, place)),
+    };
     let of = |turn: Turn| cases.iter().copied().filter(move |case| case.turn == turn);
     thread::scope(|scope| {
         for case in of(Turn::Throughout) {

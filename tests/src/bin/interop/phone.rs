@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use partyline_phones::sine;
 use serde_json::{Value, json};
 
 use crate::child::{self, Running};
-use crate::place::Place;
+use crate::place;
 
 /// Where distributions keep baresip's modules.
 const MODULES: [&str; 3] = [
@@ -63,22 +63,23 @@ pub(crate) struct Phone {
 }
 
 impl Phone {
-    /// Starts one in a folder of its own within `folder`.
-    pub(crate) fn start(place: &Place, folder: &Path, owner: &Owner<'_>) -> Result<Self> {
+    /// Starts one at this address, in a folder of its own within `folder`.
+    pub(crate) fn start(at: IpAddr, folder: &Path, owner: &Owner<'_>) -> Result<Self> {
         let folder = folder.join(owner.number);
         fs::create_dir(&folder)?;
         write_wav(&folder.join("tone.wav"), owner.tone)?;
         // SIP takes two ports, the second for TLS.
-        let (sip, control, rtp) = (place.port(1)?, place.port(0)?, place.port(11)?);
-        let phones = place.phones;
+        let port = |also| place::free(at, also);
+        let (sip, control, rtp) = (port(1)?, port(0)?, port(11)?);
+        let [sip, control] = [sip, control].map(|port| SocketAddr::new(at, port));
         let modules = MODULES.iter().find(|path| Path::new(path).is_dir());
         let modules = modules.context("no folder with the modules of baresip")?;
         let shown = folder.display();
         fs::write(
             folder.join("config"),
             format!(
-                "poll_method epoll\nnet_interface {phones}\nsip_listen {phones}:{sip}\n\
-                 rtp_ports {rtp}-{}\nctrl_tcp_listen {phones}:{control}\n\
+                "poll_method epoll\nnet_interface {at}\nsip_listen {sip}\n\
+                 rtp_ports {rtp}-{}\nctrl_tcp_listen {control}\n\
                  audio_source aufile,{shown}/tone.wav\naudio_player aubridge,x\n\
                  audio_alert aubridge,x\naudio_path {shown}\nsnd_path {shown}\n\
                  ausrc_srate {RATE}\nauplay_srate {RATE}\nausrc_channels 1\nauplay_channels 1\n\
@@ -94,12 +95,15 @@ impl Phone {
         fs::write(folder.join("accounts"), account)?;
         fs::write(folder.join("contacts"), "")?;
         let mut command = Command::new("baresip");
-        command.arg("-4").arg("-f").arg(&folder).current_dir(&folder);
+        command
+            .arg(if at.is_ipv4() { "-4" } else { "-6" })
+            .arg("-f")
+            .arg(&folder)
+            .current_dir(&folder);
         let mut program = Running::start("baresip", &mut command, &folder.join("baresip.log"))?;
-        let address = SocketAddr::new(phones, control);
         let control = child::until(PATIENCE, "control port of baresip", || {
             ensure!(program.is_up(), "baresip ended: see its log");
-            Ok(TcpStream::connect(address).ok())
+            Ok(TcpStream::connect(control).ok())
         })?;
         control.set_read_timeout(Some(Duration::from_millis(20)))?;
         let trace = File::create(folder.join("control.log"))?;

@@ -132,7 +132,7 @@ fn phone(
         tone: TONES[index],
         encryption: user.encryption,
     };
-    let phone = Phone::start(place, folder, &owner)?;
+    let phone = Phone::start(place.phones, folder, &owner)?;
     registered(bridge, user)?;
     Ok(phone)
 }
