@@ -24,7 +24,7 @@ impl Node {
         Ok(offer)
     }
 
-    /// The same where our media may move to its other address: `near` is where it is, or would best
+    /// What of an offer suits, where our media may move: `near` is where it is, or would best
     /// be, and the other one is taken where the offer is of that family.
     pub(crate) fn read_moving_offer<'a>(
         &self,

@@ -261,6 +261,11 @@ pub(crate) const CASES: &[Case] = &[
         "the bridge behind such a router, with its public address in what it says",
         networks::bridge_behind_nat,
     ),
+    in_networks(
+        "linphone",
+        "linphonec calls by UDP, TCP and TLS, plain and with SRTP, and is heard by baresip",
+        networks::linphone,
+    ),
     in_networks("ipv6", "SIP and sound where there is no IPv4", networks::ipv6_only),
     in_networks(
         "dual-stack",

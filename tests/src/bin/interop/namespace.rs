@@ -24,7 +24,7 @@ pub(crate) struct Host {
 pub(crate) enum Nat {
     /// Who is behind it leaves by its address and a random port.
     Masquerade,
-    /// The same, and these UDP ports of it lead to that host behind it.
+    /// Masquerading, and these UDP ports of it lead to that host behind it.
     Forward(&'static str, &'static str),
 }
 

@@ -4,6 +4,7 @@
 //! second called at its number. Both must hear each other, and be hung up on by the bridge.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,9 +14,10 @@ use bridge_tests::real::bridge::{self, Setup};
 
 use crate::baresip::{SETTLED, TONES, enter};
 use crate::child;
+use crate::linphone::{Linphone, Login};
 use crate::namespace::{Host, Nat, address};
 use crate::phone::{Owner, Phone, WINDOW, wait};
-use crate::place::{self, DIAL_IN, MODERATOR, Place};
+use crate::place::{self, DIAL_IN, MODERATOR, PARTICIPANT, Place};
 
 const REALM: &str = "phones.example";
 const PASSWORD: &str = "zanzibar";
@@ -123,6 +125,78 @@ pub(crate) fn dual_stack(_: &Place, folder: &Path) -> Result<()> {
     talk(folder, &bridge, &site, [first, second])
 }
 
+/// How linphonec calls: the parameter of the URI, its `media_encryption`, and what its log has then.
+const WAYS: [(&str, &str, &str, &str); 4] = [
+    ("udp", "", "none", ""),
+    ("tcp", ";transport=tcp", "none", ""),
+    ("tls-sdes", ";transport=tls", "srtp", "AES"),
+    ("udp-sdes", "", "srtp", "AES"),
+];
+
+/// linphonec calls in every way, one after the other, while a baresip is in the conference.
+///
+/// # Errors
+/// The two do not hear each other.
+pub(crate) fn linphone(_: &Place, folder: &Path) -> Result<()> {
+    let [host, world] = hosts(["bridge", "world"])?;
+    host.join(&world, ("eth0", &["203.0.113.2/24"]), ("eth0", &["203.0.113.9/24"]))?;
+    // It asks which of its addresses leads out.
+    world.leave_by("203.0.113.2")?;
+    let site = Site {
+        listen: &["203.0.113.2:5060"],
+        sip: "tcp = [\"203.0.113.2:5060\"]\ntls = [\"203.0.113.2:5061\"]\n",
+        media: "address = \"203.0.113.2\"\n",
+        sources: &["203.0.113.9/32"],
+    };
+    let bridge = set_up(folder, &host, &site)?;
+    let running = host.inside(|| bridge.start())?;
+    let desk: Desk<'_> = (&world, "203.0.113.9", "203.0.113.2:5060");
+    let mut anna = phone(folder, (desk, &USERS[0], 0))?;
+    registered(&host, &bridge, &USERS[0])?;
+    anna.call(&format!("sip:{DIAL_IN}@{REALM}"))?;
+    enter(&mut anna, MODERATOR)?;
+    let [tone_1, tone_2] = TONES;
+    let mut heard = Vec::new();
+    for (name, by, encryption, words) in WAYS {
+        let port = if name.starts_with("tls") { 5061 } else { 5060 };
+        let both_talk = world.inside(|| {
+            let mut phone = Linphone::start(
+                folder,
+                &Login {
+                    name,
+                    user: USERS[1].name,
+                    password: PASSWORD,
+                    realm: REALM,
+                    encryption,
+                    tone: tone_2,
+                },
+            )?;
+            phone.call(&format!("sip:{DIAL_IN}@203.0.113.2:{port}{by}"))?;
+            wait(Duration::from_secs(1));
+            phone.key(&format!("{PARTICIPANT}#"))?;
+            wait(SETTLED);
+            let both_talk = Instant::now();
+            wait(WINDOW);
+            phone.hang_up()?.hears(both_talk, tone_1, tone_2)?;
+            Ok(both_talk)
+        });
+        heard.push((name, both_talk.context(name)?));
+        let is_encrypted = Linphone::log_has(folder, name, words)?;
+        ensure!(is_encrypted, "linphonec did not encrypt {name}: see its log");
+        wait(SETTLED);
+    }
+    let anna = anna.hang_up()?;
+    for (name, both_talk) in heard {
+        anna.hears(both_talk, tone_2, tone_1).with_context(|| format!("anna, {name}"))?;
+    }
+    let status = running.terminate()?;
+    ensure!(status.success(), "the bridge: {status}");
+    let legs = bridge.legs()?;
+    let closed = legs.iter().all(|leg| leg.is_closed());
+    ensure!(legs.len() == 1 + WAYS.len() && closed, "records: {legs:?}");
+    Ok(())
+}
+
 fn hosts<const N: usize>(names: [&str; N]) -> Result<[Host; N]> {
     let made = names.into_iter().map(Host::new).collect::<Result<Vec<_>>>()?;
     made.try_into().ok().context("a host for each name")
@@ -130,17 +204,7 @@ fn hosts<const N: usize>(names: [&str; N]) -> Result<[Host; N]> {
 
 /// The first calls in and has the second called.
 fn talk(folder: &Path, host: &Host, site: &Site, desks: [Desk<'_>; 2]) -> Result<()> {
-    let ip = site.listen.first().context("the bridge listens nowhere")?;
-    let ip = ip.parse::<std::net::SocketAddr>()?.ip();
-    let bridge = host.inside(|| {
-        Setup::configured(&folder.join("bridge"), ip, bridge::program()?, |setup| toml(setup, site))
-    })?;
-    for user in USERS {
-        let file = bridge.folder().join(format!("{}.password", user.name));
-        fs::write(&file, PASSWORD)?;
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
-    }
-    place::fill(&bridge)?;
+    let bridge = set_up(folder, host, site)?;
     let running = host.inside(|| bridge.start())?;
     let phone = |index: usize| {
         let phone = phone(folder, (desks[index], &USERS[index], index))?;
@@ -170,6 +234,23 @@ fn talk(folder: &Path, host: &Host, site: &Site, desks: [Desk<'_>; 2]) -> Result
     Ok(())
 }
 
+/// A bridge on `host`, with its users and their passwords.
+fn set_up(folder: &Path, host: &Host, site: &Site) -> Result<Setup> {
+    let ip = site.listen.first().context("the bridge listens nowhere")?;
+    let ip = ip.parse::<SocketAddr>()?.ip();
+    let bridge = host.inside(|| {
+        Setup::configured(&folder.join("bridge"), ip, bridge::program()?, |setup| toml(setup, site))
+    })?;
+    for user in USERS {
+        let file = bridge.folder().join(format!("{}.password", user.name));
+        fs::write(&file, PASSWORD)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    }
+    place::write_certificate(bridge.folder(), Ipv4Addr::new(203, 0, 113, 2))?;
+    place::fill(&bridge)?;
+    Ok(bridge)
+}
+
 fn phone(folder: &Path, (desk, user, index): (Desk<'_>, &User, usize)) -> Result<Phone> {
     let (host, at, reached) = desk;
     let owner = Owner {
@@ -187,13 +268,12 @@ fn phone(folder: &Path, (desk, user, index): (Desk<'_>, &User, usize)) -> Result
 
 /// Waits until a user can be reached at one place.
 fn registered(host: &Host, bridge: &Setup, user: &User) -> Result<()> {
-    let name = format!("\"{}\"", user.name);
     let what = format!("registration of {}", user.name);
     child::until(PATIENCE, &what, || {
         let page = host.inside(|| bridge.run(&["user", "list", "--json"]))?;
         let page: serde_json::Value = serde_json::from_str(&page)?;
         let users = page["users"].as_array().context("no list of users")?;
-        let his = users.iter().find(|known| known["name"].to_string() == name);
+        let his = users.iter().find(|known| known["name"] == user.name);
         let bindings = his.and_then(|known| known["bindings"].as_array());
         Ok(bindings.is_some_and(|list| list.len() == 1).then_some(()))
     })
@@ -214,11 +294,13 @@ fn toml(setup: &Setup, site: &Site) -> String {
         )
     };
     format!(
-        "[data]\ndir = \"{data}\"\n\n[sip]\nlisten = [{listen}]\n{sip}\n[media]\n{media}\n\
+        "[data]\ndir = \"{data}\"\n\n[sip]\nlisten = [{listen}]\n{sip}\
+         certificate = \"{folder}/certificate.pem\"\nkey = \"{folder}/key.pem\"\n\n[media]\n{media}\n\
          [http]\nlisten = \"{http}\"\nallow_remote = true\n\n[log]\nfilter = \"debug,sqlx=info\"\n\n\
-         [[trunk]]\nname = \"homes\"\ndomain = \"{REALM}\"\nkind = \"phones\"\n\
+         [[trunk]]\nname = \"homes\"\ndomain = \"{REALM}\"\nkind = \"phones\"\nsrtp = \"preferred\"\n\
          sources = [{sources}]\nnumber_format = \"plain\"\n\n{users}",
         data = setup.data().display(),
+        folder = setup.folder().display(),
         listen = listed(site.listen),
         sip = site.sip,
         media = site.media,

@@ -151,10 +151,7 @@ impl Phone {
         let files = fs::read_dir(&self.folder)?.collect::<Result<Vec<_>, _>>()?;
         let is_decoded = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
         let file = files.iter().map(fs::DirEntry::path).find(is_decoded);
-        let reader = hound::WavReader::open(file.context("baresip recorded nothing")?)?;
-        ensure!(reader.spec().sample_rate == RATE, "recorded with {:?}", reader.spec());
-        let samples = reader.into_samples::<i16>().collect::<Result<_, _>>()?;
-        Ok(Recording { samples, end })
+        Recording::read(&file.context("baresip recorded nothing")?, end)
     }
 
     fn send(&mut self, command: &str, params: &str) -> Result<()> {
@@ -204,6 +201,15 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    /// What is in a file whose last sample was heard at `end`.
+    pub(crate) fn read(file: &Path, end: Instant) -> Result<Self> {
+        let reader = hound::WavReader::open(file)?;
+        ensure!(reader.spec().sample_rate == RATE, "recorded with {:?}", reader.spec());
+        // linphonec counts the header as sound, which is then missing at the end.
+        let samples = reader.into_samples::<i16>().map_while(Result::ok).collect();
+        Ok(Self { samples, end })
+    }
+
     /// What came in the [`WINDOW`] that began at `start`.
     fn window(&self, start: Instant) -> Result<&[i16]> {
         let from_end = samples(self.end - start);
@@ -241,7 +247,8 @@ fn take_netstring(bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(text)
 }
 
-fn write_wav(path: &Path, hz: f64) -> Result<()> {
+/// A file with a tone that lasts longer than any call here.
+pub(crate) fn write_wav(path: &Path, hz: f64) -> Result<()> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: RATE,
