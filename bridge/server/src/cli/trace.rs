@@ -362,10 +362,17 @@ fn ladder(call: &Value, with_texts: bool) -> String {
     shown
 }
 
+/// Seconds from one time of day to another, which may be past midnight. What came and what was sent
+/// for it may bear times that differ by less than a clock tells: never is one before the other.
+fn since(began: f64, at: f64) -> f64 {
+    const DAY: f64 = 86_400.0;
+    let past = at - began;
+    if past < -DAY / 2.0 { past + DAY } else { past.max(0.0) }
+}
+
 fn rung(message: &Value, began: f64) -> String {
     let at = seconds(&message["at"]).unwrap_or(began);
-    // A call may go on over midnight.
-    let since = if at < began { at + 86_400.0 - began } else { at - began };
+    let since = since(began, at);
     let start = text(&message["start"]);
     let short = start.split(' ').next().unwrap_or_default();
     let shown = match short.parse::<u16>() {
@@ -422,6 +429,13 @@ mod tests {
                 message("00:00:01.001000", "out", "200 OK", "2 BYE"),
             ],
         })
+    }
+
+    #[test]
+    fn no_message_comes_before_the_first_and_midnight_is_passed() {
+        assert!((since(100.5, 100.75) - 0.25).abs() < 1e-6);
+        assert!(since(100.5, 100.499_999).abs() < 1e-6, "by less than a clock tells");
+        assert!((since(86_399.5, 1.0) - 1.5).abs() < 1e-6);
     }
 
     #[test]

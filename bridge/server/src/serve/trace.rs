@@ -84,7 +84,7 @@ fn message(seen: &TracedMessage, stamp: &dyn Fn(Time) -> WallTime) -> Value {
 /// A description in one line: `audio 192.0.2.1:4000 RTP/AVP PCMU PCMA telephone-event sendrecv`.
 fn description(sdp: &str) -> String {
     let mut said = Vec::new();
-    let mut address = "";
+    let mut common = "";
     let mut names = std::collections::BTreeMap::new();
     for line in sdp.lines() {
         if let Some(map) = line.strip_prefix("a=rtpmap:")
@@ -93,11 +93,17 @@ fn description(sdp: &str) -> String {
             names.insert(number, name.split('/').next().unwrap_or(name));
         }
     }
-    for line in sdp.lines() {
-        let (kind, value) = line.split_once('=').unwrap_or((line, ""));
+    let address = |line: &'_ str| line.split(' ').nth(2).map(str::to_owned);
+    let lines: Vec<(&str, &str)> =
+        sdp.lines().map(|line| line.split_once('=').unwrap_or((line, ""))).collect();
+    for (place, &(kind, value)) in lines.iter().enumerate() {
         match kind {
-            "c" => address = value.split(' ').nth(2).unwrap_or(value),
+            "c" if said.is_empty() => common = value,
             "m" => {
+                // One of its own comes behind the stream.
+                let own = lines[place + 1..].iter().take_while(|(kind, _)| *kind != "m");
+                let own = own.filter(|(kind, _)| *kind == "c").map(|(_, value)| *value).next();
+                let address = address(own.unwrap_or(common)).unwrap_or_default();
                 let mut words = value.split(' ');
                 let [media, port, proto] = [(); 3].map(|()| words.next().unwrap_or_default());
                 said.push(format!("{media} {address}:{port} {proto}"));
@@ -197,6 +203,12 @@ mod tests {
         assert_eq!(
             description("c=IN IP4 h\nm=audio 1 RTP/AVP 101\na=rtpmap:101 telephone-event/8000"),
             "audio h:1 RTP/AVP telephone-event"
+        );
+        assert_eq!(
+            description(
+                "c=IN IP4 h\nm=audio 1 RTP/AVP 0\nc=IN IP4 i\na=sendrecv\nm=video 2 RTP/AVP 31"
+            ),
+            "audio i:1 RTP/AVP PCMU sendrecv video h:2 RTP/AVP 31"
         );
     }
 }
