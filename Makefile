@@ -69,6 +69,15 @@ interop: setup-test ## sipp, baresip and Kamailio call the bridge and are called
 	$(CARGO) $(BINS)
 	target/debug/interop
 
+.PHONY: interop-more
+interop-more: setup-test ## The same with PJSIP (PyPI) and JsSIP (npm), which Debian does not have
+	@.ci/setup peers
+	$(CARGO) $(BINS)
+	python3 -m venv target/peers
+	target/peers/bin/pip -q install pjsua2-python==2.15.1.post1
+	npm --silent --prefix target/peers install jssip@3.13.8 jssip-node-websocket@3.0.0
+	target/debug/interop pjsip jssip
+
 .PHONY: sip-load
 sip-load: setup-build ## OPTIONS a second on one processor; 500 calls a second for a minute, in memory and on disk
 	$(CARGO) $(BINS) --release

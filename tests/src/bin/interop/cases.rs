@@ -41,6 +41,8 @@ pub(crate) enum Turn {
     Shared,
     /// After the others, without others that load the machine.
     Alone,
+    /// The same, and only when it is asked for by name: it needs what Debian has not.
+    Named,
 }
 
 /// Who calls.
@@ -266,6 +268,22 @@ pub(crate) const CASES: &[Case] = &[
         "linphonec calls by UDP, TCP and TLS, plain and with SRTP, and is heard by baresip",
         networks::linphone,
     ),
+    Case {
+        turn: Turn::Named,
+        ..in_networks(
+            "pjsip",
+            "PJSIP calls by UDP with PRACK and timers, TCP and TLS, with SRTP; holds and resumes",
+            networks::pjsip,
+        )
+    },
+    Case {
+        turn: Turn::Named,
+        ..in_networks(
+            "jssip",
+            "JsSIP registers over a WebSocket, and takes it back",
+            networks::jssip,
+        )
+    },
     in_networks("ipv6", "SIP and sound where there is no IPv4", networks::ipv6_only),
     in_networks(
         "dual-stack",

@@ -55,7 +55,10 @@ fn run() -> Result<bool> {
         let known: Vec<_> = CASES.iter().map(|case| case.name).collect();
         bail!("no case {name:?}; there are: {}", known.join(" "));
     }
-    let chosen = |case: &&Case| wanted.is_empty() || wanted.iter().any(|name| name == case.name);
+    let chosen = |case: &&Case| match &*wanted {
+        [] => case.turn != Turn::Named,
+        names => names.iter().any(|name| name == case.name),
+    };
     let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
     for program in ["sipp", "baresip", "kamailio", "kamcmd", "sipsak", "linphonec", "ip", "nft"] {
         child::installed(program)?;
@@ -103,7 +106,7 @@ fn run_cases(cases: &[&Case], place: &Place, report: &Report) {
             }
         });
     });
-    of(Turn::Alone).for_each(run);
+    of(Turn::Alone).chain(of(Turn::Named)).for_each(run);
 }
 
 fn stop(bridge: Running) -> Result<()> {

@@ -6,22 +6,25 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bridge_tests::real::bridge::{self, Setup};
 
 use crate::baresip::{SETTLED, TONES, enter};
-use crate::child;
+use crate::child::{self, Running};
 use crate::linphone::{Linphone, Login};
 use crate::namespace::{Host, Nat, address};
-use crate::phone::{Owner, Phone, WINDOW, wait};
+use crate::phone::{Owner, Phone, Recording, WINDOW, wait, write_wav};
 use crate::place::{self, DIAL_IN, MODERATOR, PARTICIPANT, Place};
 
 const REALM: &str = "phones.example";
 const PASSWORD: &str = "zanzibar";
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A whole call of the PJSIP telephone.
+const PJSIP_PATIENCE: Duration = Duration::from_secs(40);
 /// What is said to who is called, and to who called him, is over after this.
 const SAID: Duration = Duration::from_secs(9);
 
@@ -125,12 +128,36 @@ pub(crate) fn dual_stack(_: &Place, folder: &Path) -> Result<()> {
     talk(folder, &bridge, &site, [first, second])
 }
 
-/// How linphonec calls: the parameter of the URI, its `media_encryption`, and what its log has then.
-const WAYS: [(&str, &str, &str, &str); 4] = [
-    ("udp", "", "none", ""),
-    ("tcp", ";transport=tcp", "none", ""),
-    ("tls-sdes", ";transport=tls", "srtp", "AES"),
-    ("udp-sdes", "", "srtp", "AES"),
+/// How somebody calls while a baresip is in the conference.
+struct Way {
+    /// Names the folder; begins with the transport.
+    name: &'static str,
+    /// `media_encryption` of linphonec, `--srtp` of the PJSIP telephone.
+    encryption: &'static str,
+    /// What the log of linphonec has then.
+    says: &'static str,
+    /// More words for the PJSIP telephone.
+    more: &'static [&'static str],
+}
+
+const fn way(name: &'static str, encryption: &'static str, says: &'static str) -> Way {
+    Way { name, encryption, says, more: &[] }
+}
+
+/// How linphonec calls.
+const LINPHONE: [Way; 4] = [
+    way("udp", "none", ""),
+    way("tcp", "none", ""),
+    way("tls-sdes", "srtp", "AES"),
+    way("udp-sdes", "srtp", "AES"),
+];
+
+/// How the PJSIP telephone calls.
+const PJSIP: [Way; 4] = [
+    Way { more: &["--prack", "require", "--timers", "require"], ..way("udp", "none", "") },
+    way("tcp", "none", ""),
+    way("tls-sdes", "require", ""),
+    way("udp-sdes", "offer", ""),
 ];
 
 /// linphonec calls in every way, one after the other, while a baresip is in the conference.
@@ -138,16 +165,110 @@ const WAYS: [(&str, &str, &str, &str); 4] = [
 /// # Errors
 /// The two do not hear each other.
 pub(crate) fn linphone(_: &Place, folder: &Path) -> Result<()> {
+    let [_, own] = TONES;
+    visits(folder, &LINPHONE, |way, uri| {
+        let user = USERS[1].name;
+        let Way { name, encryption, .. } = *way;
+        let login = Login { name, user, password: PASSWORD, realm: REALM, encryption, tone: own };
+        let mut phone = Linphone::start(folder, &login)?;
+        phone.call(uri)?;
+        wait(Duration::from_secs(1));
+        phone.key(&format!("{PARTICIPANT}#"))?;
+        wait(SETTLED);
+        let both_talk = Instant::now();
+        wait(WINDOW);
+        let heard = phone.hang_up()?;
+        ensure!(Linphone::log_has(folder, name, way.says)?, "it did not encrypt: see its log");
+        Ok((both_talk, heard))
+    })
+}
+
+/// The same for PJSIP, which holds and resumes in each call.
+///
+/// # Errors
+/// The two do not hear each other.
+pub(crate) fn pjsip(_: &Place, folder: &Path) -> Result<()> {
+    let [_, own] = TONES;
+    visits(folder, &PJSIP, |way, uri| {
+        let folder = folder.join(way.name);
+        fs::create_dir(&folder)?;
+        write_wav(&folder.join("tone.wav"), own)?;
+        let transport = way.name.split('-').next().unwrap_or(way.name);
+        let digits = format!("{PARTICIPANT}#");
+        let mut command = Command::new(peers()?.join("bin/python"));
+        command.arg(scripts().join("pjsip_phone.py")).current_dir(&folder);
+        for (word, value) in [
+            ("--uri", uri),
+            ("--address", "203.0.113.9"),
+            ("--transport", transport),
+            ("--user", USERS[1].name),
+            ("--password", PASSWORD),
+            ("--realm", REALM),
+            ("--digits", &digits),
+            ("--tone", "tone.wav"),
+            ("--record", "heard.wav"),
+            ("--log", "pjsip.log"),
+            ("--srtp", way.encryption),
+        ] {
+            command.args([word, value]);
+        }
+        let said = folder.join("said.log");
+        let mut phone = Running::start("pjsip_phone.py", command.args(way.more), &said)?;
+        let mut at = |word: &str| {
+            child::until(PJSIP_PATIENCE, &format!("{word} of PJSIP"), || {
+                let says = fs::read_to_string(&said)?.contains(word);
+                ensure!(says || phone.is_up(), "PJSIP ended: see its log");
+                Ok(says.then(Instant::now))
+            })
+        };
+        let both_talk = at("TALK")?;
+        at("RESUMED")?;
+        let end = at("OVER")?;
+        let status = phone.wait(PJSIP_PATIENCE)?;
+        ensure!(status.success(), "PJSIP: {status}");
+        Ok((both_talk, Recording::read(&folder.join("heard.wav"), end)?))
+    })
+}
+
+/// JsSIP registers over a WebSocket, as a page of a browser does, and takes it back.
+///
+/// # Errors
+/// It is refused, or is not known afterwards as it should be.
+pub(crate) fn jssip(_: &Place, folder: &Path) -> Result<()> {
     let [host, world] = hosts(["bridge", "world"])?;
-    host.join(&world, ("eth0", &["203.0.113.2/24"]), ("eth0", &["203.0.113.9/24"]))?;
-    // It asks which of its addresses leads out.
-    world.leave_by("203.0.113.2")?;
-    let site = Site {
-        listen: &["203.0.113.2:5060"],
-        sip: "tcp = [\"203.0.113.2:5060\"]\ntls = [\"203.0.113.2:5061\"]\n",
-        media: "address = \"203.0.113.2\"\n",
-        sources: &["203.0.113.9/32"],
-    };
+    let site = one_network(&host, &world)?;
+    let bridge = set_up(folder, &host, &site)?;
+    let running = host.inside(|| bridge.start())?;
+    let said = folder.join("jssip.log");
+    let mut phone = world.inside(|| {
+        let mut command = Command::new("node");
+        command.env("NODE_PATH", peers()?.join("node_modules"));
+        command.arg(scripts().join("jssip_phone.js"));
+        command.args(["ws://203.0.113.2:5080", USERS[1].name, PASSWORD, REALM]);
+        Running::start("jssip_phone.js", &mut command, &said)
+    })?;
+    registered(&host, &bridge, &USERS[1])?;
+    let page = host.inside(|| bridge.run(&["user", "list", "--json"]))?;
+    ensure!(page.contains("\"ws\""), "not by a WebSocket: {page}");
+    let status = phone.wait(PATIENCE)?;
+    ensure!(status.success() && fs::read_to_string(&said)?.contains("UNREGISTERED"), "{status}");
+    child::until(PATIENCE, "end of the registration", || {
+        let page = host.inside(|| bridge.run(&["user", "list", "--json"]))?;
+        Ok((!page.contains("\"ws\"")).then_some(()))
+    })?;
+    let status = running.terminate()?;
+    ensure!(status.success(), "the bridge: {status}");
+    Ok(())
+}
+
+/// Somebody calls in each of these ways, one after the other, while a baresip is in the conference.
+fn visits(
+    folder: &Path,
+    ways: &[Way],
+    visit: impl Fn(&Way, &str) -> Result<(Instant, Recording)> + Sync,
+) -> Result<()> {
+    let [host, world] = hosts(["bridge", "world"])?;
+    let site = one_network(&host, &world)?;
     let bridge = set_up(folder, &host, &site)?;
     let running = host.inside(|| bridge.start())?;
     let desk: Desk<'_> = (&world, "203.0.113.9", "203.0.113.2:5060");
@@ -157,32 +278,17 @@ pub(crate) fn linphone(_: &Place, folder: &Path) -> Result<()> {
     enter(&mut anna, MODERATOR)?;
     let [tone_1, tone_2] = TONES;
     let mut heard = Vec::new();
-    for (name, by, encryption, words) in WAYS {
-        let port = if name.starts_with("tls") { 5061 } else { 5060 };
-        let both_talk = world.inside(|| {
-            let mut phone = Linphone::start(
-                folder,
-                &Login {
-                    name,
-                    user: USERS[1].name,
-                    password: PASSWORD,
-                    realm: REALM,
-                    encryption,
-                    tone: tone_2,
-                },
-            )?;
-            phone.call(&format!("sip:{DIAL_IN}@203.0.113.2:{port}{by}"))?;
-            wait(Duration::from_secs(1));
-            phone.key(&format!("{PARTICIPANT}#"))?;
-            wait(SETTLED);
-            let both_talk = Instant::now();
-            wait(WINDOW);
-            phone.hang_up()?.hears(both_talk, tone_1, tone_2)?;
-            Ok(both_talk)
-        });
-        heard.push((name, both_talk.context(name)?));
-        let is_encrypted = Linphone::log_has(folder, name, words)?;
-        ensure!(is_encrypted, "linphonec did not encrypt {name}: see its log");
+    for way in ways {
+        let name = way.name;
+        let (port, by) = match name.split('-').next() {
+            Some("tls") => (5061, ";transport=tls"),
+            Some("tcp") => (5060, ";transport=tcp"),
+            Some(_) | None => (5060, ""),
+        };
+        let uri = format!("sip:{DIAL_IN}@203.0.113.2:{port}{by}");
+        let (both_talk, recording) = world.inside(|| visit(way, &uri)).context(name)?;
+        recording.hears(both_talk, tone_1, tone_2).context(name)?;
+        heard.push((name, both_talk));
         wait(SETTLED);
     }
     let anna = anna.hang_up()?;
@@ -193,8 +299,34 @@ pub(crate) fn linphone(_: &Place, folder: &Path) -> Result<()> {
     ensure!(status.success(), "the bridge: {status}");
     let legs = bridge.legs()?;
     let closed = legs.iter().all(|leg| leg.is_closed());
-    ensure!(legs.len() == 1 + WAYS.len() && closed, "records: {legs:?}");
+    ensure!(legs.len() == 1 + ways.len() && closed, "records: {legs:?}");
     Ok(())
+}
+
+/// The bridge and its callers in one network, by every transport.
+fn one_network(host: &Host, world: &Host) -> Result<Site> {
+    host.join(world, ("eth0", &["203.0.113.2/24"]), ("eth0", &["203.0.113.9/24"]))?;
+    // linphonec asks which of its addresses leads out.
+    world.leave_by("203.0.113.2")?;
+    Ok(Site {
+        listen: &["203.0.113.2:5060"],
+        sip: "tcp = [\"203.0.113.2:5060\"]\ntls = [\"203.0.113.2:5061\"]\n\
+              ws = [\"203.0.113.2:5080\"]\nws_origins = [\"https://pages.example\"]\n",
+        media: "address = \"203.0.113.2\"\n",
+        sources: &["203.0.113.9/32"],
+    })
+}
+
+/// Where `make interop-more` has put what Debian does not have.
+fn peers() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let peers = program.ancestors().nth(2).context("not in a target folder")?.join("peers");
+    ensure!(peers.is_dir(), "{} is missing: run make interop-more", peers.display());
+    Ok(peers)
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peers")
 }
 
 fn hosts<const N: usize>(names: [&str; N]) -> Result<[Host; N]> {
