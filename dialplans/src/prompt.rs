@@ -203,6 +203,8 @@ prompts! {
         DialInvalidNumber = "dial-invalid-number",
         /// First thing that the callee hears.
         CalleeHold = "callee-hold",
+        /// Asks somebody called by REFER, with whom nobody has spoken.
+        CalleeInvited = "callee-invited",
         /// The moderator is back from a private talk.
         BackInConference = "back-in-conference",
         /// The callee hung up during the private talk.

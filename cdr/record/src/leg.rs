@@ -79,6 +79,8 @@ named! {
         Api = 3 "api",
         /// A list called at once.
         Blast = 4 "blast",
+        /// A moderator's, by his telephone (REFER).
+        ModeratorRefer = 5 "moderator_refer",
     }
 
     /// How the leg proved that it may join. Says that a second factor was used, and nothing of it.
