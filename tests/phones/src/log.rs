@@ -78,6 +78,18 @@ pub enum Event {
         /// 200 to 699.
         status: u16,
     },
+    /// A request that a test asked for got its final response.
+    AskAnswered {
+        /// 200 to 699.
+        status: u16,
+    },
+    /// A NOTIFY came inside the call.
+    Notified {
+        /// Its Subscription-State.
+        state: String,
+        /// Its body.
+        body: String,
+    },
     /// CANCEL went out.
     CancelSent,
     /// CANCEL came.
@@ -185,6 +197,8 @@ impl Log {
             | Event::PrackReceived { .. }
             | Event::InfoReceived
             | Event::InfoAnswered { .. }
+            | Event::AskAnswered { .. }
+            | Event::Notified { .. }
             | Event::CancelSent
             | Event::CancelReceived
             | Event::ByeSent

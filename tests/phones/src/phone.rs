@@ -53,6 +53,8 @@ pub enum Command {
     Resume,
     /// re-INVITE with another certificate, where keys come by DTLS.
     Renew,
+    /// Send any request within the call: its method and headers of its own.
+    Ask(&'static str, Vec<(String, String)>),
     /// Press keys after those still in the queue.
     Press(Keys),
     /// Change what it says.
@@ -353,6 +355,7 @@ impl Phone {
             Command::Hold => self.agent.reinvite(now, MediaDirection::SendOnly),
             Command::Resume => self.agent.reinvite(now, MediaDirection::SendReceive),
             Command::Renew => self.renew(now),
+            Command::Ask(method, headers) => self.agent.ask(now, method, &headers),
             Command::Press(keys) => self.sender.press(&keys),
             Command::Say(audio) => self.sender.say(audio),
             Command::Run(script) => self.runner.start(script),

@@ -255,6 +255,8 @@ fn in_words(event: &Event) -> Option<String> {
         | Event::CancelReceived
         | Event::ByeAnswered { .. }
         | Event::AudioReceived
+        | Event::AskAnswered { .. }
+        | Event::Notified { .. }
         | Event::Ended(_) => return None,
     };
     Some(words)

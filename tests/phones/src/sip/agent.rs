@@ -272,6 +272,18 @@ impl Agent {
         self.send_request(now, (to, &info), Purpose::Info, branch);
     }
 
+    /// Sends any request inside the call.
+    pub(crate) fn ask(&mut self, now: Duration, method: &str, headers: &[(String, String)]) {
+        let Session::Up { dialog, .. } = &mut self.session else { return };
+        let branch = format!("z9hG4bK{}", self.random.token());
+        let mut request = dialog.next_request(Method::parse(method), &branch);
+        for (name, value) in headers {
+            request = request.with(name, value);
+        }
+        let to = dialog.next_hop();
+        self.send_request(now, (to, &request), Purpose::Ask, branch);
+    }
+
     /// BYE from an established call; the call is over for the phone at once.
     pub(super) fn send_bye(&mut self, now: Duration, ending: Ending) {
         let Session::Up { dialog, .. } = &mut self.session else { return };
@@ -388,6 +400,7 @@ impl Agent {
             Purpose::Bye => "BYE",
             Purpose::Cancel => "CANCEL",
             Purpose::Info => "INFO",
+            Purpose::Ask => "another",
             Purpose::Update => "UPDATE",
         };
         self.log(Event::TimedOut { method });
@@ -396,7 +409,7 @@ impl Agent {
             // RFC 3261 §12.2.1.2: a request that times out ends its dialog.
             Purpose::Reinvite | Purpose::Info => self.send_bye(now, Ending::TimedOut),
             Purpose::Update => self.refuse(now, 504),
-            Purpose::Bye | Purpose::Cancel => {}
+            Purpose::Bye | Purpose::Cancel | Purpose::Ask => {}
         }
     }
 

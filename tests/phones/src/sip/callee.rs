@@ -255,6 +255,12 @@ impl Agent {
                 self.respond(reply_to, request, &Message::response(request, 200, None));
                 self.log(Event::InfoReceived);
             }
+            Method::Other(name) if name == "NOTIFY" => {
+                self.respond(reply_to, request, &Message::response(request, 200, None));
+                let state = request.header("Subscription-State").unwrap_or_default().to_owned();
+                let body = String::from_utf8_lossy(&request.body).trim_end().to_owned();
+                self.log(Event::Notified { state, body });
+            }
             Method::Options | Method::Ack | Method::Cancel | Method::Prack | Method::Other(_) => {
                 self.respond(reply_to, request, &Message::response(request, 200, None));
             }

@@ -259,6 +259,7 @@ impl Agent {
                     self.send_bye(now, Ending::ByUs);
                 }
             }
+            Purpose::Ask => self.log(Event::AskAnswered { status }),
             Purpose::Update => self.update_answered(now, status, response),
             Purpose::Cancel | Purpose::Invite | Purpose::Reinvite => {}
         }

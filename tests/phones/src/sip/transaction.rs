@@ -76,6 +76,8 @@ pub(crate) enum Purpose {
     Bye,
     Cancel,
     Info,
+    /// What a test asks for.
+    Ask,
     /// An UPDATE of a callee that has not answered.
     Update,
 }
