@@ -63,6 +63,8 @@ pub struct Bridge {
     pub(crate) touched: BTreeSet<CallId>,
     /// Conferences whose last leg has just left, and how it ended.
     pub(crate) emptied: Vec<(RoomId, Close)>,
+    /// Legs that are called at the request of another's telephone and are not in yet, by that other.
+    pub(crate) invited: BTreeSet<(CallId, CallId)>,
     pub(crate) drain: Drain,
     leg_seq: u64,
     next_call: u32,
@@ -103,6 +105,7 @@ impl Bridge {
             outputs: VecDeque::new(),
             touched: BTreeSet::new(),
             emptied: Vec::new(),
+            invited: BTreeSet::new(),
             drain: Drain::Open,
             leg_seq: 0,
             next_call: FIRST_OUTBOUND.0,
@@ -185,6 +188,7 @@ impl Bridge {
                 self.farewell_played(now, room, playback);
             }
             Input::Ended { call, ended } => self.ended(now, call, ended),
+            Input::Invite { call, invitation } => self.invite(now, call, &invitation),
             Input::Dialled { call, dialog, trunk, attest } => {
                 self.callee_dialled(now, call, &dialog, (trunk, attest));
             }

@@ -14,6 +14,7 @@ use partyline_secret::SecretDigits;
 use crate::event::{RefusalCodes, Talk};
 use crate::guard::{Caller, Stranger, Tries};
 use crate::guess::Guess;
+use crate::invited::Owed;
 use crate::record::{Close, LegBook};
 
 /// One leg, from its offer to its end.
@@ -50,6 +51,8 @@ pub(crate) struct Call {
     pub(crate) codes: RefusalCodes,
     /// Keys pressed in the conference outside any code. Which they were is not kept.
     pub(crate) stray_digits: u32,
+    /// Who is to be told what comes of the leg, while it is called by another's telephone.
+    pub(crate) owed: Option<Owed>,
 }
 
 impl Call {
@@ -72,6 +75,7 @@ impl Call {
             expects_media: false,
             codes: RefusalCodes::USUAL,
             stray_digits: 0,
+            owed: None,
         }
     }
 
@@ -243,13 +247,15 @@ pub(crate) enum Topic {
     ConfirmEnd,
     /// A number to call.
     Number,
+    /// Whether somebody who was called wants to join.
+    Invited,
 }
 
 impl Topic {
     /// Whether one key answers it.
     pub(crate) const fn takes_one_key(&self) -> bool {
         match self {
-            Self::ReadBack(..) | Self::ConfirmRecord | Self::ConfirmEnd => true,
+            Self::ReadBack(..) | Self::ConfirmRecord | Self::ConfirmEnd | Self::Invited => true,
             Self::Passcode
             | Self::Reference(_)
             | Self::Security

@@ -4,8 +4,8 @@
 //! before the record says that it answered.
 
 use partyline_cdr_record::{
-    Attestation, CallFailure, CloseReason, DenyReason, FeatureCode, FeatureDetail, Presentation,
-    ReleaseBy, StatusCode,
+    Attestation, CallFailure, CloseReason, DenyReason, DialoutKind, FeatureCode, FeatureDetail,
+    Presentation, ReleaseBy, StatusCode,
 };
 use partyline_dialplan::star::{Command, Match, Matcher, Menu};
 use partyline_dialplan::{Outbound, Prompt};
@@ -14,14 +14,15 @@ use partyline_model::{CallId, Digit, Number, Role, Time};
 use crate::bridge::Bridge;
 use crate::call::{Apart, ApartStage, Call, Callee, CalleeStage, Entry, Grant, Phase, Topic};
 use crate::event::{DialogNames, Output};
+use crate::invited::InvitationNews;
 use crate::ledger::Gate;
 use crate::record::{Close, Event, LegBook, Place};
 use crate::timers::{CallTimer, Timer};
 
 /// Why a call is not made.
-struct Refused {
-    prompt: Prompt,
-    number: Option<Number>,
+pub(crate) struct Refused {
+    pub(crate) prompt: Prompt,
+    pub(crate) number: Option<Number>,
 }
 
 /// Asking for the number.
@@ -73,7 +74,7 @@ impl Bridge {
     }
 
     /// The rules in their order: never to be called, then not from this account, then not now.
-    fn check_number(&self, grant: Grant, typed: &str) -> Result<Number, Refused> {
+    pub(crate) fn check_number(&self, grant: Grant, typed: &str) -> Result<Number, Refused> {
         let barred = Refused { prompt: Prompt::DialBarred, number: None };
         let account = self.directory.account(grant.account).filter(|_| self.is_open(grant));
         let Some(account) = account else { return Err(barred) };
@@ -116,27 +117,48 @@ impl Bridge {
 /// The call.
 impl Bridge {
     fn place_call(&mut self, now: Time, by: CallId, grant: Grant, number: Number) {
-        let made = self.new_call().zip(self.new_digits());
-        let Some((callee, typed)) = made else {
+        let kind = DialoutKind::ModeratorStar;
+        let Some(callee) = self.new_callee(now, by, (grant, number), kind) else {
             return self.come_back(now, by, Prompt::DialFailed);
         };
+        if let Some(apart) = self.apart_mut(by) {
+            apart.stage = ApartStage::Calling(callee);
+        }
+        let start = Event::of(FeatureCode::DialoutStart, Command::DialOut);
+        self.open_callee(now, by, callee, start);
+        self.speak(now, by, vec![Prompt::DialCalling]);
+    }
+
+    /// A leg that is called for `by`, and not yet on disk; `None` when there is no room for one.
+    pub(crate) fn new_callee(
+        &mut self,
+        now: Time,
+        by: CallId,
+        (grant, number): (Grant, Number),
+        kind: DialoutKind,
+    ) -> Option<CallId> {
+        let (callee, typed) = self.new_call().zip(self.new_digits())?;
         let ids = (self.new_uuid(now), self.new_leg_seq());
         let at = (now, self.clock.at(now));
         let plan = self.rate_plan(grant.account);
-        let Some(moderator) = self.calls.get_mut(&by) else { return };
-        let Phase::Apart(apart) = &mut moderator.phase else { return };
-        apart.stage = ApartStage::Calling(callee);
-        let mut book = LegBook::outbound(self.origin, ids, at, &moderator.book, number);
+        let by_book = &self.calls.get(&by)?.book;
+        let mut book = LegBook::outbound(self.origin, ids, at, by_book, (number, kind));
         book.pays_by(plan);
-        let (leg_id, open) = (book.leg_id(), book.revision());
         let phase = Phase::Callee(Callee { by, stage: CalleeStage::Opening });
         let mut call = Call::new(phase, book, typed);
         call.grant = Some(Grant { role: Role::Participant, ..grant });
         self.calls.insert(callee, call);
-        let event = Event::of(FeatureCode::DialoutStart, Command::DialOut).about(leg_id);
-        self.event(now, by, event.with(FeatureDetail::Number(number)));
+        Some(callee)
+    }
+
+    /// Writes down that a leg is about to be called; the call goes when that is on disk.
+    pub(crate) fn open_callee(&mut self, now: Time, by: CallId, callee: CallId, start: Event) {
+        let Some(call) = self.calls.get(&callee) else { return };
+        let (leg_id, open) = (call.book.leg_id(), call.book.revision());
+        let number = call.book.record().dialed_number;
+        let detail = number.map_or(FeatureDetail::None, FeatureDetail::Number);
+        self.event(now, by, start.about(leg_id).with(detail));
         self.persist(Gate::Dial(callee), vec![open]);
-        self.speak(now, by, vec![Prompt::DialCalling]);
     }
 
     /// The open record of `id` is on disk: the call may go.
@@ -183,6 +205,7 @@ impl Bridge {
         let leg_id = call.book.leg_id();
         if call.book.rings(now) {
             self.event(now, by, Event::new(FeatureCode::DialoutRinging).about(leg_id));
+            self.tell_inviter(id, InvitationNews::Ringing);
         }
     }
 
@@ -205,7 +228,12 @@ impl Bridge {
 
     /// The answer is on disk: the callee hears why it was called.
     pub(crate) fn greet_callee(&mut self, now: Time, id: CallId) {
-        if self.next_stage(id, CalleeStage::Recording, CalleeStage::Greeted).is_some() {
+        if self.next_stage(id, CalleeStage::Recording, CalleeStage::Greeted).is_none() {
+            return;
+        }
+        if self.is_invited(id) {
+            self.ask_invited(now, id);
+        } else {
             self.speak(now, id, vec![Prompt::CalleeHold]);
         }
     }
@@ -373,6 +401,7 @@ impl Bridge {
                 let code = CallFailure::NoAnswer.status_code();
                 self.report_failure(now, by, id, CallFailure::Unreachable, code);
             }
+            CalleeStage::Recording | CalleeStage::Greeted if self.is_invited(id) => {}
             CalleeStage::Recording | CalleeStage::Greeted | CalleeStage::Talking(_) => {
                 self.rejoin(now, by);
                 self.speak(now, by, vec![Prompt::CalleeLeft, Prompt::BackInConference]);
@@ -389,12 +418,17 @@ impl Bridge {
         code: StatusCode,
     ) {
         let Some(leg_id) = self.calls.get(&callee).map(|call| call.book.leg_id()) else { return };
-        if self.apart_mut(by).is_none() {
+        let is_invited = self.is_invited(callee);
+        if !is_invited && self.apart_mut(by).is_none() {
             return;
         }
         let event = Event::new(event_of(failure)).failed().about(leg_id);
         self.event(now, by, event.with(FeatureDetail::Status(code.get())));
-        self.come_back(now, by, prompt_of(failure));
+        if is_invited {
+            self.tell_inviter(callee, InvitationNews::Failed(code));
+        } else {
+            self.come_back(now, by, prompt_of(failure));
+        }
     }
 }
 

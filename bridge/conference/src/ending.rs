@@ -2,16 +2,20 @@
 //!
 //! Every way out of a call leads through [`Bridge::release`], once.
 
-use partyline_cdr_record::{CloseReason, FeatureCode};
+use partyline_cdr_record::{CallFailure, CloseReason, FeatureCode, StatusCode};
 use partyline_dialplan::Prompt;
 use partyline_model::{CallId, PlaybackId, Role, RoomId, Time};
 
 use crate::bridge::{Bridge, Drain};
 use crate::call::{Apart, Callee, CalleeStage, Phase};
 use crate::event::{EndKind, Ended, Output, Refusal};
+use crate::invited::InvitationNews;
 use crate::record::{Close, Event, Place};
 use crate::room::State;
 use crate::timers::{CallTimer, RoomTimer, Timer};
+
+/// What becomes of a callee who was not brought in, to the telephone that had him called.
+const UNREACHED: StatusCode = CallFailure::NoAnswer.status_code();
 
 /// How a moderator left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +87,8 @@ impl Bridge {
     pub(crate) fn release(&mut self, now: Time, id: CallId, close: Close, tell: Option<Output>) {
         self.part(now, id, Parting::Left, close);
         self.drop_guess(id);
+        let failed = InvitationNews::Failed(close.code.unwrap_or(UNREACHED));
+        self.tell_inviter(id, failed);
         let Some(mut call) = self.calls.remove(&id) else { return };
         if matches!(call.phase, Phase::Opening) {
             // The answer was written down, and never left.
@@ -108,6 +114,7 @@ impl Bridge {
     fn part(&mut self, now: Time, id: CallId, parting: Parting, close: Close) {
         let Some(room_id) = self.calls.get(&id).and_then(|call| call.room()) else { return };
         self.drop_callee(now, id);
+        self.drop_invited(now, id);
         self.event(now, id, Event::new(FeatureCode::Leave));
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.move_to(Place::Outside, now);
@@ -198,6 +205,7 @@ impl Bridge {
         self.sessions.remove(&conference);
         for id in members {
             self.drop_callee(now, id);
+            self.drop_invited(now, id);
             self.take_question(id);
             self.hush(id);
         }

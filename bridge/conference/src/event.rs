@@ -16,6 +16,8 @@ use partyline_model::{
     AccountId, CallId, Digit, Number, PlaybackId, RecordingId, Role, RoomId, Time, Uuid, WallTime,
 };
 
+use crate::invited::{Invitation, InvitationNews};
+
 /// The first call id of legs that the bridge dials. Ids below it are the caller's, for legs that
 /// come in; neither side uses one twice.
 pub const FIRST_OUTBOUND: CallId = CallId(1 << 31);
@@ -96,6 +98,14 @@ pub enum Input {
         call: CallId,
         /// How.
         ended: Ended,
+    },
+    /// A leg's telephone asks to call somebody into its conference; [`Output::Invitation`] follows at
+    /// once, and again until that is settled.
+    Invite {
+        /// The leg.
+        call: CallId,
+        /// Whom.
+        invitation: Box<Invitation>,
     },
     /// The call to a dialled leg was sent; again by another trunk, when one fails.
     Dialled {
@@ -333,6 +343,15 @@ pub enum Output {
         caller_id: Option<Number>,
         /// Who answers for the call; `None` when the account is gone.
         account: Option<AccountId>,
+    },
+    /// What has come of an [`Input::Invite`].
+    Invitation {
+        /// The leg that asked.
+        call: CallId,
+        /// Of the invitation.
+        request: u64,
+        /// How far it is.
+        news: InvitationNews,
     },
     /// Play to one leg; replaces what plays to it, ducks the mix, and ends in
     /// [`Input::PlaybackDone`].

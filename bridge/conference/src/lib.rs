@@ -28,6 +28,7 @@ mod feature;
 mod guard;
 mod guess;
 mod held;
+mod invited;
 mod ivr;
 mod ledger;
 mod lookup;
@@ -46,3 +47,4 @@ pub use event::{
     DialogNames, EndKind, Ended, FIRST_OUTBOUND, GuessAlarm, GuessCounts, GuessKey, Input, Offered,
     Output, Refusal, RefusalCodes, Summary, Talk,
 };
+pub use invited::{Invitation, InvitationNews, NotInvited};

@@ -63,7 +63,7 @@ impl Bridge {
                     self.media_started(now, id);
                 }
             }
-            Phase::Entry(_) | Phase::Member(_) | Phase::Apart(_) if asked => {
+            Phase::Entry(_) | Phase::Member(_) | Phase::Apart(_) | Phase::Callee(_) if asked => {
                 self.answer_key(now, id, digit)
             }
             Phase::Entry(_) => {
@@ -132,7 +132,7 @@ impl Bridge {
             Topic::NewSecurity => self.security_typed(now, id, tries),
             Topic::NewSecurityAgain(first) => self.security_repeated(now, id, tries, &first),
             Topic::Number => self.number_typed(now, id, tries),
-            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd => {}
+            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {}
         }
     }
 
@@ -145,7 +145,7 @@ impl Bridge {
             Topic::Security => self.security_silent(now, id, tries),
             Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security_unchanged(now, id),
             Topic::Number => self.number_given_up(now, id),
-            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd => {}
+            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {}
         }
     }
 
@@ -182,7 +182,7 @@ impl Bridge {
                 self.take_question(id);
                 self.number_given_up(now, id);
             }
-            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd => {}
+            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {}
         }
     }
 
@@ -199,6 +199,7 @@ impl Bridge {
             Topic::ConfirmRecord => self.recording_cancelled(now, id),
             Topic::ConfirmEnd if yes => self.end_by_moderator(now, id),
             Topic::ConfirmEnd => self.end_cancelled(now, id),
+            Topic::Invited => self.invited_chose(now, id, digit, tries),
             Topic::Passcode
             | Topic::Reference(_)
             | Topic::Security
@@ -210,11 +211,12 @@ impl Bridge {
 
     /// No key answered a question that one key answers.
     fn choose_nothing(&mut self, now: Time, id: CallId) {
-        let Some(Question { topic, .. }) = self.take_question(id) else { return };
+        let Some(Question { topic, tries }) = self.take_question(id) else { return };
         match topic {
             Topic::ReadBack(asked, value) => self.reference_accepted(now, id, asked, value),
             Topic::ConfirmRecord => self.recording_cancelled(now, id),
             Topic::ConfirmEnd => self.end_cancelled(now, id),
+            Topic::Invited => self.invited_again(now, id, tries),
             Topic::Passcode
             | Topic::Reference(_)
             | Topic::Security
@@ -278,7 +280,9 @@ impl Bridge {
             Topic::Security | Topic::NewSecurity | Topic::NewSecurityAgain(_) => {
                 self.config.security
             }
-            Topic::Number | Topic::ConfirmRecord | Topic::ConfirmEnd => self.config.dial,
+            Topic::Number | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {
+                self.config.dial
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use partyline_model::{CallId, Role, RoomId, Time};
 
 use crate::bridge::Bridge;
 use crate::call::{Asked, Entry, Grant, Member, Phase, Topic};
+use crate::invited::InvitationNews;
 use crate::record::{Close, Event, Place, SessionBook};
 use crate::room::{Room, State};
 use crate::roster::Roster;
@@ -56,6 +57,7 @@ impl Bridge {
         let given = if entry.reference.is_some() { Given::Reference } else { Given::Nothing };
         let recorded = room.recording.is_some();
         let (state, holds) = (room.state, room.holds(grant.role));
+        self.tell_inviter(id, InvitationNews::Joined);
         self.touch(id);
         match (state, holds) {
             (State::Waiting, true) => self.hold(now, id),

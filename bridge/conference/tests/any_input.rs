@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World, ms, secs};
+use common::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World, is_settled, ms, secs};
 use partyline_cdr_record::{CallFailure, LegState, Quality, Record, StatusCode};
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input};
 use partyline_directory::{ReferenceNumber, StartsWith};
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 enum Step {
     Offer(u8),
+    Invite(u8, String),
     Join(u8, u8),
     Keys(u8, String),
     Confirmed(u8),
@@ -56,6 +57,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0u8..6).prop_map(Step::Offer),
         6 => (0u8..6, 0u8..3).prop_map(|(call, role)| Step::Join(call, role)),
         14 => (call.clone(), keys()).prop_map(|(call, keys)| Step::Keys(call, keys)),
+        3 => (call.clone(), prop::sample::select(vec!["+14165550199", "911", "14165550198", "x"]))
+            .prop_map(|(call, number)| Step::Invite(call, number.to_owned())),
         1 => call.clone().prop_map(Step::Confirmed),
         1 => call.clone().prop_map(Step::Media),
         1 => (call.clone(), any::<u16>()).prop_map(|(call, ago)| Step::Silent(call, ago)),
@@ -104,6 +107,9 @@ fn play(world: &mut World, step: Step) {
             for key in keys.chars() {
                 world.input(Input::Digit { call: id(call), digit: Digit::from_char(key).unwrap() });
             }
+        }
+        Step::Invite(call, number) => {
+            world.invite(id(call), &number);
         }
         Step::Confirmed(call) => world.input(Input::Confirmed { call: id(call) }),
         Step::Media(call) => world.input(Input::MediaStarted { call: id(call) }),
@@ -175,6 +181,9 @@ fn finish(world: &mut World) {
     assert!(world.drained);
     assert_eq!(world.bridge.calls() + world.bridge.conferences(), 0);
     assert_eq!(world.bridge.poll_timeout(), None);
+    for (request, told) in &world.invitations {
+        assert!(told.last().is_some_and(|last| is_settled(*last)), "{request}: {told:?}");
+    }
 }
 
 /// The journal as its readers see it: the highest revision counts.

@@ -45,6 +45,7 @@ impl Node {
                     self.take_answer(now, id, sdp.as_deref());
                 }
             }
+            Event::Refer { dialog, referral } => self.referred(now, dialog, &referral),
             Event::Digit { dialog, digit } => {
                 if let Some(call) = self.calls.by_dialog(dialog) {
                     self.info_digit(call, digit);

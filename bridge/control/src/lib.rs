@@ -29,6 +29,7 @@ mod outcome;
 mod own;
 mod ports;
 mod redirect;
+mod referral;
 mod refusals;
 mod reject;
 mod routes;

@@ -35,6 +35,9 @@ impl Node {
             ConferenceOutput::Dial { call, by: _, number, caller_id, account } => {
                 self.dial(now, call, number, (caller_id, account));
             }
+            ConferenceOutput::Invitation { call: _, request, news } => {
+                self.referral_news(now, request, news);
+            }
             ConferenceOutput::Play { call, playback, prompts } => {
                 let welcome = self.calls.get(call).and_then(|known| known.welcome);
                 let items = queue(&prompts, welcome);

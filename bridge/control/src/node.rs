@@ -24,6 +24,7 @@ use crate::keying::Keyings;
 use crate::limits::Usage;
 use crate::lost::LostCalls;
 use crate::ports::Ports;
+use crate::referral::Referrals;
 use crate::refusals::{Cause, Refusal, Refusals};
 use crate::routing::{Failures, Resting, TrunkFailure};
 use crate::trace::Book;
@@ -191,6 +192,7 @@ pub struct Node {
     pub(crate) lost: LostCalls,
     pub(crate) trunks: Watch,
     pub(crate) members: Members,
+    pub(crate) referrals: Referrals,
     pub(crate) book: Book,
     pub(crate) whereabouts: Whereabouts,
     /// What signed calls out name as their origin, by trunk.
@@ -232,6 +234,7 @@ impl Node {
             lost: LostCalls::default(),
             trunks: watch,
             members: Members::default(),
+            referrals: Referrals::default(),
             book: Book::default(),
             whereabouts,
             origins,

@@ -197,18 +197,22 @@ impl Config {
     }
 }
 
+/// Fills in what the rest of a trunk makes likely, where the file says nothing.
+fn fill_in(trunk: &mut RawTrunk) {
+    let reaches_out = trunk.places().next().is_some();
+    trunk.kind.get_or_insert(SourceKind::by_destination(reaches_out));
+    let usual = IdentityHeader::by_trust(trunk.trusted);
+    trunk.identity.presenting.identity.get_or_insert(usual);
+    trunk.extensions.refers = *trunk.refer.get_or_insert(trunk.kind == Some(SourceKind::Phones));
+    if trunk.sources.is_none() {
+        let usual = trunk.usual_sources();
+        trunk.sources = Some(usual).filter(|usual| !usual.is_empty());
+    }
+}
+
 impl From<RawConfig> for Config {
     fn from(mut raw: RawConfig) -> Self {
-        for trunk in &mut raw.trunks {
-            let reaches_out = trunk.places().next().is_some();
-            trunk.kind.get_or_insert(SourceKind::by_destination(reaches_out));
-            let usual = IdentityHeader::by_trust(trunk.trusted);
-            trunk.identity.presenting.identity.get_or_insert(usual);
-            if trunk.sources.is_none() {
-                let usual = trunk.usual_sources();
-                trunk.sources = Some(usual).filter(|usual| !usual.is_empty());
-            }
-        }
+        raw.trunks.iter_mut().for_each(fill_in);
         let users = raw.users.iter().filter_map(|user| UserConfig::of(&raw, user)).collect();
         let mut writer = Writer::default();
         raw.walk(&mut writer);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use partyline_model::Time;
 
 use crate::auth::Login;
-use crate::endpoint::Undecided;
+use crate::endpoint::{Asking, Undecided};
 use crate::extensions::Extensions;
 use crate::flow::{ConnectionId, Flow};
 use crate::message::{Message, Method, Name, NameAddr, Scheme, Uri, Value, scan};
@@ -15,6 +15,7 @@ use crate::rate::Bucket;
 use crate::reliable::{Pracks, Provisionals};
 use crate::session_timer::SessionTimer;
 use crate::shares::Seat;
+use crate::subscription::Subscription;
 use crate::transaction::timer::Backoff;
 use crate::transaction::{RequestId, TransactionId};
 
@@ -234,6 +235,12 @@ pub(crate) struct Dialog {
     pub(crate) pracks: Pracks,
     /// An offer of the peer's that came by UPDATE or PRACK.
     pub(crate) undecided: Option<Box<Undecided>>,
+    /// A REFER of the peer's that the node has not decided on.
+    pub(crate) asking: Option<Box<Asking>>,
+    /// Whether the peer has had a REFER of its accepted.
+    pub(crate) has_referred: bool,
+    /// What the peer is told of.
+    pub(crate) subscriptions: Vec<Subscription>,
 }
 
 impl Dialog {
@@ -251,6 +258,9 @@ impl Dialog {
             provisionals: None,
             pracks: Pracks::default(),
             undecided: None,
+            asking: None,
+            has_referred: false,
+            subscriptions: Vec::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::called::Called;
 use crate::caller::NamedCaller;
 use crate::counters::Dropped;
 use crate::flow::{Flow, NextHop, Resolve};
-use crate::message::{Message, Pin, Status};
+use crate::message::{Message, Pin, Status, Uri};
 
 /// One call in either direction, from its INVITE to its end; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,6 +160,15 @@ pub enum Event {
         /// The peer's answer, or its refusal: the session stays as it was.
         result: Result<Option<Bytes>, Status>,
     },
+    /// The peer asks to call somebody else (RFC 3515): to be decided with
+    /// [`Endpoint::accept_refer`](crate::Endpoint::accept_refer) or
+    /// [`Endpoint::reject_refer`](crate::Endpoint::reject_refer).
+    Refer {
+        /// The call.
+        dialog: DialogId,
+        /// What is asked for.
+        referral: Box<Referral>,
+    },
     /// A key press in an INFO request, answered 200.
     Digit {
         /// The call.
@@ -214,6 +223,7 @@ impl fmt::Debug for Event {
             Self::Reinvited { dialog, result } => {
                 write!(f, "Reinvited({dialog}, {:?})", result.as_ref().err())
             }
+            Self::Refer { dialog, .. } => write!(f, "Refer({dialog})"),
             Self::Digit { dialog, .. } => write!(f, "Digit({dialog})"),
             Self::DigitSent { dialog, result } => write!(f, "DigitSent({dialog}, {result:?})"),
             Self::Ended { dialog, ended } => write!(f, "Ended({dialog}, {ended:?})"),
@@ -225,6 +235,17 @@ impl fmt::Debug for Event {
             }
         }
     }
+}
+
+/// What a REFER asks for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Referral {
+    /// Whom to call: a `sip:`, `sips:` or `tel:` URI.
+    pub to: Uri,
+    /// Who asks, by his own word (RFC 3892).
+    pub referred_by: Option<Uri>,
+    /// Whether the peer wants to be told what comes of it (RFC 4488).
+    pub wants_news: bool,
 }
 
 /// A call that comes in. Texts are as the peer sent them, escapes resolved unless said otherwise.

@@ -1,6 +1,6 @@
 //! Which extensions of SIP are spoken with a far end.
 
-use crate::message::{Headers, Name};
+use crate::message::{ALLOW, ALLOW_REFER, Headers, Name};
 use crate::reliable::{RELIABLE, Reliability};
 use crate::session_timer::{SessionTimers, TIMER, TimerMode};
 
@@ -11,17 +11,28 @@ pub struct Extensions {
     pub timers: SessionTimers,
     /// Whether provisional responses are sent reliably (RFC 3262).
     pub reliability: Reliability,
+    /// Whether REFER is taken within calls (RFC 3515); what may be asked by it is the node's to know.
+    pub refers: bool,
 }
+
+/// The tag of who can do without the subscription that a REFER makes (RFC 4488 §3).
+pub(crate) const NO_REFER_SUB: &str = "norefersub";
 
 impl Extensions {
     /// The value of Supported.
-    pub(crate) fn supported(self) -> &'static str {
-        match (self.timers.mode != TimerMode::Off, self.reliability != Reliability::Off) {
-            (true, true) => "timer, 100rel",
-            (true, false) => TIMER,
-            (false, true) => RELIABLE,
-            (false, false) => "",
-        }
+    pub(crate) fn supported(self) -> String {
+        let tags = [
+            (self.timers.mode != TimerMode::Off, TIMER),
+            (self.reliability != Reliability::Off, RELIABLE),
+            (self.refers, NO_REFER_SUB),
+        ];
+        let spoken = tags.into_iter().filter(|(is_spoken, _)| *is_spoken);
+        spoken.map(|(_, tag)| tag).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The value of Allow.
+    pub(crate) const fn allow(self) -> &'static str {
+        if self.refers { ALLOW_REFER } else { ALLOW }
     }
 
     /// Those of a request of ours whose provisional responses are not followed, nor acknowledged.

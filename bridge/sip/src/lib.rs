@@ -34,6 +34,7 @@ mod reliable;
 pub mod sdp;
 mod session_timer;
 mod shares;
+mod subscription;
 pub mod transaction;
 mod users;
 
@@ -47,10 +48,11 @@ pub use counters::{Counters, Dropped};
 pub use endpoint::{DialogState, Endpoint};
 pub use event::{
     Described, DialogId, EndKind, Ended, Ender, Event, Incoming, Names, Output, Presentation,
-    RedirectContact, RefusalTerms, RefusedRequest, Suspicion, Transmit, Unanswered,
+    RedirectContact, Referral, RefusalTerms, RefusedRequest, Suspicion, Transmit, Unanswered,
 };
 pub use extensions::Extensions;
 pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transport};
 pub use reliable::Reliability;
 pub use session_timer::{SessionTimers, TimerMode};
+pub use subscription::SubscriptionId;
 pub use users::{Realm, User, UserCounts, Users};

@@ -135,6 +135,7 @@ impl Net {
             | Event::Reinvite { .. }
             | Event::Refresh { .. }
             | Event::Reinvited { .. }
+            | Event::Refer { .. }
             | Event::Digit { .. }
             | Event::DigitSent { .. }
             | Event::Responded { .. }

@@ -56,6 +56,7 @@ struct World {
     ends: BTreeMap<DialogId, u32>,
     tag: Option<String>,
     asked: Option<Message>,
+    referrals: u32,
 }
 
 impl World {
@@ -82,6 +83,7 @@ impl World {
                 | Event::Reinvite { dialog, .. }
                 | Event::Refresh { dialog }
                 | Event::Reinvited { dialog, .. }
+                | Event::Refer { dialog, .. }
                 | Event::Digit { dialog, .. }
                 | Event::DigitSent { dialog, .. }
                 | Event::Ended { dialog, .. } => *dialog,
@@ -94,7 +96,26 @@ impl World {
             if let Event::Ended { dialog, .. } = event {
                 self.ends.insert(dialog, 1);
             }
+            if let Event::Refer { dialog, .. } = event {
+                self.refer(dialog);
+            }
         }
+    }
+
+    /// Three of four referrals are accepted, and one of them comes to its end at once.
+    fn refer(&mut self, dialog: DialogId) {
+        let (now, endpoint) = (self.ua.now, &mut self.ua.endpoint);
+        self.referrals += 1;
+        if self.referrals.is_multiple_of(4) {
+            let _result = endpoint.reject_refer(now, dialog, Status::FORBIDDEN);
+        } else if let Ok(Some(news)) = endpoint.accept_refer(now, dialog) {
+            endpoint.tell_referrer(now, dialog, news, Status::RINGING);
+            if self.referrals % 4 == 1 {
+                endpoint.tell_referrer(now, dialog, news, Status::OK);
+            }
+        }
+        let out = self.ua.drain();
+        self.heed(out);
     }
 
     fn take(&mut self, step: Step) {
@@ -105,6 +126,7 @@ impl World {
                 let tag = self.tag.clone().filter(|_| tagged.is_some());
                 let extra = match method {
                     "INFO" => "Content-Type: application/dtmf\r\n\r\n5",
+                    "REFER" => "Refer-To: <tel:+14165550199>\r\n",
                     _ => SDP,
                 };
                 let branch = format!("b{branch}");
@@ -159,11 +181,12 @@ proptest! {
     #[test]
     fn anything_in_any_state_ends_every_call_once(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World {
-            ua: Ua::new(),
+            ua: Ua::with(|config| config.extensions.refers = true),
             dialogs: Vec::new(),
             ends: BTreeMap::new(),
             tag: None,
             asked: None,
+            referrals: 0,
         };
         for step in steps {
             world.take(step);

@@ -192,6 +192,7 @@ impl World {
             | Event::Reinvite { dialog, .. }
             | Event::Refresh { dialog }
             | Event::Reinvited { dialog, .. }
+            | Event::Refer { dialog, .. }
             | Event::Digit { dialog, .. }
             | Event::DigitSent { dialog, .. }
             | Event::Ended { dialog, .. } => *dialog,

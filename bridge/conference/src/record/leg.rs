@@ -50,11 +50,11 @@ impl LegBook {
         ids: (Uuid, u64),
         at: (Time, WallTime),
         by: &Self,
-        number: Number,
+        (number, kind): (Number, DialoutKind),
     ) -> Self {
         let mut record = LegRecord::open(origin, ids.0, ids.1, Direction::Out, at.1);
         record.dialed_number = Some(number);
-        record.dialout_kind = DialoutKind::ModeratorStar;
+        record.dialout_kind = kind;
         record.dialout_by_leg = Some(by.record.leg_id);
         record.tenant_id = by.record.tenant_id;
         record.account_id = by.record.account_id;

@@ -13,8 +13,8 @@ use partyline_cdr_record::{
     Record, StatusCode,
 };
 use partyline_conference::{
-    Bridge, Config, DialogNames, EndKind, Ended, GuessAlarm, Input, Offered, Output, Parts,
-    Refusal, Summary, Talk,
+    Bridge, Config, DialogNames, EndKind, Ended, GuessAlarm, Input, Invitation, InvitationNews,
+    Offered, Output, Parts, Refusal, Summary, Talk,
 };
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::{
@@ -188,6 +188,8 @@ pub struct World {
     next_call: u32,
     pub drained: bool,
     pub alarms: Vec<GuessAlarm>,
+    /// What was told of each request to call somebody.
+    pub invitations: BTreeMap<u64, Vec<InvitationNews>>,
 }
 
 impl World {
@@ -220,6 +222,7 @@ impl World {
             next_call: 0,
             drained: false,
             alarms: Vec::new(),
+            invitations: BTreeMap::new(),
         }
     }
 
@@ -295,6 +298,14 @@ impl World {
     pub fn answered(&mut self, call: CallId) {
         let dialog = DialogNames { sip_call_id: "out".to_owned(), ..DialogNames::default() };
         self.input(Input::Answered { call, dialog: Box::new(dialog) });
+    }
+
+    /// The telephone of `call` asks to call somebody; the number of its request.
+    pub fn invite(&mut self, call: CallId, number: &str) -> u64 {
+        let request = u64::try_from(self.invitations.len()).unwrap() + 1;
+        let invitation = Box::new(Invitation { request, number: number.to_owned() });
+        self.input(Input::Invite { call, invitation });
+        request
     }
 
     // What the world does.
@@ -384,6 +395,13 @@ impl World {
             }
             Output::Dial { call, .. } => {
                 self.legs.entry(call).or_default();
+            }
+            Output::Invitation { request, news, .. } => {
+                let told = self.invitations.entry(request).or_default();
+                let begins = matches!(news, InvitationNews::Refused(_) | InvitationNews::Placed);
+                assert_eq!(begins, told.is_empty(), "{request}: {news:?} after {told:?}");
+                assert!(told.iter().all(|news| !is_settled(*news)), "{request}: {told:?}");
+                told.push(news);
             }
             Output::Play { call, playback, prompts } => {
                 assert!(!prompts.is_empty());
@@ -539,5 +557,13 @@ impl World {
 
     pub fn codes(&self) -> Vec<FeatureCode> {
         self.events().iter().map(|event| event.code).collect()
+    }
+}
+
+/// Whether nothing more comes of a request to call somebody.
+pub fn is_settled(news: InvitationNews) -> bool {
+    match news {
+        InvitationNews::Placed | InvitationNews::Ringing => false,
+        InvitationNews::Refused(_) | InvitationNews::Joined | InvitationNews::Failed(_) => true,
     }
 }

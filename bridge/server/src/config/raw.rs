@@ -97,6 +97,8 @@ pub(super) struct RawTrunk {
     pub(super) srtp_keys: KeyExchange,
     pub(super) digest: Digests,
     pub(super) extensions: Extensions,
+    /// `None` for what the trunk's kind makes likely.
+    pub(super) refer: Option<bool>,
     pub(super) destination: Option<RawPlace>,
     pub(super) resolve: Procedure,
     pub(super) transport: TrunkTransport,
@@ -322,6 +324,7 @@ impl RawTrunk {
         walk.setting("srtp_keys", &mut self.srtp_keys);
         walk.checked("digest", &mut self.digest.0, |list| not_empty(list));
         extensions(&mut self.extensions, walk);
+        walk.setting("refer", &mut self.refer);
         walk.checked("destination", &mut self.destination, |address| {
             let address = address.as_ref().and_then(RawPlace::address);
             address.map_or(Ok(()), |address| reachable(&address.ip()))

@@ -102,9 +102,9 @@ impl Endpoint {
         let mut wish = Headers::default();
         held.session.wish(&mut wish);
         // Of its progress nothing is followed, and no PRACK sent.
-        let supported = held.extensions.without_progress().supported();
+        let extensions = held.extensions.without_progress();
         let carried = self.along(path, Purpose::Reinvite(dialog));
-        let request = self.invite(now, carried, offer.into(), supported, |message| {
+        let request = self.invite(now, carried, offer.into(), extensions, |message| {
             message.headers.extend(&wish);
         });
         self.set_state(dialog, State::Confirmed(Renegotiation::Ours { request }));
@@ -220,6 +220,9 @@ impl Endpoint {
             Method::Bye => (true, false),
             Method::Invite => (held.offers.take(now, OFFERS), true),
             Method::Info => (held.requests.take(now, REQUESTS), true),
+            Method::Known(_) if method == Method::REFER => {
+                (held.requests.take(now, REQUESTS), true)
+            }
             Method::Update | Method::Prack if request.message.body.is_empty() => {
                 (held.requests.take(now, REQUESTS), true)
             }
@@ -246,11 +249,14 @@ impl Endpoint {
             Method::Invite => self.receive_reinvite(now, id, key, request),
             Method::Update => self.receive_update(now, id, key, request),
             Method::Prack => self.receive_prack(now, id, key, request),
+            Method::Known(_) if method == Method::REFER && held.extensions.refers => {
+                self.receive_refer(id, key, request);
+            }
             // As outside a call, nothing is kept of it.
             Method::Options => {
-                let supported = self.supported(id);
+                let extensions = self.extensions_in(id);
                 self.respond_stateless(&request.template, Status::OK, |message| {
-                    add_abilities(message, supported);
+                    add_abilities(message, extensions);
                 });
             }
             Method::Ack | Method::Cancel | Method::Known(_) | Method::Unknown(_) => {
@@ -294,6 +300,7 @@ impl Endpoint {
             | State::Leaving => None,
         };
         self.respond_final(now, (Method::Bye, key), request, Status::OK, &tag);
+        self.end_subscriptions(now, id);
         if let Some(server) = open {
             self.respond_invite(now, server, Status::REQUEST_TERMINATED, |_| {});
         }

@@ -12,9 +12,11 @@ mod in_dialog;
 mod incoming;
 mod login;
 mod lost;
+mod notify;
 mod outgoing;
 mod outside;
 mod receive;
+mod refer;
 mod reliable;
 mod request;
 mod respond;
@@ -36,6 +38,7 @@ use partyline_model::{IdSource, Time};
 use self::failover::DatagramsOnly;
 pub use self::lost::DialogState;
 use self::outgoing::{ClientEntry, InviteClientEntry, Outgoing};
+pub(crate) use self::refer::Asking;
 use self::respond::Template;
 pub(crate) use self::update::Undecided;
 use crate::admission::{Admission, Everybody};
@@ -96,6 +99,7 @@ enum Owner {
     Session(DialogId),
     Users,
     Prack(DialogId),
+    Subscriptions(DialogId),
 }
 
 /// An INVITE that came in.
@@ -339,6 +343,7 @@ impl Endpoint {
         self.timers.set(Owner::Dialog(id), None);
         self.timers.set(Owner::Session(id), None);
         self.timers.set(Owner::Prack(id), None);
+        self.timers.set(Owner::Subscriptions(id), None);
         if let Some(dialog) = self.dialogs.remove(&id) {
             self.dialog_keys.remove(&(dialog.path.call_id, dialog.path.local_tag));
             self.abandon_reinvite(&dialog.state);

@@ -23,6 +23,7 @@ use crate::dialog::{Path, Renegotiation, State};
 use crate::event::{DialogId, Event};
 use crate::flow::{Flow, ResolveId};
 use crate::message::{Headers, MAGIC_COOKIE, Message, Method, Name, Status, Value, Via};
+use crate::subscription::SubscriptionId;
 use crate::transaction::{Client, InviteClient, RequestId, TransactionId};
 
 /// What shows who sends a request.
@@ -97,6 +98,8 @@ pub(super) enum Purpose {
     Abandoned,
     /// The request carries a key, and the next one waits for its answer.
     Digit(DialogId),
+    /// The request tells a subscriber something, and the next one waits for its answer.
+    Notify(DialogId, SubscriptionId),
     /// The ACK to a 2xx of an INVITE.
     Acknowledge(TransactionId),
     /// The request belongs to no dialog; its end is reported with this token.
@@ -431,9 +434,10 @@ impl Endpoint {
             Purpose::Reinvite(dialog) => {
                 matches!(state(dialog), Some(State::Confirmed(Renegotiation::Ours { .. })))
             }
-            Purpose::Digit(dialog) | Purpose::Update(dialog) | Purpose::Prack(dialog) => {
-                state(dialog).is_some_and(|state| !state.has_ended())
-            }
+            Purpose::Digit(dialog)
+            | Purpose::Update(dialog)
+            | Purpose::Prack(dialog)
+            | Purpose::Notify(dialog, _) => state(dialog).is_some_and(|state| !state.has_ended()),
             Purpose::Abandoned | Purpose::Acknowledge(_) | Purpose::Outside(_) => false,
         }
     }
@@ -464,6 +468,7 @@ impl Endpoint {
             | Purpose::Update(dialog)
             | Purpose::Prack(dialog)
             | Purpose::LastOf(dialog)
+            | Purpose::Notify(dialog, _)
             | Purpose::Digit(dialog) => self.dialogs.get_mut(&dialog),
         };
         if let Some(dialog) = dialog {
@@ -505,6 +510,9 @@ impl Endpoint {
             Purpose::Outside(token) => self.report_outside(token, outcome),
             Purpose::Update(dialog) => self.update_ended(now, id, dialog, outcome),
             Purpose::LastOf(dialog) => self.forget_dialog(dialog),
+            Purpose::Notify(dialog, subscription) => {
+                self.notified(now, dialog, subscription, &outcome);
+            }
             Purpose::Digit(dialog) => {
                 let result = if status.is_success() { Ok(()) } else { Err(status) };
                 // Nothing follows the end of a call.

@@ -116,7 +116,9 @@ impl Endpoint {
         let known = self.server_keys.get(&key).copied();
         let known = known.filter(|&id| self.speaks_for_sender(id, flow));
         let registers = method == Method::REGISTER && self.asks(limits.as_ref());
-        let offered = if registers { Method::Options } else { method.clone() };
+        // What may be asked within a call is its dialog's to know.
+        let refers = method == Method::REFER && envelope.to.tag().is_some();
+        let offered = if registers || refers { Method::Options } else { method.clone() };
         let uri = match check_request((&method, &offered), uri, &envelope, &message, flow.transport)
         {
             Ok(uri) => uri,
@@ -205,9 +207,9 @@ impl Endpoint {
     }
 
     fn answer_options(&mut self, request: &Request) {
-        let supported = self.extensions_with(request).supported();
+        let extensions = self.extensions_with(request);
         self.respond_stateless(&request.template, Status::OK, |message| {
-            add_abilities(message, supported);
+            add_abilities(message, extensions);
         });
     }
 

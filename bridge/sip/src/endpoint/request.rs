@@ -11,6 +11,7 @@ use super::respond::add_abilities;
 use crate::cause;
 use crate::dialog::{Path, State};
 use crate::event::DialogId;
+use crate::extensions::Extensions;
 use crate::message::{Message, Method, Name};
 use crate::transaction::{RequestId, TransactionId};
 
@@ -21,7 +22,7 @@ impl Endpoint {
         now: Time,
         carried: Carried,
         offer: Bytes,
-        supported: &str,
+        extensions: Extensions,
         dress: impl FnOnce(&mut Message),
     ) -> RequestId {
         let agent = self.config.user_agent.clone();
@@ -29,7 +30,7 @@ impl Endpoint {
             dress(message);
             // Which address that is depends on the way.
             message.headers.add(Name::Contact, "");
-            add_abilities(message, supported);
+            add_abilities(message, extensions);
             if let Some(agent) = agent {
                 message.headers.add(Name::UserAgent, agent);
             }
@@ -56,6 +57,7 @@ impl Endpoint {
 
     /// Sends BYE in a dialog and leaves it; its end must be reported already.
     pub(super) fn send_bye(&mut self, now: Time, id: DialogId, q850: Option<u8>) {
+        self.end_subscriptions(now, id);
         let Some(dialog) = self.dialogs.get(&id) else { return };
         self.send_bye_along(now, dialog.path.clone(), q850, Purpose::LastOf(id));
         self.set_state(id, State::Leaving);

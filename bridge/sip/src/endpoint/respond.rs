@@ -8,9 +8,10 @@ use super::Endpoint;
 use crate::counters::Dropped;
 use crate::dialog::Reply;
 use crate::event::DialogId;
+use crate::extensions::Extensions;
 use crate::flow::Flow;
 use crate::message::{
-    ALLOW, Headers, Message, Method, Name, NameAddr, StartLine, Status, Value, Via, scan,
+    Headers, Message, Method, Name, NameAddr, StartLine, Status, Value, Via, scan,
 };
 
 /// The part of a request that its responses repeat.
@@ -131,9 +132,9 @@ pub(super) fn is_sips(text: &str) -> bool {
 }
 
 /// Adds what tells the peer what it may send us.
-pub(super) fn add_abilities(message: &mut Message, supported: &str) {
-    message.headers.add(Name::Allow, ALLOW);
-    message.headers.add(Name::Supported, supported);
+pub(super) fn add_abilities(message: &mut Message, extensions: Extensions) {
+    message.headers.add(Name::Allow, extensions.allow());
+    message.headers.add(Name::Supported, extensions.supported());
     message.headers.add(Name::Accept, "application/sdp");
 }
 
@@ -149,7 +150,7 @@ impl Endpoint {
             message.headers.push(Name::RecordRoute, route.clone());
         }
         message.headers.add(Name::Contact, self.contact(template.flow, template.sips));
-        add_abilities(message, self.supported(dialog));
+        add_abilities(message, self.extensions_in(dialog));
     }
 
     /// Answers without keeping anything, unless the source was answered too often already.

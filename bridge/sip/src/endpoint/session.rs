@@ -24,10 +24,10 @@ use crate::transaction::RequestId;
 const TIMER_EXPIRY: u8 = 102;
 
 impl Endpoint {
-    /// The option tags that the peer of a call may use.
-    pub(super) fn supported(&self, id: DialogId) -> &'static str {
+    /// The extensions that are spoken in a call.
+    pub(super) fn extensions_in(&self, id: DialogId) -> Extensions {
         let extensions = self.dialogs.get(&id).map(|held| held.extensions);
-        extensions.unwrap_or(self.config.extensions).supported()
+        extensions.unwrap_or(self.config.extensions)
     }
 
     /// The extensions that are spoken with whoever sent a request.
@@ -136,7 +136,7 @@ impl Endpoint {
     fn send_update(&mut self, now: Time, id: DialogId, offer: Option<Bytes>) -> Option<RequestId> {
         let agent = self.config.user_agent.clone();
         let held = self.dialogs.get_mut(&id)?;
-        let supported = held.extensions.without_progress().supported();
+        let extensions = held.extensions.without_progress();
         held.path.next_cseq();
         let path = held.path.clone();
         let mut wish = Headers::default();
@@ -145,7 +145,7 @@ impl Endpoint {
         Some(self.submit(now, carried, Method::Update, |message| {
             // Which address that is depends on the way.
             message.headers.add(Name::Contact, "");
-            add_abilities(message, supported);
+            add_abilities(message, extensions);
             message.headers.extend(&wish);
             if let Some(agent) = agent {
                 message.headers.add(Name::UserAgent, agent);

@@ -25,6 +25,7 @@ impl Endpoint {
                 Owner::Session(id) => self.session_timeout(now, id),
                 Owner::Users => self.users_timeout(now),
                 Owner::Prack(id) => self.prack_timeout(now, id),
+                Owner::Subscriptions(id) => self.subscriptions_timeout(now, id),
             }
         }
     }

@@ -57,8 +57,7 @@ impl Endpoint {
             has_alternative: dial.has_alternative,
         };
         let extensions = dial.extensions.unwrap_or(self.config.extensions);
-        let supported = extensions.supported();
-        let request = self.invite(now, carried, dial.offer, supported, |message| {
+        let request = self.invite(now, carried, dial.offer, extensions, |message| {
             SessionTimer::new(extensions.timers).wish(&mut message.headers);
             for (name, value) in dial.headers.iter().filter(|(name, _)| scan::is_token(name)) {
                 message.headers.add(Name::parse(name), value.clone());
@@ -246,6 +245,7 @@ impl Endpoint {
             | Purpose::Digit(_)
             | Purpose::Update(_)
             | Purpose::Prack(_)
+            | Purpose::Notify(..)
             | Purpose::Acknowledge(_)
             | Purpose::Outside(_) => {}
         }
@@ -330,6 +330,7 @@ impl Endpoint {
             | Purpose::Digit(_)
             | Purpose::Update(_)
             | Purpose::Prack(_)
+            | Purpose::Notify(..)
             | Purpose::Acknowledge(_)
             | Purpose::Outside(_) => {}
         }

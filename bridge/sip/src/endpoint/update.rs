@@ -175,10 +175,10 @@ impl Endpoint {
         let contact = self.contact(waits.template.flow, waits.template.sips);
         let mut granted = Message::response(Status::OK);
         self.grant_session(now, id, &mut granted.headers);
-        let supported = self.supported(id);
+        let extensions = self.extensions_in(id);
         self.respond_undecided(now, id, waits, Status::OK, |message| {
             message.headers.add(Name::Contact, contact);
-            add_abilities(message, supported);
+            add_abilities(message, extensions);
             for (name, value) in granted.headers.iter() {
                 message.headers.push(name.clone(), value.clone());
             }

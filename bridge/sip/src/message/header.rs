@@ -79,6 +79,11 @@ names! {
     MinSe "Min-SE";
     RSeq "RSeq";
     RAck "RAck";
+    ReferTo "Refer-To" "r";
+    ReferSub "Refer-Sub";
+    ReferredBy "Referred-By" "b";
+    Event "Event" "o";
+    SubscriptionState "Subscription-State";
 }
 
 /// The text of a header: unfolded, trimmed, and able to go out again byte for byte.

@@ -30,12 +30,19 @@ pub enum Method {
 /// Methods of the IANA registry that are understood well enough to be refused by name.
 const NOT_OFFERED: [&str; 6] = ["REGISTER", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"];
 
-/// The value of the Allow header.
+/// The value of the Allow header, where REFER is not taken.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+/// The value of the Allow header, where REFER is taken within calls.
+pub(crate) const ALLOW_REFER: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER";
 
 impl Method {
     /// Binds an address of record to a contact (RFC 3261 §10).
     pub const REGISTER: Self = Self::Known("REGISTER");
+    /// Asks to call somebody else (RFC 3515).
+    pub const REFER: Self = Self::Known("REFER");
+    /// Says what became of what was subscribed to (RFC 6665).
+    pub const NOTIFY: Self = Self::Known("NOTIFY");
 
     /// Reads a method token; `None` when `text` is not a token (RFC 3261 §25.1).
     pub fn parse(text: &str) -> Option<Self> {

@@ -104,10 +104,8 @@ enum Kept {
 }
 
 /// Fields that [`Name`] has no variant for, in lower case.
-const WHOLE: [&str; 6] =
-    ["proxy-require", "event", "subscription-state", "accept-language", "content-language", "date"];
+const WHOLE: [&str; 4] = ["proxy-require", "accept-language", "content-language", "date"];
 const TEXTS: [&str; 2] = ["server", "mime-version"];
-const ADDRESSES: [&str; 2] = ["referred-by", "refer-to"];
 
 fn kept(name: &Name) -> Kept {
     match name {
@@ -121,6 +119,8 @@ fn kept(name: &Name) -> Kept {
         | Name::ServiceRoute
         | Name::Diversion
         | Name::HistoryInfo
+        | Name::ReferTo
+        | Name::ReferredBy
         | Name::PCalledPartyId => Kept::Addresses,
         Name::PAssertedIdentity | Name::PPreferredIdentity | Name::RemotePartyId => {
             Kept::Identities
@@ -145,7 +145,10 @@ fn kept(name: &Name) -> Kept {
         | Name::Expires
         | Name::MinExpires
         | Name::SessionExpires
-        | Name::MinSe => Kept::Whole,
+        | Name::MinSe
+        | Name::ReferSub
+        | Name::Event
+        | Name::SubscriptionState => Kept::Whole,
         Name::Reason | Name::Warning | Name::UserAgent => Kept::Text,
         Name::WwwAuthenticate | Name::ProxyAuthenticate => Kept::Challenge,
         Name::Authorization | Name::ProxyAuthorization => Kept::SchemeOnly,
@@ -155,8 +158,7 @@ fn kept(name: &Name) -> Kept {
             let is = |known: &&str| name.eq_ignore_ascii_case(known);
             match () {
                 () if WHOLE.iter().any(&is) => Kept::Whole,
-                () if TEXTS.iter().any(&is) => Kept::Text,
-                () if ADDRESSES.iter().any(is) => Kept::Addresses,
+                () if TEXTS.iter().any(is) => Kept::Text,
                 () => Kept::NameOnly,
             }
         }

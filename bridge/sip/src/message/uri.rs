@@ -277,6 +277,11 @@ impl Uri {
         find(&self.text, b':').unwrap_or(self.text.len())
     }
 
+    /// The value of a parameter of a SIP URI.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.params().value(name)
+    }
+
     fn sip(&self) -> Option<&SipUri> {
         match &self.parts {
             Parts::Sip(sip) => Some(sip),

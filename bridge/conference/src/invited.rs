@@ -1,0 +1,228 @@
+//! Somebody is called into the conference by its moderator's telephone, and not by `*1`: the moderator
+//! stays where he is, and is told by his telephone what comes of it.
+//!
+//! The same is allowed as by `*1`. Nobody has spoken with the callee before he is in, so he has to say
+//! himself that he is there: no answering machine comes into a conference. For the same reason he is
+//! asked for the security passcode. Until he is in, he goes with the moderator who had him called.
+
+use partyline_cdr_record::{
+    CallFailure, CloseReason, DenyReason, DialoutKind, FeatureCode, FeatureDetail, StatusCode, Text,
+};
+use partyline_dialplan::Prompt;
+use partyline_model::{CallId, Digit, Number, Role, Time};
+
+use crate::bridge::Bridge;
+use crate::call::{Entry, Grant, Phase, Topic};
+use crate::event::Output;
+use crate::record::{Close, Event};
+
+/// How often a callee is asked whether to join.
+const TRIES: u8 = 3;
+/// What a callee who does not want to join is to the one who had him called.
+const DECLINED: StatusCode = CallFailure::Rejected.status_code();
+/// What a callee is who answered and did not say that he is there.
+const UNCONFIRMED: StatusCode = CallFailure::NoAnswer.status_code();
+
+/// A moderator's telephone asks to call somebody into the conference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// Names the request in what is told of it.
+    pub request: u64,
+    /// The number, in any form in which it could be typed.
+    pub number: String,
+}
+
+/// What comes of an [`Invitation`]: refused, or placed and then joined or failed, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvitationNews {
+    /// Nobody is called.
+    Refused(NotInvited),
+    /// The call is allowed and on its way.
+    Placed,
+    /// The callee rings.
+    Ringing,
+    /// The callee is in the conference, or waits for it.
+    Joined,
+    /// The callee did not come.
+    Failed(StatusCode),
+}
+
+/// Why nobody is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotInvited {
+    /// Only moderators may.
+    Role,
+    /// Not at this moment: the leg is not in a conference that runs.
+    State,
+    /// The account may not call this number, or any.
+    Barred,
+    /// As many are being called as may be.
+    Limit,
+    /// The conference has as many legs as it may.
+    Full,
+    /// This is no telephone number.
+    NoNumber,
+}
+
+/// What is owed to the one who had a leg called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) by: CallId,
+    pub(crate) request: u64,
+}
+
+impl Bridge {
+    /// A leg's telephone asks to call somebody.
+    pub(crate) fn invite(&mut self, now: Time, id: CallId, invitation: &Invitation) {
+        let request = invitation.request;
+        let news = match self.may_invite(id, &invitation.number) {
+            Ok((grant, number)) => self.call_in(now, id, (grant, number), invitation),
+            Err((why, number)) => {
+                let detail = number.map_or(FeatureDetail::None, FeatureDetail::Number);
+                let (code, denied) = event_of(why);
+                self.event(now, id, Event::new(code).denied(denied).with(detail));
+                InvitationNews::Refused(why)
+            }
+        };
+        self.outputs.push_back(Output::Invitation { call: id, request, news });
+    }
+
+    /// The rules in their order: who asks, whether anybody may be called, then this number.
+    fn may_invite(
+        &self,
+        id: CallId,
+        typed: &str,
+    ) -> Result<(Grant, Number), (NotInvited, Option<Number>)> {
+        let state = (NotInvited::State, None);
+        let call = self.calls.get(&id).ok_or(state)?;
+        let grant = call.grant.ok_or(state)?;
+        if grant.role != Role::Moderator {
+            return Err((NotInvited::Role, None));
+        }
+        let Phase::Member(member) = &call.phase else { return Err(state) };
+        let room = self.rooms.get(&member.room).filter(|room| room.state.is_open()).ok_or(state)?;
+        let bought = self.entitlements(grant.account);
+        if !bought.is_some_and(|bought| bought.dial_out.is_enabled()) {
+            return Err((NotInvited::Barred, None));
+        }
+        let number = self.check_number(grant, typed).map_err(|refused| {
+            let why = if refused.prompt == Prompt::DialLimit {
+                NotInvited::Limit
+            } else if refused.prompt == Prompt::DialInvalidNumber {
+                NotInvited::NoNumber
+            } else {
+                NotInvited::Barred
+            };
+            (why, refused.number)
+        })?;
+        if room.is_full() {
+            return Err((NotInvited::Full, Some(number)));
+        }
+        Ok((grant, number))
+    }
+
+    fn call_in(
+        &mut self,
+        now: Time,
+        by: CallId,
+        (grant, number): (Grant, Number),
+        invitation: &Invitation,
+    ) -> InvitationNews {
+        let kind = DialoutKind::ModeratorRefer;
+        let Some(callee) = self.new_callee(now, by, (grant, number), kind) else {
+            return InvitationNews::Refused(NotInvited::Limit);
+        };
+        if let Some(call) = self.calls.get_mut(&callee) {
+            call.owed = Some(Owed { by, request: invitation.request });
+            call.book.record_mut().dialed_raw = Text::new(&invitation.number);
+        }
+        self.invited.insert((by, callee));
+        self.open_callee(now, by, callee, Event::new(FeatureCode::DialoutStart));
+        InvitationNews::Placed
+    }
+
+    /// Whether somebody was called by a telephone's request.
+    pub(crate) fn is_invited(&self, id: CallId) -> bool {
+        self.calls.get(&id).is_some_and(|call| call.owed.is_some())
+    }
+
+    /// Tells how far a callee is to the one who had him called, if that was by a request.
+    pub(crate) fn tell_inviter(&mut self, id: CallId, news: InvitationNews) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(Owed { by, request }) = call.owed else { return };
+        if matches!(news, InvitationNews::Joined | InvitationNews::Failed(_)) {
+            call.owed = None;
+            self.invited.remove(&(by, id));
+        }
+        self.outputs.push_back(Output::Invitation { call: by, request, news });
+    }
+
+    /// The callee has answered: is it somebody?
+    pub(crate) fn ask_invited(&mut self, now: Time, id: CallId) {
+        self.ask(now, id, Topic::Invited, TRIES, vec![Prompt::CalleeInvited]);
+    }
+
+    /// The callee has pressed a key.
+    pub(crate) fn invited_chose(&mut self, now: Time, id: CallId, digit: Digit, tries: u8) {
+        match digit.decimal() {
+            Some(1) => self.invited_comes(now, id),
+            Some(2) => self.invited_declines(now, id),
+            _ => self.invited_again(now, id, tries),
+        }
+    }
+
+    /// The callee has pressed nothing, or what means nothing.
+    pub(crate) fn invited_again(&mut self, now: Time, id: CallId, tries: u8) {
+        let left = tries.saturating_sub(1);
+        if left > 0 {
+            return self.ask(now, id, Topic::Invited, left, vec![Prompt::CalleeInvited]);
+        }
+        self.note_of_callee(now, id, Event::new(FeatureCode::DialoutUnconfirmed).failed());
+        self.tell_inviter(id, InvitationNews::Failed(UNCONFIRMED));
+        self.hang_up(now, id, Close::system(CloseReason::Normal));
+    }
+
+    fn invited_comes(&mut self, now: Time, id: CallId) {
+        self.note_of_callee(now, id, Event::new(FeatureCode::DialoutJoined));
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.phase = Phase::Entry(Entry { referred: true, ..Entry::default() });
+        self.touch(id);
+        self.advance(now, id);
+    }
+
+    fn invited_declines(&mut self, now: Time, id: CallId) {
+        self.note_of_callee(now, id, Event::new(FeatureCode::DialoutRejected).failed());
+        self.tell_inviter(id, InvitationNews::Failed(DECLINED));
+        self.dismiss(now, id, vec![Prompt::Goodbye], Close::system(CloseReason::Normal));
+    }
+
+    /// An event of the one who had `id` called.
+    fn note_of_callee(&mut self, now: Time, id: CallId, event: Event) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let (Some(Owed { by, .. }), leg_id) = (call.owed, call.book.leg_id()) else { return };
+        self.event(now, by, event.about(leg_id));
+    }
+
+    /// Callees who are not in go with the leg that had them called, when it leaves.
+    pub(crate) fn drop_invited(&mut self, now: Time, by: CallId) {
+        let called = self.invited.range((by, CallId(0))..=(by, CallId(u32::MAX)));
+        let called: Vec<CallId> = called.map(|&(_, callee)| callee).collect();
+        for callee in called {
+            let is_outside = |phase: &Phase| matches!(phase, Phase::Callee(_));
+            if self.calls.get(&callee).is_some_and(|call| is_outside(&call.phase)) {
+                self.hang_up(now, callee, Close::moderator(CloseReason::Normal));
+            }
+        }
+    }
+}
+
+/// What the record says of a refusal.
+const fn event_of(why: NotInvited) -> (FeatureCode, DenyReason) {
+    match why {
+        NotInvited::Role => (FeatureCode::DialoutStart, DenyReason::Role),
+        NotInvited::State | NotInvited::Full => (FeatureCode::DialoutStart, DenyReason::State),
+        NotInvited::Barred | NotInvited::Limit | NotInvited::NoNumber => {
+            (FeatureCode::DialoutBarred, DenyReason::Policy)
+        }
+    }
+}

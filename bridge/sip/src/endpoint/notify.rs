@@ -1,0 +1,150 @@
+//! NOTIFY within a call (RFC 6665 §4.2): the next one goes out when the one before was answered, and
+//! says the newest only.
+//!
+//! A subscription ends with its time, with its call, or with a NOTIFY that is refused or not answered
+//! (§4.2.2); the call itself goes on (RFC 5057 §5.2).
+
+use bytes::Bytes;
+use partyline_model::Time;
+
+use super::outgoing::Purpose;
+use super::outside::Outcome;
+use super::{Endpoint, Owner};
+use crate::event::DialogId;
+use crate::message::{Method, Name};
+use crate::subscription::{Notice, Over, Package, Subscription, SubscriptionId};
+
+impl Endpoint {
+    /// Begins a subscription of the far end of a call; its first NOTIFY is the caller's to send.
+    pub(super) fn subscribe(
+        &mut self,
+        dialog: DialogId,
+        package: Package,
+        until: Time,
+    ) -> SubscriptionId {
+        let id = SubscriptionId(self.next_id());
+        if let Some(held) = self.dialogs.get_mut(&dialog) {
+            held.subscriptions.push(Subscription::new(id, package, until));
+        }
+        self.time_subscriptions(dialog);
+        id
+    }
+
+    /// Tells a subscriber something, after what he is being told.
+    pub(super) fn tell(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        subscription: SubscriptionId,
+        notice: Notice,
+    ) {
+        let Some(held) = self.dialogs.get_mut(&dialog) else { return };
+        let mut all = held.subscriptions.iter_mut();
+        let Some(told) = all.find(|one| one.id == subscription) else { return };
+        if told.sending.is_some() {
+            told.waiting = Some(notice);
+        } else {
+            self.send_notify(now, dialog, subscription, notice);
+        }
+    }
+
+    fn send_notify(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        subscription: SubscriptionId,
+        notice: Notice,
+    ) {
+        let agent = self.config.user_agent.clone();
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
+        let Some(at) = held.subscriptions.iter().position(|one| one.id == subscription) else {
+            return;
+        };
+        let Some(told) = held.subscriptions.get_mut(at) else { return };
+        let (package, state) = (told.package, told.state(now, notice.over));
+        told.told.clone_from(&notice.body);
+        if notice.over.is_some() {
+            held.subscriptions.remove(at);
+        }
+        held.path.next_cseq();
+        let path = held.path.clone();
+        let carried = self.along(path, Purpose::Notify(id, subscription));
+        let request = self.submit(now, carried, Method::NOTIFY, |message| {
+            // Which address that is depends on the way.
+            message.headers.add(Name::Contact, "");
+            message.headers.add(Name::Event, package.event());
+            message.headers.add(Name::SubscriptionState, state);
+            if let Some(agent) = agent {
+                message.headers.add(Name::UserAgent, agent);
+            }
+            message.set_body(package.content(), notice.body);
+        });
+        let held = self.dialogs.get_mut(&id);
+        let mut all = held.into_iter().flat_map(|held| &mut held.subscriptions);
+        if let Some(told) = all.find(|one| one.id == subscription) {
+            told.sending = Some(request);
+        }
+        self.time_subscriptions(id);
+    }
+
+    /// A NOTIFY was answered, or will not be.
+    pub(super) fn notified(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        subscription: SubscriptionId,
+        outcome: &Outcome,
+    ) {
+        let Some(held) = self.dialogs.get_mut(&dialog) else { return };
+        let at = held.subscriptions.iter().position(|one| one.id == subscription);
+        let Some(told) = at.and_then(|at| held.subscriptions.get_mut(at)) else { return };
+        told.sending = None;
+        if outcome.status().is_success() {
+            if let Some(notice) = told.waiting.take() {
+                self.send_notify(now, dialog, subscription, notice);
+            }
+            return;
+        }
+        held.subscriptions.retain(|one| one.id != subscription);
+        self.time_subscriptions(dialog);
+    }
+
+    /// The call is over: every subscriber is told so, with what he was told last.
+    pub(super) fn end_subscriptions(&mut self, now: Time, dialog: DialogId) {
+        let over = Some(Over::NoResource);
+        for (id, body) in self.subscriptions_of(dialog, |_| true) {
+            self.send_notify(now, dialog, id, Notice { body, over });
+        }
+    }
+
+    /// Some subscription's time is up.
+    pub(super) fn subscriptions_timeout(&mut self, now: Time, dialog: DialogId) {
+        let over = Some(Over::Timeout);
+        for (id, body) in self.subscriptions_of(dialog, |one| one.until <= now) {
+            self.send_notify(now, dialog, id, Notice { body, over });
+        }
+        self.time_subscriptions(dialog);
+    }
+
+    /// Some subscriptions of a call, and the newest that there is to say to each.
+    fn subscriptions_of(
+        &self,
+        dialog: DialogId,
+        which: impl Fn(&Subscription) -> bool,
+    ) -> Vec<(SubscriptionId, Bytes)> {
+        let held = self.dialogs.get(&dialog);
+        let all = held.into_iter().flat_map(|held| &held.subscriptions);
+        let newest = |one: &Subscription| {
+            let body = one.waiting.as_ref().map_or(&one.told, |notice| &notice.body);
+            (one.id, body.clone())
+        };
+        all.filter(|one| which(one)).map(newest).collect()
+    }
+
+    pub(super) fn time_subscriptions(&mut self, dialog: DialogId) {
+        let held = self.dialogs.get(&dialog);
+        let all = held.into_iter().flat_map(|held| &held.subscriptions);
+        let next = all.map(|one| one.until).min();
+        self.timers.set(Owner::Subscriptions(dialog), next);
+    }
+}
