@@ -61,6 +61,8 @@ pub struct Bridge {
     pub(crate) outputs: VecDeque<Output>,
     /// Legs whose state changed since the media plane was told.
     pub(crate) touched: BTreeSet<CallId>,
+    /// Conferences whose members may see a change.
+    pub(crate) changed: BTreeSet<RoomId>,
     /// Conferences whose last leg has just left, and how it ended.
     pub(crate) emptied: Vec<(RoomId, Close)>,
     /// Legs that are called at the request of another's telephone and are not in yet, by that other.
@@ -104,6 +106,7 @@ impl Bridge {
             guard: Guard::new(),
             outputs: VecDeque::new(),
             touched: BTreeSet::new(),
+            changed: BTreeSet::new(),
             emptied: Vec::new(),
             invited: BTreeSet::new(),
             drain: Drain::Open,
@@ -128,6 +131,7 @@ impl Bridge {
         self.apply(now, input);
         self.close_empty_rooms(now);
         self.settle();
+        self.tell_attendance();
         if let Some((token, records)) = self.ledger.offer_queued() {
             self.outputs.push_back(Output::Persist { token, records });
         }

@@ -123,6 +123,7 @@ impl Bridge {
         self.touch(id);
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let role = room.roster.leave(id);
+        self.changed.insert(room_id);
         room.book.leg_went(conf_ms);
         if room.roster.is_empty() {
             return self.emptied.push((room_id, close));

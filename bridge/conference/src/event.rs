@@ -403,6 +403,12 @@ pub enum Output {
         /// One after the other, at least one.
         prompts: Vec<Prompt>,
     },
+    /// Somebody came into a conference or left it, or takes part in another way, or may do:
+    /// [`crate::Bridge::attendance`] says how it is now.
+    Attendance {
+        /// The conference.
+        room: RoomId,
+    },
     /// Record a mix.
     Record {
         /// The mix.

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod arrival;
+mod attendance;
 mod bridge;
 mod call;
 mod config;
@@ -41,6 +42,7 @@ mod roster;
 mod session;
 mod timers;
 
+pub use attendance::{Attendance, Attendee, AttendeeState};
 pub use bridge::{Bridge, Parts};
 pub use config::{Config, EntryTiming};
 pub use event::{

@@ -78,6 +78,7 @@ impl Bridge {
             .into_iter()
             .filter_map(|id| {
                 let call = self.calls.get_mut(&id)?;
+                self.changed.extend(call.room());
                 let wanted = presence(call, &self.rooms);
                 let told = std::mem::replace(&mut call.told, wanted);
                 (told != wanted).then_some((id, told, wanted))

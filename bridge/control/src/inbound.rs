@@ -45,6 +45,14 @@ impl Node {
                     self.take_answer(now, id, sdp.as_deref());
                 }
             }
+            Event::Subscribed { dialog, subscription } => {
+                self.subscribed(now, dialog, subscription);
+            }
+            Event::Unsubscribed { dialog, subscription: _ } => {
+                if let Some(call) = self.calls.by_dialog(dialog) {
+                    self.unwatch(call);
+                }
+            }
             Event::Refer { dialog, referral } => self.referred(now, dialog, &referral),
             Event::Digit { dialog, digit } => {
                 if let Some(call) = self.calls.by_dialog(dialog) {

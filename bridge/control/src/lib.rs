@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod attendance;
 mod attestation;
 mod banning;
 mod call_map;

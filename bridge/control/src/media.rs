@@ -35,6 +35,7 @@ impl Node {
             ConferenceOutput::Dial { call, by: _, number, caller_id, account } => {
                 self.dial(now, call, number, (caller_id, account));
             }
+            ConferenceOutput::Attendance { room } => self.attendance_changed(now, room),
             ConferenceOutput::Invitation { call: _, request, news } => {
                 self.referral_news(now, request, news);
             }
@@ -47,11 +48,11 @@ impl Node {
                 self.media(Command::StopPlay { leg: leg(call) });
             }
             ConferenceOutput::Music { call, on } => {
-                self.let_in(call);
+                self.let_in(now, call);
                 self.media(Command::Music { leg: leg(call), on });
             }
             ConferenceOutput::Join { call, room } => {
-                self.let_in(call);
+                self.let_in(now, call);
                 self.media(Command::Join { leg: leg(call), room });
             }
             ConferenceOutput::Leave { call } => self.media(Command::Leave { leg: leg(call) }),
@@ -91,14 +92,15 @@ impl Node {
         }
     }
 
-    /// Takes in what the media plane reports.
     /// A caller whose passcode was right waits, or is in the room.
-    fn let_in(&mut self, id: CallId) {
+    fn let_in(&mut self, now: Time, id: CallId) {
+        self.watch_from_here(now, id);
         if let Some(dialog) = self.calls.get(id).and_then(|call| call.dialog) {
             self.endpoint.release_share(dialog);
         }
     }
 
+    /// Takes in what the media plane reports.
     pub(crate) fn media_event(&mut self, now: Time, event: Event) {
         let input = match event {
             Event::Opened { leg } => return self.ports_open(now, CallId(leg.0)),

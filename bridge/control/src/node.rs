@@ -17,6 +17,7 @@ use partyline_sip::rate::Bucket;
 use partyline_sip::{CommandError, Dropped, Endpoint, Flow, Output as SipOutput, Target, Transmit};
 
 use crate::admission::{Ban, Bans, Sources, Trunks};
+use crate::attendance::Watchers;
 use crate::call_map::CallMap;
 use crate::config::{Config, Trunk};
 use crate::handshakes::{Associations, HandshakeFailure};
@@ -193,6 +194,7 @@ pub struct Node {
     pub(crate) trunks: Watch,
     pub(crate) members: Members,
     pub(crate) referrals: Referrals,
+    pub(crate) watchers: Watchers,
     pub(crate) book: Book,
     pub(crate) whereabouts: Whereabouts,
     /// What signed calls out name as their origin, by trunk.
@@ -235,6 +237,7 @@ impl Node {
             trunks: watch,
             members: Members::default(),
             referrals: Referrals::default(),
+            watchers: Watchers::default(),
             book: Book::default(),
             whereabouts,
             origins,
@@ -358,7 +361,7 @@ impl Node {
         let (endpoint, bridge) = (self.endpoint.poll_timeout(), self.bridge.poll_timeout());
         let (trunks, names) = (self.trunks.next(), self.whereabouts.next());
         let own = [self.keyings.next(), self.associations.next(), self.lost.next()];
-        let timers = [endpoint, bridge, trunks, names];
+        let timers = [endpoint, bridge, trunks, names, self.watchers.next()];
         timers.into_iter().chain(own).flatten().min()
     }
 
@@ -424,7 +427,7 @@ impl Node {
                 }
             } else if let Some(output) = self.bridge.poll_output() {
                 self.conference_output(now, output);
-            } else {
+            } else if !self.tell_watchers(now) {
                 break;
             }
         }
@@ -456,6 +459,7 @@ impl Node {
     /// at once when it never started the leg.
     pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(id) else { return };
+        self.unwatch(id);
         self.keyings.forget(id);
         self.associations.forget(id);
         self.usage.end(id);

@@ -11,6 +11,7 @@ use crate::caller::NamedCaller;
 use crate::counters::Dropped;
 use crate::flow::{Flow, NextHop, Resolve};
 use crate::message::{Message, Pin, Status, Uri};
+use crate::subscription::SubscriptionId;
 
 /// One call in either direction, from its INVITE to its end; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -169,6 +170,21 @@ pub enum Event {
         /// What is asked for.
         referral: Box<Referral>,
     },
+    /// The peer wants to be told how the conference is, from here on or again: by
+    /// [`Endpoint::tell_subscriber`](crate::Endpoint::tell_subscriber), at once.
+    Subscribed {
+        /// The call.
+        dialog: DialogId,
+        /// Names what it is told.
+        subscription: SubscriptionId,
+    },
+    /// The peer is told no longer, and its call goes on.
+    Unsubscribed {
+        /// The call.
+        dialog: DialogId,
+        /// As it was named.
+        subscription: SubscriptionId,
+    },
     /// A key press in an INFO request, answered 200.
     Digit {
         /// The call.
@@ -224,6 +240,8 @@ impl fmt::Debug for Event {
                 write!(f, "Reinvited({dialog}, {:?})", result.as_ref().err())
             }
             Self::Refer { dialog, .. } => write!(f, "Refer({dialog})"),
+            Self::Subscribed { dialog, .. } => write!(f, "Subscribed({dialog})"),
+            Self::Unsubscribed { dialog, .. } => write!(f, "Unsubscribed({dialog})"),
             Self::Digit { dialog, .. } => write!(f, "Digit({dialog})"),
             Self::DigitSent { dialog, result } => write!(f, "DigitSent({dialog}, {result:?})"),
             Self::Ended { dialog, ended } => write!(f, "Ended({dialog}, {ended:?})"),

@@ -10,6 +10,10 @@ use partyline_model::Time;
 
 use crate::transaction::RequestId;
 
+/// The event package of conferences, and the type of its documents (RFC 4575 §3.1, §3.5).
+pub(crate) const CONFERENCE: &str = "conference";
+pub(crate) const CONFERENCE_TYPE: &str = "application/conference-info+xml";
+
 /// A subscription of a far end, within one call; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(pub(crate) u64);
@@ -21,44 +25,62 @@ impl fmt::Display for SubscriptionId {
 }
 
 /// What is subscribed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Package {
     /// What becomes of a REFER, by its number where it is not the first of its call
     /// (RFC 3515 §2.4.6).
     Refer(Option<u32>),
+    /// The conference that the call is to, by the `id` that the far end gave (RFC 4575).
+    Conference(Option<Box<str>>),
 }
 
 impl Package {
     /// The value of Event.
-    pub(crate) fn event(self) -> String {
+    pub(crate) fn event(&self) -> String {
         match self {
             Self::Refer(None) => "refer".to_owned(),
             Self::Refer(Some(cseq)) => format!("refer;id={cseq}"),
+            Self::Conference(None) => CONFERENCE.to_owned(),
+            Self::Conference(Some(id)) => format!("{CONFERENCE};id={id}"),
         }
     }
 
     /// The type of the body.
-    pub(crate) const fn content(self) -> &'static str {
+    pub(crate) const fn content(&self) -> &'static str {
         match self {
             Self::Refer(_) => "message/sipfrag;version=2.0",
+            Self::Conference(_) => CONFERENCE_TYPE,
         }
+    }
+
+    pub(crate) const fn is_conference(&self) -> bool {
+        matches!(self, Self::Conference(_))
     }
 }
 
-/// Why a subscription is over (RFC 6665 §4.1.3).
+/// How a subscription is with the NOTIFY that says so (RFC 6665 §4.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Over {
+pub(crate) enum Stage {
+    /// There is nothing yet that the subscriber may know.
+    Pending,
+    Active,
     /// What was subscribed to has come to its end.
-    NoResource,
+    Gone,
     /// The time is up.
-    Timeout,
+    TimedOut,
+}
+
+impl Stage {
+    pub(crate) const fn is_over(self) -> bool {
+        matches!(self, Self::Gone | Self::TimedOut)
+    }
 }
 
 /// What a NOTIFY says.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
     pub(crate) body: Bytes,
-    pub(crate) over: Option<Over>,
+    pub(crate) stage: Stage,
 }
 
 /// One subscription.
@@ -82,14 +104,13 @@ impl Subscription {
     }
 
     /// The value of Subscription-State.
-    pub(crate) fn state(&self, now: Time, over: Option<Over>) -> String {
-        match over {
-            None => {
-                let left = self.until.since(now.min(self.until));
-                format!("active;expires={}", whole_seconds(left))
-            }
-            Some(Over::NoResource) => "terminated;reason=noresource".to_owned(),
-            Some(Over::Timeout) => "terminated;reason=timeout".to_owned(),
+    pub(crate) fn state(&self, now: Time, stage: Stage) -> String {
+        let left = || whole_seconds(self.until.since(now.min(self.until)));
+        match stage {
+            Stage::Pending => format!("pending;expires={}", left()),
+            Stage::Active => format!("active;expires={}", left()),
+            Stage::Gone => "terminated;reason=noresource".to_owned(),
+            Stage::TimedOut => "terminated;reason=timeout".to_owned(),
         }
     }
 }
@@ -106,16 +127,24 @@ mod tests {
     #[test]
     fn a_state_says_how_long_or_why_no_longer() {
         let until = Time::from_millis(90_500);
-        let package = Package::Refer(Some(7));
-        let subscription = Subscription::new(SubscriptionId(1), package, until);
-        assert_eq!(subscription.state(Time::ZERO, None), "active;expires=91");
-        assert_eq!(subscription.state(Time::from_millis(90_500), None), "active;expires=0");
-        assert_eq!(subscription.state(Time::from_millis(99_000), None), "active;expires=0");
-        let over = subscription.state(Time::ZERO, Some(Over::Timeout));
+        let subscription = Subscription::new(SubscriptionId(1), Package::Refer(Some(7)), until);
+        assert_eq!(subscription.state(Time::ZERO, Stage::Active), "active;expires=91");
+        assert_eq!(subscription.state(Time::ZERO, Stage::Pending), "pending;expires=91");
+        let late = Time::from_millis(99_000);
+        assert_eq!(subscription.state(late, Stage::Active), "active;expires=0");
+        let over = subscription.state(Time::ZERO, Stage::TimedOut);
         assert_eq!(over, "terminated;reason=timeout");
-        assert_eq!(
-            (package.event(), Package::Refer(None).event()),
-            ("refer;id=7".into(), "refer".into())
-        );
+    }
+
+    #[test]
+    fn an_event_names_its_package_and_id() {
+        let all = [
+            Package::Refer(Some(7)),
+            Package::Refer(None),
+            Package::Conference(None),
+            Package::Conference(Some("a1".into())),
+        ];
+        let events = all.map(|package| package.event());
+        assert_eq!(events, ["refer;id=7", "refer", "conference", "conference;id=a1"]);
     }
 }

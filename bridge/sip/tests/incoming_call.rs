@@ -63,7 +63,7 @@ fn a_call_rings_is_answered_confirmed_and_ended_by_its_caller() {
     let out = ua.drain();
     assert_eq!(out.lines(), ["180 INVITE", "200 INVITE"]);
     let ok = out.message(1);
-    assert_eq!(ok.headers.text(&Name::Contact), Some("<sip:203.0.113.5:5060>"));
+    assert_eq!(ok.headers.text(&Name::Contact), Some("<sip:203.0.113.5:5060>;isfocus"));
     assert!(ok.headers.text(&Name::Allow).is_some_and(|allow| allow.contains("BYE")));
     let tag = to_tag(&ok);
     assert_eq!(tag, to_tag(&out.message(0)));

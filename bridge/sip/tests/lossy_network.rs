@@ -136,6 +136,8 @@ impl Net {
             | Event::Refresh { .. }
             | Event::Reinvited { .. }
             | Event::Refer { .. }
+            | Event::Subscribed { .. }
+            | Event::Unsubscribed { .. }
             | Event::Digit { .. }
             | Event::DigitSent { .. }
             | Event::Responded { .. }

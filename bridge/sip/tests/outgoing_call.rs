@@ -23,7 +23,7 @@ fn an_invite_says_who_calls_whom() {
     assert!(text(Name::From).starts_with(r#""The \"Bridge\""<sip:18005550100@203.0.113.5>;tag="#));
     assert_eq!(text(Name::To), "<sip:14165550199@192.0.2.1>");
     assert_eq!(text(Name::parse("X-Account")), "7  Evil: 1");
-    assert_eq!(text(Name::Contact), "<sip:203.0.113.5:5060>");
+    assert_eq!(text(Name::Contact), "<sip:203.0.113.5:5060>;isfocus");
     assert_eq!(text(Name::UserAgent), "Partyline");
     assert!(text(Name::Via).contains(";branch=z9hG4bK") && text(Name::Via).contains(";rport"));
     assert_eq!(invite.body, &b"v=0 offer"[..]);

@@ -84,6 +84,8 @@ impl World {
                 | Event::Refresh { dialog }
                 | Event::Reinvited { dialog, .. }
                 | Event::Refer { dialog, .. }
+                | Event::Subscribed { dialog, .. }
+                | Event::Unsubscribed { dialog, .. }
                 | Event::Digit { dialog, .. }
                 | Event::DigitSent { dialog, .. }
                 | Event::Ended { dialog, .. } => *dialog,

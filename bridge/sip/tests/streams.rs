@@ -72,7 +72,10 @@ fn a_call_is_answered_on_its_connection_with_the_contact_of_its_listener() {
     ua.endpoint.answer(ua.now, out.invited(), b"v=0 answer".to_vec()).expect("it waits");
     let out = ua.drain();
     assert_eq!(out.sent[0].flow, accepted(7));
-    assert_eq!(header(&out.message(0), Name::Contact), "<sip:198.51.100.5:5070;transport=tcp>");
+    assert_eq!(
+        header(&out.message(0), Name::Contact),
+        "<sip:198.51.100.5:5070;transport=tcp>;isfocus"
+    );
     let again = ua.run(Duration::from_millis(500));
     assert_eq!(again.lines(), ["200 INVITE"], "until its ACK comes from the far end of all hops");
 }
@@ -177,7 +180,7 @@ fn a_call_out_names_the_listener_of_its_transport() {
     assert_eq!(out.sent[0].flow, Flow::new(Transport::Tls, addr(PEER)));
     let invite = out.message(0);
     assert!(header(&invite, Name::Via).starts_with("SIP/2.0/TLS 198.51.100.5:5071;"));
-    assert_eq!(header(&invite, Name::Contact), "<sip:198.51.100.5:5071;transport=tls>");
+    assert_eq!(header(&invite, Name::Contact), "<sip:198.51.100.5:5071;transport=tls>;isfocus");
     let mut udp_only = Ua::new();
     let (_, out) = call_out(&mut udp_only, "tcp");
     assert_eq!(out.sent[0].flow, Flow::udp(None, addr(PEER)), "no stream is spoken there");
@@ -281,7 +284,7 @@ fn a_long_invite_goes_by_tcp_and_as_a_datagram_if_the_peer_takes_none() {
     assert_eq!(second.sent[0].flow, Flow::udp(None, addr(PEER)));
     let (first, second) = (first.message(0), second.message(0));
     assert!(header(&second, Name::Via).starts_with("SIP/2.0/UDP 203.0.113.5:5060;"));
-    assert_eq!(header(&second, Name::Contact), "<sip:203.0.113.5:5060>");
+    assert_eq!(header(&second, Name::Contact), "<sip:203.0.113.5:5060>;isfocus");
     assert_eq!((cseq(&first), cseq(&second)), ("1 INVITE".into(), "2 INVITE".into()));
     assert_eq!(
         (&first.body, header(&first, Name::CallId)),
@@ -325,7 +328,7 @@ fn a_sips_call_comes_and_goes_in_secret_only() {
     let dialog = ua.feed_by(flow, &sips(invite())).invited();
     ua.endpoint.answer(ua.now, dialog, b"v=0 answer".to_vec()).expect("it waits");
     let answer = ua.drain().message(0);
-    assert_eq!(header(&answer, Name::Contact), "<sips:198.51.100.5:5071>");
+    assert_eq!(header(&answer, Name::Contact), "<sips:198.51.100.5:5071>;isfocus");
     ua.feed_by(flow, &sips(request("ACK", 1, "ack", Some(&to_tag(&answer)), "")));
     ua.endpoint.handle_closed(ua.now, flow);
     let bye = hang_up(&mut ua, dialog);

@@ -26,7 +26,7 @@ fn an_offer_in_an_update_is_answered_in_its_200_and_at_once_in_force() {
     assert_eq!(out.news(), [format!("Confirmed({dialog})")]);
     let ok = out.message(0);
     assert_eq!(ok.body, &b"v=0 held"[..]);
-    assert_eq!(ok.headers.text(&Name::Contact), Some("<sip:203.0.113.5:5060>"));
+    assert_eq!(ok.headers.text(&Name::Contact), Some("<sip:203.0.113.5:5060>;isfocus"));
     let again = ua.feed(&text);
     assert_eq!(again.sent[0].payload, out.sent[0].payload, "a repetition has the same answer");
     assert!(again.events.is_empty());
@@ -104,7 +104,7 @@ fn our_update_changes_fails_or_finds_the_call_gone() {
     };
     let sent = offer(&mut ua);
     assert_eq!(sent.body, &b"v=0 ours"[..]);
-    assert_eq!(sent.headers.text(&Name::Contact), Some("<sip:203.0.113.5:5060>"));
+    assert_eq!(sent.headers.text(&Name::Contact), Some("<sip:203.0.113.5:5060>;isfocus"));
     let twice = ua.endpoint.update(ua.now, dialog, Some(b"v=0".to_vec().into()));
     assert_eq!(twice, Err(CommandError::WrongState), "one at a time");
     let out = ua.feed(&response(&sent, "200 OK", None, CONTACT_AND_SDP));

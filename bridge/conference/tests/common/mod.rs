@@ -396,6 +396,7 @@ impl World {
             Output::Dial { call, .. } => {
                 self.legs.entry(call).or_default();
             }
+            Output::Attendance { .. } => {}
             Output::Invitation { request, news, .. } => {
                 let told = self.invitations.entry(request).or_default();
                 let begins = matches!(news, InvitationNews::Refused(_) | InvitationNews::Placed);

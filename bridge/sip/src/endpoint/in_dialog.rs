@@ -10,6 +10,7 @@ use super::Endpoint;
 use super::outgoing::Purpose;
 use super::receive::Request;
 use super::respond::add_abilities;
+use super::subscribe::is_subscribe;
 use crate::cause;
 use crate::command::{CommandError, Hangup, Rejection};
 use crate::counters::Dropped;
@@ -220,7 +221,7 @@ impl Endpoint {
             Method::Bye => (true, false),
             Method::Invite => (held.offers.take(now, OFFERS), true),
             Method::Info => (held.requests.take(now, REQUESTS), true),
-            Method::Known(_) if method == Method::REFER => {
+            Method::Known(_) if method == Method::REFER || is_subscribe(&method) => {
                 (held.requests.take(now, REQUESTS), true)
             }
             Method::Update | Method::Prack if request.message.body.is_empty() => {
@@ -251,6 +252,9 @@ impl Endpoint {
             Method::Prack => self.receive_prack(now, id, key, request),
             Method::Known(_) if method == Method::REFER && held.extensions.refers => {
                 self.receive_refer(id, key, request);
+            }
+            Method::Known(_) if is_subscribe(&method) => {
+                self.receive_subscribe(now, id, key, request);
             }
             // As outside a call, nothing is kept of it.
             Method::Options => {

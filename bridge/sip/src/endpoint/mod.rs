@@ -21,6 +21,7 @@ mod reliable;
 mod request;
 mod respond;
 mod session;
+mod subscribe;
 mod terms;
 mod timeout;
 mod uac;
@@ -254,10 +255,11 @@ impl Endpoint {
         format!("{:016x}", low_half(self.random.next_u128()))
     }
 
-    /// Our Contact for the far end of `flow`; with `sips`, one that is reached in secret only, as
+    /// Our Contact in calls, all of which are to conferences (RFC 4579 §5.1), for the far end of `flow`;
+    /// with `sips`, one that is reached in secret only, as
     /// it must be where the far end's next hop is (RFC 3261 §8.1.1.8, §12.1.1).
     fn contact(&self, flow: Flow, sips: bool) -> String {
-        format!("<{}>", self.contact_with(None, flow, sips))
+        format!("<{}>;isfocus", self.contact_with(None, flow, sips))
     }
 
     /// The URI by which the far end of `flow` reaches us, with this user part.

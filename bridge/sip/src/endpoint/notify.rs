@@ -10,24 +10,23 @@ use partyline_model::Time;
 use super::outgoing::Purpose;
 use super::outside::Outcome;
 use super::{Endpoint, Owner};
-use crate::event::DialogId;
+use crate::event::{DialogId, Event};
 use crate::message::{Method, Name};
-use crate::subscription::{Notice, Over, Package, Subscription, SubscriptionId};
+use crate::subscription::{Notice, Package, Stage, Subscription, SubscriptionId};
 
 impl Endpoint {
     /// Begins a subscription of the far end of a call; its first NOTIFY is the caller's to send.
     pub(super) fn subscribe(
         &mut self,
         dialog: DialogId,
+        id: SubscriptionId,
         package: Package,
         until: Time,
-    ) -> SubscriptionId {
-        let id = SubscriptionId(self.next_id());
+    ) {
         if let Some(held) = self.dialogs.get_mut(&dialog) {
             held.subscriptions.push(Subscription::new(id, package, until));
         }
         self.time_subscriptions(dialog);
-        id
     }
 
     /// Tells a subscriber something, after what he is being told.
@@ -53,7 +52,7 @@ impl Endpoint {
         now: Time,
         id: DialogId,
         subscription: SubscriptionId,
-        notice: Notice,
+        mut notice: Notice,
     ) {
         let agent = self.config.user_agent.clone();
         let Some(held) = self.dialogs.get_mut(&id) else { return };
@@ -61,11 +60,17 @@ impl Endpoint {
             return;
         };
         let Some(told) = held.subscriptions.get_mut(at) else { return };
-        let (package, state) = (told.package, told.state(now, notice.over));
+        if !notice.stage.is_over() && told.until <= now {
+            // It was asked for once, or taken back.
+            notice.stage = Stage::TimedOut;
+        }
+        let (package, state) = (told.package.clone(), told.state(now, notice.stage));
         told.told.clone_from(&notice.body);
-        if notice.over.is_some() {
+        if notice.stage.is_over() {
             held.subscriptions.remove(at);
         }
+        // With its call, the node knows without.
+        let is_news = package.is_conference() && notice.stage == Stage::TimedOut;
         held.path.next_cseq();
         let path = held.path.clone();
         let carried = self.along(path, Purpose::Notify(id, subscription));
@@ -77,8 +82,13 @@ impl Endpoint {
             if let Some(agent) = agent {
                 message.headers.add(Name::UserAgent, agent);
             }
-            message.set_body(package.content(), notice.body);
+            if !notice.body.is_empty() {
+                message.set_body(package.content(), notice.body);
+            }
         });
+        if is_news {
+            self.emit(Event::Unsubscribed { dialog: id, subscription });
+        }
         let held = self.dialogs.get_mut(&id);
         let mut all = held.into_iter().flat_map(|held| &mut held.subscriptions);
         if let Some(told) = all.find(|one| one.id == subscription) {
@@ -105,23 +115,25 @@ impl Endpoint {
             }
             return;
         }
+        let watched = told.package.is_conference();
         held.subscriptions.retain(|one| one.id != subscription);
         self.time_subscriptions(dialog);
+        if watched && self.dialog(dialog).is_ok() {
+            self.emit(Event::Unsubscribed { dialog, subscription });
+        }
     }
 
     /// The call is over: every subscriber is told so, with what he was told last.
     pub(super) fn end_subscriptions(&mut self, now: Time, dialog: DialogId) {
-        let over = Some(Over::NoResource);
         for (id, body) in self.subscriptions_of(dialog, |_| true) {
-            self.send_notify(now, dialog, id, Notice { body, over });
+            self.send_notify(now, dialog, id, Notice { body, stage: Stage::Gone });
         }
     }
 
     /// Some subscription's time is up.
     pub(super) fn subscriptions_timeout(&mut self, now: Time, dialog: DialogId) {
-        let over = Some(Over::Timeout);
         for (id, body) in self.subscriptions_of(dialog, |one| one.until <= now) {
-            self.send_notify(now, dialog, id, Notice { body, over });
+            self.send_notify(now, dialog, id, Notice { body, stage: Stage::TimedOut });
         }
         self.time_subscriptions(dialog);
     }

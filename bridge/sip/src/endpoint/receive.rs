@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use partyline_model::Time;
 
 use super::respond::{Template, add_abilities};
+use super::subscribe::is_subscribe;
 use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::counters::Dropped;
@@ -117,8 +118,9 @@ impl Endpoint {
         let known = known.filter(|&id| self.speaks_for_sender(id, flow));
         let registers = method == Method::REGISTER && self.asks(limits.as_ref());
         // What may be asked within a call is its dialog's to know.
-        let refers = method == Method::REFER && envelope.to.tag().is_some();
-        let offered = if registers || refers { Method::Options } else { method.clone() };
+        let within = method == Method::REFER || is_subscribe(&method);
+        let asks_within = within && envelope.to.tag().is_some();
+        let offered = if registers || asks_within { Method::Options } else { method.clone() };
         let uri = match check_request((&method, &offered), uri, &envelope, &message, flow.transport)
         {
             Ok(uri) => uri,

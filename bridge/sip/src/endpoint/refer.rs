@@ -16,7 +16,7 @@ use crate::counters::Dropped;
 use crate::dialog::{Contact, State};
 use crate::event::{DialogId, Event, Referral};
 use crate::message::{Headers, Message, Name, NameAddr, Scheme, Status};
-use crate::subscription::{Notice, Over, Package, SubscriptionId};
+use crate::subscription::{Notice, Package, Stage, SubscriptionId};
 use crate::transaction::ServerKey;
 
 /// How many calls a far end may ask for at once within one call.
@@ -51,8 +51,8 @@ impl Endpoint {
                 return self.refuse(&request.template, reason, status, Some(phrase));
             }
         };
-        let referred = |package| matches!(package, Package::Refer(_));
-        if held.subscriptions.iter().filter(|one| referred(one.package)).count() >= MOST {
+        let referrals = held.subscriptions.iter().filter(|one| !one.package.is_conference());
+        if referrals.count() >= MOST {
             let (reason, status) = (Dropped::TooOften, Status::SERVICE_UNAVAILABLE);
             return self.refuse(&request.template, reason, status, Some("Too Many Referrals"));
         }
@@ -93,7 +93,8 @@ impl Endpoint {
             return Ok(None);
         }
         let package = Package::Refer(Some(waits.cseq).filter(|_| !first));
-        let id = self.subscribe(dialog, package, now + LASTS);
+        let id = SubscriptionId(self.next_id());
+        self.subscribe(dialog, id, package, now + LASTS);
         self.tell_referrer(now, dialog, id, Status::TRYING);
         Ok(Some(id))
     }
@@ -127,8 +128,8 @@ impl Endpoint {
         status: Status,
     ) {
         let body = Bytes::from(format!("SIP/2.0 {status} {}\r\n", status.reason_phrase()));
-        let over = Some(Over::NoResource).filter(|_| !status.is_provisional());
-        self.tell(now, dialog, subscription, Notice { body, over });
+        let stage = if status.is_provisional() { Stage::Active } else { Stage::Gone };
+        self.tell(now, dialog, subscription, Notice { body, stage });
     }
 
     /// Answers for good, and keeps the answer for repetitions.

@@ -13,6 +13,7 @@ use crate::flow::Flow;
 use crate::message::{
     Headers, Message, Method, Name, NameAddr, StartLine, Status, Value, Via, scan,
 };
+use crate::subscription::CONFERENCE;
 
 /// The part of a request that its responses repeat.
 #[derive(Debug)]
@@ -136,6 +137,7 @@ pub(super) fn add_abilities(message: &mut Message, extensions: Extensions) {
     message.headers.add(Name::Allow, extensions.allow());
     message.headers.add(Name::Supported, extensions.supported());
     message.headers.add(Name::Accept, "application/sdp");
+    message.headers.add(Name::AllowEvents, CONFERENCE);
 }
 
 impl Endpoint {

@@ -84,6 +84,7 @@ names! {
     ReferredBy "Referred-By" "b";
     Event "Event" "o";
     SubscriptionState "Subscription-State";
+    AllowEvents "Allow-Events" "u";
 }
 
 /// The text of a header: unfolded, trimmed, and able to go out again byte for byte.

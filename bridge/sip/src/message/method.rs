@@ -31,16 +31,18 @@ pub enum Method {
 const NOT_OFFERED: [&str; 6] = ["REGISTER", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH"];
 
 /// The value of the Allow header, where REFER is not taken.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, SUBSCRIBE";
 /// The value of the Allow header, where REFER is taken within calls.
 pub(crate) const ALLOW_REFER: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, SUBSCRIBE, REFER";
 
 impl Method {
     /// Binds an address of record to a contact (RFC 3261 §10).
     pub const REGISTER: Self = Self::Known("REGISTER");
     /// Asks to call somebody else (RFC 3515).
     pub const REFER: Self = Self::Known("REFER");
+    /// Asks to be told of something (RFC 6665).
+    pub const SUBSCRIBE: Self = Self::Known("SUBSCRIBE");
     /// Says what became of what was subscribed to (RFC 6665).
     pub const NOTIFY: Self = Self::Known("NOTIFY");
 

@@ -148,7 +148,8 @@ fn kept(name: &Name) -> Kept {
         | Name::MinSe
         | Name::ReferSub
         | Name::Event
-        | Name::SubscriptionState => Kept::Whole,
+        | Name::SubscriptionState
+        | Name::AllowEvents => Kept::Whole,
         Name::Reason | Name::Warning | Name::UserAgent => Kept::Text,
         Name::WwwAuthenticate | Name::ProxyAuthenticate => Kept::Challenge,
         Name::Authorization | Name::ProxyAuthorization => Kept::SchemeOnly,

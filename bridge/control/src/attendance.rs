@@ -1,0 +1,165 @@
+//! Who watches which conference (RFC 4575), and when they are told of a change: at most once a second.
+//! All who watch one conference get the same document.
+//!
+//! A leg may watch the conference that it is in and no other; before it is in one there is nothing to
+//! tell. Who is in a conference the core knows; `document.rs` of this module writes it down.
+
+mod document;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use partyline_conference::Attendance;
+use partyline_model::{CallId, RoomId, Time};
+use partyline_sip::{DialogId, Flow, SubscriptionId};
+
+use crate::node::Node;
+
+/// The least time between two documents of one conference.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The most members that a document lists; it says how many there are in any case.
+const MOST_LISTED: usize = 100;
+
+/// All who watch.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    calls: BTreeMap<CallId, Watcher>,
+    rooms: BTreeMap<RoomId, Watched>,
+    due: BTreeSet<(Time, RoomId)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Watcher {
+    dialog: DialogId,
+    subscription: SubscriptionId,
+    /// The conference, once the leg is in it.
+    room: Option<RoomId>,
+}
+
+/// A conference that somebody watches.
+#[derive(Debug, Default)]
+struct Watched {
+    watchers: BTreeSet<CallId>,
+    version: u32,
+    shown: Option<(Attendance, Bytes)>,
+    /// When it was last told, and when it will be.
+    told: Option<Time>,
+    due: Option<Time>,
+}
+
+impl Watchers {
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    fn set_due(&mut self, room: RoomId, at: Option<Time>) {
+        let Some(watched) = self.rooms.get_mut(&room) else { return };
+        if let Some(before) = std::mem::replace(&mut watched.due, at) {
+            self.due.remove(&(before, room));
+        }
+        self.due.extend(at.map(|at| (at, room)));
+    }
+
+    fn remove(&mut self, call: CallId) {
+        let Some(Watcher { room: Some(room), .. }) = self.calls.remove(&call) else { return };
+        let Some(watched) = self.rooms.get_mut(&room) else { return };
+        watched.watchers.remove(&call);
+        if watched.watchers.is_empty() {
+            self.set_due(room, None);
+            self.rooms.remove(&room);
+        }
+    }
+}
+
+impl Node {
+    /// A leg wants to be told of its conference, from here on or again.
+    pub(crate) fn subscribed(&mut self, now: Time, dialog: DialogId, subscription: SubscriptionId) {
+        let Some(call) = self.calls.by_dialog(dialog) else {
+            return self.endpoint.tell_subscriber(now, dialog, subscription, None);
+        };
+        let known = self.watchers.calls.get(&call).and_then(|watcher| watcher.room);
+        let watcher = Watcher { dialog, subscription, room: known };
+        self.watchers.calls.insert(call, watcher);
+        self.watch(now, call);
+        let document = known.or(self.bridge.room_of(call)).and_then(|room| self.document(room));
+        self.endpoint.tell_subscriber(now, dialog, subscription, document);
+    }
+
+    /// A leg that watches may have come into a conference.
+    pub(crate) fn watch_from_here(&mut self, now: Time, call: CallId) {
+        let waits = self.watchers.calls.get(&call).filter(|watcher| watcher.room.is_none());
+        let Some(&Watcher { dialog, subscription, .. }) = waits else { return };
+        if self.watch(now, call) {
+            let document = self.bridge.room_of(call).and_then(|room| self.document(room));
+            self.endpoint.tell_subscriber(now, dialog, subscription, document);
+        }
+    }
+
+    /// Whether the leg is in a conference, which it then watches.
+    fn watch(&mut self, now: Time, call: CallId) -> bool {
+        let Some(room) = self.bridge.room_of(call) else { return false };
+        let Some(watcher) = self.watchers.calls.get_mut(&call) else { return false };
+        watcher.room = Some(room);
+        let watched = self.watchers.rooms.entry(room).or_default();
+        watched.watchers.insert(call);
+        watched.told.get_or_insert(now);
+        true
+    }
+
+    /// A leg watches no longer.
+    pub(crate) fn unwatch(&mut self, call: CallId) {
+        self.watchers.remove(call);
+    }
+
+    /// Something may have changed in a conference.
+    pub(crate) fn attendance_changed(&mut self, now: Time, room: RoomId) {
+        let Some(watched) = self.watchers.rooms.get(&room).filter(|room| room.due.is_none()) else {
+            return;
+        };
+        let at = watched.told.map_or(now, |told| told + PAUSE).max(now);
+        self.watchers.set_due(room, Some(at));
+    }
+
+    /// Tells those who watch of what has changed, once all that happens now has happened; whether there
+    /// was something to tell.
+    pub(crate) fn tell_watchers(&mut self, now: Time) -> bool {
+        let mut is_due = false;
+        while let Some(&(_, room)) = self.watchers.due.first().filter(|(at, _)| *at <= now) {
+            is_due = true;
+            self.watchers.set_due(room, None);
+            let Some(watched) = self.watchers.rooms.get_mut(&room) else { continue };
+            watched.told = Some(now);
+            let before = watched.version;
+            let Some(document) = self.document(room) else { continue };
+            let Some(watched) = self.watchers.rooms.get(&room) else { continue };
+            if watched.version == before {
+                continue;
+            }
+            let watchers = watched.watchers.iter().filter_map(|call| self.watchers.calls.get(call));
+            for Watcher { dialog, subscription, .. } in watchers.copied().collect::<Vec<_>>() {
+                let document = Some(document.clone());
+                self.endpoint.tell_subscriber(now, dialog, subscription, document);
+            }
+        }
+        is_due
+    }
+
+    /// The conference as it is now, under a new number if it is another than was shown last.
+    fn document(&mut self, room: RoomId) -> Option<Bytes> {
+        let attendance = self.bridge.attendance(room, MOST_LISTED)?;
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let entity = |name: &str| self.endpoint.contact_uri(Some(name), Flow::udp(None, nowhere));
+        let watched = self.watchers.rooms.get_mut(&room)?;
+        if let Some((_, document)) =
+            watched.shown.as_ref().filter(|(shown, _)| *shown == attendance)
+        {
+            return Some(document.clone());
+        }
+        watched.version = watched.version.wrapping_add(1);
+        let document = Bytes::from(document::write(&attendance, watched.version, entity));
+        watched.shown = Some((attendance, document.clone()));
+        Some(document)
+    }
+}
