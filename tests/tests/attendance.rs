@@ -4,6 +4,7 @@
 
 use bridge_tests::sim::builder::Room;
 use bridge_tests::sim::{Link, MODERATOR, PARTICIPANT, World, ms, secs};
+use partyline_dialplan::Prompt;
 use partyline_phones::{Command, Event, PhoneId};
 
 fn watch(world: &mut World, phone: PhoneId, expires: &str) {
@@ -98,6 +99,25 @@ fn a_caller_without_a_passcode_is_shown_nothing() {
     world.run_for(secs(60));
     let seen = shown(&world, eve);
     assert!(!seen.is_empty() && seen.iter().all(|(_, document)| document.is_empty()), "{seen:?}");
+    world.finish();
+}
+
+#[test]
+fn who_is_on_the_way_out_is_shown_nothing_more() {
+    let mut world = World::build().start();
+    let [eve, ben] = world.phones(["eve", "ben"]);
+    world.join(eve, PARTICIPANT).run_for(secs(3));
+    watch(&mut world, eve, "3600");
+    world.join(ben, PARTICIPANT).run_for(secs(2));
+    assert_eq!(users(&last(&world, eve).1), 2);
+    let waits = |world: &World| world.times_played(eve, Prompt::HoldTimeout) == 0;
+    world.skip(secs(1180));
+    world.wait_for("eve has waited for too long", secs(60), |world| !waits(world));
+    let so_far = shown(&world, eve).len();
+    world.hang_up(ben).run_for(ms(1500));
+    assert!(world.is_up(eve), "she hears the last word");
+    assert_eq!(shown(&world, eve).len(), so_far);
+    world.run_for(secs(20));
     world.finish();
 }
 

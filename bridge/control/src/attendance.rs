@@ -83,7 +83,7 @@ impl Node {
         let watcher = Watcher { dialog, subscription, room: known };
         self.watchers.calls.insert(call, watcher);
         self.watch(now, call);
-        let document = known.or(self.bridge.room_of(call)).and_then(|room| self.document(room));
+        let document = self.bridge.room_of(call).and_then(|room| self.document(room));
         self.endpoint.tell_subscriber(now, dialog, subscription, document);
     }
 
@@ -137,7 +137,10 @@ impl Node {
             if watched.version == before {
                 continue;
             }
-            let watchers = watched.watchers.iter().filter_map(|call| self.watchers.calls.get(call));
+            // Who hears the last word on its way out is no member any more.
+            let is_in = |call: &&CallId| self.bridge.room_of(**call) == Some(room);
+            let members = watched.watchers.iter().filter(is_in);
+            let watchers = members.filter_map(|call| self.watchers.calls.get(call));
             for Watcher { dialog, subscription, .. } in watchers.copied().collect::<Vec<_>>() {
                 let document = Some(document.clone());
                 self.endpoint.tell_subscriber(now, dialog, subscription, document);
