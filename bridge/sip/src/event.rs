@@ -295,6 +295,9 @@ pub struct Incoming {
     pub offer: Option<Bytes>,
     /// A passcode that came as `;pin=` in the dialled URI.
     pub pin: Option<Pin>,
+    /// The signatures of the caller's number (RFC 8224), each header as it came; at most five, and of
+    /// each 4,097 octets at most.
+    pub identities: Vec<Box<str>>,
     /// The user of ours who has proved that he calls ([`Users`](crate::Users)).
     pub user: Option<Box<str>>,
 }

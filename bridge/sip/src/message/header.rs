@@ -85,6 +85,7 @@ names! {
     Event "Event" "o";
     SubscriptionState "Subscription-State";
     AllowEvents "Allow-Events" "u";
+    Identity "Identity" "y";
 }
 
 /// The text of a header: unfolded, trimmed, and able to go out again byte for byte.

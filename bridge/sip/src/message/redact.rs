@@ -153,8 +153,8 @@ fn kept(name: &Name) -> Kept {
         Name::Reason | Name::Warning | Name::UserAgent => Kept::Text,
         Name::WwwAuthenticate | Name::ProxyAuthenticate => Kept::Challenge,
         Name::Authorization | Name::ProxyAuthorization => Kept::SchemeOnly,
-        // The writer makes it anew.
-        Name::ContentLength => Kept::NameOnly,
+        // The writer makes Content-Length anew; a signature has numbers in it, and may serve again.
+        Name::ContentLength | Name::Identity => Kept::NameOnly,
         Name::Other(name) => {
             let is = |known: &&str| name.eq_ignore_ascii_case(known);
             match () {
