@@ -2,17 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_tests::sim::builder::Builder;
-use bridge_tests::sim::{MODERATOR, START, World, secs};
+use bridge_tests::sim::builder::{Builder, DIAL_IN};
+use bridge_tests::sim::{MODERATOR, PARTICIPANT, START, World, ms, secs};
 use partyline_cdr_record::Attestation;
-use partyline_control::{IdentityHeader, Trunk};
-use partyline_model::{Number, Time};
+use partyline_control::{IdentityHeader, Trunk, Verification, Verifying};
+use partyline_model::{IdSource, Number, Time, Uuid, WallTime};
+use partyline_phones::{Ending, PhoneId};
 use partyline_stir::{
-    Attest, Authorities, Call, Certificates, Fetched, Inspection, Place, Reason, Rules, Signer,
-    Verdict, Want, inspect,
+    Attest, Authorities, Call, Certificates, Claim, FetchFault, Fetched, Inspection, Place, Reason,
+    Rules, Signer, Verdict, Want, inspect,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, IsCa, KeyPair,
@@ -175,4 +177,256 @@ fn the_origin_of_a_trunk_is_the_same_in_each_call_and_no_two_tokens_are() {
     let origin = |body: &str| body[body.len() - 40..].to_owned();
     assert_eq!(origin(&one.1), origin(&other.1));
     assert_ne!(origin(&one.1), origin(&token(1, "another").1));
+}
+
+const SOURCE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 70, 0, 1)), 5060);
+const CALLER: &str = "12025550100";
+
+/// Numbers that no two tokens share.
+struct Counter(u128);
+
+impl IdSource for Counter {
+    fn next_u128(&mut self) -> u128 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// The token of a call from [`CALLER`] to `callee` at `at`, as a carrier signs it.
+fn token(carrier: &Carrier, (caller, callee): (&str, &str), at: WallTime, random: u128) -> String {
+    let (caller, callee) = (number(caller), number(callee));
+    let claim = Claim { attest: Attest::Full, caller, callee, at, origin: Uuid(7) };
+    carrier.signer().sign(&claim, &mut Counter(random))
+}
+
+fn invite(call_id: &str, identity: &str) -> Vec<u8> {
+    let sdp = "v=0\r\no=- 1 1 IN IP4 10.70.0.1\r\ns=-\r\nc=IN IP4 10.70.0.1\r\nt=0 0\r\n\
+               m=audio 4000 RTP/AVP 0\r\n";
+    format!(
+        "INVITE sip:+{DIAL_IN}@h SIP/2.0\r\nVia: SIP/2.0/UDP 10.70.0.1:5060;branch=z9hG4bK{call_id}\r\n\
+         From: <sip:+{CALLER}@h>;tag=1\r\nTo: <sip:+{DIAL_IN}@h>\r\nCall-ID: {call_id}\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:x@10.70.0.1>\r\nMax-Forwards: 70\r\n{identity}\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    )
+    .into_bytes()
+}
+
+/// A world whose trunk does so about signatures.
+fn verifying(carrier: &Carrier, policy: Verifying) -> World {
+    let verification = Verification { rules: rules(), authorities: carrier.authorities() };
+    let change = |trunks: &mut Vec<Trunk>| trunks[0].verifying = policy;
+    World::build().without_audio().keep_log().verification(verification).trunks(change).start()
+}
+
+fn certificate(carrier: &Carrier) -> Result<Fetched, FetchFault> {
+    Ok(Fetched { pem: carrier.certificate.clone().into_bytes(), max_age: None })
+}
+
+const LATE: &str = "https://cr.carrier.example/late.pem";
+
+/// A call, its header, what is said of it, and what its record says.
+type Case = (&'static str, String, Verdict, Attestation);
+
+/// Calls with every kind of signature; the certificate at [`LATE`] is never had.
+fn cases(carrier: &Carrier, stranger: &Carrier) -> [Case; 14] {
+    let ends = (CALLER, DIAL_IN);
+    let good = |random| token(carrier, ends, START, random);
+    let elsewhere = |url: &str| {
+        let signer = Signer::new(carrier.key.as_bytes(), Place::parse(url).unwrap()).unwrap();
+        let claim = Claim {
+            attest: Attest::Gateway,
+            caller: number(CALLER),
+            callee: number(DIAL_IN),
+            at: START,
+            origin: Uuid(7),
+        };
+        signer.sign(&claim, &mut Counter(99))
+    };
+    let none = good(9).replacen("eyJhbGciOiJFUzI1NiI", "eyJhbGciOiJub25lIiA", 1);
+    let full = Verdict::Valid(Attest::Full);
+    let invalid = Verdict::Invalid;
+    [
+        ("none", String::new(), Verdict::NoSignature, Attestation::None),
+        ("good", format!("Identity: {}\r\n", good(1)), full, Attestation::Full),
+        ("compact-name", format!("y: {}\r\n", good(2)), full, Attestation::Full),
+        (
+            "wrong-key",
+            format!("Identity: {}\r\n", token(stranger, ends, START, 3)),
+            invalid(Reason::Signature),
+            Attestation::Invalid,
+        ),
+        (
+            "stale",
+            format!("Identity: {}\r\n", token(carrier, ends, back(61), 4)),
+            invalid(Reason::Stale),
+            Attestation::Invalid,
+        ),
+        (
+            "other-caller",
+            format!("Identity: {}\r\n", token(carrier, ("12025550101", DIAL_IN), START, 5)),
+            invalid(Reason::OtherCaller),
+            Attestation::Invalid,
+        ),
+        (
+            "other-callee",
+            format!("Identity: {}\r\n", token(carrier, (CALLER, CALLEE), START, 6)),
+            invalid(Reason::OtherCallee),
+            Attestation::Invalid,
+        ),
+        (
+            "giant",
+            format!("Identity: {};x={}\r\n", good(7), "y".repeat(5000)),
+            invalid(Reason::TooLarge),
+            Attestation::Invalid,
+        ),
+        (
+            "many",
+            format!("Identity: {}\r\n", good(8)).repeat(5),
+            invalid(Reason::TooLarge),
+            Attestation::Invalid,
+        ),
+        (
+            "alg-none",
+            format!("Identity: {none}\r\n"),
+            invalid(Reason::Algorithm),
+            Attestation::Invalid,
+        ),
+        (
+            "not-listed",
+            format!("Identity: {}\r\n", elsewhere("https://10.0.0.1/shaken.pem")),
+            invalid(Reason::NotListed),
+            Attestation::Invalid,
+        ),
+        (
+            "http",
+            format!("Identity: {}\r\n", good(10).replace("info=<https", "info=<http")),
+            invalid(Reason::NoPlace),
+            Attestation::Invalid,
+        ),
+        (
+            "garbage",
+            "Identity: ,;,\r\n".to_owned(),
+            invalid(Reason::Malformed),
+            Attestation::Invalid,
+        ),
+        (
+            "unfetched",
+            format!("Identity: {}\r\n", elsewhere(LATE)),
+            Verdict::CouldNotFetch(FetchFault::Silent),
+            Attestation::Unchecked,
+        ),
+    ]
+}
+
+#[test]
+fn the_record_of_each_caller_says_what_is_known_of_his_number() {
+    let (carrier, stranger) = (Carrier::new(), Carrier::new());
+    let mut world = verifying(&carrier, Verifying::Record);
+    let cases = cases(&carrier, &stranger);
+    for (name, identity, ..) in &cases {
+        world.throw_at_sip(SOURCE, &invite(name, identity));
+    }
+    world.run_for(secs(1));
+    let places: Vec<String> = world.fetches().iter().map(ToString::to_string).collect();
+    assert_eq!(places, [PLACE, LATE], "each is fetched once, and no other");
+    let answers = |world: &World| {
+        let log = String::from_utf8_lossy(world.log()).into_owned();
+        cases.iter().filter(|(name, ..)| has_answer(&log, name)).count()
+    };
+    assert_eq!(answers(&world), cases.len(), "nobody waits for it");
+    let place = |url: &str| Place::parse(url).unwrap();
+    world.fetched(&place(PLACE), certificate(&carrier));
+    world.fetched(&place(LATE), Err(FetchFault::Silent));
+    // Another call with a token that was taken before.
+    let taken = token(&carrier, (CALLER, DIAL_IN), START, 1);
+    world.throw_at_sip(SOURCE, &invite("replayed", &format!("Identity: {taken}\r\n")));
+    world.run_for(secs(1));
+    assert!(world.fetches().is_empty(), "what was found is known");
+    let said = |world: &World, name: &str| {
+        let of: Vec<_> = world.verified().iter().filter(|one| one.sip_call_id == name).collect();
+        assert_eq!(of.len(), 1, "{name}: {of:?}");
+        of[0].verdict
+    };
+    for (name, _, verdict, _) in &cases {
+        assert_eq!(said(&world, name), *verdict, "{name}");
+    }
+    assert_eq!(said(&world, "replayed"), Verdict::Invalid(Reason::Replayed));
+    let records = world.finish();
+    for (name, _, _, attest) in &cases {
+        assert_eq!(records.leg(name).ani_attest, Some(*attest), "{name}");
+    }
+    assert_eq!(records.leg("replayed").ani_attest, Some(Attestation::Invalid));
+}
+
+/// So many seconds before the world begins.
+fn back(seconds: i64) -> WallTime {
+    WallTime::from_micros(START.as_micros() - seconds * 1_000_000)
+}
+
+fn has_answer(log: &str, call_id: &str) -> bool {
+    log.split("SIP/2.0 200").skip(1).any(|rest| {
+        let head = rest.split("\r\n\r\n").next().unwrap_or_default();
+        head.contains(&format!("Call-ID: {call_id}\r\n"))
+    })
+}
+
+/// A phone that calls with this header.
+fn signed_phone(world: &mut World, name: &str, identity: Option<String>) -> PhoneId {
+    world.phone_with(name, |phone| {
+        phone.from = format!("+{CALLER}");
+        phone.to = format!("+{DIAL_IN}");
+        phone.headers.extend(identity.map(|value| ("Identity".to_owned(), value)));
+    })
+}
+
+#[test]
+fn calls_are_refused_for_what_is_known_before_their_answer_where_the_trunk_says_so() {
+    let (carrier, stranger) = (Carrier::new(), Carrier::new());
+    let mut world = verifying(&carrier, Verifying::RefuseInvalid);
+    let ends = (CALLER, DIAL_IN);
+    let forged = |random| Some(token(&stranger, ends, START, random));
+    let unsigned = signed_phone(&mut world, "unsigned", None);
+    let stale = signed_phone(&mut world, "stale", Some(token(&carrier, ends, back(70), 1)));
+    let first = signed_phone(&mut world, "first", forged(2));
+    let second = signed_phone(&mut world, "second", forged(3));
+    let good = signed_phone(&mut world, "good", Some(token(&carrier, ends, START, 4)));
+    world.dial(unsigned).dial(stale).dial(first).run_for(secs(1));
+    assert_eq!(world.ending(stale), Some(Ending::Refused(403)));
+    assert!(world.is_up(unsigned) && world.is_up(first), "its certificate is not known yet");
+    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier));
+    world.dial(second).dial(good).run_for(secs(1));
+    assert_eq!(world.ending(second), Some(Ending::Refused(438)));
+    assert!(world.is_up(good) && world.is_up(first), "no call that is up is ended for it");
+    world.join(unsigned, MODERATOR).press(good, PARTICIPANT).run_for(secs(4));
+    let ids = [unsigned, first, good].map(|phone| world.call_id(phone).to_owned());
+    let records = world.finish();
+    let found = ids.map(|id| records.leg(&id).ani_attest);
+    let expected = [Attestation::None, Attestation::Invalid, Attestation::Full];
+    assert_eq!(found, expected.map(Some));
+    assert_eq!(records.legs().len(), 3, "who was refused has no record");
+
+    let mut world = verifying(&carrier, Verifying::Require);
+    let unsigned = signed_phone(&mut world, "unsigned", None);
+    world.dial(unsigned).run_for(secs(1));
+    assert_eq!(world.ending(unsigned), Some(Ending::Refused(428)));
+    world.finish();
+    let mut world = verifying(&carrier, Verifying::Off);
+    let forged = signed_phone(&mut world, "forged", forged(5));
+    world.dial(forged).run_for(secs(1));
+    assert!(world.is_up(forged) && world.fetches().is_empty() && world.verified().is_empty());
+    let id = world.call_id(forged).to_owned();
+    assert_eq!(world.finish().leg(&id).ani_attest, None);
+}
+
+#[test]
+fn a_verdict_that_comes_after_the_call_is_in_its_record_still() {
+    let carrier = Carrier::new();
+    let mut world = verifying(&carrier, Verifying::Record);
+    let anna = signed_phone(&mut world, "anna", Some(token(&carrier, (CALLER, DIAL_IN), START, 1)));
+    world.dial(anna).run_for(secs(2)).hang_up(anna).run_for(ms(300));
+    assert_eq!(world.fetches().len(), 1);
+    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier));
+    let id = world.call_id(anna).to_owned();
+    assert_eq!(world.finish().leg(&id).ani_attest, Some(Attestation::Full));
 }

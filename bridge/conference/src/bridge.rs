@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use partyline_cdr_record::{CloseReason, Origin, Quality, Record};
+use partyline_cdr_record::{Attestation, CloseReason, Origin, Quality, Record};
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::Snapshot;
 use partyline_model::{
@@ -203,6 +203,7 @@ impl Bridge {
             }
             Input::Held { call, held } => self.held(now, call, held),
             Input::Stats { call, quality } => self.measured(call, *quality),
+            Input::Attested { call, attest } => self.attested(call, attest),
             Input::RecordingFailed { recording } => self.recording_failed(now, recording),
             Input::Directory(snapshot) => self.directory = snapshot,
             Input::WallClock(wall) => self.clock.set(now, wall),
@@ -264,13 +265,26 @@ impl Bridge {
         }
     }
 
+    fn attested(&mut self, id: CallId, attest: Attestation) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.book.record_mut().ani_attest = Some(attest);
+        } else if let Some(book) = self.ended.get_mut(&id) {
+            book.record_mut().ani_attest = Some(attest);
+            self.ledger.push(book.next_revision());
+        }
+    }
+
     fn measured(&mut self, id: CallId, quality: Quality) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.book.measured(quality);
-        } else if let Some(mut book) = self.ended.remove(&id) {
-            self.timers.cancel_call(id);
+        } else if let Some(book) = self.ended.get_mut(&id) {
             book.measured(quality);
+            let awaits = book.awaits_verdict();
             self.ledger.push(book.next_revision());
+            if !awaits {
+                self.ended.remove(&id);
+                self.timers.cancel_call(id);
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Every way out of a call leads through [`Bridge::release`], once.
 
+use std::time::Duration;
+
 use partyline_cdr_record::{CallFailure, CloseReason, FeatureCode, StatusCode};
 use partyline_dialplan::Prompt;
 use partyline_model::{CallId, PlaybackId, Role, RoomId, Time};
@@ -25,6 +27,10 @@ enum Parting {
     /// The network lost it: it may call back.
     Lost,
 }
+
+/// How long after its end a leg's record takes a verdict on its signature: longer than a certificate is
+/// waited for.
+const LATE_VERDICT: Duration = Duration::from_secs(3);
 
 impl Bridge {
     /// The far end or the signalling ended the leg.
@@ -105,7 +111,9 @@ impl Bridge {
         let summary = Box::new(call.book.summary(call.stray_digits));
         self.outputs.push_back(Output::CallEnded { call: id, summary });
         if call.book.is_answered() {
-            self.timers.set(Timer::Call(id, CallTimer::Stats), now, self.config.late_stats);
+            let late = self.config.late_stats;
+            let wait = if call.book.awaits_verdict() { late.max(LATE_VERDICT) } else { late };
+            self.timers.set(Timer::Call(id, CallTimer::Stats), now, wait);
             self.ended.insert(id, call.book);
         }
     }

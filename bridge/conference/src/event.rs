@@ -156,6 +156,15 @@ pub enum Input {
         /// Over the whole leg.
         quality: Box<Quality>,
     },
+    /// How far the originating carrier vouches for the caller's number: goes into the leg's next
+    /// revision. What was awaited and comes within three seconds after the leg's end makes a revision
+    /// of its own.
+    Attested {
+        /// The leg.
+        call: CallId,
+        /// What is known now.
+        attest: Attestation,
+    },
     /// A recording could not be started, or not go on.
     RecordingFailed {
         /// Of [`Output::Record`].
@@ -188,6 +197,9 @@ pub struct Offered {
     pub ani_believed: bool,
     /// Whether the caller's number may be shown.
     pub ani_presentation: Presentation,
+    /// How far the originating carrier vouches for the caller's number, as far as that is known yet;
+    /// `None` where nobody looks.
+    pub ani_attest: Option<Attestation>,
     /// What the dialog is called.
     pub dialog: DialogNames,
     /// The trunk it came by.

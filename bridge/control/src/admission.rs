@@ -337,6 +337,7 @@ pub(crate) mod tests {
             reject: crate::RejectCodes::default(),
             caller_id: None,
             login: None,
+            verifying: crate::Verifying::Off,
             signer: None,
             routing: crate::Routing::default(),
             limits: crate::TrunkLimits::default(),

@@ -49,6 +49,10 @@ pub(crate) struct Call {
     pub(crate) ptime_ms: u16,
     /// The dialog as the journal has it.
     pub(crate) recorded: Option<DialogState>,
+    /// How far the originating carrier vouches for the caller, as far as that is known.
+    pub(crate) attest: Option<Attestation>,
+    /// The token that says so, which serves once.
+    pub(crate) token: Option<Box<[u8; 64]>>,
     /// As records name its leg; known when it has ended.
     pub(crate) leg_id: Option<Uuid>,
 }
@@ -123,6 +127,8 @@ impl Call {
             codec: Codec::Pcmu,
             ptime_ms: 20,
             recorded: None,
+            attest: None,
+            token: None,
             leg_id: None,
         }
     }

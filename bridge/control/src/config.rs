@@ -24,6 +24,7 @@ use crate::own::Own;
 use crate::reject::RejectCodes;
 use crate::routing::Routing;
 use crate::sound::TrunkSound;
+use crate::verification::{Verification, Verifying};
 
 /// How a node reaches the world and is reached.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub brands: BTreeMap<String, AudioId>,
     /// Where nobody's media may be sent, besides our own media.
     pub own: Own,
+    /// By what signatures of callers' numbers are judged.
+    pub verification: Verification,
 }
 
 /// A carrier, an SBC or a PBX that exchanges calls with us.
@@ -86,6 +89,8 @@ pub struct Trunk {
     pub caller_id: Option<Number>,
     /// Who we are when the trunk asks, on calls out and when we register.
     pub login: Option<Arc<Login>>,
+    /// What is done about the signatures of its callers' numbers.
+    pub verifying: Verifying,
     /// Who signs the number that calls out show; `None` for nobody.
     pub signer: Option<Arc<Signer>>,
     /// Which calls out the trunk gets, and when they leave it for the next.

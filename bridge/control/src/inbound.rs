@@ -82,6 +82,7 @@ impl Node {
         let terms = self.config.trunks.get(trunk);
         let terms = terms.map(|trunk| (trunk.srtp, trunk.srtp_keys, trunk.sound.clone()));
         let (srtp, srtp_keys, sound) = terms.unwrap_or_default();
+        let callees = self.signed_callees(trunk, &incoming);
         self.name_callee(trunk, &mut incoming);
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
@@ -94,6 +95,10 @@ impl Node {
             let status = code.and_then(Status::new).unwrap_or(Status::SERVICE_UNAVAILABLE);
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
+        }
+        let known = self.look_into(now, trunk, &mut incoming, &callees);
+        if self.refused_for(now, trunk, &incoming, &known) {
+            return;
         }
         let end = self.associations.end(srtp, srtp_keys);
         let near = self.config.media.near(source);
@@ -117,13 +122,21 @@ impl Node {
         let dialog = Some(incoming.dialog);
         let welcome = self.welcome(trunk, &incoming);
         let srtp = self.own_srtp(srtp, srtp_keys);
+        let sip_call_id = incoming.sip_call_id.clone();
         let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
         let call = Call::new(dialog, stage, (session_id, media_address));
         self.calls.insert(id, Call { trunk: Some(trunk), welcome, offer, srtp, ..call });
+        self.note_known(now, id, &sip_call_id, known);
         self.open_ports(now, id);
     }
 
-    fn turn_away(&mut self, now: Time, dialog: DialogId, reason: Refused, rejection: Rejection) {
+    pub(crate) fn turn_away(
+        &mut self,
+        now: Time,
+        dialog: DialogId,
+        reason: Refused,
+        rejection: Rejection,
+    ) {
         self.refuse(reason);
         or_ended(&mut self.command_errors, self.endpoint.reject(now, dialog, rejection));
     }
@@ -208,6 +221,7 @@ impl Node {
             ani,
             ani_believed: user.is_some() || trusted && ani.is_some(),
             ani_presentation,
+            ani_attest: self.calls.get(id).and_then(|call| call.attest),
             dialog: DialogNames {
                 sip_call_id: incoming.sip_call_id.clone(),
                 from_tag: incoming.from_tag.clone().unwrap_or_default(),
@@ -282,6 +296,9 @@ impl Node {
             }
         };
         call.described.clone_from(&description);
+        if let Some(token) = call.token.take() {
+            self.verifier.answered(now, *token);
+        }
         let sent = self.endpoint.answer(now, incoming.dialog, description);
         if or_ended(&mut self.command_errors, sent).is_none() {
             return;
@@ -360,7 +377,7 @@ impl Node {
 }
 
 /// The caller's number, in the first place that has one. A name there, asserted or not, is no number.
-fn caller(trunk: &Trunk, incoming: &Incoming) -> Option<Number> {
+pub(crate) fn caller(trunk: &Trunk, incoming: &Incoming) -> Option<Number> {
     let named = |place| incoming.callers.iter().filter(move |caller| caller.identity == place);
     let mut callers = trunk.believed_callers().flat_map(named);
     callers.find_map(|caller| caller.forms.iter().find_map(|form| trunk.numbers.caller(form)))

@@ -39,6 +39,7 @@ mod sound;
 mod trace;
 mod trunks;
 mod users;
+mod verification;
 mod whereabouts;
 
 pub use admission::{
@@ -65,4 +66,5 @@ pub use sound::TrunkSound;
 pub use trace::{TraceFilter, TraceKind, Traced, TracedMessage};
 pub use trunks::{Binding, PingCounts, TrunkChange, TrunkFault, TrunkState, TrunkStatus};
 pub use users::{Member, UserBinding, UserStatus};
+pub use verification::{Verification, Verified, Verifying};
 pub use whereabouts::{Lookup, LookupId, TrunkName};

@@ -21,27 +21,27 @@ impl MediaAddresses {
         }
     }
 
-    /// Both, the first before the second.
+    /// Iterates over them, the first before the second.
     pub fn iter(self) -> impl Iterator<Item = IpAddr> {
         [Some(self.first), self.second].into_iter().flatten()
     }
 
-    /// The one of the family of `ip`.
+    /// Finds the address of the family of `ip`.
     pub fn of_family(self, ip: IpAddr) -> Option<IpAddr> {
         self.iter().find(|own| own.is_ipv4() == ip.to_canonical().is_ipv4())
     }
 
-    /// The one of the family of `ip` where there is one, and the first otherwise.
+    /// Finds the address of the family of `ip` where there is one, and the first otherwise.
     pub fn near(self, ip: IpAddr) -> IpAddr {
         self.of_family(ip).unwrap_or(self.first)
     }
 
-    /// The first.
+    /// Gives the first address.
     pub(crate) fn first(self) -> IpAddr {
         self.first
     }
 
-    /// The one that `ip` is not.
+    /// Finds the address that `ip` is not.
     pub(crate) fn beside(self, ip: IpAddr) -> Option<IpAddr> {
         self.iter().find(|own| *own != ip)
     }

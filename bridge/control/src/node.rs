@@ -15,6 +15,7 @@ use partyline_model::{
 use partyline_sip::locate::{Found, Procedure, Search};
 use partyline_sip::rate::Bucket;
 use partyline_sip::{CommandError, Dropped, Endpoint, Flow, Output as SipOutput, Target, Transmit};
+use partyline_stir::Place;
 
 use crate::admission::{Ban, Bans, Sources, Trunks};
 use crate::attendance::Watchers;
@@ -31,6 +32,7 @@ use crate::routing::{Failures, Resting, TrunkFailure};
 use crate::trace::Book;
 use crate::trunks::{TrunkChange, Watch, token};
 use crate::users::Members;
+use crate::verification::{Verified, Verifier};
 use crate::whereabouts::{Lookup, TrunkName, Whereabouts};
 
 /// What a node is made of, beside its configuration.
@@ -59,6 +61,11 @@ pub enum Output {
     Transmit(Transmit),
     /// Say where a name leads, with [`Node::handle_found`], whatever comes of it.
     Look(Lookup, Search),
+    /// Fetch the certificate that is there, then say so with [`Node::handle_fetched`], whatever comes
+    /// of it.
+    Fetch(Place),
+    /// What is known of a caller's number; for the log.
+    Verified(Box<Verified>),
     /// Nobody answered at a target that a name led to: for a while others come before it.
     Failed(Target),
     /// Tell the media plane.
@@ -131,12 +138,20 @@ pub enum Refused {
     Loop,
     /// The trunk has as many calls as its limits allow, or calls more often.
     TrunkLimit,
+    /// The caller's number is not signed as the trunk wants it.
+    Signature,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::UnknownSource, Self::Description, Self::NoPort, Self::Loop, Self::TrunkLimit];
+    pub const ALL: [Self; 6] = [
+        Self::UnknownSource,
+        Self::Description,
+        Self::NoPort,
+        Self::Loop,
+        Self::TrunkLimit,
+        Self::Signature,
+    ];
 
     /// As metrics name it.
     pub const fn name(self) -> &'static str {
@@ -146,6 +161,7 @@ impl Refused {
             Self::NoPort => "no_port",
             Self::Loop => "loop",
             Self::TrunkLimit => "trunk_limit",
+            Self::Signature => "signature",
         }
     }
 }
@@ -199,6 +215,7 @@ pub struct Node {
     pub(crate) whereabouts: Whereabouts,
     /// What signed calls out name as their origin, by trunk.
     pub(crate) origins: Vec<Uuid>,
+    pub(crate) verifier: Verifier,
 }
 
 impl Node {
@@ -209,6 +226,7 @@ impl Node {
         let watch = Watch::new(&config.trunks, &parts.contact_key);
         let whereabouts = Whereabouts::new(&config.trunks);
         let origin = |trunk: &Trunk| token::origin(&parts.contact_key, &trunk.name);
+        let verifier = Verifier::new(&config.verification);
         let origins = config.trunks.iter().map(origin).collect();
         Self {
             ports: Ports::new(config.ports),
@@ -241,6 +259,7 @@ impl Node {
             book: Book::default(),
             whereabouts,
             origins,
+            verifier,
         }
     }
 

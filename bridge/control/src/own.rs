@@ -52,6 +52,7 @@ mod tests {
             ports: PortRange::new(20_000, 20_099).expect("a range"),
             trunks: Vec::new(),
             brands: BTreeMap::new(),
+            verification: crate::Verification::none(),
             own: Own {
                 media_bind: Some(bind.parse::<IpAddr>().expect("an address").into()),
                 listening: listening.iter().map(|at| at.parse().expect("an address")).collect(),

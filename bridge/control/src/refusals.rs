@@ -34,6 +34,8 @@ pub enum Cause {
     NoPort,
     /// The trunk has as many calls as its limits allow, or calls more often.
     TrunkLimit(TrunkLimit),
+    /// The caller's number is not signed as the trunk wants it: in what way, or not at all.
+    Signature(&'static str),
     /// The call flow refused it, with this SIP status.
     CallFlow(u16),
 }
@@ -64,6 +66,10 @@ impl Refusal {
             Cause::TrunkLimit(TrunkLimit::Calls) => "the trunk has max_calls calls".into(),
             Cause::TrunkLimit(TrunkLimit::Direction) => "the trunk has max_in calls in".into(),
             Cause::TrunkLimit(TrunkLimit::Rate) => "the trunk calls oftener than cps_in".into(),
+            Cause::Signature("") => "the caller's number is not signed".into(),
+            Cause::Signature(why) => {
+                format!("the signature of the caller's number is worth nothing: {why}").into()
+            }
             Cause::CallFlow(404) => "the dialled number is none of ours".into(),
             Cause::CallFlow(403) => "the account of the dialled number is suspended".into(),
             Cause::CallFlow(482) => "a call out came back to us".into(),
@@ -137,6 +143,12 @@ impl Refusal {
             }
             Cause::TrunkLimit(_) => {
                 "raise that limit of its [[trunk]], or have fewer calls sent".into()
+            }
+            Cause::Signature("not_listed" | "untrusted") => {
+                "if its carrier is to be believed, add to hosts and authorities of [stir]".into()
+            }
+            Cause::Signature(_) => {
+                "tell the trunk's operator; verify of its [trunk.stir] says what is refused".into()
             }
             Cause::CallFlow(404) => {
                 "compare the dialled number in `partyline cdr` with `partyline dial-in list`".into()

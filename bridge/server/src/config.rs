@@ -33,8 +33,9 @@ use partyline_sip::Transport;
 pub(crate) use document::Problem;
 use document::{Findings, Writer};
 pub(crate) use login::TrunkLogin;
-use raw::{RawConfig, RawTrunk};
+use raw::{RawConfig, RawSeller, RawTax, RawTrunk};
 pub(crate) use setting::LogFormat;
+pub(crate) use stir::StirConfig;
 use stir::TrunkSigner;
 #[cfg(test)]
 pub(crate) use tls::ServerFiles;
@@ -72,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) seller: Seller,
     /// Who we are at which trunk; the passwords are read when the bridge starts and when they change.
     logins: Vec<TrunkLogin>,
+    /// Whose signatures of callers' numbers are believed; the files are read when the bridge starts.
+    pub(crate) stir: StirConfig,
     /// Who signs the calls out of which trunk; the keys are read when the bridge starts.
     signers: Vec<TrunkSigner>,
     /// Who registers with the bridge.
@@ -191,6 +194,16 @@ impl Config {
         }
     }
 
+    /// Reads what stands in files of its own: passwords, keys, authorities.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why; never what is in it.
+    pub(crate) fn read_files(&mut self) -> anyhow::Result<()> {
+        self.read_logins()?;
+        self.read_signers()?;
+        self.read_authorities()
+    }
+
     /// Every setting in effect as TOML, which [`Self::parse`] reads back to the same.
     pub(crate) fn effective(&self) -> &str {
         &self.effective
@@ -225,6 +238,7 @@ impl From<RawConfig> for Config {
             Some(TrunkLogin { trunk, name: raw.name.clone(), user, password_file })
         });
         let logins = logins.collect();
+        let stir = StirConfig::of(&raw);
         let signed = raw.trunks.iter().enumerate();
         let signers = signed.filter_map(|(place, trunk)| TrunkSigner::of(place, trunk)).collect();
         let trunks = raw.trunks.into_iter().zip(accounts).zip(1..);
@@ -249,6 +263,7 @@ impl From<RawConfig> for Config {
             reject: trunk.reject,
             caller_id: trunk.caller_id,
             login: None,
+            verifying: trunk.signed.verify,
             signer: None,
             routing: trunk.routing,
             limits: trunk.limits,
@@ -256,7 +271,6 @@ impl From<RawConfig> for Config {
             account,
             pings: trunk.pings.rules(),
         });
-        let taxes = raw.seller.taxes.into_iter();
         let others = [Some(raw.http_listen), raw.sip_advertised].into_iter().flatten();
         let connected = raw.streams.listeners().map(|(_, at)| at);
         let listening = raw.sip_listen.iter().copied().chain(connected).chain(others).collect();
@@ -281,29 +295,33 @@ impl From<RawConfig> for Config {
                 // The files are read when the bridge starts.
                 brands: BTreeMap::new(),
                 own: Own { media_bind: raw.media_bind, listening },
+                verification: stir::verification(&raw.stir),
             },
             http_listen: raw.http_listen,
             trace_hours: raw.trace_hours,
             log: Log { filter: raw.log_filter, format: raw.log_format },
             conference: raw.conference,
-            seller: Seller {
-                party: Party {
-                    name: raw.seller.name,
-                    address: raw.seller.address,
-                    tax_id: raw.seller.tax_id,
-                },
-                taxes: taxes
-                    .map(|tax| TaxRate { label: tax.label, basis_points: tax.percent.0 })
-                    .collect(),
-                notes: raw.seller.notes,
-                series: raw.seller.series,
-                terms_days: raw.seller.terms_days,
-            },
+            seller: raw.seller.into(),
             logins,
+            stir,
             signers,
             users,
             warnings: Vec::new(),
             effective: writer.into_text(),
+        }
+    }
+}
+
+impl From<RawSeller> for Seller {
+    fn from(raw: RawSeller) -> Self {
+        let taxes = raw.taxes.into_iter();
+        let rate = |tax: RawTax| TaxRate { label: tax.label, basis_points: tax.percent.0 };
+        Self {
+            party: Party { name: raw.name, address: raw.address, tax_id: raw.tax_id },
+            taxes: taxes.map(rate).collect(),
+            notes: raw.notes,
+            series: raw.series,
+            terms_days: raw.terms_days,
         }
     }
 }

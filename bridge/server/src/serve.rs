@@ -6,6 +6,7 @@
 
 mod ask;
 mod bans;
+mod certificates;
 mod control;
 mod directory;
 mod dns;
@@ -58,6 +59,7 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::demo;
 pub(crate) use ask::SocketPath;
+use certificates::Fetcher;
 use control::{Control, Ending, Inbox};
 use dns::Names;
 pub(crate) use folders::Folders;
@@ -92,8 +94,7 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
-    config.read_logins()?;
-    config.read_signers()?;
+    config.read_files()?;
     let clock = Clock::start();
     let started = clock.wall();
     let (sources, known) = watch::channel(Arc::new(Sources::new(&config.control.trunks)));
@@ -135,6 +136,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     let mut node = node(&config, &transports, made_with)?;
     hang_up_lost(&mut node, clock, lost);
     let (names, names_inbox) = start_names(&config, clock, &transports)?;
+    let (certificates, certificates_inbox) = start_certificates(&config)?;
     let (changed, directory_inbox) = mpsc::channel(1);
     tokio::spawn(directory::watch(store, keys, version, changed));
 
@@ -167,6 +169,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         transports,
         sources,
         names,
+        certificates,
         commands: media.commands,
         events: media.events,
         media: media.thread,
@@ -187,6 +190,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         durable: durable_inbox,
         directory: directory_inbox,
         names: names_inbox,
+        certificates: certificates_inbox,
         logins: logins_inbox,
         recording_failed: recording_inbox,
         asked,
@@ -438,6 +442,25 @@ fn start_names(
     };
     let random = Box::new(Random::from_system()?);
     Ok(Names::start(&config.dns_servers, clock, abilities, random))
+}
+
+/// What fetches certificates of carriers, where signatures are looked into.
+fn start_certificates(
+    config: &Config,
+) -> anyhow::Result<(Fetcher, mpsc::Receiver<certificates::Found>)> {
+    let stir = &config.stir;
+    if !stir.is_used {
+        return Ok(Fetcher::new(None, None, false));
+    }
+    let resolver = dns::resolver(&config.dns_servers);
+    if let Err(error) = &resolver {
+        tracing::warn!(
+            "the system names no name server: no certificate of a carrier can be fetched; name one \
+             with dns.servers: {error}"
+        );
+    }
+    let tls = transport::web_client().context("TLS to fetch certificates by")?;
+    Ok(Fetcher::new(resolver.ok(), Some(tls), stir.allow_loopback))
 }
 
 /// A message for each SIGTERM or SIGINT.

@@ -63,8 +63,12 @@ named! {
         Partial = 1 "B",
         /// Gateway attestation.
         Gateway = 2 "C",
-        /// An Identity header that did not verify, or none.
+        /// Nobody signed it.
         None = 3 "none",
+        /// The number is signed, and the signature is worth nothing.
+        Invalid = 4 "invalid",
+        /// The number is signed, and the certificate was not had before the end.
+        Unchecked = 5 "unchecked",
     }
 
     /// On whose request the bridge called out.
@@ -258,7 +262,8 @@ pub struct LegRecord {
     pub ani: Option<Number>,
     /// Whether the caller's number may be shown.
     pub ani_presentation: Presentation,
-    /// How far the originating carrier vouches for it.
+    /// How far the originating carrier vouches for it, and of a call out how far we do; unknown
+    /// where nobody looked.
     pub ani_attest: Option<Attestation>,
     /// The number the bridge dialled.
     pub dialed_number: Option<Number>,

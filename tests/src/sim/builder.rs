@@ -6,6 +6,7 @@ use std::sync::Arc;
 use partyline_conference::Config;
 use partyline_control::{
     Numbers, Presenting, RejectCodes, Routing, SourceKind, Trunk, TrunkLimits, TrunkSound,
+    Verification, Verifying,
 };
 use partyline_directory::{
     AccessKind, Account, AccountStatus, Announce, Conference, DialIn, DialOutPolicy, Entitlements,
@@ -74,6 +75,7 @@ pub fn carrier() -> Trunk {
         reject: RejectCodes::default(),
         caller_id: None,
         login: None,
+        verifying: Verifying::Off,
         signer: None,
         routing: Routing::default(),
         limits: TrunkLimits::default(),
@@ -104,6 +106,7 @@ pub struct Builder {
     announce: Announce,
     rooms: Vec<Room>,
     own_numbers: Vec<String>,
+    pub(super) verification: Verification,
     pub(super) trunks: Vec<Trunk>,
     pub(super) far_ends: Vec<(SocketAddr, FarEnd)>,
     pub(super) zone: Zone,
@@ -145,6 +148,7 @@ impl Builder {
                 participant: PARTICIPANT.to_owned(),
             }],
             own_numbers: Vec::new(),
+            verification: Verification::none(),
             trunks: vec![carrier()],
             far_ends: Vec::new(),
             zone: Zone::default(),
@@ -239,6 +243,13 @@ impl Builder {
     #[must_use]
     pub fn conference(mut self, room: Room) -> Self {
         self.rooms.push(room);
+        self
+    }
+
+    /// By what signatures of callers' numbers are judged.
+    #[must_use]
+    pub fn verification(mut self, verification: Verification) -> Self {
+        self.verification = verification;
         self
     }
 

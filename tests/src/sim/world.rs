@@ -12,7 +12,7 @@ use partyline_cdr_record::{Origin, Record, encode};
 use partyline_conference::Bridge;
 use partyline_control::{
     Ban, Config, GuessAlarm, HandshakeFailure, Node, Output, Own, Parts, PortRange, Refusal,
-    Sources, TrunkChange, TrunkFailure,
+    Sources, TrunkChange, TrunkFailure, Verified,
 };
 use partyline_dialplan::Plan;
 use partyline_dtls::Certified;
@@ -21,6 +21,7 @@ use partyline_model::Uuid;
 use partyline_phones::{Phone, PhoneId, Switchboard};
 use partyline_secret::Vault;
 use partyline_sip::{ConnectionId, Endpoint, Flow, Transmit, Transport};
+use partyline_stir::{FetchFault, Fetched, Place};
 
 use super::assertions::{Watch, check_records};
 use super::builder::{BRIDGE, Builder, CARRIER, Fidelity};
@@ -72,6 +73,9 @@ pub struct World {
     /// Connections so far.
     opened: u64,
     trunk_changes: Vec<(Duration, TrunkChange)>,
+    /// Certificates that the node waits for.
+    pub(super) fetches: Vec<Place>,
+    pub(super) verified: Vec<Verified>,
     pub(super) zone: Zone,
     /// What the node let out: SIP, summaries, file names.
     uttered: Vec<u8>,
@@ -109,6 +113,7 @@ impl World {
             ports: PortRange::new(PORTS.0, PORTS.1).expect("a range of ports"),
             trunks: builder.trunks,
             brands: BTreeMap::new(),
+            verification: builder.verification,
             own: Own { media_bind: None, listening: vec![BRIDGE] },
         };
         let random = Box::new(Dice::new(seed, 5));
@@ -142,6 +147,8 @@ impl World {
             far_ends: builder.far_ends.into_iter().collect(),
             opened: 0,
             trunk_changes: Vec::new(),
+            fetches: Vec::new(),
+            verified: Vec::new(),
             zone: builder.zone,
             uttered: Vec::new(),
             log: builder.keeps_log.then(Vec::new),
@@ -331,6 +338,11 @@ impl World {
                 self.node.handle_found(time(self.now), lookup, found);
             }
             Output::Failed(target) => self.zone.fail(target),
+            Output::Fetch(place) => self.fetches.push(place),
+            Output::Verified(verified) => {
+                self.uttered.extend_from_slice(format!("{verified:?}").as_bytes());
+                self.verified.push(*verified);
+            }
             Output::TrunkNamed(name) => self.zone.say(*name),
             Output::Transmit(transmit) => {
                 self.uttered.extend_from_slice(&transmit.payload);
@@ -387,6 +399,24 @@ impl World {
             Output::Sources(sources) => drop(sources),
             Output::Drained => self.drained = true,
         }
+    }
+
+    /// The places whose certificates the node waits for.
+    pub fn fetches(&self) -> &[Place] {
+        &self.fetches
+    }
+
+    /// The place of a certificate gives this.
+    pub fn fetched(&mut self, place: &Place, found: Result<Fetched, FetchFault>) -> &mut Self {
+        self.fetches.retain(|asked| asked != place);
+        self.node.handle_fetched(time(self.now), place, found);
+        self.carry();
+        self
+    }
+
+    /// What was said of callers' numbers, by Call-ID.
+    pub fn verified(&self) -> &[Verified] {
+        &self.verified
     }
 
     fn note(&mut self, what: &str, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {

@@ -369,6 +369,7 @@ fn offered(phone: Option<IpAddr>) -> Offered {
         ani: Some(number(14_165_550_100)),
         ani_believed: true,
         ani_presentation: partyline_cdr_record::Presentation::Allowed,
+        ani_attest: None,
         dialog: crate::event::DialogNames::default(),
         trunk: 7,
         phone,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    AccessCode, AuthMethod, CloseReason, DialogNames, DialoutKind, Direction, FeatureRecord, Flags,
-    LegRecord, LegState, Origin, Quality, Record, ReleaseBy, Text,
+    AccessCode, Attestation, AuthMethod, CloseReason, DialogNames, DialoutKind, Direction,
+    FeatureRecord, Flags, LegRecord, LegState, Origin, Quality, Record, ReleaseBy, Text,
 };
 use partyline_model::{Number, Time, Uuid, WallTime};
 
@@ -40,6 +40,7 @@ impl LegBook {
         record.dnis_raw = Text::new(&offered.dnis_raw);
         record.ani = offered.ani;
         record.ani_presentation = offered.ani_presentation;
+        record.ani_attest = offered.ani_attest;
         record.trunk_in = Some(offered.trunk);
         Self::new(record, at.0).named(&offered.dialog)
     }
@@ -100,6 +101,11 @@ impl LegBook {
 
     pub(crate) const fn leg_id(&self) -> Uuid {
         self.record.leg_id
+    }
+
+    /// Whether the certificate of the caller's signature is still awaited.
+    pub(crate) fn awaits_verdict(&self) -> bool {
+        self.record.ani_attest == Some(Attestation::Unchecked)
     }
 
     pub(crate) const fn is_answered(&self) -> bool {

@@ -254,6 +254,7 @@ impl World {
             ani: Some(number("14165550100")),
             ani_believed: true,
             ani_presentation: Presentation::Allowed,
+            ani_attest: None,
             dialog: DialogNames {
                 sip_call_id: call.to_string(),
                 from_tag: "a".to_owned(),

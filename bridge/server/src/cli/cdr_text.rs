@@ -5,7 +5,8 @@
 
 use partyline_billing::masked;
 use partyline_cdr_record::{
-    Direction, FeatureDetail, FeatureRecord, LegRecord, LegState, Presentation, Quality,
+    Attestation, Direction, FeatureDetail, FeatureRecord, LegRecord, LegState, Presentation,
+    Quality,
 };
 use partyline_model::{Number, Role, WallTime};
 use serde_json::{Value, json};
@@ -105,6 +106,7 @@ impl Leg<'_> {
             ("account", record.account_id.map_or(String::new(), |id| id.0.to_string())),
             ("direction", record.direction.to_string()),
             ("from", self.from()),
+            ("number signed", record.ani_attest.map_or("", signed).to_owned()),
             ("to", self.to()),
             ("access", record.access_kind.to_string()),
             ("role", self.role().to_owned()),
@@ -149,6 +151,7 @@ impl Leg<'_> {
             "access_kind": record.access_kind.as_str(),
             "ani": number(record.ani),
             "ani_presentation": record.ani_presentation.as_str(),
+            "ani_attest": record.ani_attest.map(|attest| attest.as_str()),
             "dnis": record.dnis.map(|n| n.to_string()),
             "dialed_number": number(record.dialed_number),
             "dialout_by_leg": record.dialout_by_leg.map(|id| id.to_string()),
@@ -173,6 +176,18 @@ impl Leg<'_> {
             "trunk_out": record.trunk_out,
             "sip_call_id": record.sip_call_id.as_str(),
         })
+    }
+}
+
+/// What an attestation is to people.
+const fn signed(attest: Attestation) -> &'static str {
+    match attest {
+        Attestation::Full => "A: the carrier knows the caller, and that the number is his",
+        Attestation::Partial => "B: the carrier knows the caller",
+        Attestation::Gateway => "C: the carrier has the call from elsewhere",
+        Attestation::None => "no",
+        Attestation::Invalid => "invalid: the signature is worth nothing",
+        Attestation::Unchecked => "unchecked: the certificate was not had",
     }
 }
 

@@ -46,7 +46,7 @@ impl CheckConfig {
                     return Ok(ExitCode::FAILURE);
                 }
                 // The bridge stops at that when it starts; this may be another machine.
-                let unread = config.read_signers().err();
+                let unread = config.read_files().err();
                 let unread = unread.map(|error| format!("\n# warning: {error:#}\n#"));
                 let from = file.map_or("embedded defaults".into(), Path::to_string_lossy);
                 // Nor without the passwords that it names.

@@ -60,7 +60,7 @@ impl Config {
     ///
     /// # Errors
     /// Which file of which trunk cannot be used, and why; never what is in it.
-    pub(crate) fn read_logins(&mut self) -> anyhow::Result<()> {
+    pub(super) fn read_logins(&mut self) -> anyhow::Result<()> {
         for login in &self.logins {
             let Some(trunk) = self.control.trunks.get_mut(login.trunk) else { continue };
             trunk.login = Some(Arc::new(login.read()?));

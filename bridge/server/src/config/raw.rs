@@ -25,7 +25,7 @@ use super::filter;
 use super::identity::RawIdentity;
 use super::place::{RawPlace, RawSource};
 use super::setting::{Digest, LogFormat, Percent, Ports, ReadFile};
-use super::stir::RawSigned;
+use super::stir::{RawSigned, RawStir};
 use super::user::RawUser;
 use super::{numbers, reject};
 
@@ -48,6 +48,7 @@ pub(super) struct RawConfig {
     pub(super) log_format: LogFormat,
     /// Name servers; those of the system where the list is empty.
     pub(super) dns_servers: Vec<SocketAddr>,
+    pub(super) stir: RawStir,
     pub(super) trunks: Vec<RawTrunk>,
     pub(super) users: Vec<RawUser>,
     pub(super) conference: partyline_conference::Config,
@@ -188,6 +189,7 @@ impl Default for RawConfig {
             log_filter: "info".to_owned(),
             log_format: LogFormat::default(),
             dns_servers: Vec::new(),
+            stir: RawStir::default(),
             trunks: vec![RawTrunk {
                 name: "loopback".to_owned(),
                 sources: Some(loopback.map(source).to_vec()),
@@ -268,6 +270,7 @@ impl RawConfig {
                 })
             });
         });
+        walk.table("stir", |walk| self.stir.walk(walk));
         walk.tables("trunk", &mut self.trunks, |walk, trunk| trunk.walk(walk));
         walk.tables("user", &mut self.users, |walk, user| user.walk(walk));
         walk.table("conference", |walk| conference(&mut self.conference, walk));

@@ -17,6 +17,7 @@ use partyline_sip::auth::Hash;
 use partyline_sip::locate::Procedure;
 use partyline_sip::sdp::{KeyExchange, SrtpPolicy};
 use partyline_sip::{CalledPlace, Identity, Reliability, TimerMode, Transport};
+use partyline_stir::ListedHost;
 use toml::de::DeValue;
 
 use super::place::{RawPlace, RawSource};
@@ -75,6 +76,7 @@ strings! {
     Prefix: "the first digits of telephone numbers such as \"+44\"";
     Number: "a telephone number such as \"14165550100\"";
     Identity: "\"pai\", \"from\", \"rpid\" or \"ppi\"";
+    ListedHost: "a host such as \"certificates.example.com\", with or without a port";
     CountryCode: "a country code such as \"44\"";
     CalledPlace: "a place such as \"request-uri\", \"to\", \"diversion\", \"history-info\", \
             \"p-called-party-id\", \"p-preferred-identity\" or \"x-did\"";

@@ -1,19 +1,22 @@
-//! What the file says of signed callers' numbers: how a trunk's calls out are signed.
+//! What the file says of signed callers' numbers: how a trunk's calls out are signed, what is done about
+//! those that come, and whose signatures are believed.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use partyline_stir::{Place, Signer};
+use partyline_control::{Verification, Verifying};
+use partyline_stir::{Authorities, ListedHost, Place, Rules, Signer};
 use toml::de::DeValue;
 use zeroize::Zeroizing;
 
 use super::Config;
 use super::document::{Findings, Walk};
-use super::raw::RawTrunk;
+use super::raw::{RawConfig, RawTrunk};
 use super::setting::{ReadFile, Setting, quoted};
 
 /// More than any key of the curve has.
@@ -21,9 +24,90 @@ const MOST_OCTETS: usize = 4096;
 /// The bit of a file's mode that lets everybody read it.
 const OTHERS_READ: u32 = 0o004;
 
+/// Whose signatures are believed.
+pub(super) struct RawStir {
+    authorities: Vec<ReadFile>,
+    hosts: Vec<ListedHost>,
+    freshness: Duration,
+    allow_loopback: bool,
+}
+
+impl Default for RawStir {
+    fn default() -> Self {
+        Self {
+            authorities: Vec::new(),
+            hosts: Vec::new(),
+            freshness: Duration::from_secs(60),
+            allow_loopback: false,
+        }
+    }
+}
+
+impl RawStir {
+    pub(super) fn walk(&mut self, walk: &mut impl Walk) {
+        walk.setting("authorities", &mut self.authorities);
+        walk.setting("hosts", &mut self.hosts);
+        walk.checked("freshness", &mut self.freshness, |time| {
+            let fits = (1..=300).contains(&time.as_secs());
+            if fits { Ok(()) } else { Err("expected \"1s\" to \"5m\"; RFC 8224 has \"60s\"") }
+        });
+        walk.setting("allow_loopback", &mut self.allow_loopback);
+    }
+}
+
+/// Whose certificates are believed, and where they are.
+#[derive(Clone, Debug)]
+pub(crate) struct StirConfig {
+    authorities: Vec<PathBuf>,
+    /// Whether certificates may be fetched from this machine, as tests do.
+    pub(crate) allow_loopback: bool,
+    /// Whether any trunk's calls are looked into.
+    pub(crate) is_used: bool,
+}
+
+impl StirConfig {
+    pub(super) fn of(raw: &RawConfig) -> Self {
+        Self {
+            authorities: raw.stir.authorities.iter().map(|file| file.0.clone()).collect(),
+            allow_loopback: raw.stir.allow_loopback,
+            is_used: raw.trunks.iter().any(|trunk| trunk.signed.verify != Verifying::Off),
+        }
+    }
+}
+
+/// By what signatures are judged, before the authorities are read.
+pub(super) fn verification(raw: &RawStir) -> Verification {
+    let rules = Rules { freshness: raw.freshness, hosts: raw.hosts.clone() };
+    Verification { rules, authorities: Authorities::default() }
+}
+
+impl Setting for Verifying {
+    fn read(found: &DeValue<'_>) -> Result<Self, String> {
+        match found.as_str() {
+            Some("off") => Ok(Self::Off),
+            Some("record") => Ok(Self::Record),
+            Some("refuse-invalid") => Ok(Self::RefuseInvalid),
+            Some("require") => Ok(Self::Require),
+            Some(_) | None => {
+                Err("expected \"off\", \"record\", \"refuse-invalid\" or \"require\"".to_owned())
+            }
+        }
+    }
+
+    fn write(&self) -> Option<String> {
+        quoted(match self {
+            Self::Off => "off",
+            Self::Record => "record",
+            Self::RefuseInvalid => "refuse-invalid",
+            Self::Require => "require",
+        })
+    }
+}
+
 /// What a trunk's section says of signatures.
 #[derive(Default)]
 pub(super) struct RawSigned {
+    pub(super) verify: Verifying,
     pub(super) key: Option<ReadFile>,
     pub(super) certificate_url: Option<CertificateUrl>,
 }
@@ -49,8 +133,31 @@ impl Setting for CertificateUrl {
 
 impl RawSigned {
     pub(super) fn walk(&mut self, walk: &mut impl Walk) {
+        walk.setting("verify", &mut self.verify);
         walk.setting("key", &mut self.key);
         walk.setting("certificate_url", &mut self.certificate_url);
+    }
+}
+
+/// Notes what is missing for calls to be looked into, and what is rarely meant.
+pub(super) fn check_all(raw: &RawConfig, findings: &Findings<'_>) {
+    let stir = &raw.stir;
+    for (index, trunk) in raw.trunks.iter().enumerate() {
+        if trunk.signed.verify == Verifying::Off {
+            continue;
+        }
+        let lacks = match (stir.authorities.is_empty(), stir.hosts.is_empty()) {
+            (true, _) => "stir.authorities, whose certificates are believed",
+            (false, true) => "stir.hosts, where certificates are fetched from",
+            (false, false) => continue,
+        };
+        let path = format!("trunk[{index}].stir.verify");
+        findings.add_at(&path, format!("{path}: needs {lacks}; add it"));
+    }
+    if stir.allow_loopback {
+        let message = "stir.allow_loopback: whoever calls has this machine asked by https; it is for \
+                       tests";
+        findings.warn_at("stir.allow_loopback", message.to_owned());
     }
 }
 
@@ -97,11 +204,25 @@ impl TrunkSigner {
 }
 
 impl Config {
+    /// Reads the authorities whose certificates are believed.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub(super) fn read_authorities(&mut self) -> anyhow::Result<()> {
+        for file in &self.stir.authorities {
+            let pem = fs::read(file).map_err(anyhow::Error::new);
+            let authorities = &mut self.control.verification.authorities;
+            let added = pem.and_then(|pem| authorities.add(&pem).map_err(anyhow::Error::new));
+            added.with_context(|| format!("stir.authorities: {}", file.display()))?;
+        }
+        Ok(())
+    }
+
     /// Reads the keys that sign calls out.
     ///
     /// # Errors
     /// Which file of which trunk cannot be used, and why; never what is in it.
-    pub(crate) fn read_signers(&mut self) -> anyhow::Result<()> {
+    pub(super) fn read_signers(&mut self) -> anyhow::Result<()> {
         for signer in &self.signers {
             let Some(trunk) = self.control.trunks.get_mut(signer.trunk) else { continue };
             trunk.signer = Some(Arc::new(signer.read()?));
@@ -160,6 +281,39 @@ mod tests {
             let found = problems(&text);
             assert!(found.contains(expected), "{text}: {found}");
         }
+    }
+
+    #[test]
+    fn signatures_are_looked_into_where_somebody_is_believed() {
+        let stir =
+            "[stir]\nauthorities = [\"ca.pem\"]\nhosts = [\"cr.example\", \"cr.example:4443\"]\n";
+        let verify = |word: &str| format!("[trunk.stir]\nverify = \"{word}\"\n");
+        let usual = Config::parse(TRUNK).expect("no fault");
+        assert_eq!(usual.control.trunks[0].verifying, Verifying::Off);
+        assert!(!usual.stir.is_used);
+        let text = format!("{TRUNK}{}{stir}freshness = \"30s\"\n", verify("refuse-invalid"));
+        let config = Config::parse(&text).expect("no fault");
+        assert_eq!(config.control.trunks[0].verifying, Verifying::RefuseInvalid);
+        let rules = &config.control.verification.rules;
+        assert_eq!((rules.freshness.as_secs(), rules.hosts.len()), (30, 2));
+        let again = Config::parse(config.effective()).expect("as printed");
+        assert_eq!(again.effective(), config.effective());
+        for (text, expected) in [
+            (verify("record"), "trunk[0].stir.verify: needs stir.authorities"),
+            (
+                format!("{}[stir]\nauthorities = [\"ca.pem\"]\n", verify("require")),
+                "trunk[0].stir.verify: needs stir.hosts",
+            ),
+            (verify("on"), "expected \"off\", \"record\""),
+            ("[stir]\nhosts = [\"https://cr.example\"]\n".to_owned(), "expected a host such as"),
+            ("[stir]\nfreshness = \"1h\"\n".to_owned(), "expected \"1s\" to \"5m\""),
+        ] {
+            let found = problems(&text);
+            assert!(found.contains(expected), "{text}: {found}");
+        }
+        let loopback = format!("{TRUNK}[stir]\nallow_loopback = true\n");
+        let warnings = Config::parse(&loopback).expect("no fault").warnings;
+        assert!(warnings.iter().any(|one| one.to_string().contains("for tests")), "{warnings:?}");
     }
 
     fn written(octets: &[u8], mode: u32) -> Result<Config, String> {

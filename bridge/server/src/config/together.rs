@@ -30,6 +30,7 @@ pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
     http(raw, findings);
     dns(raw, findings);
     trunks(raw, findings);
+    stir::check_all(raw, findings);
     user::check(raw, findings);
     conference(raw, findings);
 }

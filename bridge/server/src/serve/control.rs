@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::ask::Question;
 use super::bans;
+use super::certificates::{self, Fetcher};
 use super::dns::Names;
 use super::logins::Renewed;
 use super::metrics::Sample;
@@ -47,6 +48,7 @@ pub(super) struct Control {
     /// For those who look at what comes before it is queued.
     pub(super) sources: watch::Sender<Arc<Sources>>,
     pub(super) names: Names,
+    pub(super) certificates: Fetcher,
     pub(super) commands: Commands<Command>,
     pub(super) events: Outlet<Event>,
     pub(super) media: Running,
@@ -82,6 +84,7 @@ pub(super) struct Inbox {
     pub(super) durable: mpsc::UnboundedReceiver<(u64, bool)>,
     pub(super) directory: mpsc::Receiver<Arc<Snapshot>>,
     pub(super) names: mpsc::Receiver<(Lookup, Found)>,
+    pub(super) certificates: mpsc::Receiver<certificates::Found>,
     pub(super) logins: mpsc::Receiver<Renewed>,
     pub(super) recording_failed: mpsc::UnboundedReceiver<RecordingId>,
     pub(super) asked: mpsc::Receiver<Question>,
@@ -117,6 +120,9 @@ impl Control {
                 },
                 Some((lookup, found)) = inbox.names.recv() => {
                     self.node.handle_found(self.clock.now(), lookup, found);
+                }
+                Some((place, fetched)) = inbox.certificates.recv() => {
+                    self.node.handle_fetched(self.clock.now(), &place, fetched);
                 }
                 Some(recording) = inbox.recording_failed.recv() => {
                     self.node.handle_recording_failed(self.clock.now(), recording);
@@ -253,6 +259,14 @@ impl Control {
                     }
                 }
                 Output::Failed(target) => self.names.failed(target),
+                Output::Fetch(place) => self.certificates.fetch(place),
+                Output::Verified(verified) => tracing::info!(
+                    trunk = verified.trunk,
+                    call_id = verified.sip_call_id,
+                    verdict = verified.verdict.name(),
+                    detail = verified.verdict.detail(),
+                    "a caller's number was looked into"
+                ),
                 Output::Media(command) => {
                     self.waiting.push_back(command);
                     self.send_commands();

@@ -198,7 +198,7 @@ impl Task {
 }
 
 /// The resolver of `servers`, or of the system.
-fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
+pub(super) fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
     let mut builder = if servers.is_empty() {
         TokioResolver::builder_tokio()?
     } else {

@@ -1,6 +1,7 @@
 //! What the node counts, in the form that Prometheus reads. No number, account or name of a person
 //! in a label; a trunk is called as the configuration calls it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use partyline_cdr_store::ingest::IngestHealth;
@@ -8,6 +9,7 @@ use partyline_cdr_store::journal::Health;
 use partyline_control::{GuessCounts, GuessKey, HandshakeCounts, Node, Refused};
 use partyline_media_io::{LATENESS_MICROS, Stats};
 use partyline_model::HandshakeFault;
+use partyline_stir::{Attest, FetchFault, Reason, Verdict};
 
 use super::dns::NameCounts;
 use super::transport::StreamSample;
@@ -41,6 +43,7 @@ pub(super) struct Sample {
     pub(super) draining: bool,
     pub(super) trunks: Vec<TrunkSample>,
     pub(super) users: UserSample,
+    pub(super) verdicts: BTreeMap<Verdict, u64>,
 }
 
 impl Sample {
@@ -52,6 +55,7 @@ impl Sample {
             lost_told: node.lost_calls_told(),
             untraced: node.untraced(),
             refused: Refused::ALL.map(|reason| (reason.name(), node.refused(reason))).to_vec(),
+            verdicts: node.verdicts().clone(),
             guesses: node.guess_counts().clone(),
             handshakes: handshakes(node.handshake_counts()),
             offences: node.ban_counts().offences(),
@@ -91,6 +95,7 @@ pub(super) fn render(
     let help = "Bans that began, by what they are for";
     page.family("partyline_bans_total", help, "offence", &sample.bans);
     page.gauge("partyline_banned_sources", "Sources that are banned", sample.banned);
+    page.verdicts(&sample.verdicts);
     page.guesses(&sample.guesses);
     let help = "Handshakes of DTLS-SRTP, by what came of them; calls without keys have ended";
     page.family("partyline_dtls_handshakes_total", help, "result", &sample.handshakes);
@@ -188,6 +193,20 @@ impl Page {
         self.head(name, help, "counter");
         for (word, value) in values {
             self.line(&format!("{name}{{{label}=\"{word}\"}}"), value);
+        }
+    }
+
+    fn verdicts(&mut self, verdicts: &BTreeMap<Verdict, u64>) {
+        let name = "partyline_identities_total";
+        self.head(name, "Calls whose signature was looked into, by what was found", "counter");
+        let valid = Attest::ALL.map(Verdict::Valid);
+        let invalid = Reason::ALL.map(Verdict::Invalid);
+        let unfetched = FetchFault::ALL.map(Verdict::CouldNotFetch);
+        let all = [Verdict::NoSignature].into_iter().chain(valid).chain(invalid).chain(unfetched);
+        for verdict in all {
+            let (kind, detail) = (verdict.name(), verdict.detail());
+            let series = format!("{name}{{verdict=\"{kind}\",detail=\"{detail}\"}}");
+            self.line(&series, verdicts.get(&verdict).copied().unwrap_or_default());
         }
     }
 

@@ -33,7 +33,7 @@ use self::streams::Streams;
 use self::udp::Sockets;
 use crate::config::Config;
 
-pub(crate) use self::tls::Credentials;
+pub(crate) use self::tls::{Credentials, web_client};
 
 /// Messages of connections that are read and wait for the control task: few, so that connections
 /// take turns.

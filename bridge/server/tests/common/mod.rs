@@ -154,10 +154,16 @@ impl Served {
 impl Bench {
     /// Runs the bridge with a configuration, until it answers questions.
     pub(crate) fn serve(&self, config: &str) -> Served {
+        self.serve_with(config, &[])
+    }
+
+    /// As [`Self::serve`], with these in its environment.
+    pub(crate) fn serve_with(&self, config: &str, environment: &[(&str, PathBuf)]) -> Served {
         let config = self.file("served.toml", config);
         let log = std::fs::File::create(self.path("serve.log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_partyline"));
         command.env_clear().current_dir(self.dir.path()).stdin(std::process::Stdio::null());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command.arg("--data").arg(self.data()).arg("--config").arg(config).arg("serve");
         let mut served = Served(command.spawn().unwrap());

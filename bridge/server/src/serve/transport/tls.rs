@@ -99,6 +99,11 @@ impl Credentials {
     }
 }
 
+/// How servers of the web are connected to: those that an authority of the machine vouches for.
+pub(crate) fn web_client() -> anyhow::Result<Arc<ClientConfig>> {
+    client_config(Arc::new(system_roots()), None, true)
+}
+
 fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
