@@ -56,6 +56,13 @@ pub(crate) const SRTP: Pair = Pair {
     renewed: false,
     encryption: [Some("srtp-mand"), Some("srtp")],
 };
+/// Two with keys by DTLS, in UDP/TLS/RTP/SAVP.
+pub(crate) const DTLS: Pair = Pair {
+    numbers: ["14165550129", "14165550130"],
+    by: [Transport::Udp, Transport::Udp],
+    renewed: false,
+    encryption: [Some("dtls_srtp"), Some("dtls_srtp")],
+};
 /// Their tones in Hz: apart from each other, from keys and from the bridge's own sounds.
 pub(crate) const TONES: [f64; 2] = [1130.0, 1777.0];
 /// The greeting of who comes in, and the reply to a command, are over after this.

@@ -233,6 +233,7 @@ pub(crate) const CASES: &[Case] = &[
         "the same encrypted: one offers RTP/SAVP by TLS, one keys in RTP/AVP",
         baresip::SRTP,
     ),
+    talking("baresip-dtls", "the same with keys by DTLS, in UDP/TLS/RTP/SAVP", baresip::DTLS),
     by_carrier(
         "users",
         "baresip registers at the bridge by UDP and TLS, calls and is called; sipsak guesses",

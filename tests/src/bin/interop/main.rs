@@ -14,6 +14,7 @@ mod carrier;
 mod cases;
 mod child;
 mod ear;
+mod ecdsa;
 mod linphone;
 mod namespace;
 mod networks;

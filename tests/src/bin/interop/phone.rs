@@ -16,6 +16,7 @@ use partyline_phones::sine;
 use serde_json::{Value, json};
 
 use crate::child::{self, Running};
+use crate::ecdsa;
 use crate::place;
 
 /// Where distributions keep baresip's modules.
@@ -58,8 +59,8 @@ pub(crate) struct Phone {
     trace: File,
     /// Bytes of the control port that are no whole message yet.
     unread: Vec<u8>,
-    /// Whether its sound is to be encrypted.
-    encrypted: bool,
+    /// What its log says when its sound is encrypted, if that is to be.
+    encrypted: Option<&'static str>,
 }
 
 impl Phone {
@@ -75,6 +76,10 @@ impl Phone {
         let modules = MODULES.iter().find(|path| Path::new(path).is_dir());
         let modules = modules.context("no folder with the modules of baresip")?;
         let shown = folder.display();
+        let srtp = match owner.encryption {
+            Some(kind) if kind.starts_with("dtls_srtp") => "module dtls_srtp.so\n",
+            Some(_) | None => "module srtp.so\n",
+        };
         fs::write(
             folder.join("config"),
             format!(
@@ -84,7 +89,7 @@ impl Phone {
                  audio_alert aubridge,x\naudio_path {shown}\nsnd_path {shown}\n\
                  ausrc_srate {RATE}\nauplay_srate {RATE}\nausrc_channels 1\nauplay_channels 1\n\
                  module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n\
-                 module sndfile.so\nmodule srtp.so\nmodule_tmp account.so\nmodule_app menu.so\n\
+                 module sndfile.so\n{srtp}module_tmp account.so\nmodule_app menu.so\n\
                  module_app ctrl_tcp.so\n",
                 rtp + 11
             ),
@@ -94,12 +99,16 @@ impl Phone {
         let account = format!("<sip:{number}@{host}>;dtmfmode=rtpevent{account}{enc}\n");
         fs::write(folder.join("accounts"), account)?;
         fs::write(folder.join("contacts"), "")?;
+        let by_dtls = owner.encryption.is_some_and(|kind| kind.starts_with("dtls_srtp"));
         let mut command = Command::new("baresip");
         command
             .arg(if at.is_ipv4() { "-4" } else { "-6" })
             .arg("-f")
             .arg(&folder)
             .current_dir(&folder);
+        if by_dtls {
+            ecdsa::certify(&mut command, &folder)?;
+        }
         let mut program = Running::start("baresip", &mut command, &folder.join("baresip.log"))?;
         let control = child::until(PATIENCE, "control port of baresip", || {
             ensure!(program.is_up(), "baresip ended: see its log");
@@ -107,7 +116,8 @@ impl Phone {
         })?;
         control.set_read_timeout(Some(Duration::from_millis(20)))?;
         let trace = File::create(folder.join("control.log"))?;
-        let encrypted = owner.encryption.is_some();
+        let said = if by_dtls { "DTLS-SRTP complete" } else { "SRTP is Enabled" };
+        let encrypted = owner.encryption.map(|_| said);
         Ok(Self { folder, program, control, trace, unread: Vec::new(), encrypted })
     }
 
@@ -143,10 +153,10 @@ impl Phone {
 
     fn recorded(self, end: Instant) -> Result<Recording> {
         drop(self.program);
-        if self.encrypted {
+        if let Some(said) = self.encrypted {
             // Otherwise the sound was plain, and the case would prove nothing.
             let log = fs::read_to_string(self.folder.join("baresip.log"))?;
-            ensure!(log.contains("SRTP is Enabled"), "baresip did not encrypt: see its log");
+            ensure!(log.contains(said), "baresip did not encrypt: see its log");
         }
         let files = fs::read_dir(&self.folder)?.collect::<Result<Vec<_>, _>>()?;
         let is_decoded = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
