@@ -30,7 +30,7 @@ const USUAL: usize = 16;
 pub enum Unreadable {
     /// Nothing but line ends or zeros: keeps a NAT binding open.
     KeepAlive,
-    /// Longer than [`MAX_MESSAGE_BYTES`].
+    /// Longer than [`MAX_MESSAGE_BYTES`], or with a first line longer than [`MAX_HEADER_BYTES`].
     Oversized,
     /// The first line is none of SIP's.
     NotSip,
@@ -110,6 +110,9 @@ impl Message {
         let blank = |b: &u8| matches!(b, b'\r' | b'\n' | 0);
         let begin = datagram.iter().position(|b| !blank(b)).ok_or(Unreadable::KeepAlive)?;
         let (line, mut rest) = split_line(&datagram[begin..]);
+        if line.len() > MAX_HEADER_BYTES {
+            return Err(Unreadable::Oversized);
+        }
         let mut reader = Reader::start(line)?;
         loop {
             let (line, after) = split_line(rest);
@@ -338,6 +341,7 @@ mod tests {
             (b"SIP/2.0 4294967301 big\r\n\r\n", Unreadable::NotSip),
             (b"SIP/2.0 20 x\r\n\r\n", Unreadable::NotSip),
             (&[b'a'; 65_536], Unreadable::Oversized),
+            (&[b'a'; MAX_HEADER_BYTES + 1], Unreadable::Oversized),
         ];
         for (bytes, expected) in cases {
             assert_eq!(Message::parse(bytes).err(), Some(expected));
