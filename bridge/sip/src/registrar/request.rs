@@ -9,6 +9,9 @@ use crate::message::{
 
 /// Proxies on the way whose Path is kept.
 const MAX_PATH: usize = 8;
+/// The longest Contact, and the most parameters of one.
+const MAX_CONTACT: usize = 1024;
+const MAX_CONTACT_PARAMS: usize = 32;
 /// When somebody whom the full table refuses may try again, in seconds.
 const RETRY_AFTER: &str = "60";
 /// Up to here a short time is the registrar's to refuse (RFC 3261 §10.3).
@@ -130,6 +133,10 @@ fn wanted(
     asked: Duration,
     limits: &RegistrarLimits,
 ) -> Result<(Uri, u16, Duration), Refusal> {
+    // Each is compared with those that are known, every parameter with every other.
+    if text.len() > MAX_CONTACT || text.matches(';').count() > MAX_CONTACT_PARAMS {
+        return Err(Refusal::BadContact);
+    }
     let contact = NameAddr::parse(text).map_err(|_| Refusal::BadContact)?;
     let callable = matches!(contact.uri.scheme(), Scheme::Sip | Scheme::Sips);
     if !callable || contact.uri.has_headers() {
