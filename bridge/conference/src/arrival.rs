@@ -108,8 +108,16 @@ impl Bridge {
         self.outputs.push_back(Output::Talk { call: id, talk: Talk::Secret });
     }
 
+    /// The far end confirms the answer.
+    pub(crate) fn confirmed(&mut self, now: Time, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.confirmed = true;
+        }
+        self.heard(now, id);
+    }
+
     /// The far end has our answer: from here the far end hears what is sent.
-    pub(crate) fn heard(&mut self, now: Time, id: CallId) {
+    fn heard(&mut self, now: Time, id: CallId) {
         let Some(greeting) = self.greeting(id) else { return };
         if greeting.heard.is_some() {
             return;

@@ -175,7 +175,7 @@ impl Bridge {
     fn apply(&mut self, now: Time, input: Input) {
         match input {
             Input::Offered { call, offered } => self.offered(now, call, &offered),
-            Input::Confirmed { call } => self.heard(now, call),
+            Input::Confirmed { call } => self.confirmed(now, call),
             Input::MediaStarted { call } => self.media_started(now, call),
             Input::MediaSilent { call, since } => {
                 self.fell_silent(now, call, since, CloseReason::NoMedia);

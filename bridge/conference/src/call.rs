@@ -47,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) held: bool,
     /// Whether the far end said that it sends media.
     pub(crate) expects_media: bool,
+    /// Whether the far end has confirmed the answer: then it is where it says.
+    pub(crate) confirmed: bool,
     /// How the call is refused while it is not answered.
     pub(crate) codes: RefusalCodes,
     /// Keys pressed in the conference outside any code. Which they were is not kept.
@@ -73,6 +75,7 @@ impl Call {
             last_command: None,
             held: false,
             expects_media: false,
+            confirmed: false,
             codes: RefusalCodes::USUAL,
             stray_digits: 0,
             owed: None,

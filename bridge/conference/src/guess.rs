@@ -3,6 +3,8 @@
 //! While an answer waits, nobody has looked at the digits, and keys that come meanwhile are typed
 //! ahead of what is asked next.
 
+use std::net::IpAddr;
+
 use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode};
 use partyline_dialplan::Prompt;
 use partyline_model::{CallId, Time};
@@ -89,7 +91,7 @@ impl Bridge {
         let caller = self.calls.get(&id).and_then(|call| call.caller);
         let target = self.target(id, secret);
         if let Some((target, caller)) = target.zip(caller)
-            && let Some(phone) = caller.phone()
+            && let Some(phone) = self.phone_of(id)
             && self.guard.is_closed(at, target, caller)
         {
             self.outputs.push_back(Output::Typed { phone, was_right: false });
@@ -132,9 +134,16 @@ impl Bridge {
         let target = self.target(id, secret);
         let Some((call, target)) = self.calls.get_mut(&id).zip(target) else { return };
         self.guard.right(now, target, call.caller, &mut call.tries);
-        let phone = call.caller.and_then(Caller::phone);
+        let phone = self.phone_of(id);
         let typed = phone.map(|phone| Output::Typed { phone, was_right: true });
         self.outputs.extend(typed);
+    }
+
+    /// The telephone that calls, once its answer is confirmed: until then somebody else may have
+    /// written its address on his INVITE, and have its sound sent to himself.
+    fn phone_of(&self, id: CallId) -> Option<IpAddr> {
+        let call = self.calls.get(&id).filter(|call| call.confirmed)?;
+        call.caller.and_then(Caller::phone)
     }
 
     /// By what a secret of `id` is counted; `None` where nothing is asked for any more.

@@ -36,6 +36,31 @@ fn keys_interrupt_the_welcome() {
     );
 }
 
+/// Whose address stands on an INVITE is not there before the ACK, whatever sound comes.
+#[test]
+fn a_telephone_answers_for_what_is_typed_once_it_has_confirmed_the_call() {
+    let mut world = World::new();
+    world.phone = Some(std::net::Ipv4Addr::new(192, 0, 2, 7).into());
+    for confirms in [false, true] {
+        world.typed.clear();
+        world.far_end = FarEnd::Mute;
+        for code in ["1111#", "2222#", "3333#", "4444#", MODERATOR] {
+            let call = world.call();
+            world.run(ms(100));
+            if confirms {
+                world.input(Input::Confirmed { call });
+            }
+            world.input(Input::MediaStarted { call });
+            world.run(secs(1));
+            world.press(call, code);
+            world.run(secs(60));
+            world.bye(call);
+            world.run(secs(5));
+        }
+        assert_eq!(world.typed.is_empty(), !confirms, "{:?}", world.typed);
+    }
+}
+
 #[test]
 fn three_wrong_passcodes_end_the_call() {
     let mut world = World::new();

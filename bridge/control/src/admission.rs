@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use partyline_model::Time;
 use partyline_sip::rate::{Rate, host};
 use partyline_sip::{Admission, Callers, Extensions, Identities, Limits};
@@ -142,12 +142,14 @@ impl Sources {
     /// Who an address is, as far as bans go.
     pub(crate) fn standing(&self, source: IpAddr) -> Standing {
         if self.trunks.iter().any(|trunk| trunk.is_host(source)) {
-            Standing::Host
-        } else if self.find(source).is_some() {
-            Standing::Known
-        } else {
-            Standing::Stranger
+            return Standing::Host;
         }
+        let mut near = self.trunks.iter().filter(|trunk| trunk.is_near(source)).peekable();
+        if near.peek().is_none() {
+            return Standing::Stranger;
+        }
+        let carries = near.any(|trunk| trunk.kind == SourceKind::Carrier);
+        if carries { Standing::Carrier } else { Standing::Known }
     }
 
     /// Whose address `source` is; `None` for a stranger's. Who lists the address itself comes before
@@ -275,6 +277,17 @@ impl Source {
         self.networks.iter().any(|network| network.contains(&source)) || self.is_named(source)
     }
 
+    /// Whether calls come from the address, or from another one that would be banned with it.
+    fn is_near(&self, source: IpAddr) -> bool {
+        let banned = host(source);
+        let with_it = match banned {
+            IpAddr::V4(_) => IpNet::from(banned),
+            IpAddr::V6(v6) => Ipv6Net::new(v6, 64).map_or(IpNet::from(banned), IpNet::V6),
+        };
+        let touches = |net: &IpNet| net.contains(&with_it) || with_it.contains(net);
+        self.has(source) || self.is_destination(source) || self.networks.iter().any(touches)
+    }
+
     fn is_destination(&self, source: IpAddr) -> bool {
         self.destination.is_some_and(|destination| destination.to_canonical() == source)
             || self.named.contains_key(&source)
@@ -390,6 +403,26 @@ pub(crate) mod tests {
         let withheld: Vec<_> = sources.withheld(0).collect();
         assert_eq!(withheld, [(ip("192.0.2.7"), "trunk 2")]);
         assert_eq!(sources.withheld(1).count(), 0);
+    }
+
+    #[test]
+    fn who_would_be_banned_with_a_neighbour_is_known_by_him() {
+        let trunks = [
+            trunk(1, "198.51.100.64/28", Some("192.0.2.1:5060")),
+            trunk(2, "2001:db8:5::10/124", None),
+            trunk(3, "10.0.0.0/8", None),
+        ];
+        let sources = Sources::new(&trunks);
+        for (source, standing) in [
+            ("192.0.2.1", Standing::Host),
+            ("198.51.100.70", Standing::Carrier),
+            ("2001:db8:5::dead", Standing::Known),
+            ("2001:db8:6::dead", Standing::Stranger),
+            ("10.1.2.3", Standing::Known),
+            ("11.1.2.3", Standing::Stranger),
+        ] {
+            assert_eq!(sources.standing(ip(source)), standing, "{source}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -188,6 +189,10 @@ pub struct World {
     next_call: u32,
     pub drained: bool,
     pub alarms: Vec<GuessAlarm>,
+    /// Telephones that typed a passcode, and whether it was right.
+    pub typed: Vec<(IpAddr, bool)>,
+    /// Where the next caller's telephone is.
+    pub phone: Option<IpAddr>,
     /// What was told of each request to call somebody.
     pub invitations: BTreeMap<u64, Vec<InvitationNews>>,
 }
@@ -222,6 +227,8 @@ impl World {
             next_call: 0,
             drained: false,
             alarms: Vec::new(),
+            typed: Vec::new(),
+            phone: None,
             invitations: BTreeMap::new(),
         }
     }
@@ -261,7 +268,7 @@ impl World {
                 to_tag: "b".to_owned(),
             },
             trunk: 4,
-            phone: None,
+            phone: self.phone,
             expects_media: true,
             codes: partyline_conference::RefusalCodes::default(),
         };
@@ -444,7 +451,7 @@ impl World {
                 leg.summary = Some(*summary);
             }
             Output::GuessAlarm(alarm) => self.alarms.push(alarm),
-            Output::Typed { .. } => {}
+            Output::Typed { phone, was_right } => self.typed.push((phone, was_right)),
             Output::Drained => self.drained = true,
         }
     }

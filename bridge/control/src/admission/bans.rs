@@ -8,7 +8,8 @@
 //! The source of a datagram may be forged, and a ban must not be a weapon against whose address it
 //! is. So of sources that trunks have only those offences count that prove where their sender is: by
 //! an answer to a question of ours, by the ACK of a call, or on a connection. A stranger is not served
-//! anyway, and loses nothing by a ban. A trunk's own host is never banned, nor where somebody was
+//! anyway, and loses nothing by a ban. A trunk's own host and a carrier's networks are never banned but
+//! by the operator's word, which hosts are not by either, nor where somebody was
 //! right with a passcode or a password within a day: an office is not shut out for one of its
 //! telephones.
 //!
@@ -80,8 +81,9 @@ impl Offence {
         match self {
             Self::Garbage => 5,
             Self::Scan => 20,
-            // A telephone with an old password is looked at five times, and then once in two minutes.
-            Self::Password => 8,
+            // A telephone with an old password is looked at five times, and then once in two minutes;
+            // an office may have several of them.
+            Self::Password => 2,
             Self::Passcode => 50,
             Self::Operator => FULL,
         }
@@ -93,8 +95,10 @@ impl Offence {
 pub(crate) enum Standing {
     /// No trunk has the address.
     Stranger,
-    /// A trunk has it in a network.
+    /// A trunk of telephones has it, or a part of its /64 of IPv6, in a network.
     Known,
+    /// A carrier has it in a network: what comes from there, its callers may have written.
+    Carrier,
     /// The address is a trunk's own host.
     Host,
 }
@@ -217,9 +221,9 @@ impl Bans {
         let source = host(source);
         let vouched = self.vouched.get(&source).is_some_and(|at| now.since(*at) < VOUCHED);
         let counts = match standing {
-            Standing::Stranger => true,
+            Standing::Stranger => !vouched,
             Standing::Known => is_proven && !vouched,
-            Standing::Host => false,
+            Standing::Carrier | Standing::Host => false,
         };
         self.expire(now);
         let before = self.rows.get(&source).copied();
@@ -249,7 +253,7 @@ impl Bans {
         let source = host(source);
         match standing {
             Standing::Host => return Err(Unbannable::TrunkHost),
-            Standing::Stranger | Standing::Known => {}
+            Standing::Stranger | Standing::Known | Standing::Carrier => {}
         }
         if self.endless.len() >= MOST_BANS && !self.endless.contains(&source) {
             return Err(Unbannable::Full);
@@ -438,11 +442,14 @@ mod tests {
             };
             assert!(!ban(1, false, Standing::Known) && !ban(2, false, Standing::Host));
             assert!(!ban(3, true, Standing::Host), "nor a trunk's host for anything");
+            assert!(!ban(4, true, Standing::Carrier), "nor a carrier for its callers' words");
             let other = 10 + u32::from(offence == Offence::Scan);
             assert!(ban(other, true, Standing::Known));
             assert!(ban(20 + other, false, Standing::Stranger), "who is not served anyway");
         }
         bans.vouch(NOW, ip(4));
+        let forged = (Offence::Scan, false);
+        assert_eq!(until_banned(&mut bans, NOW, ip(4), forged, Standing::Stranger), None);
         let how = (Offence::Password, true);
         assert_eq!(until_banned(&mut bans, NOW, ip(4), how, Standing::Known), None);
         let later = NOW + VOUCHED;
