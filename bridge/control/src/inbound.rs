@@ -297,7 +297,7 @@ impl Node {
         };
         call.described.clone_from(&description);
         if let Some(token) = call.token.take() {
-            self.verifier.answered(now, *token);
+            self.verifier.answered(now, &token);
         }
         let sent = self.endpoint.answer(now, incoming.dialog, description);
         if or_ended(&mut self.command_errors, sent).is_none() {

@@ -119,7 +119,7 @@ impl Verifier {
     }
 
     /// The token of a call that was answered: nobody shows it a second time.
-    pub(crate) fn answered(&mut self, now: Time, token: [u8; 64]) {
+    pub(crate) fn answered(&mut self, now: Time, token: &[u8; 64]) {
         let oldest = (self.rules.freshness * 2).max(std::time::Duration::from_secs(1));
         self.taken.note(now, token, oldest);
     }
@@ -128,12 +128,17 @@ impl Verifier {
 /// Tokens of calls that were answered, for as long as they could be shown again.
 #[derive(Default)]
 struct Taken {
-    tokens: BTreeSet<[u8; 64]>,
-    by_time: BTreeSet<(Time, [u8; 64])>,
+    tokens: BTreeSet<[u8; 32]>,
+    by_time: BTreeSet<(Time, [u8; 32])>,
 }
 
 impl Taken {
-    fn note(&mut self, now: Time, token: [u8; 64], lasts: std::time::Duration) {
+    fn has(&self, signature: &[u8; 64]) -> bool {
+        self.tokens.contains(&first_half(signature))
+    }
+
+    fn note(&mut self, now: Time, signature: &[u8; 64], lasts: std::time::Duration) {
+        let token = first_half(signature);
         if self.tokens.insert(token) {
             self.by_time.insert((now, token));
         }
@@ -144,6 +149,13 @@ impl Taken {
             self.tokens.remove(&token);
         }
     }
+}
+
+/// What stays of a signature whoever shows it: of ECDSA's two numbers the second may be turned into
+/// its negative, which is as good.
+fn first_half(signature: &[u8; 64]) -> [u8; 32] {
+    let (first, _) = signature.split_at(32);
+    first.try_into().unwrap_or([0; 32])
 }
 
 impl Node {
@@ -190,7 +202,7 @@ impl Node {
             Inspection::Done(verdict) => return Assurance::Verdict(verdict, None),
             Inspection::Signed(signed) => signed,
         };
-        if self.verifier.taken.tokens.contains(signed.signature()) {
+        if self.verifier.taken.has(signed.signature()) {
             return Assurance::Verdict(Verdict::Invalid(Reason::Replayed), None);
         }
         match signed.verdict(call.at, |place| self.verifier.certificates.get(now, place)) {
@@ -324,13 +336,16 @@ mod tests {
             token
         };
         let lasts = Duration::from_secs(120);
-        taken.note(Time::ZERO, token(1), lasts);
-        taken.note(Time::from_secs(119), token(2), lasts);
-        assert!(taken.tokens.contains(&token(1)));
-        taken.note(Time::from_secs(120), token(3), lasts);
-        assert!(!taken.tokens.contains(&token(1)) && taken.tokens.contains(&token(2)));
+        taken.note(Time::ZERO, &token(1), lasts);
+        taken.note(Time::from_secs(119), &token(2), lasts);
+        assert!(taken.has(&token(1)));
+        let mut negated = token(1);
+        negated[63] = 1;
+        assert!(taken.has(&negated), "the other signature that says the same");
+        taken.note(Time::from_secs(120), &token(3), lasts);
+        assert!(!taken.has(&token(1)) && taken.has(&token(2)));
         for n in 0..MOST_TAKEN as u64 * 2 {
-            taken.note(Time::from_secs(121), token(n + 9), lasts);
+            taken.note(Time::from_secs(121), &token(n + 9), lasts);
         }
         assert_eq!((taken.tokens.len(), taken.by_time.len()), (MOST_TAKEN, MOST_TAKEN));
     }
