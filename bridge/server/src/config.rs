@@ -469,7 +469,7 @@ mod tests {
         assert_eq!(list(nat.control.media), ["203.0.113.9"]);
         let plain = of("[media]\naddress = \"203.0.113.9\"\n");
         assert_eq!(list(plain.media_bind), ["203.0.113.9"]);
-        let both = of("[sip]\nlisten = [\"0.0.0.0:5060\", \"[::]:5060\"]\n\
+        let both = of("[sip]\nlisten = [\"203.0.113.9:5060\", \"[2001:db8::9]:5060\"]\n\
                        [media]\naddress = [\"203.0.113.9\", \"2001:db8::9\"]\n\
                        bind = [\"10.0.0.9\", \"2001:db8::9\"]\n");
         assert_eq!(list(both.control.media), ["203.0.113.9", "2001:db8::9"]);

@@ -148,7 +148,9 @@ fn media(raw: &RawConfig, findings: &Findings<'_>) {
         findings.warn_at("media.address", message);
     }
     let bind = raw.media_bind.unwrap_or(raw.media_address);
-    if let Some(lacks) = raw.media_address.iter().find(|ip| bind.of_family(*ip).is_none()) {
+    let fits = bind.iter().all(|bind| raw.media_address.of_family(bind).is_some());
+    let lacks = raw.media_address.iter().find(|ip| bind.of_family(*ip).is_none());
+    if let Some(lacks) = lacks.filter(|_| fits) {
         let message = format!("media.bind: nothing takes sound that is sent to {lacks}");
         findings.add_at("media.bind", message);
     }
