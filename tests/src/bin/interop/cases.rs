@@ -285,6 +285,11 @@ pub(crate) const CASES: &[Case] = &[
             networks::jssip,
         )
     },
+    in_networks(
+        "sipvicious",
+        "sipvicious looks for servers, users and a password, finds nothing and is counted",
+        networks::sipvicious,
+    ),
     in_networks("ipv6", "SIP and sound where there is no IPv4", networks::ipv6_only),
     in_networks(
         "dual-stack",

@@ -61,7 +61,9 @@ fn run() -> Result<bool> {
         names => names.iter().any(|name| name == case.name),
     };
     let cases: Vec<&Case> = CASES.iter().filter(chosen).collect();
-    for program in ["sipp", "baresip", "kamailio", "kamcmd", "sipsak", "linphonec", "ip", "nft"] {
+    for program in
+        ["sipp", "baresip", "kamailio", "kamcmd", "sipsak", "linphonec", "svmap", "ip", "nft"]
+    {
         child::installed(program)?;
     }
     let place = Place::new()?;

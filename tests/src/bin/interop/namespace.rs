@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -34,7 +35,10 @@ impl Host {
     /// # Errors
     /// Not run as root, or the kernel has no namespaces.
     pub(crate) fn new(short: &str) -> Result<Self> {
-        let host = Self { name: format!("partyline-{}-{short}", std::process::id()) };
+        // Cases beside each other have hosts of the same names.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let host = Self { name: format!("partyline-{}-{number}-{short}", std::process::id()) };
         ip(&["netns", "add", &host.name])?;
         host.ip(&["link", "set", "lo", "up"])?;
         Ok(host)

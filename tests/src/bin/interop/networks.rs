@@ -23,6 +23,8 @@ use crate::place::{self, DIAL_IN, MODERATOR, PARTICIPANT, Place};
 const REALM: &str = "phones.example";
 const PASSWORD: &str = "zanzibar";
 const PATIENCE: Duration = Duration::from_secs(10);
+/// One program of sipvicious.
+const SCAN: Duration = Duration::from_secs(60);
 /// A whole call of the PJSIP telephone.
 const PJSIP_PATIENCE: Duration = Duration::from_secs(40);
 /// What is said to who is called, and to who called him, is over after this.
@@ -258,6 +260,43 @@ pub(crate) fn jssip(_: &Place, folder: &Path) -> Result<()> {
     })?;
     let status = running.terminate()?;
     ensure!(status.success(), "the bridge: {status}");
+    Ok(())
+}
+
+/// What of sipvicious is run: what answers SIP, which users there are, and a password.
+const SCANS: [&[&str]; 4] = [
+    &["svmap", "203.0.113.2"],
+    &["svwar", "-m", "REGISTER", "-e", "100-120", "203.0.113.2"],
+    &["svwar", "-m", "OPTIONS", "-e", "100-120", "203.0.113.2"],
+    &["svcrack", "-u", "ben", "-r", "1000-1020", "203.0.113.2"],
+];
+
+/// sipvicious looks for the bridge, for users and for a password, from where telephones may call.
+///
+/// # Errors
+/// It finds something, or the bridge does not say that it was there.
+pub(crate) fn sipvicious(_: &Place, folder: &Path) -> Result<()> {
+    let [host, world] = hosts(["bridge", "world"])?;
+    let site = one_network(&host, &world)?;
+    let bridge = set_up(folder, &host, &site)?;
+    let running = host.inside(|| bridge.start())?;
+    for (place, words) in SCANS.into_iter().enumerate() {
+        let log = folder.join(format!("{place}-{}.log", words[0]));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).env("HOME", folder).current_dir(folder);
+        let mut scan = world.inside(|| Running::start("sipvicious", &mut command, &log))?;
+        scan.wait(SCAN)?;
+        let said = fs::read_to_string(&log)?;
+        ensure!(said.contains("found nothing"), "{}: {}", words.join(" "), said.trim());
+    }
+    let metrics = host.inside(|| bridge.metrics())?;
+    let counted = metrics.lines().find_map(|line| {
+        line.strip_prefix("partyline_offences_total{offence=\"scan\"} ")?.parse::<u32>().ok()
+    });
+    ensure!(counted.is_some_and(|count| count >= 4), "scans counted: {counted:?}");
+    let status = running.terminate()?;
+    ensure!(status.success(), "the bridge: {status}");
+    ensure!(bridge.legs()?.is_empty(), "a scan has left a record");
     Ok(())
 }
 
