@@ -241,6 +241,8 @@ pub(crate) struct Dialog {
     pub(crate) has_referred: bool,
     /// What the peer is told of.
     pub(crate) subscriptions: Vec<Subscription>,
+    /// The NOTIFYs without a final response, those of subscriptions that are over among them.
+    pub(crate) unanswered: usize,
 }
 
 impl Dialog {
@@ -261,6 +263,7 @@ impl Dialog {
             asking: None,
             has_referred: false,
             subscriptions: Vec::new(),
+            unanswered: 0,
         }
     }
 }

@@ -103,6 +103,11 @@ impl Subscription {
         Self { id, package, until, sending: None, waiting: None, told: Bytes::new() }
     }
 
+    /// Whether its end is to be said after what is being said, and nothing else is awaited.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|notice| notice.stage.is_over())
+    }
+
     /// The value of Subscription-State.
     pub(crate) fn state(&self, now: Time, stage: Stage) -> String {
         let left = || whole_seconds(self.until.since(now.min(self.until)));

@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use common::{Out, Ua, confirmed, request, response};
 use partyline_sip::message::{Message, Name};
-use partyline_sip::{DialogId, Event, Hangup, SubscriptionId};
+use partyline_sip::{Admission, DialogId, Event, Hangup, Limits, SubscriptionId};
 
 fn subscribe(cseq: u32, tag: &str, extra: &str) -> String {
     request("SUBSCRIBE", cseq, &format!("sub{cseq}"), Some(tag), extra)
@@ -172,5 +174,88 @@ fn a_long_document_goes_by_a_stream_where_there_is_one() {
         let out = ua.drain();
         assert_eq!(out.sent[0].flow.transport, transport);
         ua.feed(&response(&out.message(0), "200 OK", None, ""));
+    }
+}
+
+/// The document that `Event::Subscribed` asks for goes out.
+fn tell(ua: &mut Ua, dialog: DialogId, out: &Out) -> Out {
+    ua.endpoint.tell_subscriber(ua.now, dialog, subscription(out), Some("<one/>".into()));
+    ua.run(std::time::Duration::ZERO)
+}
+
+#[test]
+fn who_answers_no_notify_is_sent_two_at_most_whatever_he_subscribes_for() {
+    for lengths in [[0, 0], [3600, 0]] {
+        let mut ua = Ua::new();
+        let (dialog, tag) = confirmed(&mut ua);
+        let mut told = 0;
+        for (cseq, lasts) in (2..).zip(lengths.into_iter().cycle().take(40)) {
+            let extra = format!("Event: conference\r\nExpires: {lasts}\r\n");
+            let out = ua.feed(&subscribe(cseq, &tag, &extra));
+            if out.lines() == ["200 SUBSCRIBE"] {
+                told += tell(&mut ua, dialog, &out).sent.len();
+            } else {
+                assert_eq!(out.lines(), ["500 SUBSCRIBE"]);
+                assert!(out.message(0).headers.text(&Name::RetryAfter).is_some());
+            }
+        }
+        assert!((1..=2).contains(&told), "{lengths:?}: {told}");
+        assert!(ua.endpoint.requests() <= 2);
+        ua.secs(40);
+        let out = ua.feed(&subscribe(50, &tag, "Event: conference\r\n"));
+        assert_eq!(out.lines(), ["200 SUBSCRIBE"], "it may be tried again");
+    }
+}
+
+#[test]
+fn the_end_of_a_subscription_waits_for_the_answer_to_what_was_told_before() {
+    let mut ua = Ua::new();
+    let (dialog, tag) = confirmed(&mut ua);
+    let out = ua.feed(&subscribe(2, &tag, "Event: conference\r\n"));
+    let first = tell(&mut ua, dialog, &out).message(0);
+    let out = ua.feed(&subscribe(3, &tag, "Event: conference\r\nExpires: 0\r\n"));
+    assert_eq!(tell(&mut ua, dialog, &out).sent.len(), 0, "one at a time");
+    let out = ua.feed(&response(&first, "200 OK", None, ""));
+    assert_eq!(text(&out.message(0), Name::SubscriptionState), "terminated;reason=timeout");
+    assert_eq!(out.news(), [format!("Unsubscribed({dialog})")]);
+    ua.feed(&response(&out.message(0), "200 OK", None, ""));
+    assert_eq!(ua.endpoint.poll_timeout().map(|at| at <= ua.now), Some(false));
+}
+
+/// Everybody is known, and nobody speaks for another.
+struct Apart;
+
+impl Admission for Apart {
+    fn limits(&self, _source: IpAddr) -> Option<Limits> {
+        Some(Limits::NONE)
+    }
+
+    fn allies(&self, _peer: IpAddr, _source: IpAddr) -> bool {
+        false
+    }
+
+    fn capacity(&self) -> usize {
+        usize::MAX
+    }
+}
+
+#[test]
+fn a_contact_that_the_caller_was_never_at_is_told_nothing() {
+    for contact in ["sip:victim@198.51.100.9:5060", "sip:victim@victim.example"] {
+        let mut ua = Ua::with(|config| config.resolves = true);
+        ua.endpoint.set_admission(Box::new(Apart));
+        let (dialog, tag) = confirmed(&mut ua);
+        let aimed = subscribe(2, &tag, "Event: conference\r\n")
+            .replace("sip:caller@192.0.2.1:5060", contact);
+        let out = ua.feed(&aimed);
+        assert_eq!(out.lines(), ["200 SUBSCRIBE"]);
+        let out = tell(&mut ua, dialog, &out);
+        assert_eq!(out.asked.len(), 0, "{contact}");
+        assert_eq!(out.sent[0].flow.remote, common::addr(common::PEER), "{contact}");
+        ua.feed(&response(&out.message(0), "200 OK", None, ""));
+        let moved = subscribe(3, &tag, "Event: conference\r\n").replace(":5060>", ":5072>");
+        let out = ua.feed(&moved);
+        let out = tell(&mut ua, dialog, &out);
+        assert_eq!(out.sent[0].flow.remote, common::addr("192.0.2.1:5072"), "another port is his");
     }
 }

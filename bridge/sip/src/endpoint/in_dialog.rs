@@ -1,6 +1,7 @@
 //! What happens inside a dialog: ACK, BYE, INFO, re-INVITE in both directions, hanging up
 //! (RFC 3261 §12.2, §14, §15).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::command::{CommandError, Hangup, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Path, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
-use crate::message::{Headers, InfoBody, Method, Name, StartLine, Status};
+use crate::message::{Headers, Host, InfoBody, Method, Name, StartLine, Status, Uri};
 use crate::rate::Rate;
 use crate::session_timer::TimersAsked;
 use crate::transaction::{ServerKey, TransactionId};
@@ -273,9 +274,31 @@ impl Endpoint {
     /// Whether a request within a call comes from its peer: from an address that the peer has used
     /// or named, or that belongs to the same trunk.
     pub(super) fn speaks_for(&self, path: &Path, request: &Request) -> bool {
-        let source = request.source().ip();
-        path.leads_to(source)
-            || path.flow.is_some_and(|met| self.admission.allies(met.remote.ip(), source))
+        self.belongs_to(path, request.source().ip())
+    }
+
+    fn belongs_to(&self, path: &Path, ip: IpAddr) -> bool {
+        path.leads_to(ip) || path.flow.is_some_and(|met| self.admission.allies(met.remote.ip(), ip))
+    }
+
+    /// Takes the Contact of a SUBSCRIBE or REFER (RFC 6665 §4.4.1), unless it leads where the peer has
+    /// not been: what is sent for these is longer than they are, and comes to who did not ask for it.
+    pub(super) fn refresh_target(&mut self, id: DialogId, request: &Request) {
+        let Some(path) = self.dialogs.get(&id).map(|held| &held.path) else { return };
+        let leads = |target: &Uri| match target.host() {
+            Some(&Host::Address(ip)) => self.belongs_to(path, ip),
+            Some(Host::Name(name)) => match path.target.host() {
+                Some(Host::Name(known)) => name.eq_ignore_ascii_case(known),
+                Some(Host::Address(_)) | None => false,
+            },
+            None => false,
+        };
+        let target = Contact::read(&request.message).target().filter(leads);
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
+        if let Some(target) = target {
+            held.path.target = target;
+        }
+        held.path.heard_from = Some(request.source());
     }
 
     pub(super) fn refuse_foreign(&mut self, request: &Request) {

@@ -71,6 +71,7 @@ impl Endpoint {
         }
         // With its call, the node knows without.
         let is_news = package.is_conference() && notice.stage == Stage::TimedOut;
+        held.unanswered += 1;
         held.path.next_cseq();
         let path = held.path.clone();
         let carried = self.along(path, Purpose::Notify(id, subscription));
@@ -106,6 +107,7 @@ impl Endpoint {
         outcome: &Outcome,
     ) {
         let Some(held) = self.dialogs.get_mut(&dialog) else { return };
+        held.unanswered = held.unanswered.saturating_sub(1);
         let at = held.subscriptions.iter().position(|one| one.id == subscription);
         let Some(told) = at.and_then(|at| held.subscriptions.get_mut(at)) else { return };
         told.sending = None;
@@ -130,10 +132,11 @@ impl Endpoint {
         }
     }
 
-    /// Some subscription's time is up.
+    /// Some subscription's time is up; who is being told something is told that after it.
     pub(super) fn subscriptions_timeout(&mut self, now: Time, dialog: DialogId) {
-        for (id, body) in self.subscriptions_of(dialog, |one| one.until <= now) {
-            self.send_notify(now, dialog, id, Notice { body, stage: Stage::TimedOut });
+        for (id, body) in self.subscriptions_of(dialog, |one| one.until <= now && !one.is_ending())
+        {
+            self.tell(now, dialog, id, Notice { body, stage: Stage::TimedOut });
         }
         self.time_subscriptions(dialog);
     }
@@ -156,7 +159,7 @@ impl Endpoint {
     pub(super) fn time_subscriptions(&mut self, dialog: DialogId) {
         let held = self.dialogs.get(&dialog);
         let all = held.into_iter().flat_map(|held| &held.subscriptions);
-        let next = all.map(|one| one.until).min();
+        let next = all.filter(|one| !one.is_ending()).map(|one| one.until).min();
         self.timers.set(Owner::Subscriptions(dialog), next);
     }
 }

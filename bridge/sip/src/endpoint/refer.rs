@@ -13,7 +13,7 @@ use super::receive::Request;
 use super::respond::Template;
 use crate::command::{CommandError, Rejection};
 use crate::counters::Dropped;
-use crate::dialog::{Contact, State};
+use crate::dialog::State;
 use crate::event::{DialogId, Event, Referral};
 use crate::message::{Headers, Message, Name, NameAddr, Scheme, Status};
 use crate::subscription::{Notice, Package, Stage, SubscriptionId};
@@ -56,10 +56,8 @@ impl Endpoint {
             let (reason, status) = (Dropped::TooOften, Status::SERVICE_UNAVAILABLE);
             return self.refuse(&request.template, reason, status, Some("Too Many Referrals"));
         }
-        if let Some(target) = Contact::read(&request.message).target() {
-            held.path.target = target;
-        }
-        held.path.heard_from = Some(request.source());
+        self.refresh_target(id, &request);
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
         held.asking = Some(Box::new(Asking {
             key,
             cseq: request.envelope.cseq.number,

@@ -9,7 +9,7 @@ use partyline_model::Time;
 use super::Endpoint;
 use super::receive::Request;
 use crate::counters::Dropped;
-use crate::dialog::{Contact, State};
+use crate::dialog::State;
 use crate::event::{DialogId, Event};
 use crate::message::{Headers, Message, Method, Name, Status};
 use crate::subscription::{CONFERENCE, CONFERENCE_TYPE, Notice, Package, Stage, SubscriptionId};
@@ -19,6 +19,9 @@ use crate::transaction::ServerKey;
 const USUAL: u64 = 3600;
 /// The least that is granted (RFC 6665 §4.2.1.1).
 const LEAST: u64 = 60;
+/// How many NOTIFYs of a call may be without answer when another subscription begins: the end of one
+/// that was over at once leaves its NOTIFY behind, and nothing else counts those.
+const MOST_UNANSWERED: usize = 2;
 /// The longest `id` of an Event.
 const MAX_ID: usize = 64;
 
@@ -46,13 +49,10 @@ impl Endpoint {
             }
             // One is enough for whoever is in one conference.
             Some(_) => return self.refuse_subscription(&request, Status::FORBIDDEN),
+            None if held.unanswered >= MOST_UNANSWERED => return self.refuse_overlap(&request),
             None => (SubscriptionId(self.next_id()), true),
         };
-        let Some(held) = self.dialogs.get_mut(&id) else { return };
-        if let Some(target) = Contact::read(&request.message).target() {
-            held.path.target = target;
-        }
-        held.path.heard_from = Some(request.source());
+        self.refresh_target(id, &request);
         self.grant_subscription(now, id, key, &request, asked.lasts);
         if fresh {
             self.subscribe(id, subscription, asked.package, now + asked.lasts);
