@@ -117,6 +117,7 @@ fn numbers_that_star_1_would_not_call_are_not_called_by_refer_either() {
     ] {
         refer(&mut world, anna, to);
         assert_eq!(answers(&world, anna).pop(), Some(status), "{to}");
+        world.run_for(secs(5));
     }
     assert!(world.phone(dora).calls().is_empty());
     let records = world.finish();

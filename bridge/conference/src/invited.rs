@@ -80,7 +80,10 @@ impl Bridge {
             Err((why, number)) => {
                 let detail = number.map_or(FeatureDetail::None, FeatureDetail::Number);
                 let (code, denied) = event_of(why);
-                self.event(now, id, Event::new(code).denied(denied).with(detail));
+                // Of who has given no passcode nothing is written: it would cost him nothing.
+                if self.calls.get(&id).is_some_and(|call| call.grant.is_some()) {
+                    self.event(now, id, Event::new(code).denied(denied).with(detail));
+                }
                 InvitationNews::Refused(why)
             }
         };

@@ -188,6 +188,7 @@ const fn reason_of(reason: Dropped) -> &'static str {
         | Dropped::TooManyForks
         | Dropped::TooManyPracks
         | Dropped::Repeated
+        | Dropped::Declined
         | Dropped::Scanner
         | Dropped::Unidentified
         | Dropped::Unheard => "the INVITE is malformed",

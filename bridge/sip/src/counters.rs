@@ -21,6 +21,8 @@ pub enum Dropped {
     Misdirected,
     /// A request that asks for what we do not offer: 405, 406, 415, 416, 420 or 501.
     NotOffered,
+    /// A REFER whose sender may not have anybody called, or not whom it names.
+    Declined,
     /// An INVITE that was answered 503 because the table of dialogs is full.
     TooManyDialogs,
     /// A provisional response that asks for its PRACK and bears no number: taken as any other.
@@ -54,7 +56,7 @@ pub enum Dropped {
     Guesser,
 }
 
-const REASONS: [Dropped; 24] = [
+const REASONS: [Dropped; 25] = [
     Dropped::KeepAlive,
     Dropped::Oversized,
     Dropped::NotSip,
@@ -64,6 +66,7 @@ const REASONS: [Dropped; 24] = [
     Dropped::MalformedRequest,
     Dropped::Misdirected,
     Dropped::NotOffered,
+    Dropped::Declined,
     Dropped::TooManyDialogs,
     Dropped::Unnumbered,
     Dropped::TooManyForks,
@@ -94,6 +97,7 @@ impl Dropped {
             Self::MalformedRequest => "malformed_request",
             Self::Misdirected => "misdirected",
             Self::NotOffered => "not_offered",
+            Self::Declined => "declined",
             Self::TooManyDialogs => "too_many_dialogs",
             Self::Unnumbered => "unnumbered_progress",
             Self::TooManyForks => "too_many_forks",
@@ -148,6 +152,6 @@ mod tests {
         }
         counters.count(Dropped::NotSip);
         assert_eq!(counters.of(Dropped::NotSip), 2);
-        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 25);
+        assert_eq!(counters.iter().map(|(_, n)| n).sum::<u64>(), 26);
     }
 }

@@ -222,9 +222,11 @@ pub(crate) struct Dialog {
     pub(crate) seat: Option<Seat>,
     /// Whether the call is counted among those that only tidy up.
     pub(crate) tidies_up: bool,
-    /// How often the peer asks something, and how often it changes the session.
+    /// How often the peer asks something, how often it changes the session, and how often it asks to
+    /// have somebody called.
     pub(crate) requests: Bucket,
     pub(crate) offers: Bucket,
+    pub(crate) referrals: Bucket,
     /// Whether we placed the call, and made its Call-ID.
     pub(crate) placed: bool,
     pub(crate) extensions: Extensions,
@@ -255,6 +257,7 @@ impl Dialog {
             tidies_up: false,
             requests: Bucket::default(),
             offers: Bucket::default(),
+            referrals: Bucket::default(),
             extensions,
             session: SessionTimer::new(extensions.timers),
             provisionals: None,

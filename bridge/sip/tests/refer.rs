@@ -4,7 +4,7 @@ mod common;
 
 use common::{Out, Ua, confirmed, request, response};
 use partyline_sip::message::{Message, Name, Status};
-use partyline_sip::{CommandError, DialogId, Event, Hangup, Referral, Rejection};
+use partyline_sip::{CommandError, DialogId, Dropped, Event, Hangup, Referral, Rejection};
 
 fn taking() -> Ua {
     Ua::with(|config| config.extensions.refers = true)
@@ -103,6 +103,39 @@ fn a_repeated_refer_is_answered_as_before_and_asked_once() {
     assert_eq!(warning.as_deref(), Some("399 203.0.113.5 \"moderators only\""));
     assert_eq!(ua.feed(&text).sent[0].payload, refused.sent[0].payload);
     assert_eq!(ua.endpoint.accept_refer(ua.now, dialog), Err(CommandError::WrongState));
+}
+
+#[test]
+fn a_call_asks_four_times_at_once_and_then_once_in_five_seconds() {
+    let mut ua = taking();
+    let (dialog, tag) = confirmed(&mut ua);
+    let wish = format!("{TO_DORA}Refer-Sub: false\r\n");
+    let asked = |ua: &mut Ua, cseqs: std::ops::Range<u32>| {
+        let mut decided = 0;
+        for cseq in cseqs {
+            let out = ua.feed(&refer(cseq, &tag, &wish));
+            if out.events.is_empty() {
+                assert_eq!(out.lines(), ["503 REFER"]);
+                continue;
+            }
+            decided += 1;
+            if cseq % 2 == 0 {
+                ua.endpoint.accept_refer(ua.now, dialog).expect("it waits");
+            } else {
+                ua.endpoint.reject_refer(ua.now, dialog, Status::FORBIDDEN).expect("it waits");
+            }
+            ua.drain();
+        }
+        decided
+    };
+    assert_eq!(asked(&mut ua, 2..22), 4);
+    ua.secs(4);
+    assert_eq!(asked(&mut ua, 22..32), 0);
+    ua.secs(2);
+    assert_eq!(asked(&mut ua, 32..42), 1);
+    let counted = |reason| ua.endpoint.counters().of(reason);
+    assert_eq!(counted(Dropped::TooOften), 16 + 10 + 9);
+    assert_eq!(counted(Dropped::Declined), 2);
 }
 
 #[test]

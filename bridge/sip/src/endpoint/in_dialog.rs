@@ -252,7 +252,7 @@ impl Endpoint {
             Method::Update => self.receive_update(now, id, key, request),
             Method::Prack => self.receive_prack(now, id, key, request),
             Method::Known(_) if method == Method::REFER && held.extensions.refers => {
-                self.receive_refer(id, key, request);
+                self.receive_refer(now, id, key, request);
             }
             Method::Known(_) if is_subscribe(&method) => {
                 self.receive_subscribe(now, id, key, request);

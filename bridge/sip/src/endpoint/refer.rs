@@ -16,11 +16,15 @@ use crate::counters::Dropped;
 use crate::dialog::State;
 use crate::event::{DialogId, Event, Referral};
 use crate::message::{Headers, Message, Name, NameAddr, Scheme, Status};
+use crate::rate::Pace;
 use crate::subscription::{Notice, Package, Stage, SubscriptionId};
 use crate::transaction::ServerKey;
 
 /// How many calls a far end may ask for at once within one call.
 const MOST: usize = 4;
+/// How often a far end may ask for one within one call: whether it is told of it or not, each may write
+/// a record.
+const REFERRALS: Pace = Pace { every: Duration::from_secs(5), burst: 4 };
 /// How long the far end is told at the most what becomes of one: all trunks have been tried by then.
 const LASTS: Duration = Duration::from_secs(300);
 /// The longest Refer-To and Referred-By, in octets.
@@ -36,8 +40,14 @@ pub(crate) struct Asking {
 }
 
 impl Endpoint {
-    pub(super) fn receive_refer(&mut self, id: DialogId, key: ServerKey, request: Request) {
-        let Some(held) = self.dialogs.get_mut(&id) else { return };
+    pub(super) fn receive_refer(
+        &mut self,
+        now: Time,
+        id: DialogId,
+        key: ServerKey,
+        request: Request,
+    ) {
+        let Some(held) = self.dialogs.get(&id) else { return };
         if held.asking.as_ref().is_some_and(|waits| waits.key == key) {
             return self.drop_for(Dropped::Repeated);
         }
@@ -51,8 +61,9 @@ impl Endpoint {
                 return self.refuse(&request.template, reason, status, Some(phrase));
             }
         };
+        let Some(held) = self.dialogs.get_mut(&id) else { return };
         let referrals = held.subscriptions.iter().filter(|one| !one.package.is_conference());
-        if referrals.count() >= MOST {
+        if referrals.count() >= MOST || !held.referrals.take(now, REFERRALS) {
             let (reason, status) = (Dropped::TooOften, Status::SERVICE_UNAVAILABLE);
             return self.refuse(&request.template, reason, status, Some("Too Many Referrals"));
         }
@@ -110,6 +121,7 @@ impl Endpoint {
         let waits = self.dialog(dialog)?.asking.take().ok_or(CommandError::WrongState)?;
         let (rejection, agent) = (rejection.into(), self.agent());
         let status = rejection.failure();
+        self.drop_for(Dropped::Declined);
         self.respond_asking(now, dialog, &waits, status, |message| {
             rejection.dress(status, &agent, message);
         });
