@@ -144,6 +144,30 @@ fn a_change_a_second_is_the_most_that_anybody_is_told() {
 }
 
 #[test]
+fn who_asks_again_within_the_pause_is_shown_what_was_shown_and_all_are_told_after_it() {
+    let mut world = World::build().without_audio().start();
+    let [anna, ben, carl] = world.phones(["anna", "ben", "carl"]);
+    world.join(anna, MODERATOR).join(ben, PARTICIPANT).join(carl, PARTICIPANT).run_for(secs(3));
+    watch(&mut world, anna, "600");
+    watch(&mut world, ben, "600");
+    world.run_for(secs(3));
+    let on_hold = |document: &str| document.matches("on-hold").count();
+    world.tell(carl, Command::Hold).run_for(ms(200));
+    let before = last(&world, anna).1;
+    assert_eq!((on_hold(&before), on_hold(&last(&world, ben).1)), (1, 1));
+    world.tell(ben, Command::Hold).run_for(ms(200));
+    let so_far = shown(&world, anna).len();
+    world.tell(anna, Command::Ask("SUBSCRIBE", vec![("Event".into(), "conference".into())]));
+    world.run_for(ms(200));
+    assert_eq!(shown(&world, anna).len(), so_far + 1, "an answer");
+    assert_eq!(last(&world, anna).1, before, "nothing was asked or written for it");
+    world.run_for(secs(2));
+    let documents = [anna, ben].map(|phone| on_hold(&last(&world, phone).1));
+    assert_eq!(documents, [2, 2], "the change is lost for nobody");
+    world.finish();
+}
+
+#[test]
 fn what_is_shown_is_right_in_the_end_through_a_line_that_loses() {
     for seed in 1..=4 {
         let mut world = World::build().seed(seed).link(Link::BAD).without_audio().start();

@@ -1,5 +1,5 @@
-//! Who watches which conference (RFC 4575), and when they are told of a change: at most once a second.
-//! All who watch one conference get the same document.
+//! Who watches which conference (RFC 4575), and when they are told of a change: at most once a second,
+//! and less often where many watch a long document. All who watch one conference get the same one.
 //!
 //! A leg may watch the conference that it is in and no other; before it is in one there is nothing to
 //! tell. Who is in a conference the core knows; `document.rs` of this module writes it down.
@@ -19,6 +19,8 @@ use crate::node::Node;
 
 /// The least time between two documents of one conference.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a pause each octet is worth that a conference sends: a megabyte in a second.
+const PER_OCTET: Duration = Duration::from_micros(1);
 /// The most members that a document lists; it says how many there are in any case.
 const MOST_LISTED: usize = 100;
 
@@ -47,6 +49,20 @@ struct Watched {
     /// When it was last told, and when it will be.
     told: Option<Time>,
     due: Option<Time>,
+}
+
+impl Watched {
+    /// When it may be looked at again, and whoever watches be told.
+    fn rests_until(&self) -> Option<Time> {
+        let octets = self.shown.as_ref().map_or(0, |(_, document)| document.len());
+        self.told.map(|told| told + pause(self.watchers.len(), octets))
+    }
+}
+
+/// The least time between two documents of so many octets for so many watchers.
+fn pause(watchers: usize, octets: usize) -> Duration {
+    let octets = u32::try_from(watchers.saturating_mul(octets)).unwrap_or(u32::MAX);
+    PAUSE.max(PER_OCTET * octets)
 }
 
 impl Watchers {
@@ -83,7 +99,7 @@ impl Node {
         let watcher = Watcher { dialog, subscription, room: known };
         self.watchers.calls.insert(call, watcher);
         self.watch(now, call);
-        let document = self.bridge.room_of(call).and_then(|room| self.document(room));
+        let document = self.bridge.room_of(call).and_then(|room| self.known_document(now, room));
         self.endpoint.tell_subscriber(now, dialog, subscription, document);
     }
 
@@ -92,7 +108,8 @@ impl Node {
         let waits = self.watchers.calls.get(&call).filter(|watcher| watcher.room.is_none());
         let Some(&Watcher { dialog, subscription, .. }) = waits else { return };
         if self.watch(now, call) {
-            let document = self.bridge.room_of(call).and_then(|room| self.document(room));
+            let document =
+                self.bridge.room_of(call).and_then(|room| self.known_document(now, room));
             self.endpoint.tell_subscriber(now, dialog, subscription, document);
         }
     }
@@ -118,7 +135,7 @@ impl Node {
         let Some(watched) = self.watchers.rooms.get(&room).filter(|room| room.due.is_none()) else {
             return;
         };
-        let at = watched.told.map_or(now, |told| told + PAUSE).max(now);
+        let at = watched.rests_until().unwrap_or(now).max(now);
         self.watchers.set_due(room, Some(at));
     }
 
@@ -149,6 +166,21 @@ impl Node {
         is_due
     }
 
+    /// What is shown to who asks: within the pause what was shown before, however often they do. What
+    /// has changed since is told when it is due.
+    fn known_document(&mut self, now: Time, room: RoomId) -> Option<Bytes> {
+        // Whose names and states are of an earlier session are not shown in the next.
+        let session = self.bridge.attendance(room, 0)?.conf_id;
+        let watched = self.watchers.rooms.get_mut(&room)?;
+        let rests = watched.due.is_some() || watched.rests_until().is_some_and(|until| now < until);
+        let shown = watched.shown.as_ref().filter(|(shown, _)| rests && shown.conf_id == session);
+        if let Some((_, document)) = shown {
+            return Some(document.clone());
+        }
+        watched.told = Some(now);
+        self.document(room)
+    }
+
     /// The conference as it is now, under a new number if it is another than was shown last.
     fn document(&mut self, room: RoomId) -> Option<Bytes> {
         let attendance = self.bridge.attendance(room, MOST_LISTED)?;
@@ -164,5 +196,19 @@ impl Node {
         let document = Bytes::from(document::write(&attendance, watched.version, entity));
         watched.shown = Some((attendance, document.clone()));
         Some(document)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conference_sends_a_megabyte_in_a_second_at_the_most() {
+        let cases = [(1, 42_000, 1_000), (20, 42_000, 1_000), (500, 42_000, 21_000), (0, 0, 1_000)];
+        for (watchers, octets, millis) in cases {
+            assert_eq!(pause(watchers, octets), Duration::from_millis(millis), "{watchers}");
+        }
+        assert!(pause(usize::MAX, usize::MAX) > Duration::from_secs(4000));
     }
 }
