@@ -142,6 +142,36 @@ fn another_certificate_in_a_re_invite_makes_another_handshake() {
     world.finish();
 }
 
+/// A phone that describes a private address, with SIP and sound from a public one.
+fn behind_nat(world: &mut World, name: &str) -> PhoneId {
+    world.phone_with(name, |phone| {
+        phone.encryption = Encryption::Dtls;
+        phone.described = Some("192.168.1.20:4000".parse().expect("an address"));
+        phone.sip_address = "198.51.100.77:5060".parse().expect("an address");
+        phone.rtp_address = "198.51.100.77:4000".parse().expect("an address");
+    })
+}
+
+#[test]
+fn a_phone_behind_a_nat_begins_the_handshake_and_its_role_stays() {
+    let mut world = world(SrtpPolicy::Required, KeyExchange::Sdes);
+    let anna = phone(&mut world, "anna", Encryption::Dtls);
+    let nina = behind_nat(&mut world, "nina");
+    world.join(anna, MODERATOR).join(nina, PARTICIPANT).run_for(secs(4));
+    world.talk(anna).talk(nina).run_for(secs(3));
+    assert_hear_each_other(&world, &[anna, nina]);
+    world.tell(nina, Command::Hold).run_for(secs(2));
+    world.tell(nina, Command::Resume).run_for(secs(1));
+    assert_eq!(world.node().handshake_counts().done, 2, "one for each call, and no more");
+    // Another handshake is begun by the same end, since nothing else would come through.
+    world.tell(nina, Command::Renew).run_for(secs(2));
+    assert_eq!(world.node().handshake_counts().done, 3);
+    assert_eq!(world.handshake_failures(), []);
+    world.talk(anna).talk(nina).run_for(secs(3));
+    assert_hear_each_other(&world, &[anna, nina]);
+    world.finish();
+}
+
 /// What became of a call in whose phone does something wrong, and how it was put down.
 fn fail(faults: Faults) -> (Duration, HandshakeFailure, CloseReason) {
     let mut world = world(SrtpPolicy::Required, KeyExchange::Dtls);

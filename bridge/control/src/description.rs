@@ -40,6 +40,30 @@ impl Node {
         }
     }
 
+    /// What of an offer suits in a call that is up. Who began stays so while the association runs;
+    /// with a new one it may be another who has to.
+    fn read_later_offer(
+        &self,
+        id: CallId,
+        local: &Local,
+        offer: &[u8],
+    ) -> Result<(IpAddr, Option<Offer>), SdpError> {
+        let read = |local: &Local| {
+            let terms = |address| Terms { address, ..local.terms() };
+            self.read_moving_offer(local.address, Some(offer), terms)
+        };
+        let kept = read(local)?;
+        let described = kept.1.as_ref().map(Offer::negotiated);
+        if described.is_none_or(|described| self.associations.goes_on(id, described)) {
+            return Ok(kept);
+        }
+        let mut anew = local.clone();
+        if let Some(end) = &mut anew.srtp.dtls {
+            end.role = None;
+        }
+        read(&anew)
+    }
+
     /// Refuses what the far end describes when our sound would come back to us.
     fn check_ends(&self, described: &Negotiated) -> Result<(), SdpError> {
         let mut ends = [Some(described.remote_rtp), described.remote_rtcp].into_iter().flatten();
@@ -53,6 +77,8 @@ impl Node {
         let mut local = Local::new((call.media_address, port).into(), call.session_id);
         local.session_version = call.session_version;
         local.srtp = call.srtp.clone();
+        let met = call.dialog.and_then(|dialog| self.endpoint.heard_from(dialog));
+        local.met = met.map(|met| met.ip());
         if let Some(trunk) = self.usage.trunk_of(id).and_then(|at| self.config.trunks.get(at)) {
             trunk.sound.describe(&mut local);
         }
@@ -144,8 +170,7 @@ impl Node {
             );
             return;
         };
-        let terms = |address| Terms { address, ..local.terms() };
-        match self.read_moving_offer(local.address, Some(offer), terms) {
+        match self.read_later_offer(id, &local, offer) {
             Ok((_, None)) => {}
             Ok((address, Some(offer))) => {
                 if let Some(call) = self.calls.get_mut(id) {

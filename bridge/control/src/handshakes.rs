@@ -13,7 +13,7 @@ use partyline_model::{
     CallId, DtlsRole, Handshake, HandshakeFault, HandshakeOutput, Handshakes, LegKey, Time,
 };
 use partyline_sip::Hangup;
-use partyline_sip::sdp::{DtlsEnd, DtlsPeer, KeyExchange, SrtpPolicy};
+use partyline_sip::sdp::{DtlsEnd, DtlsPeer, KeyExchange, Keying, Negotiated, SrtpPolicy};
 
 use crate::inbound::INCOMPATIBLE;
 use crate::node::{Node, Output, or_ended};
@@ -115,6 +115,13 @@ impl Associations {
     /// When the next of them is to be looked at.
     pub(crate) fn next(&self) -> Option<Time> {
         self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// Whether an offer leaves the handshake of a call as it is, or has nothing to do with one.
+    pub(crate) fn goes_on(&self, id: CallId, offered: &Negotiated) -> bool {
+        let Some(peer) = offered.srtp.as_ref().and_then(Keying::dtls) else { return true };
+        let running = self.running.get(&id);
+        running.is_some_and(|running| running.is_still(peer, offered.remote_rtp, false))
     }
 
     pub(crate) fn forget(&mut self, id: CallId) {

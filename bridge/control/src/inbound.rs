@@ -102,7 +102,7 @@ impl Node {
         }
         let end = self.associations.end(srtp, srtp_keys);
         let near = self.config.media.near(source);
-        let terms = |at| Terms { dtls: end.as_ref(), ..sound.terms(at, srtp) };
+        let terms = |at| Terms { dtls: end.as_ref(), met: Some(source), ..sound.terms(at, srtp) };
         let (media_address, offer) =
             match self.read_moving_offer(near, incoming.offer.as_deref(), terms) {
                 Ok(read) => read,

@@ -27,6 +27,7 @@ mod flow;
 pub mod health;
 pub mod locate;
 pub mod message;
+mod nat;
 pub mod rate;
 pub mod register;
 pub mod registrar;

@@ -67,6 +67,33 @@ fn an_offer_with_a_fingerprint_is_answered_with_ours_and_the_role_that_is_left()
 }
 
 #[test]
+fn whoever_hides_behind_a_nat_is_left_to_begin() {
+    use DtlsRole::{Active, Passive};
+    for (named, met, role, ours) in [
+        ("192.168.1.20", Some("198.51.100.7"), None, Passive),
+        ("100.64.3.4", Some("198.51.100.7"), None, Passive),
+        ("192.168.1.20", Some("::ffff:198.51.100.7"), None, Passive),
+        ("192.168.1.20", Some("198.51.100.7"), Some(Active), Active),
+        ("192.168.1.20", Some("10.1.2.3"), None, Active),
+        ("192.168.1.20", None, None, Active),
+        ("203.0.113.5", Some("198.51.100.7"), None, Active),
+        ("0.0.0.0", Some("198.51.100.7"), None, Active),
+    ] {
+        let mut local =
+            Local { met: met.map(|met| met.parse().unwrap()), ..end(SrtpPolicy::Required, false) };
+        local.srtp.dtls.as_mut().unwrap().role = role;
+        let media = ["m=audio 30002 UDP/TLS/RTP/SAVP 0", &line(2), "a=setup:actpass"];
+        let connection = format!("c=IN IP4 {named}");
+        let offer = described(&[media[0], &connection, media[1], media[2]]);
+        let agreed = answer(&offer, &local).unwrap();
+        let peer = agreed.srtp.as_ref().and_then(Keying::dtls).unwrap();
+        assert_eq!(peer.role, ours, "{named} {met:?} {role:?}");
+        let setup = if ours == Active { "a=setup:active" } else { "a=setup:passive" };
+        assert!(has(&text(agreed.sdp), setup));
+    }
+}
+
+#[test]
 fn the_policy_says_which_fingerprints_are_taken() {
     use SrtpPolicy::{Off, Preferred, Required};
     let (ours, weak) = (line(2), format!("a=fingerprint:sha-1 {}", ["AB"; 20].join(":")));

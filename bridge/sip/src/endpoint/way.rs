@@ -2,7 +2,7 @@
 //! names that are resolved on the way.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use partyline_model::Time;
@@ -14,6 +14,7 @@ use crate::dialog::Path;
 use crate::event::Output;
 use crate::flow::{Flow, NextHop, Resolve, ResolveId, Target, Transport};
 use crate::message::{Host, Uri};
+use crate::nat;
 use crate::transaction::RequestId;
 
 /// How long a request waits for the addresses of its next hop.
@@ -166,29 +167,15 @@ impl Endpoint {
     }
 }
 
-/// Whether the address that a peer names is a network's own, and the peer was met outside of any: a
-/// NAT lies between that translates what is sent to where the peer was met, and nothing else.
+/// Whether what a peer names by UDP hides behind a NAT where the peer was met.
 fn hides(named: &Option<Way>, met: Flow) -> bool {
     match named {
         Some(Way::Flow(flow) | Way::Datagram(flow)) => {
             !flow.transport.is_reliable()
                 && !met.transport.is_reliable()
-                && is_private(flow.remote.ip())
-                && !is_private(met.remote.ip())
+                && nat::hides(flow.remote.ip(), met.remote.ip())
         }
         Some(Way::Name(..)) | None => false,
-    }
-}
-
-/// Whether an address means something within one network only: RFC 1918, RFC 6598 (behind a
-/// carrier's NAT), RFC 3927, RFC 4193, RFC 4291 §2.5.6, and a machine's loopback.
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => {
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            v4.is_private() || v4.is_link_local() || v4.is_loopback() || shared
-        }
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
     }
 }
 

@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeCo
 use partyline_model::{SrtpKey, SrtpSuite};
 use zeroize::Zeroizing;
 
-use super::dtls::{self, DtlsEnd, DtlsPeer, Side};
+use super::dtls::{self, DtlsEnd, DtlsPeer, Left, Side};
 use super::stream::Transport;
 use super::{SdpError, Terms};
 
@@ -97,6 +97,8 @@ pub(super) struct Asked<'a> {
     pub(super) transport: Transport,
     pub(super) lines: &'a [Crypto],
     pub(super) dtls: &'a dtls::Described,
+    /// Whether its media is behind a NAT.
+    pub(super) hidden: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -108,7 +110,10 @@ impl<'a> Asked<'a> {
             return if only_encrypted { Err(SdpError::OnlyEncrypted) } else { Ok(None) };
         }
         let sdes = || self.best_line().filter(|_| !only_dtls).cloned().map(Keying::Sdes);
-        let dtls = || self.dtls.agree(side, terms.dtls?.role).map(Keying::Dtls);
+        let dtls = || {
+            let left = Left { kept: terms.dtls?.role, hidden: self.hidden };
+            self.dtls.agree(side, left).map(Keying::Dtls)
+        };
         let best = if terms.dtls.is_some_and(|ours| ours.preferred) {
             dtls().or_else(sdes)
         } else {
@@ -293,7 +298,7 @@ mod tests {
             .map(String::as_str),
         );
         let (transport, dtls) = (Transport::EncryptedAudio, &dtls::Described::default());
-        let asked = Asked { transport, lines: &lines, dtls };
+        let asked = Asked { transport, lines: &lines, dtls, hidden: false };
         let terms = Terms::at([192, 0, 2, 10].into(), SrtpPolicy::Required);
         let chosen = asked.choose(Side::Offer, &terms).unwrap().unwrap();
         assert_eq!(chosen.sdes().map(|line| line.tag), Some(7));

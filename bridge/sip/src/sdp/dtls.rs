@@ -52,6 +52,24 @@ pub(super) enum Side {
     Answer,
 }
 
+/// What we are where that is left to us.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// Our role so far: it stays.
+    pub(super) kept: Option<DtlsRole>,
+    /// Whether the far end's media is behind a NAT: nothing reaches it before something of its own
+    /// has shown the way.
+    pub(super) hidden: bool,
+}
+
+impl Left {
+    /// We begin (RFC 5763 §5), unless nobody would hear it.
+    fn role(self) -> DtlsRole {
+        let new = if self.hidden { DtlsRole::Passive } else { DtlsRole::Active };
+        self.kept.unwrap_or(new)
+    }
+}
+
 /// What a description says of DTLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Described {
@@ -80,11 +98,12 @@ impl Described {
         }
     }
 
-    /// The far end, where our role so far is `kept`; `None` when there can be no handshake.
-    pub(super) fn agree(&self, side: Side, kept: Option<DtlsRole>) -> Option<DtlsPeer> {
+    /// The far end, where our role is `left` when it is left to us; `None` when there can be no
+    /// handshake.
+    pub(super) fn agree(&self, side: Side, left: Left) -> Option<DtlsPeer> {
         let strongest = self.fingerprints.iter().map(Fingerprint::hash).max()?;
         let of_it = self.fingerprints.iter().filter(|one| one.hash() == strongest);
-        let role = Setup::ours(self.setup, side, kept)?;
+        let role = Setup::ours(self.setup, side, left)?;
         Some(DtlsPeer { fingerprints: of_it.cloned().collect(), role, id: self.id.clone() })
     }
 }
@@ -100,15 +119,14 @@ impl Setup {
         }
     }
 
-    /// Our role by the far end's word. We begin where that is left to us (RFC 5763 §5), unless we
-    /// have a role already. Without a word an offerer begins (RFC 4145 §4).
-    fn ours(theirs: Option<Self>, side: Side, kept: Option<DtlsRole>) -> Option<DtlsRole> {
+    /// Our role by the far end's word. Without a word an offerer begins (RFC 4145 §4).
+    fn ours(theirs: Option<Self>, side: Side, left: Left) -> Option<DtlsRole> {
         match (theirs, side) {
             (Some(Self::Active), _) | (None, Side::Offer) => Some(DtlsRole::Passive),
             (Some(Self::Passive), _) | (None, Side::Answer) => Some(DtlsRole::Active),
-            (Some(Self::Either), Side::Offer) => Some(kept.unwrap_or(DtlsRole::Active)),
+            (Some(Self::Either), Side::Offer) => Some(left.role()),
             // An answer has to choose. Where nothing is to change there is no choice to make.
-            (Some(Self::Either), Side::Answer) => kept,
+            (Some(Self::Either), Side::Answer) => left.kept,
             (Some(Self::Other), _) => None,
         }
     }
@@ -182,8 +200,25 @@ mod tests {
             (Some("actpass"), Side::Answer, Some(Passive), Some(Passive)),
             (None, Side::Answer, None, Some(Active)),
         ] {
-            let role = Setup::ours(theirs.map(Setup::read), side, kept);
+            let left = Left { kept, hidden: false };
+            let role = Setup::ours(theirs.map(Setup::read), side, left);
             assert_eq!(role, ours, "{theirs:?} {side:?} {kept:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_behind_a_nat_is_left_to_begin_unless_that_is_settled() {
+        use DtlsRole::{Active, Passive};
+        for (theirs, kept, ours) in [
+            ("actpass", None, Passive),
+            ("actpass", Some(Active), Active),
+            ("actpass", Some(Passive), Passive),
+            ("active", None, Passive),
+            ("passive", None, Active),
+        ] {
+            let left = Left { kept, hidden: true };
+            let role = Setup::ours(Some(Setup::read(theirs)), Side::Offer, left);
+            assert_eq!(role, Some(ours), "{theirs} {kept:?}");
         }
     }
 
@@ -198,14 +233,15 @@ mod tests {
             line(FingerprintHash::Sha512, 2),
             line(FingerprintHash::Sha512, 3),
         ];
+        let left = Left { kept: None, hidden: false };
         let stream: Vec<_> = ours.iter().map(as_line).collect();
         let session =
             [as_line(&line(FingerprintHash::Sha512, 4)), Attribute::with_value("setup", "active")];
-        let peer = Described::read(&stream, &session).agree(Side::Offer, None).unwrap();
+        let peer = Described::read(&stream, &session).agree(Side::Offer, left).unwrap();
         assert_eq!((&peer.fingerprints[..], peer.role), (&ours[1..], DtlsRole::Passive));
-        let peer = Described::read(&[], &session).agree(Side::Offer, None).unwrap();
+        let peer = Described::read(&[], &session).agree(Side::Offer, left).unwrap();
         assert_eq!(peer.fingerprints, [line(FingerprintHash::Sha512, 4)]);
-        assert_eq!(Described::read(&[], &session[1..]).agree(Side::Offer, None), None);
+        assert_eq!(Described::read(&[], &session[1..]).agree(Side::Offer, left), None);
     }
 
     proptest! {

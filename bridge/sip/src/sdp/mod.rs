@@ -64,6 +64,8 @@ pub struct Local {
     pub ptime_ms: u16,
     /// Whether the stream is encrypted, and our keys.
     pub srtp: Srtp,
+    /// Where the far end's SIP came from.
+    pub met: Option<IpAddr>,
 }
 
 impl Local {
@@ -79,6 +81,7 @@ impl Local {
             order: CodecOrder::Offerer,
             ptime_ms: USUAL_PTIME_MS,
             srtp: Srtp::default(),
+            met: None,
         }
     }
 
@@ -91,6 +94,7 @@ impl Local {
             ptime_ms: self.ptime_ms,
             srtp: self.srtp.policy,
             dtls: self.srtp.dtls.as_ref(),
+            met: self.met,
         }
     }
 

@@ -107,6 +107,6 @@ pub(super) fn choose(stream: &Stream, side: Side, terms: &Terms<'_>) -> Result<C
     };
     let codec = codec.ok_or(SdpError::NoCommonCodec)?;
     let payload_type = stream.payload_type(codec).ok_or(SdpError::NoCommonCodec)?;
-    let srtp = stream.asked().choose(side, terms)?;
+    let srtp = stream.asked(terms.met).choose(side, terms)?;
     Ok(Chosen { codec, payload_type, address, ptime_ms: terms.ptime_ms, srtp })
 }

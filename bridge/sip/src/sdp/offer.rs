@@ -23,13 +23,16 @@ pub struct Terms<'a> {
     pub srtp: SrtpPolicy,
     /// Our end of DTLS, where we make handshakes.
     pub dtls: Option<&'a DtlsEnd>,
+    /// Where the far end's SIP came from: whoever names a private address for media and was met
+    /// outside is left to begin a handshake.
+    pub met: Option<IpAddr>,
 }
 
 impl Terms<'_> {
     /// Every codec, in the offerer's order, for media at `address`.
     pub const fn at(address: IpAddr, srtp: SrtpPolicy) -> Self {
         let (codecs, order) = (&Codec::ALL, CodecOrder::Offerer);
-        Self { address, codecs, order, ptime_ms: USUAL_PTIME_MS, srtp, dtls: None }
+        Self { address, codecs, order, ptime_ms: USUAL_PTIME_MS, srtp, dtls: None, met: None }
     }
 
     /// What we speak, never empty.

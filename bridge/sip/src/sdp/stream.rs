@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::crypto::Asked;
 use super::dtls;
 use super::{ClockRate, Codec, Crypto, Direction, SdpError, TelephoneEvent};
+use crate::nat::hides;
 
 /// The clock rate that telephone events had before there were others.
 const G711_CLOCK: ClockRate = ClockRate::Hz8000;
@@ -104,9 +105,10 @@ impl Stream {
         }
     }
 
-    /// What the writer says of encryption.
-    pub(super) fn asked(&self) -> Asked<'_> {
-        Asked { transport: self.transport, lines: &self.crypto, dtls: &self.dtls }
+    /// What the writer says of encryption, whose SIP came from `met`.
+    pub(super) fn asked(&self, met: Option<IpAddr>) -> Asked<'_> {
+        let hidden = self.address.is_ok_and(|named| met.is_some_and(|met| hides(named, met)));
+        Asked { transport: self.transport, lines: &self.crypto, dtls: &self.dtls, hidden }
     }
 
     /// The first format that is `codec`.
