@@ -2,6 +2,7 @@
 //! swap, in every role, and nobody is heard who is not the one that was signalled. Handshakes of the
 //! bridge and of the phones are of one library; Debian's baresip is the other opinion (`make interop`).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bridge_tests::sim::{Link, Loss, MODERATOR, PARTICIPANT, World, ms, secs, tone};
@@ -242,5 +243,26 @@ fn strangers_on_the_port_neither_stop_a_handshake_nor_get_an_answer() {
     world.run_for(secs(4));
     assert!(world.phone(anna).is_encrypted());
     assert_eq!(world.media_sent_to(stranger), 0);
+    world.finish();
+}
+
+#[test]
+fn an_alert_that_anybody_can_write_ends_no_call() {
+    let mut world = world(SrtpPolicy::Required, KeyExchange::Dtls);
+    let anna = world.phone_with("anna", |phone| {
+        phone.encryption = Encryption::Dtls;
+        phone.faults = Faults { no_handshake: true, ..Faults::default() };
+    });
+    world.dial(anna).run_for(ms(400));
+    let port = world.port_of(anna).expect("the leg has a port");
+    let neighbour = SocketAddr::new(world.phone(anna).config().rtp_address.ip(), 9_000);
+    // Fatal, handshake_failure.
+    world.throw_at_port(neighbour, port, &[21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40]);
+    world.run_for(secs(5));
+    assert!(world.is_up(anna));
+    assert_eq!(world.node().handshake_counts().alerts, 1);
+    world.run_for(secs(10));
+    let faults: Vec<_> = world.handshake_failures().iter().map(|failure| failure.fault).collect();
+    assert_eq!(faults, [HandshakeFault::TimedOut]);
     world.finish();
 }

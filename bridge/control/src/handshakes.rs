@@ -37,6 +37,8 @@ pub struct HandshakeFailure {
 pub struct HandshakeCounts {
     /// Those that gave keys.
     pub done: u64,
+    /// Datagrams with an alert that nobody protected, which was not believed.
+    pub alerts: u64,
     /// Those that did not.
     failed: BTreeMap<HandshakeFault, u64>,
 }
@@ -268,6 +270,7 @@ impl Node {
                     self.handshake_done(id, &keys);
                     self.media(Command::Keys { leg, keys });
                 }
+                Some(HandshakeOutput::Ignored) => self.associations.counts.alerts += 1,
                 Some(HandshakeOutput::Failed(fault)) => self.handshake_failed(now, id, fault),
             }
         }

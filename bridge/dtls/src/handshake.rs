@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use crate::clock::Origin;
+use crate::records::without_plain_alerts;
 
 /// The octets of what is polled: as many as a datagram, and the longest certificate of a far end.
 const BUFFER: usize = 2048;
@@ -190,7 +191,13 @@ enum More {
 
 impl Handshake for Ours {
     fn handle_datagram(&mut self, now: Time, datagram: &[u8]) {
-        self.drive(now, |dtls| dtls.handle_packet(datagram));
+        let (datagram, alerts) = without_plain_alerts(datagram);
+        if alerts > 0 && self.stage != Stage::Over {
+            self.outputs.push_back(HandshakeOutput::Ignored);
+        }
+        if !datagram.is_empty() {
+            self.drive(now, |dtls| dtls.handle_packet(&datagram));
+        }
     }
 
     fn handle_timeout(&mut self, now: Time) {

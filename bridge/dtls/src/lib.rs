@@ -12,6 +12,7 @@
 
 mod clock;
 mod handshake;
+mod records;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,6 +19,7 @@ const DELAY: Duration = Duration::from_millis(20);
 struct Outcome {
     keys: Vec<(SrtpKey, SrtpKey)>,
     failed: Option<HandshakeFault>,
+    ignored: usize,
     sent: usize,
     octets: usize,
 }
@@ -65,6 +66,7 @@ impl Pair {
                             }
                         }
                         HandshakeOutput::Keys { ours, theirs } => outcome.keys.push((ours, theirs)),
+                        HandshakeOutput::Ignored => outcome.ignored += 1,
                         HandshakeOutput::Failed(fault) => {
                             assert_eq!(outcome.failed.replace(fault), None, "said once");
                         }
@@ -165,6 +167,24 @@ fn a_far_end_that_says_nothing_is_given_up_after_ten_seconds() {
     assert!(active.sent <= 6, "{active:?}");
     // Who waits has nothing to time: whoever drives it does that.
     assert_eq!((passive.failed, passive.sent), (None, 0));
+}
+
+/// What anybody can write: a fatal alert, `handshake_failure`.
+const FORGED: [u8; 15] = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+
+#[test]
+fn alerts_that_anybody_can_write_end_no_handshake() {
+    for place in 0..2 {
+        let mut ends = two();
+        let known = known(&ends);
+        let mut pair = Pair::new(&mut ends, known);
+        for millis in (0..200).step_by(5) {
+            pair.under_way.push((Time::from_millis(millis), place, FORGED.into()));
+        }
+        pair.run(|_| 1);
+        pair.assert_agreed();
+        assert_eq!(pair.outcomes[place].ignored, 40);
+    }
 }
 
 #[test]

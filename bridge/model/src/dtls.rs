@@ -154,6 +154,9 @@ pub enum HandshakeOutput {
         /// What the far end sends is protected with it.
         theirs: SrtpKey,
     },
+    /// A datagram had an alert that anybody may have written: it was not believed. A far end that
+    /// has really given up says no more, and time tells.
+    Ignored,
     /// The handshake is over, without keys or after them; nothing more comes of it.
     Failed(HandshakeFault),
 }

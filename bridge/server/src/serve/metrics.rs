@@ -28,6 +28,7 @@ pub(super) struct Sample {
     pub(super) offences: Vec<(&'static str, u64)>,
     pub(super) bans: Vec<(&'static str, u64)>,
     pub(super) banned: usize,
+    pub(super) dtls_alerts: u64,
     pub(super) sip_unwanted: Vec<(&'static str, u64)>,
     pub(super) sip_receive_errors: u64,
     pub(super) sip_octets: usize,
@@ -58,6 +59,7 @@ impl Sample {
             verdicts: node.verdicts().clone(),
             guesses: node.guess_counts().clone(),
             handshakes: handshakes(node.handshake_counts()),
+            dtls_alerts: node.handshake_counts().alerts,
             offences: node.ban_counts().offences(),
             bans: node.ban_counts().bans(),
             sip_octets: node.endpoint().octets(),
@@ -99,6 +101,8 @@ pub(super) fn render(
     page.guesses(&sample.guesses);
     let help = "Handshakes of DTLS-SRTP, by what came of them; calls without keys have ended";
     page.family("partyline_dtls_handshakes_total", help, "result", &sample.handshakes);
+    let help = "Datagrams with DTLS alerts that anybody may have written; they were not believed";
+    page.counter("partyline_dtls_alerts_ignored_total", help, sample.dtls_alerts);
     let help = "Datagrams on RTP and RTCP ports that were refused; rtp_source and rtcp_source \
                 came from addresses that are not the far end's";
     page.family("partyline_rtp_dropped_total", help, "reason", &media.dropped());
