@@ -9,7 +9,7 @@ use partyline_model::Time;
 
 use crate::latch::Reporter;
 
-/// Datagrams of a leg that are passed on in a second: both flights of a far end, one message in a
+/// Datagrams of a leg that are passed on in a second, of the signalled address and of others: both flights of a far end, one message in a
 /// datagram, and all of them once again.
 const DATAGRAMS: u32 = 30;
 /// Octets of them: twice the certificates of anybody.
@@ -26,13 +26,34 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Courier {
     /// When the second began that is counted.
     second: Time,
-    datagrams: u32,
-    octets: usize,
+    /// What the signalled address has had of it.
+    known: Share,
+    /// What others have had: however much they send, it is not the far end's.
+    possible: Share,
     /// Where the far end's last datagram came from, and whether that is where it said.
     from: Option<(SocketAddr, Reporter)>,
     /// Octets that may go there before the far end is known to be there.
     credit: usize,
     waiting: VecDeque<Box<[u8]>>,
+}
+
+/// What was passed on in a second.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    datagrams: u32,
+    octets: usize,
+}
+
+impl Share {
+    /// Takes a datagram of so many octets, if that is not too much.
+    fn take(&mut self, octets: usize) -> Result<(), Refused> {
+        if self.datagrams >= DATAGRAMS || self.octets + octets > OCTETS {
+            return Err(Refused::TooMuch);
+        }
+        self.datagrams += 1;
+        self.octets += octets;
+        Ok(())
+    }
 }
 
 /// Why a datagram goes no further.
@@ -54,19 +75,14 @@ impl Courier {
         octets: usize,
     ) -> Result<(), Refused> {
         let taken = self.from.is_some_and(|(_, before)| before == Reporter::Known);
+        if now - self.second >= SECOND {
+            (self.second, self.known, self.possible) = (now, Share::default(), Share::default());
+        }
         match reporter {
-            Reporter::Known => {}
-            Reporter::Possible if !taken => {}
+            Reporter::Known => self.known.take(octets)?,
+            Reporter::Possible if !taken => self.possible.take(octets)?,
             Reporter::Possible | Reporter::Foreign => return Err(Refused::Foreign),
         }
-        if now - self.second >= SECOND {
-            (self.second, self.datagrams, self.octets) = (now, 0, 0);
-        }
-        if self.datagrams >= DATAGRAMS || self.octets + octets > OCTETS {
-            return Err(Refused::TooMuch);
-        }
-        self.datagrams += 1;
-        self.octets += octets;
         if self.from.is_none_or(|(before, _)| before != source) {
             self.credit = 0;
         }
@@ -128,6 +144,21 @@ mod tests {
         assert_eq!((pass(5_000, 100), pass(5_999, 100)), (30, 0));
         assert_eq!((pass(6_000, 1_500), pass(6_500, 1)), (10, 20));
         assert_eq!(pass(7_000, 20_000), 0);
+    }
+
+    #[test]
+    fn others_take_nothing_of_what_the_signalled_address_may_send() {
+        let mut courier = Courier::default();
+        let (said, other) = (at("198.51.100.7:4000"), at("203.0.113.7:9000"));
+        let mut admit = |from, reporter| courier.admit(Time::ZERO, (from, reporter), 100);
+        for _ in 0..DATAGRAMS {
+            assert_eq!(admit(other, Reporter::Possible), Ok(()));
+        }
+        assert_eq!(admit(other, Reporter::Possible), Err(Refused::TooMuch));
+        for _ in 0..DATAGRAMS {
+            assert_eq!(admit(said, Reporter::Known), Ok(()));
+        }
+        assert_eq!(admit(said, Reporter::Known), Err(Refused::TooMuch));
     }
 
     #[test]
