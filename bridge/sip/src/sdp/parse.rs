@@ -129,14 +129,16 @@ fn direction_of(attributes: &[Attribute]) -> Option<Direction> {
     attributes.iter().find_map(|a| ALL.into_iter().find(|d| is_flag(a, d.attribute())))
 }
 
+/// An IPv4 address may be written as one of IPv6 (RFC 4291 §2.5.5.2): it is one of IPv4 all the same,
+/// and nothing of IPv6 reaches it.
 fn address_of(connection: &Connection) -> Result<IpAddr, SdpError> {
     if connection.nettype != NetType::In {
         return Err(SdpError::UnusableAddress);
     }
     let text = connection.connection_address.as_str();
     let address = text.split_once('/').map_or(text, |(address, _ttl)| address);
-    if let Ok(address) = address.parse() {
-        return Ok(address);
+    if let Ok(address) = address.parse::<IpAddr>() {
+        return Ok(address.to_canonical());
     }
     // A name under .invalid means "not yet" or "on hold" where IPv4 has 0.0.0.0 (RFC 6157 §5).
     let invalid = address.rsplit('.').next().is_some_and(|l| l.eq_ignore_ascii_case("invalid"));
@@ -151,7 +153,7 @@ fn address_of(connection: &Connection) -> Result<IpAddr, SdpError> {
 fn rtcp_of(value: &str) -> Option<RtcpAttribute> {
     let mut words = value.split_ascii_whitespace();
     let port = words.next()?.parse().ok().filter(|&port| port != 0)?;
-    let address = words.nth(2).and_then(|a| a.parse::<IpAddr>().ok());
+    let address = words.nth(2).and_then(|a| a.parse::<IpAddr>().ok()).map(|a| a.to_canonical());
     let usable = |a: &IpAddr| !a.is_unspecified() && !a.is_multicast();
     Some(RtcpAttribute { port, address: address.filter(usable) })
 }

@@ -250,6 +250,25 @@ fn an_offer_of_the_other_address_family_is_said_to_be_one() {
 }
 
 #[test]
+fn an_ipv4_address_that_is_written_as_one_of_ipv6_is_one_of_ipv4() {
+    let of = |address: &str, rtcp: &str| {
+        let connection = format!("c=IN IP6 {address}");
+        offer_of(&["m=audio 30002 RTP/AVP 0", &connection, rtcp])
+    };
+    let mapped = of("::ffff:198.51.100.7", "a=rtcp:30100 IN IP6 ::ffff:198.51.100.9");
+    let agreed = answer(&mapped, &us()).unwrap();
+    assert_eq!(agreed.remote_rtp, address("198.51.100.7:30002"));
+    assert_eq!(agreed.remote_rtcp, Some(address("198.51.100.9:30100")));
+    // Where our media has both families, it goes from the one that reaches it.
+    let six = Local::new(address("[2001:db8::1]:40000"), 7);
+    assert_eq!(answer(&mapped, &six), Err(SdpError::OnlyIpv4));
+    let held = answer(&of("::ffff:0.0.0.0", "a=x"), &us()).unwrap();
+    assert!(held.remote_rtp.ip().is_unspecified() && !held.direction.sends());
+    let everybody = of("::ffff:224.2.1.1", "a=x");
+    assert_eq!(answer(&everybody, &us()), Err(SdpError::UnusableAddress));
+}
+
+#[test]
 fn a_description_may_end_in_zeros_and_blanks() {
     let plain = offer_of(&["m=audio 30002 RTP/AVP 0"]);
     let expected = answer(&plain, &us()).unwrap();
