@@ -215,6 +215,25 @@ fn a_far_end_without_a_handshake_is_let_go_after_ten_seconds() {
 }
 
 #[test]
+fn a_callee_has_time_to_begin_again_what_it_began_before_its_answer() {
+    let mut world = world(SrtpPolicy::Required, KeyExchange::Dtls);
+    let anna = phone(&mut world, "anna", Encryption::Dtls);
+    let dora = world.callee("dora", "14165550199", |phone| {
+        phone.answering = Answering::After(Duration::from_secs(2));
+        phone.encryption = Encryption::Dtls;
+        phone.faults = Faults { no_handshake: true, ..Faults::default() };
+    });
+    world.join(anna, MODERATOR).run_for(secs(4)).press(anna, "*1").run_for(secs(3));
+    world.press(anna, "4165550199#").run_for(secs(60));
+    let call = world.phone(dora).call().expect("a call");
+    let lasted = call.ended_at.expect("over") - call.answered_at.expect("answered");
+    assert!((secs(34)..secs(36)).contains(&lasted), "{lasted:?}");
+    let faults: Vec<_> = world.handshake_failures().iter().map(|failure| failure.fault).collect();
+    assert_eq!(faults, [HandshakeFault::TimedOut]);
+    world.finish();
+}
+
+#[test]
 fn a_trunk_without_encryption_takes_no_offer_of_dtls_and_says_what_to_set() {
     let mut world = World::build().start();
     let anna = phone(&mut world, "anna", Encryption::Dtls);

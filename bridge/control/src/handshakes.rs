@@ -20,6 +20,10 @@ use crate::node::{Node, Output, or_ended};
 
 /// How long a call is up without the keys of its sound.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long where a callee begins: one that described itself before it answered may have begun then,
+/// with nobody to hear it, and lets up to 32 s pass between its attempts (RFC 6347 §4.2.4.1 doubles
+/// a second five times).
+const PATIENCE_WITH_CALLEE: Duration = Duration::from_secs(35);
 
 /// A call ended, since its handshake gave no keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,8 @@ struct Association {
     peer: DtlsPeer,
     remote: SocketAddr,
     stage: Stage,
+    /// How long it may take from the ACK or the answer.
+    patience: Duration,
     /// When it is given up.
     until: Option<Time>,
     /// When it is looked at next, as `Associations::timers` has it.
@@ -166,7 +172,7 @@ impl Associations {
             association.stage = Stage::Shaking(self.maker.begin(now, *role, fingerprints));
         }
         if let Stage::Shaking(_) = association.stage {
-            association.until = association.until.or(Some(now + PATIENCE));
+            association.until = association.until.or(Some(now + association.patience));
         }
     }
 }
@@ -200,8 +206,13 @@ impl Node {
         if let Some(end) = self.calls.get_mut(id).and_then(|call| call.srtp.dtls.as_mut()) {
             end.role = Some(peer.role);
         }
+        let is_out = self.calls.get(id).is_some_and(|call| call.trunk.is_none());
+        let patience = match peer.role {
+            DtlsRole::Passive if is_out && is_answer => PATIENCE_WITH_CALLEE,
+            DtlsRole::Active | DtlsRole::Passive => PATIENCE,
+        };
         let (peer, stage) = (peer.clone(), Stage::Waiting);
-        let association = Association { peer, remote, stage, until: None, timer: None };
+        let association = Association { peer, remote, stage, patience, until: None, timer: None };
         self.associations.running.insert(id, association);
         None
     }

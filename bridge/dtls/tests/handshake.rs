@@ -30,6 +30,8 @@ struct Pair {
     outcomes: [Outcome; 2],
     /// Datagrams under way: when they come, and to whom.
     under_way: Vec<(Time, usize, Box<[u8]>)>,
+    /// When it begins.
+    now: Time,
 }
 
 impl Pair {
@@ -45,13 +47,14 @@ impl Pair {
             ],
             outcomes: Default::default(),
             under_way: Vec::new(),
+            now: Time::ZERO,
         }
     }
 
     /// Goes on until nothing is left to happen, or for 30 s. `fate` says of each datagram how many
     /// of it come.
     fn run(&mut self, mut fate: impl FnMut(&[u8]) -> usize) -> Time {
-        let mut now = Time::ZERO;
+        let mut now = self.now;
         loop {
             let ends = self.ends.iter_mut().zip(&mut self.outcomes);
             for (place, (end, outcome)) in ends.enumerate() {
@@ -185,6 +188,25 @@ fn alerts_that_anybody_can_write_end_no_handshake() {
         pair.assert_agreed();
         assert_eq!(pair.outcomes[place].ignored, 40);
     }
+}
+
+#[test]
+fn who_waits_half_a_minute_for_the_first_message_takes_it() {
+    let mut ends = two();
+    let known = known(&ends);
+    let mut pair = Pair::new(&mut ends, known.clone());
+    let late = Time::from_secs(25);
+    pair.ends[0] = ends[0].begin(late, DtlsRole::Active, &known[0]);
+    let end = &mut pair.ends[1];
+    for second in 0..25 {
+        let now = Time::from_secs(second);
+        if end.poll_timeout().is_some_and(|at| at <= now) {
+            end.handle_timeout(now);
+        }
+    }
+    pair.now = late;
+    pair.run(|_| 1);
+    pair.assert_agreed();
 }
 
 #[test]
