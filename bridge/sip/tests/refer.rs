@@ -139,6 +139,20 @@ fn a_call_asks_four_times_at_once_and_then_once_in_five_seconds() {
 }
 
 #[test]
+fn the_contact_of_a_refer_turns_the_news_to_nobody_else() {
+    let mut ua = taking();
+    ua.endpoint.set_admission(Box::new(common::Apart));
+    let (dialog, tag) = confirmed(&mut ua);
+    let aimed = refer(2, &tag, TO_DORA);
+    let aimed = aimed.replace("sip:caller@192.0.2.1:5060", "sip:victim@198.51.100.9:5060");
+    ua.feed(&aimed);
+    ua.endpoint.accept_refer(ua.now, dialog).expect("it waits");
+    let out = ua.drain();
+    assert_eq!(out.lines(), ["202 REFER", "NOTIFY"]);
+    assert_eq!(out.sent[1].flow.remote, common::addr(common::PEER));
+}
+
+#[test]
 fn no_news_go_to_who_wants_none() {
     let mut ua = taking();
     let (dialog, tag) = confirmed(&mut ua);

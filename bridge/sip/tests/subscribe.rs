@@ -2,12 +2,10 @@
 
 mod common;
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use common::{Out, Ua, confirmed, request, response};
 use partyline_sip::message::{Message, Name};
-use partyline_sip::{Admission, DialogId, Event, Hangup, Limits, SubscriptionId};
+use partyline_sip::{DialogId, Event, Hangup, SubscriptionId};
 
 fn subscribe(cseq: u32, tag: &str, extra: &str) -> String {
     request("SUBSCRIBE", cseq, &format!("sub{cseq}"), Some(tag), extra)
@@ -222,28 +220,11 @@ fn the_end_of_a_subscription_waits_for_the_answer_to_what_was_told_before() {
     assert_eq!(ua.endpoint.poll_timeout().map(|at| at <= ua.now), Some(false));
 }
 
-/// Everybody is known, and nobody speaks for another.
-struct Apart;
-
-impl Admission for Apart {
-    fn limits(&self, _source: IpAddr) -> Option<Limits> {
-        Some(Limits::NONE)
-    }
-
-    fn allies(&self, _peer: IpAddr, _source: IpAddr) -> bool {
-        false
-    }
-
-    fn capacity(&self) -> usize {
-        usize::MAX
-    }
-}
-
 #[test]
 fn a_contact_that_the_caller_was_never_at_is_told_nothing() {
     for contact in ["sip:victim@198.51.100.9:5060", "sip:victim@victim.example"] {
         let mut ua = Ua::with(|config| config.resolves = true);
-        ua.endpoint.set_admission(Box::new(Apart));
+        ua.endpoint.set_admission(Box::new(common::Apart));
         let (dialog, tag) = confirmed(&mut ua);
         let aimed = subscribe(2, &tag, "Event: conference\r\n")
             .replace("sip:caller@192.0.2.1:5060", contact);

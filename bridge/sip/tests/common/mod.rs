@@ -2,14 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use partyline_model::{IdSource, Time};
 use partyline_sip::message::{Message, Name, StartLine};
 use partyline_sip::{
-    Config, Described, Dial, DialogId, Ended, Endpoint, Event, Flow, Output, RefusedRequest,
-    Resolve, Suspicion, Transmit,
+    Admission, Config, Described, Dial, DialogId, Ended, Endpoint, Event, Flow, Limits, Output,
+    RefusedRequest, Resolve, Suspicion, Transmit,
 };
 
 /// Numbers that are all different and the same in every run.
@@ -19,6 +19,23 @@ impl IdSource for Counting {
     fn next_u128(&mut self) -> u128 {
         self.0 = self.0.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(99);
         self.0 ^ self.0 >> 64
+    }
+}
+
+/// Everybody is known, and nobody speaks for another.
+pub(crate) struct Apart;
+
+impl Admission for Apart {
+    fn limits(&self, _source: IpAddr) -> Option<Limits> {
+        Some(Limits::NONE)
+    }
+
+    fn allies(&self, _peer: IpAddr, _source: IpAddr) -> bool {
+        false
+    }
+
+    fn capacity(&self) -> usize {
+        usize::MAX
     }
 }
 
