@@ -173,6 +173,24 @@ fn a_phone_behind_a_nat_begins_the_handshake_and_its_role_stays() {
     world.finish();
 }
 
+#[test]
+fn a_phone_that_moves_behind_a_nat_begins_its_next_handshake() {
+    let mut world = world(SrtpPolicy::Required, KeyExchange::Sdes);
+    let anna = phone(&mut world, "anna", Encryption::Dtls);
+    let nina = world.phone_with("nina", |phone| {
+        phone.encryption = Encryption::Dtls;
+        phone.sip_address = "198.51.100.77:5060".parse().expect("an address");
+        phone.rtp_address = "198.51.100.77:4000".parse().expect("an address");
+    });
+    world.join(anna, MODERATOR).join(nina, PARTICIPANT).run_for(secs(4));
+    let inside = "192.168.1.20:4000".parse().expect("an address");
+    world.tell(nina, Command::Name(inside)).run_for(secs(2));
+    assert_eq!(world.node().handshake_counts().done, 3);
+    world.talk(anna).talk(nina).run_for(secs(3));
+    assert_hear_each_other(&world, &[anna, nina]);
+    world.finish();
+}
+
 /// What became of a call in whose phone does something wrong, and how it was put down.
 fn fail(faults: Faults) -> (Duration, HandshakeFailure, CloseReason) {
     let mut world = world(SrtpPolicy::Required, KeyExchange::Dtls);

@@ -53,6 +53,8 @@ pub enum Command {
     Resume,
     /// re-INVITE with another certificate, where keys come by DTLS.
     Renew,
+    /// The same, with this address for media in SDP from here on: of a phone that moved behind a NAT.
+    Name(SocketAddr),
     /// Send any request within the call: its method and headers of its own.
     Ask(&'static str, Vec<(String, String)>),
     /// Press keys after those still in the queue.
@@ -355,6 +357,10 @@ impl Phone {
             Command::Hold => self.agent.reinvite(now, MediaDirection::SendOnly),
             Command::Resume => self.agent.reinvite(now, MediaDirection::SendReceive),
             Command::Renew => self.renew(now),
+            Command::Name(address) => {
+                self.agent.name(address);
+                self.renew(now);
+            }
             Command::Ask(method, headers) => self.agent.ask(now, method, &headers),
             Command::Press(keys) => self.sender.press(&keys),
             Command::Say(audio) => self.sender.say(audio),

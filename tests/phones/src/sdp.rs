@@ -295,6 +295,11 @@ impl Terms {
         Self { encryption, key, ..self }
     }
 
+    /// The same terms with another address.
+    pub(crate) fn naming(self, address: SocketAddr) -> Self {
+        Self { address, ..self }
+    }
+
     /// The same terms with a certificate.
     pub(crate) fn certified(self, fingerprint: Option<Fingerprint>) -> Self {
         Self { fingerprint, ..self }

@@ -157,6 +157,11 @@ impl Agent {
         &self.config
     }
 
+    /// From here on SDP names this address for media.
+    pub(crate) fn name(&mut self, address: SocketAddr) {
+        self.terms = self.terms.clone().naming(address);
+    }
+
     /// From here on the phone has a certificate with this fingerprint.
     pub(crate) fn certify(&mut self, fingerprint: Fingerprint) {
         self.terms = self.terms.clone().certified(Some(fingerprint));
