@@ -140,7 +140,7 @@ impl Bridge {
     }
 
     /// The telephone that calls, once its answer is confirmed: until then somebody else may have
-    /// written its address on his INVITE, and have its sound sent to himself.
+    /// called under its address, and have its sound sent to himself.
     fn phone_of(&self, id: CallId) -> Option<IpAddr> {
         let call = self.calls.get(&id).filter(|call| call.confirmed)?;
         call.caller.and_then(Caller::phone)
