@@ -144,12 +144,14 @@ impl Sources {
         if self.trunks.iter().any(|trunk| trunk.is_host(source)) {
             return Standing::Host;
         }
-        let mut near = self.trunks.iter().filter(|trunk| trunk.is_near(source)).peekable();
-        if near.peek().is_none() {
-            return Standing::Stranger;
+        // Whose it is, or else whose is what would be banned with it.
+        let its = self.find(source).map(|known| known.kind);
+        let mut near = self.trunks.iter().filter(|trunk| trunk.is_near(source));
+        match its.or_else(|| near.next().map(|trunk| trunk.kind)) {
+            Some(SourceKind::Carrier) => Standing::Carrier,
+            Some(SourceKind::Phones) => Standing::Known,
+            None => Standing::Stranger,
         }
-        let carries = near.any(|trunk| trunk.kind == SourceKind::Carrier);
-        if carries { Standing::Carrier } else { Standing::Known }
     }
 
     /// Whose address `source` is; `None` for a stranger's. Who lists the address itself comes before
@@ -277,7 +279,7 @@ impl Source {
         self.networks.iter().any(|network| network.contains(&source)) || self.is_named(source)
     }
 
-    /// Whether calls come from the address, or from another one that would be banned with it.
+    /// Whether calls come from an address that would be banned with this one.
     fn is_near(&self, source: IpAddr) -> bool {
         let banned = host(source);
         let with_it = match banned {
@@ -285,7 +287,7 @@ impl Source {
             IpAddr::V6(v6) => Ipv6Net::new(v6, 64).map_or(IpNet::from(banned), IpNet::V6),
         };
         let touches = |net: &IpNet| net.contains(&with_it) || with_it.contains(net);
-        self.has(source) || self.is_destination(source) || self.networks.iter().any(touches)
+        self.networks.iter().any(touches)
     }
 
     fn is_destination(&self, source: IpAddr) -> bool {
