@@ -1,7 +1,7 @@
 //! STIR/SHAKEN: whether a caller's number is its own, as carriers sign it (RFC 8224, 8225, 8226, 8588,
 //! 8946), and the signature under numbers of ours.
 //!
-//! [`inspect`] reads the Identity headers of an INVITE and holds them against the call. What is left
+//! [`inspect()`] reads the Identity headers of an INVITE and holds them against the call. What is left
 //! to do wants certificates: [`Certificates`] says which are to be fetched, reads what was found and
 //! keeps it for a while; [`Signed::verdict`] has the last word. [`Signer`] signs. Pure: it fetches
 //! nothing and reads no clock. It does not know SIP; nothing is looked up in revocation lists; and

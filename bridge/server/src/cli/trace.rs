@@ -40,7 +40,7 @@ pub(super) struct Trace {
     /// The Call-ID, or how it begins; `partyline cdr show` has it
     #[arg(long, value_name = "ID")]
     call: Option<String>,
-    /// The caller's number, with or without its country code, or the name of a [[user]]
+    /// The caller's number, with or without its country code, or the name of a user who registers
     #[arg(long, value_name = "NUMBER")]
     from: Option<String>,
     /// The trunk, as the configuration calls it
