@@ -197,6 +197,10 @@ fn nobody_registers_for_another_or_with_what_cannot_be_called() {
             "{contact}"
         );
     }
+    // What is compared with every binding, parameter by parameter, has a measure.
+    for long in [format!("x={}", "y".repeat(1024)), "p;".repeat(40)] {
+        assert_eq!(status(&desk.send("bob", 1, &format!("Contact: <sip:a@h;{long}>\r\n"))), 400);
+    }
     assert_eq!(status(&desk.send("bob", 1, "Contact: <sip:a@h>\r\nPath: <broken\r\n")), 400);
     assert!(desk.registrar.is_empty());
 }

@@ -2,17 +2,50 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use axum::body::{Body, to_bytes};
-use axum::http::Request;
+use axum::http::{Request, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::serve::SocketPath;
 
 /// A bridge that answers takes a moment.
 pub(super) const LONGEST: Duration = Duration::from_secs(5);
 /// The longest page that is read, in octets.
 const LONGEST_PAGE: usize = 64 << 20;
+
+/// The answer of the bridge that runs on the configured data folder to `question`, over the socket in
+/// it.
+///
+/// # Errors
+/// None runs there, or its answer is no success.
+pub(super) async fn ask_here(
+    config: &Config,
+    path: &str,
+    question: &Value,
+) -> anyhow::Result<Vec<u8>> {
+    let socket = SocketPath::below(&config.data_dir)?;
+    let data = config.data_dir.display();
+    let asked = async {
+        let stream = socket.connect().await.with_context(|| {
+            format!(
+                "no bridge answers for the data folder {data}: is one running, with the same \
+                 --config and --data, as a user whose files you may read?"
+            )
+        })?;
+        let request = Request::post(path)
+            .header(header::HOST, "localhost")
+            .body(Body::from(question.to_string()))?;
+        exchange(stream, "the bridge's ", request).await
+    };
+    let asked = timeout(LONGEST, asked).await;
+    asked.with_context(|| format!("the bridge of the data folder {data} does not answer"))?
+}
 
 /// The body of the answer of the bridge that `host` names for people.
 ///

@@ -7,17 +7,13 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use axum::body::Body;
-use axum::http::{Request, header};
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-use super::ask::{LONGEST, exchange};
+use super::ask::ask_here;
 use super::table::{Align, Table};
 use crate::config::Config;
-use crate::serve::SocketPath;
 
 /// Bans are kept in memory: a bridge that starts knows none. `partyline ban list --nft` is for a
 /// firewall that is to keep them, or to spare the bridge the sight of them.
@@ -96,22 +92,7 @@ impl BanCommand {
 
 async fn ask(config: &Config, order: &Value) -> anyhow::Result<Vec<u8>> {
     ensure!(order["seconds"].as_i64().is_none_or(|seconds| seconds > 0), "--for: expected a time");
-    let socket = SocketPath::below(&config.data_dir)?;
-    let data = config.data_dir.display();
-    let asked = async {
-        let stream = socket.connect().await.with_context(|| {
-            format!(
-                "no bridge answers for the data folder {data}: is one running, with the same \
-                 --config and --data, as a user whose files you may read?"
-            )
-        })?;
-        let request = Request::post("/bans")
-            .header(header::HOST, "localhost")
-            .body(Body::from(order.to_string()))?;
-        exchange(stream, "the bridge's ", request).await
-    };
-    let asked = timeout(LONGEST, asked).await;
-    asked.with_context(|| format!("the bridge of the data folder {data} does not answer"))?
+    ask_here(config, "/bans", order).await
 }
 
 fn bans(page: &Value) -> &[Value] {

@@ -8,18 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use axum::body::Body;
-use axum::http::{Request, header};
 use clap::Args;
 use partyline_control::TraceFilter;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-use super::ask::{LONGEST, exchange};
+use super::ask::ask_here;
 use super::pcap;
 use super::table::{Align, Table, harmless};
 use crate::config::Config;
-use crate::serve::{SocketPath, TRACES, trace_files};
+use crate::serve::{TRACES, trace_files};
 
 /// The fewest digits that are a telephone number.
 const SHORTEST: usize = 7;
@@ -152,28 +149,13 @@ impl Trace {
     }
 
     async fn ask(&self, config: &Config) -> anyhow::Result<Vec<u8>> {
-        let socket = SocketPath::below(&config.data_dir)?;
-        let data = config.data_dir.display();
         let question = json!({
             "call_id": self.call,
             "from": self.from,
             "trunk": self.trunk,
             "last": self.last,
         });
-        let asked = async {
-            let stream = socket.connect().await.with_context(|| {
-                format!(
-                    "no bridge answers for the data folder {data}: is one running, with the same \
-                     --config and --data, as a user whose files you may read?"
-                )
-            })?;
-            let request = Request::post("/trace")
-                .header(header::HOST, "localhost")
-                .body(Body::from(question.to_string()))?;
-            exchange(stream, "the bridge's ", request).await
-        };
-        let asked = timeout(LONGEST, asked).await;
-        asked.with_context(|| format!("the bridge of the data folder {data} does not answer"))?
+        ask_here(config, "/trace", &question).await
     }
 }
 

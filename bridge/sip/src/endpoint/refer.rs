@@ -15,7 +15,7 @@ use crate::command::{CommandError, Rejection};
 use crate::counters::Dropped;
 use crate::dialog::State;
 use crate::event::{DialogId, Event, Referral};
-use crate::message::{Headers, Message, Name, NameAddr, Scheme, Status};
+use crate::message::{Headers, Name, NameAddr, Scheme, Status};
 use crate::rate::Pace;
 use crate::subscription::{Notice, Package, Stage, SubscriptionId};
 use crate::transaction::ServerKey;
@@ -92,12 +92,18 @@ impl Endpoint {
         let waits = held.asking.take().ok_or(CommandError::WrongState)?;
         let first = !std::mem::replace(&mut held.has_referred, true);
         let contact = self.contact(waits.template.flow, waits.template.sips);
-        self.respond_asking(now, dialog, &waits, Status::ACCEPTED, |message| {
-            message.headers.add(Name::Contact, contact);
-            if !waits.wants_news {
-                message.headers.add(Name::ReferSub, "false");
-            }
-        });
+        self.respond_for_good(
+            now,
+            dialog,
+            (&waits.key, &waits.template),
+            Status::ACCEPTED,
+            |message| {
+                message.headers.add(Name::Contact, contact);
+                if !waits.wants_news {
+                    message.headers.add(Name::ReferSub, "false");
+                }
+            },
+        );
         if !waits.wants_news {
             return Ok(None);
         }
@@ -122,7 +128,7 @@ impl Endpoint {
         let (rejection, agent) = (rejection.into(), self.agent());
         let status = rejection.failure();
         self.drop_for(Dropped::Declined);
-        self.respond_asking(now, dialog, &waits, status, |message| {
+        self.respond_for_good(now, dialog, (&waits.key, &waits.template), status, |message| {
             rejection.dress(status, &agent, message);
         });
         Ok(())
@@ -140,25 +146,6 @@ impl Endpoint {
         let body = Bytes::from(format!("SIP/2.0 {status} {}\r\n", status.reason_phrase()));
         let stage = if status.is_provisional() { Stage::Active } else { Stage::Gone };
         self.tell(now, dialog, subscription, Notice { body, stage });
-    }
-
-    /// Answers for good, and keeps the answer for repetitions.
-    fn respond_asking(
-        &mut self,
-        now: Time,
-        dialog: DialogId,
-        Asking { key, template, .. }: &Asking,
-        status: Status,
-        dress: impl FnOnce(&mut Message),
-    ) {
-        let Some(held) = self.dialogs.get(&dialog) else { return };
-        let tag = held.path.local_tag.clone();
-        let mut message = template.respond(status, &tag);
-        dress(&mut message);
-        let bytes = Bytes::from(message.to_bytes());
-        let names = (key.clone(), tag);
-        self.keep_answered(now, names, (template.flow, status), Some(bytes.clone()));
-        self.transmit(template.reply.flow, bytes);
     }
 }
 

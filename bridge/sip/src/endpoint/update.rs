@@ -137,9 +137,15 @@ impl Endpoint {
         let waits = held.undecided.take().ok_or(CommandError::WrongState)?;
         match &waits.kind {
             Kind::Update => self.accept_update(now, id, &waits, Some(sdp)),
-            Kind::Prack => self.respond_undecided(now, id, &waits, Status::OK, |message| {
-                message.set_body("application/sdp", sdp);
-            }),
+            Kind::Prack => self.respond_for_good(
+                now,
+                id,
+                (&waits.key, &waits.template),
+                Status::OK,
+                |message| {
+                    message.set_body("application/sdp", sdp);
+                },
+            ),
             Kind::Early { invite, tag, offer } => {
                 self.accept_update(now, id, &waits, Some(sdp));
                 self.renew_fork(*invite, tag, offer.as_deref());
@@ -160,7 +166,7 @@ impl Endpoint {
         let Some(waits) = waits else { return };
         let status = rejection.failure();
         let agent = self.agent();
-        self.respond_undecided(now, id, &waits, status, |message| {
+        self.respond_for_good(now, id, (&waits.key, &waits.template), status, |message| {
             rejection.dress(status, &agent, message);
         });
     }
@@ -176,7 +182,7 @@ impl Endpoint {
         let mut granted = Message::response(Status::OK);
         self.grant_session(now, id, &mut granted.headers);
         let extensions = self.extensions_in(id);
-        self.respond_undecided(now, id, waits, Status::OK, |message| {
+        self.respond_for_good(now, id, (&waits.key, &waits.template), Status::OK, |message| {
             message.headers.add(Name::Contact, contact);
             add_abilities(message, extensions);
             for (name, value) in granted.headers.iter() {
@@ -188,12 +194,12 @@ impl Endpoint {
         });
     }
 
-    /// Answers what waits for good, and keeps the answer for repetitions.
-    fn respond_undecided(
+    /// Answers what waits within a dialog for good, and keeps the answer for repetitions.
+    pub(super) fn respond_for_good(
         &mut self,
         now: Time,
         id: DialogId,
-        Undecided { key, template, .. }: &Undecided,
+        (key, template): (&ServerKey, &Template),
         status: Status,
         dress: impl FnOnce(&mut Message),
     ) {
