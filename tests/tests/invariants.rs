@@ -6,7 +6,7 @@ use bridge_tests::sim::assertions::{Watch, check_records};
 use bridge_tests::sim::{MODERATOR, PARTICIPANT, Records, World, ms, secs, tone};
 use partyline_cdr_record::{LegState, Record};
 use partyline_media::{Codec, Command, Direction, Formats, InBand, LegConfig, Rtcp, Signalling};
-use partyline_model::{LegKey, RoomId};
+use partyline_model::{LegKey, MixId};
 
 #[test]
 #[should_panic(expected = "hears himself")]
@@ -50,7 +50,7 @@ fn leg(number: u32) -> Command {
 
 #[test]
 fn leg_in_two_rooms_and_command_after_the_end_are_noticed() {
-    let join = |room| Command::Join { leg: LegKey(1), room: RoomId(room) };
+    let join = |room| Command::Join { leg: LegKey(1), room: MixId(room) };
     let leave = Command::Leave { leg: LegKey(1) };
     let close = Command::Close { leg: LegKey(1) };
     let stories = [

@@ -2,12 +2,12 @@
 //! without.
 
 use partyline_cdr_record::{Direction, LegRecord, Presentation};
-use partyline_model::{CallId, Number, Role, RoomId, Uuid};
+use partyline_model::{CallId, Number, Role, SessionId, Uuid};
 
 use crate::bridge::Bridge;
 use crate::call::{Call, Phase};
 use crate::event::Output;
-use crate::room::Room;
+use crate::session::Session;
 
 /// A conference in session, as its members may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,36 +50,36 @@ pub enum AttendeeState {
 
 impl Bridge {
     /// The conference that a leg is in.
-    pub fn room_of(&self, call: CallId) -> Option<RoomId> {
-        self.calls.get(&call)?.room()
+    pub fn session_of(&self, call: CallId) -> Option<SessionId> {
+        self.calls.get(&call)?.session()
     }
 
     /// Who is in a conference; at most `most` are listed.
-    pub fn attendance(&self, room: RoomId, most: usize) -> Option<Attendance> {
-        let room = self.rooms.get(&room)?;
-        let members = room.roster.calls().take(most);
-        let members = members.filter_map(|id| Some(attendee(self.calls.get(&id)?, room)));
+    pub fn attendance(&self, session: SessionId, most: usize) -> Option<Attendance> {
+        let session = self.sessions.get(&session)?;
+        let members = session.roster.calls().take(most);
+        let members = members.filter_map(|id| Some(attendee(self.calls.get(&id)?, session)));
         Some(Attendance {
-            conf_id: room.book.conf_id(),
-            name: room.book.record().name.as_str().to_owned(),
-            count: room.roster.len(),
+            conf_id: session.book.conf_id(),
+            name: session.book.record().name.as_str().to_owned(),
+            count: session.roster.len(),
             members: members.collect(),
         })
     }
 
     /// Something that members may see has changed, or may have.
     pub(crate) fn tell_attendance(&mut self) {
-        for room in std::mem::take(&mut self.changed) {
-            self.outputs.push_back(Output::Attendance { room });
+        for session in std::mem::take(&mut self.changed) {
+            self.outputs.push_back(Output::Attendance { session });
         }
     }
 }
 
-fn attendee(call: &Call, room: &Room) -> Attendee {
+fn attendee(call: &Call, session: &Session) -> Attendee {
     let record = call.book.record();
     let listens = call.grant.is_none_or(|grant| grant.role == Role::Listener);
     let state = match &call.phase {
-        Phase::Member(_) if call.held || !room.state.is_mixed() => AttendeeState::Away,
+        Phase::Member(_) if call.held || !session.state.is_mixed() => AttendeeState::Away,
         Phase::Member(member) if member.muted || listens => AttendeeState::Muted,
         Phase::Member(_) => AttendeeState::Talking,
         Phase::Apart(_)

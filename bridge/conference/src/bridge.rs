@@ -8,7 +8,7 @@ use partyline_cdr_record::{Attestation, CloseReason, Origin, Quality, Record};
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::Snapshot;
 use partyline_model::{
-    CallId, ConferenceId, IdSource, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
+    CallId, ConferenceId, IdSource, MixId, PlaybackId, RecordingId, SessionId, Time, Uuid, WallTime,
 };
 use partyline_secret::{SecretDigits, Vault};
 
@@ -18,8 +18,8 @@ use crate::event::{FIRST_OUTBOUND, GuessCounts, Input, Output};
 use crate::guard::Guard;
 use crate::ledger::{Gate, Ledger};
 use crate::record::{Clock, Close, Event, LegBook};
-use crate::room::Room;
-use crate::timers::{CallTimer, RoomTimer, Timer, Timers};
+use crate::session::Session;
+use crate::timers::{CallTimer, SessionTimer, Timer, Timers};
 
 /// What a bridge is made of, beside its configuration.
 pub struct Parts {
@@ -52,9 +52,11 @@ pub struct Bridge {
     pub(crate) calls: BTreeMap<CallId, Call>,
     /// Legs that have just ended, whose measurements may still come.
     pub(crate) ended: BTreeMap<CallId, LegBook>,
-    pub(crate) rooms: BTreeMap<RoomId, Room>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
     /// The room that a leg of a conference joins. Not one that is closing.
-    pub(crate) sessions: BTreeMap<ConferenceId, RoomId>,
+    pub(crate) by_conference: BTreeMap<ConferenceId, SessionId>,
+    /// Whose main mix it is.
+    pub(crate) by_mix: BTreeMap<MixId, SessionId>,
     pub(crate) timers: Timers,
     pub(crate) ledger: Ledger,
     pub(crate) guard: Guard,
@@ -62,15 +64,16 @@ pub struct Bridge {
     /// Legs whose state changed since the media plane was told.
     pub(crate) touched: BTreeSet<CallId>,
     /// Conferences whose members may see a change.
-    pub(crate) changed: BTreeSet<RoomId>,
+    pub(crate) changed: BTreeSet<SessionId>,
     /// Conferences whose last leg has just left, and how it ended.
-    pub(crate) emptied: Vec<(RoomId, Close)>,
+    pub(crate) emptied: Vec<(SessionId, Close)>,
     /// Legs that are called at the request of another's telephone and are not in yet, by that other.
     pub(crate) invited: BTreeSet<(CallId, CallId)>,
     pub(crate) drain: Drain,
     leg_seq: u64,
     next_call: u32,
-    next_room: u32,
+    next_mix: u32,
+    next_session: u32,
     next_playback: u32,
     next_recording: u32,
 }
@@ -99,8 +102,9 @@ impl Bridge {
             plan: parts.plan,
             calls: BTreeMap::new(),
             ended: BTreeMap::new(),
-            rooms: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            by_conference: BTreeMap::new(),
+            by_mix: BTreeMap::new(),
             timers: Timers::default(),
             ledger: Ledger::default(),
             guard: Guard::new(),
@@ -112,7 +116,8 @@ impl Bridge {
             drain: Drain::Open,
             leg_seq: 0,
             next_call: FIRST_OUTBOUND.0,
-            next_room: 0,
+            next_mix: 0,
+            next_session: 0,
             next_playback: 0,
             next_recording: 0,
         }
@@ -126,10 +131,10 @@ impl Bridge {
     pub fn handle(&mut self, now: Time, input: Input) {
         while let Some(timer) = self.timers.pop_due(now) {
             self.expire(now, timer);
-            self.close_empty_rooms(now);
+            self.close_empty_sessions(now);
         }
         self.apply(now, input);
-        self.close_empty_rooms(now);
+        self.close_empty_sessions(now);
         self.settle();
         self.tell_attendance();
         if let Some((token, records)) = self.ledger.offer_queued() {
@@ -164,7 +169,7 @@ impl Bridge {
 
     /// Conferences in session, for a gauge.
     pub fn conferences(&self) -> usize {
-        self.rooms.len()
+        self.sessions.len()
     }
 
     /// What was counted of guessing at passcodes, for metrics.
@@ -187,9 +192,11 @@ impl Bridge {
             Input::NotDurable { token } => self.not_durable(now, token),
             Input::Digit { call, digit } => self.digit(now, call, digit),
             Input::PlaybackDone { call, playback } => self.playback_done(now, call, playback),
-            Input::RoomPlaybackDone { room, playback } => {
-                self.announced(room, playback);
-                self.farewell_played(now, room, playback);
+            Input::MixPlaybackDone { mix, playback } => {
+                if let Some(&session) = self.by_mix.get(&mix) {
+                    self.announced(session, playback);
+                    self.farewell_played(now, session, playback);
+                }
             }
             Input::Ended { call, ended } => self.ended(now, call, ended),
             Input::Invite { call, invitation } => self.invite(now, call, &invitation),
@@ -227,15 +234,19 @@ impl Bridge {
                 CallTimer::PrivateReminder => self.remind(now, call),
                 CallTimer::Stats => drop(self.ended.remove(&call)),
             },
-            Timer::Room(room, timer) => match timer {
-                RoomTimer::AloneMusic => self.alone_music(now, room),
-                RoomTimer::AloneLimit => self.alone_timeout(now, room),
-                RoomTimer::LostModerator => self.moderator_is_lost(now, room),
-                RoomTimer::Ending => self.ending_is_over(now, room),
-                RoomTimer::TenMinutesLeft => self.warn_room(room, Prompt::EndingInTenMinutes),
-                RoomTimer::OneMinuteLeft => self.warn_room(room, Prompt::EndingInOneMinute),
-                RoomTimer::MaxDuration => self.max_duration(now, room),
-                RoomTimer::Farewell | RoomTimer::Pace => self.hang_up_group(now, room),
+            Timer::Session(session, timer) => match timer {
+                SessionTimer::AloneMusic => self.alone_music(now, session),
+                SessionTimer::AloneLimit => self.alone_timeout(now, session),
+                SessionTimer::LostModerator => self.moderator_is_lost(now, session),
+                SessionTimer::Ending => self.ending_is_over(now, session),
+                SessionTimer::TenMinutesLeft => {
+                    self.warn_session(session, Prompt::EndingInTenMinutes)
+                }
+                SessionTimer::OneMinuteLeft => {
+                    self.warn_session(session, Prompt::EndingInOneMinute)
+                }
+                SessionTimer::MaxDuration => self.max_duration(now, session),
+                SessionTimer::Farewell | SessionTimer::Pace => self.hang_up_group(now, session),
             },
             Timer::Persist => {
                 if let Some((token, records)) = self.ledger.offer_refused() {
@@ -303,8 +314,8 @@ impl Bridge {
     /// Writes an event of `call`, in the sequence of its session if it is in one.
     pub(crate) fn event(&mut self, now: Time, call: CallId, event: Event) {
         let Some(call) = self.calls.get_mut(&call) else { return };
-        let room = call.room().and_then(|room| self.rooms.get_mut(&room));
-        let session = room.map(|room| room.book.next_event());
+        let session = call.session().and_then(|session| self.sessions.get_mut(&session));
+        let session = session.map(|session| session.book.next_event());
         self.ledger.push(call.book.event(now, session, event));
     }
 
@@ -329,25 +340,25 @@ impl Bridge {
         }
     }
 
-    /// Plays `prompts` to everybody in the mix of `room`.
-    pub(crate) fn announce(&mut self, room: RoomId, prompts: Vec<Prompt>) -> PlaybackId {
+    /// Plays `prompts` to everybody in the mix of `session`.
+    pub(crate) fn announce(&mut self, session: SessionId, prompts: Vec<Prompt>) -> PlaybackId {
         self.next_playback = self.next_playback.wrapping_add(1);
         let playback = PlaybackId(self.next_playback);
-        self.outputs.push_back(Output::PlayRoom { room, playback, prompts });
-        if let Some(known) = self.rooms.get_mut(&room) {
+        if let Some(known) = self.sessions.get_mut(&session) {
             known.announced = Some(playback);
-            self.touch_room(room);
+            self.outputs.push_back(Output::PlayMix { mix: known.mix, playback, prompts });
+            self.touch_session(session);
         }
         playback
     }
 
-    /// The last prompt for the whole of `room` was played: somebody alone may hear music again.
-    fn announced(&mut self, room: RoomId, playback: PlaybackId) {
-        if let Some(known) = self.rooms.get_mut(&room)
+    /// The last prompt for the whole of `session` was played: somebody alone may hear music again.
+    fn announced(&mut self, session: SessionId, playback: PlaybackId) {
+        if let Some(known) = self.sessions.get_mut(&session)
             && known.announced == Some(playback)
         {
             known.announced = None;
-            self.touch_room(room);
+            self.touch_session(session);
         }
     }
 
@@ -370,9 +381,15 @@ impl Bridge {
     }
 
     /// An id for a mix.
-    pub(crate) const fn new_room(&mut self) -> RoomId {
-        self.next_room += 1;
-        RoomId(self.next_room)
+    pub(crate) const fn new_mix(&mut self) -> MixId {
+        self.next_mix += 1;
+        MixId(self.next_mix)
+    }
+
+    /// An id for a conference in session.
+    pub(crate) const fn new_session(&mut self) -> SessionId {
+        self.next_session += 1;
+        SessionId(self.next_session)
     }
 
     /// An id for a recording.

@@ -8,7 +8,7 @@ use partyline_cdr_record::{Direction, Reference};
 use partyline_dialplan::Prompt;
 use partyline_dialplan::star::{Command, Matcher, Menu};
 use partyline_directory::Snapshot;
-use partyline_model::{AccountId, CallId, ConferenceId, PlaybackId, Role, RoomId, Time};
+use partyline_model::{AccountId, CallId, ConferenceId, MixId, PlaybackId, Role, SessionId, Time};
 use partyline_secret::SecretDigits;
 
 use crate::event::{RefusalCodes, Talk};
@@ -83,9 +83,9 @@ impl Call {
     }
 
     /// The conference in session that the leg is in.
-    pub(crate) const fn room(&self) -> Option<RoomId> {
+    pub(crate) const fn session(&self) -> Option<SessionId> {
         match &self.phase {
-            Phase::Member(member) | Phase::Apart(Apart { member, .. }) => Some(member.room),
+            Phase::Member(member) | Phase::Apart(Apart { member, .. }) => Some(member.session),
             Phase::Opening
             | Phase::Greeting(_)
             | Phase::Entry(_)
@@ -161,14 +161,14 @@ pub(crate) struct Grant {
 
 /// A leg of a conference.
 pub(crate) struct Member {
-    pub(crate) room: RoomId,
+    pub(crate) session: SessionId,
     pub(crate) muted: bool,
     pub(crate) keys: Matcher,
 }
 
 impl Member {
-    pub(crate) const fn new(room: RoomId, role: Role) -> Self {
-        Self { room, muted: false, keys: Matcher::new(Menu::Room(role)) }
+    pub(crate) const fn new(session: SessionId, role: Role) -> Self {
+        Self { session, muted: false, keys: Matcher::new(Menu::Room(role)) }
     }
 }
 
@@ -188,7 +188,7 @@ pub(crate) enum ApartStage {
     /// The call is on its way: not yet in private with the callee.
     Calling(CallId),
     /// In private with the callee, in a mix of their own.
-    Talking(CallId, RoomId),
+    Talking(CallId, MixId),
 }
 
 impl ApartStage {
@@ -220,7 +220,7 @@ pub(crate) enum CalleeStage {
     /// The callee hears why it was called.
     Greeted,
     /// The callee talks to the moderator in this mix.
-    Talking(RoomId),
+    Talking(MixId),
 }
 
 /// Something a leg is asked.
@@ -294,7 +294,7 @@ impl Asked {
 /// ([`crate::presence`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Presence {
-    pub(crate) mix: Option<RoomId>,
+    pub(crate) mix: Option<MixId>,
     pub(crate) music: bool,
     pub(crate) talk: Talk,
 }

@@ -15,7 +15,7 @@ use partyline_secret::SecretDigits;
 use crate::bridge::Bridge;
 use crate::call::{Asked, Topic};
 use crate::record::{Close, Event};
-use crate::room::Room;
+use crate::session::Session;
 
 /// Fewest digits of a security passcode.
 const SECURITY_MIN: usize = 4;
@@ -47,9 +47,12 @@ impl Bridge {
     ) {
         let Some(call) = self.calls.get(&id) else { return };
         let by = call.book.leg_id();
-        let Some(room) = call.room().and_then(|room| self.rooms.get_mut(&room)) else { return };
-        let previous = room.book.refer(now, by, source, value.clone());
-        let revision = room.book.next_revision();
+        let Some(session) = call.session().and_then(|session| self.sessions.get_mut(&session))
+        else {
+            return;
+        };
+        let previous = session.book.refer(now, by, source, value.clone());
+        let revision = session.book.next_revision();
         self.ledger.push(revision);
         let event = match source {
             ReferenceSource::StarCode => Event::of(FeatureCode::ReferenceSet, Command::Reference),
@@ -123,9 +126,9 @@ impl Bridge {
             let prompts = vec![Prompt::SecurityPasscodesDiffer, Prompt::EnterNewSecurityPasscode];
             return self.security_anew(now, id, tries, prompts);
         }
-        let Some(room) = self.room_of_mut(id) else { return };
-        room.security = Some(again);
-        room.book.record_mut().security_used = true;
+        let Some(session) = self.session_of_mut(id) else { return };
+        session.security = Some(again);
+        session.book.record_mut().security_used = true;
         self.event(now, id, Event::of(FeatureCode::SecurityOn, Command::Security));
         self.speak(now, id, vec![Prompt::SecurityPasscodeOn]);
     }
@@ -140,8 +143,8 @@ impl Bridge {
 
     /// The security passcode is taken back: callers who join from here on are not asked for one.
     pub(crate) fn security_off(&mut self, now: Time, id: CallId) {
-        let Some(room) = self.room_of_mut(id) else { return };
-        room.security = None;
+        let Some(session) = self.session_of_mut(id) else { return };
+        session.security = None;
         self.event(now, id, Event::of(FeatureCode::SecurityOff, Command::Security));
         self.speak(now, id, vec![Prompt::SecurityPasscodeOff]);
     }
@@ -152,9 +155,9 @@ impl Bridge {
         self.speak(now, id, vec![Prompt::SecurityPasscodeUnchanged]);
     }
 
-    fn room_of_mut(&mut self, id: CallId) -> Option<&mut Room> {
-        let room = self.calls.get(&id)?.room()?;
-        self.rooms.get_mut(&room)
+    fn session_of_mut(&mut self, id: CallId) -> Option<&mut Session> {
+        let session = self.calls.get(&id)?.session()?;
+        self.sessions.get_mut(&session)
     }
 }
 
@@ -162,10 +165,10 @@ impl Bridge {
 impl Bridge {
     /// `*99` was confirmed.
     pub(crate) fn end_by_moderator(&mut self, now: Time, id: CallId) {
-        let Some(room) = self.calls.get(&id).and_then(|call| call.room()) else { return };
+        let Some(session) = self.calls.get(&id).and_then(|call| call.session()) else { return };
         self.event(now, id, Event::of(FeatureCode::EndConference, Command::End));
         let close = Close::moderator(CloseReason::EndedByModerator);
-        self.end_room(now, room, close, Prompt::ConferenceEnded);
+        self.end_session(now, session, close, Prompt::ConferenceEnded);
     }
 
     /// `*99` was not confirmed.

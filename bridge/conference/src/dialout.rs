@@ -44,11 +44,11 @@ impl Bridge {
             call.phase = phase;
             return;
         };
-        let room = member.room;
+        let session = member.session;
         let keys = Matcher::new(Menu::DialOut);
         call.phase = Phase::Apart(Apart { member, stage: ApartStage::Number, keys });
         call.book.move_to(Place::Private, now);
-        self.watch_alone(now, room);
+        self.watch_alone(now, session);
         let tries = self.config.dial.tries;
         self.ask(now, id, Topic::Number, tries, vec![Prompt::DialNumber]);
     }
@@ -240,7 +240,7 @@ impl Bridge {
 
     /// The callee knows why: it and the moderator talk in private.
     pub(crate) fn connect(&mut self, now: Time, id: CallId) {
-        let mix = self.new_room();
+        let mix = self.new_mix();
         let talking = CalleeStage::Talking(mix);
         let Some(by) = self.next_stage(id, CalleeStage::Greeted, talking) else { return };
         if let Some(apart) = self.apart_mut(by) {

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use partyline_cdr_record::{CallFailure, CloseReason, FeatureCode, StatusCode};
 use partyline_dialplan::Prompt;
-use partyline_model::{CallId, PlaybackId, Role, RoomId, Time};
+use partyline_model::{CallId, PlaybackId, Role, SessionId, Time};
 
 use crate::bridge::{Bridge, Drain};
 use crate::call::{Apart, Callee, CalleeStage, Phase};
 use crate::event::{EndKind, Ended, Output, Refusal};
 use crate::invited::InvitationNews;
 use crate::record::{Close, Event, Place};
-use crate::room::State;
-use crate::timers::{CallTimer, RoomTimer, Timer};
+use crate::session::State;
+use crate::timers::{CallTimer, SessionTimer, Timer};
 
 /// What becomes of a callee who was not brought in, to the telephone that had him called.
 const UNREACHED: StatusCode = CallFailure::NoAnswer.status_code();
@@ -120,7 +120,7 @@ impl Bridge {
 
     /// Takes the leg out of its conference, if it is in one, and drops the callee it has aside.
     fn part(&mut self, now: Time, id: CallId, parting: Parting, close: Close) {
-        let Some(room_id) = self.calls.get(&id).and_then(|call| call.room()) else { return };
+        let Some(session_id) = self.calls.get(&id).and_then(|call| call.session()) else { return };
         self.drop_callee(now, id);
         self.drop_invited(now, id);
         self.event(now, id, Event::new(FeatureCode::Leave));
@@ -129,76 +129,87 @@ impl Bridge {
         call.phase = Phase::Leaving(close);
         let conf_ms = call.book.conf_ms();
         self.touch(id);
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        let role = room.roster.leave(id);
-        self.changed.insert(room_id);
-        room.book.leg_went(conf_ms);
-        if room.roster.is_empty() {
-            return self.emptied.push((room_id, close));
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let role = session.roster.leave(id);
+        self.changed.insert(session_id);
+        session.book.leg_went(conf_ms);
+        if session.roster.is_empty() {
+            return self.emptied.push((session_id, close));
         }
-        let leaderless = role == Some(Role::Moderator) && !room.roster.has_moderator();
-        match (room.state, leaderless) {
-            (State::Live, true) => self.moderator_left(now, room_id, parting),
-            (State::Live | State::Ending, _) => self.tone(room_id, Prompt::ToneLeave),
+        let leaderless = role == Some(Role::Moderator) && !session.roster.has_moderator();
+        match (session.state, leaderless) {
+            (State::Live, true) => self.moderator_left(now, session_id, parting),
+            (State::Live | State::Ending, _) => self.tone(session_id, Prompt::ToneLeave),
             (State::Waiting | State::Closing { .. }, _) => {}
         }
-        self.watch_alone(now, room_id);
+        self.watch_alone(now, session_id);
     }
 
     /// The last moderator left.
-    fn moderator_left(&mut self, now: Time, room_id: RoomId, parting: Parting) {
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        if !room.rules.ends_with_moderator {
-            self.announce(room_id, vec![Prompt::ToneLeave, Prompt::ModeratorLeftContinues]);
+    fn moderator_left(&mut self, now: Time, session_id: SessionId, parting: Parting) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        if !session.rules.ends_with_moderator {
+            self.announce(session_id, vec![Prompt::ToneLeave, Prompt::ModeratorLeftContinues]);
             return;
         }
-        room.state = State::Ending;
+        session.state = State::Ending;
         match parting {
-            Parting::Left => self.announce_ending(now, room_id),
+            Parting::Left => self.announce_ending(now, session_id),
             Parting::Lost => {
                 let silent = self.config.lost_moderator.saturating_sub(self.config.ending);
-                self.timers.set(Timer::Room(room_id, RoomTimer::LostModerator), now, silent);
-                self.tone(room_id, Prompt::ToneLeave);
+                self.timers.set(
+                    Timer::Session(session_id, SessionTimer::LostModerator),
+                    now,
+                    silent,
+                );
+                self.tone(session_id, Prompt::ToneLeave);
             }
         }
     }
 
     /// The moderator that the network lost did not come back in time.
-    pub(crate) fn moderator_is_lost(&mut self, now: Time, room_id: RoomId) {
-        self.announce_ending(now, room_id);
+    pub(crate) fn moderator_is_lost(&mut self, now: Time, session_id: SessionId) {
+        self.announce_ending(now, session_id);
     }
 
-    fn announce_ending(&mut self, now: Time, room_id: RoomId) {
-        self.timers.set(Timer::Room(room_id, RoomTimer::Ending), now, self.config.ending);
-        self.announce(room_id, vec![Prompt::ModeratorLeftEndingTwoMinutes]);
+    fn announce_ending(&mut self, now: Time, session_id: SessionId) {
+        self.timers.set(Timer::Session(session_id, SessionTimer::Ending), now, self.config.ending);
+        self.announce(session_id, vec![Prompt::ModeratorLeftEndingTwoMinutes]);
     }
 
     /// A moderator returned before the conference ended.
-    pub(crate) fn moderator_is_back(&mut self, room_id: RoomId) {
-        self.timers.cancel(Timer::Room(room_id, RoomTimer::Ending));
-        self.timers.cancel(Timer::Room(room_id, RoomTimer::LostModerator));
-        if let Some(room) = self.rooms.get_mut(&room_id) {
-            room.state = State::Live;
+    pub(crate) fn moderator_is_back(&mut self, session_id: SessionId) {
+        self.timers.cancel(Timer::Session(session_id, SessionTimer::Ending));
+        self.timers.cancel(Timer::Session(session_id, SessionTimer::LostModerator));
+        if let Some(session) = self.sessions.get_mut(&session_id) {
+            session.state = State::Live;
         }
     }
 
     /// No moderator returned.
-    pub(crate) fn ending_is_over(&mut self, now: Time, room_id: RoomId) {
+    pub(crate) fn ending_is_over(&mut self, now: Time, session_id: SessionId) {
         let close = Close::moderator(CloseReason::EndedByModerator);
-        self.end_room(now, room_id, close, Prompt::Goodbye);
+        self.end_session(now, session_id, close, Prompt::Goodbye);
     }
 
     /// The conference lasted too long.
-    pub(crate) fn max_duration(&mut self, now: Time, room_id: RoomId) {
+    pub(crate) fn max_duration(&mut self, now: Time, session_id: SessionId) {
         let close = Close::system(CloseReason::MaxDuration);
-        self.end_room(now, room_id, close, Prompt::Goodbye);
+        self.end_session(now, session_id, close, Prompt::Goodbye);
     }
 
     /// Ends the conference for all: a farewell, then its legs are hung up group by group.
-    pub(crate) fn end_room(&mut self, now: Time, room_id: RoomId, close: Close, prompt: Prompt) {
-        self.stop_recording_of(now, room_id);
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        let (state, members, conference) = (room.state, room.roster.to_vec(), room.conference);
+    pub(crate) fn end_session(
+        &mut self,
+        now: Time,
+        session_id: SessionId,
+        close: Close,
+        prompt: Prompt,
+    ) {
+        self.stop_recording_of(now, session_id);
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let (state, members, conference) =
+            (session.state, session.roster.to_vec(), session.conference);
         match state {
             State::Closing { .. } => return,
             State::Waiting => {
@@ -211,70 +222,82 @@ impl Bridge {
             State::Live | State::Ending => {}
         }
         // Who calls from here on comes into a new session.
-        self.sessions.remove(&conference);
+        self.by_conference.remove(&conference);
         for id in members {
             self.drop_callee(now, id);
             self.drop_invited(now, id);
             self.take_question(id);
             self.hush(id);
         }
-        let farewell = self.announce(room_id, vec![prompt]);
-        self.timers.cancel_room(room_id);
-        self.timers.set(Timer::Room(room_id, RoomTimer::Farewell), now, self.config.farewell);
-        if let Some(room) = self.rooms.get_mut(&room_id) {
-            room.state = State::Closing { close, farewell };
-            room.alone_music = false;
+        let farewell = self.announce(session_id, vec![prompt]);
+        self.timers.cancel_session(session_id);
+        self.timers.set(
+            Timer::Session(session_id, SessionTimer::Farewell),
+            now,
+            self.config.farewell,
+        );
+        if let Some(session) = self.sessions.get_mut(&session_id) {
+            session.state = State::Closing { close, farewell };
+            session.alone_music = false;
         }
-        self.touch_room(room_id);
+        self.touch_session(session_id);
     }
 
     /// The farewell was heard: no need to wait longer.
-    pub(crate) fn farewell_played(&mut self, now: Time, room_id: RoomId, playback: PlaybackId) {
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        let State::Closing { farewell, .. } = room.state else { return };
-        let timer = Timer::Room(room_id, RoomTimer::Farewell);
+    pub(crate) fn farewell_played(
+        &mut self,
+        now: Time,
+        session_id: SessionId,
+        playback: PlaybackId,
+    ) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let State::Closing { farewell, .. } = session.state else { return };
+        let timer = Timer::Session(session_id, SessionTimer::Farewell);
         if farewell == playback && self.timers.is_set(timer) {
             self.timers.cancel(timer);
-            self.hang_up_group(now, room_id);
+            self.hang_up_group(now, session_id);
         }
     }
 
     /// Hangs up the next group of a conference that ends, and paces the one after it.
-    pub(crate) fn hang_up_group(&mut self, now: Time, room_id: RoomId) {
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        let State::Closing { close, .. } = room.state else { return };
-        let group: Vec<CallId> = room.roster.calls().take(self.config.pace_legs.max(1)).collect();
+    pub(crate) fn hang_up_group(&mut self, now: Time, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let State::Closing { close, .. } = session.state else { return };
+        let group: Vec<CallId> =
+            session.roster.calls().take(self.config.pace_legs.max(1)).collect();
         for id in group {
             self.hang_up(now, id, close);
         }
-        let left = self.rooms.get(&room_id).is_some_and(|room| !room.roster.is_empty());
+        let left = self.sessions.get(&session_id).is_some_and(|session| !session.roster.is_empty());
         if left {
-            self.timers.set(Timer::Room(room_id, RoomTimer::Pace), now, self.config.pace);
+            self.timers.set(Timer::Session(session_id, SessionTimer::Pace), now, self.config.pace);
         }
     }
 
     /// Closes the conferences whose last leg left, each after the records of its legs.
-    pub(crate) fn close_empty_rooms(&mut self, now: Time) {
-        for (room_id, close) in std::mem::take(&mut self.emptied) {
-            let still_empty = self.rooms.get(&room_id).is_some_and(|room| room.roster.is_empty());
+    pub(crate) fn close_empty_sessions(&mut self, now: Time) {
+        for (session_id, close) in std::mem::take(&mut self.emptied) {
+            let still_empty =
+                self.sessions.get(&session_id).is_some_and(|session| session.roster.is_empty());
             if !still_empty {
                 continue;
             }
-            self.timers.cancel_room(room_id);
-            let Some(mut room) = self.rooms.remove(&room_id) else { continue };
-            self.guard.forget_room(room_id);
-            if self.sessions.get(&room.conference) == Some(&room_id) {
-                self.sessions.remove(&room.conference);
+            self.timers.cancel_session(session_id);
+            let Some(mut session) = self.sessions.remove(&session_id) else { continue };
+            self.guard.forget_session(session_id);
+            self.by_mix.remove(&session.mix);
+            if self.by_conference.get(&session.conference) == Some(&session_id) {
+                self.by_conference.remove(&session.conference);
             }
-            if let Some(recording) = room.recording.take() {
-                room.book.recorded(recording.length(now));
+            if let Some(recording) = session.recording.take() {
+                session.book.recorded(recording.length(now));
                 self.outputs.push_back(Output::StopRecord { recording: recording.id });
             }
-            let close = match room.state {
+            let close = match session.state {
                 State::Closing { close, .. } => close,
                 State::Waiting | State::Live | State::Ending => close,
             };
-            let record = room.book.close(now, close);
+            let record = session.book.close(now, close);
             self.ledger.push(record);
         }
     }
@@ -286,9 +309,9 @@ impl Bridge {
         }
         self.drain = Drain::Draining;
         let close = Close::system(CloseReason::Drain);
-        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
-        for room in rooms {
-            self.end_room(now, room, close, Prompt::DrainNotice);
+        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for session in sessions {
+            self.end_session(now, session, close, Prompt::DrainNotice);
         }
         let outside = self.calls.iter().filter(|(_, call)| match &call.phase {
             Phase::Greeting(_) | Phase::Entry(_) => true,
@@ -349,14 +372,14 @@ impl Bridge {
         }
         let phase = std::mem::replace(&mut call.phase, Phase::Opening);
         let Phase::Apart(Apart { member, .. }) = phase else { return };
-        let room = member.room;
+        let session = member.session;
         call.phase = Phase::Member(member);
         call.question = None;
         call.book.move_to(Place::Conference, now);
         self.timers.cancel(Timer::Call(id, CallTimer::Key));
         self.timers.cancel(Timer::Call(id, CallTimer::PrivateReminder));
         self.touch(id);
-        self.watch_alone(now, room);
+        self.watch_alone(now, session);
     }
 
     /// If `id` is a callee that has not been brought in: its moderator is alone again.

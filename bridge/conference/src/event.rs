@@ -13,7 +13,8 @@ use partyline_cdr_record::{
 use partyline_dialplan::Prompt;
 use partyline_directory::Snapshot;
 use partyline_model::{
-    AccountId, CallId, Digit, Number, PlaybackId, RecordingId, Role, RoomId, Time, Uuid, WallTime,
+    AccountId, CallId, Digit, MixId, Number, PlaybackId, RecordingId, Role, SessionId, Time, Uuid,
+    WallTime,
 };
 
 use crate::invited::{Invitation, InvitationNews};
@@ -86,9 +87,9 @@ pub enum Input {
     },
     /// The prompts of one [`Output::PlayRoom`] were played to the end. Where nobody reports it, a
     /// farewell takes [`crate::Config::farewell`].
-    RoomPlaybackDone {
+    MixPlaybackDone {
         /// The mix.
-        room: RoomId,
+        mix: MixId,
         /// Of [`Output::PlayRoom`].
         playback: PlaybackId,
     },
@@ -392,7 +393,7 @@ pub enum Output {
         /// The leg.
         call: CallId,
         /// The mix; made when its first leg joins.
-        room: RoomId,
+        mix: MixId,
     },
     /// Take the leg out of its mix.
     Leave {
@@ -407,9 +408,9 @@ pub enum Output {
         talk: Talk,
     },
     /// Play into a mix, after what waits to be played into it.
-    PlayRoom {
+    PlayMix {
         /// The mix.
-        room: RoomId,
+        mix: MixId,
         /// Names the request.
         playback: PlaybackId,
         /// One after the other, at least one.
@@ -419,12 +420,12 @@ pub enum Output {
     /// [`crate::Bridge::attendance`] says how it is now.
     Attendance {
         /// The conference.
-        room: RoomId,
+        session: SessionId,
     },
     /// Record a mix.
     Record {
         /// The mix.
-        room: RoomId,
+        mix: MixId,
         /// Names the recording in this process.
         recording: RecordingId,
         /// The session, for the file's head.

@@ -7,12 +7,12 @@
 use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail};
 use partyline_dialplan::star::{Command, Match};
 use partyline_dialplan::{Prompt, say};
-use partyline_model::{CallId, Digit, Role, RoomId, Time};
+use partyline_model::{CallId, Digit, Role, SessionId, Time};
 
 use crate::bridge::Bridge;
 use crate::call::{Call, Phase, Topic};
 use crate::record::Event;
-use crate::room::State;
+use crate::session::State;
 
 /// The event that a command leaves, done or denied.
 const fn code_of(command: Command) -> FeatureCode {
@@ -43,8 +43,9 @@ impl Bridge {
             }
             Match::Command(command) => self.command(now, id, command),
             Match::Unknown => {
-                let room = member.room;
-                let closing = self.rooms.get(&room).is_none_or(|room| room.state.is_closing());
+                let session = member.session;
+                let closing =
+                    self.sessions.get(&session).is_none_or(|session| session.state.is_closing());
                 if !closing {
                     self.speak(now, id, vec![Prompt::UnknownCode]);
                 }
@@ -57,8 +58,8 @@ impl Bridge {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Member(member) = &call.phase else { return };
         let Some(grant) = call.grant else { return };
-        let Some(room) = self.rooms.get(&member.room) else { return };
-        let (room_id, state) = (member.room, room.state);
+        let Some(session) = self.sessions.get(&member.session) else { return };
+        let (session_id, state) = (member.session, session.state);
         if is_duplicate(call, command, now, self.config.duplicate) {
             return;
         }
@@ -66,7 +67,7 @@ impl Bridge {
             return self.deny(now, id, command, DenyReason::Role, Prompt::ModeratorOnly);
         }
         match state {
-            State::Live | State::Ending => self.obey(now, id, room_id, command),
+            State::Live | State::Ending => self.obey(now, id, session_id, command),
             State::Waiting => {
                 self.deny(now, id, command, DenyReason::State, Prompt::NotAvailableYet);
             }
@@ -77,12 +78,12 @@ impl Bridge {
         }
     }
 
-    fn obey(&mut self, now: Time, id: CallId, room_id: RoomId, command: Command) {
+    fn obey(&mut self, now: Time, id: CallId, session_id: SessionId, command: Command) {
         match command {
             Command::Mute => self.toggle_mute(now, id),
-            Command::Count => self.count(now, id, room_id),
+            Command::Count => self.count(now, id, session_id),
             Command::Help => self.help(now, id),
-            Command::Record => self.record_code(now, id, room_id),
+            Command::Record => self.record_code(now, id, session_id),
             Command::DialOut => self.dial_code(now, id),
             Command::Reference => self.reference_code(now, id),
             Command::Security => self.security_code(now, id),
@@ -127,9 +128,9 @@ impl Bridge {
     }
 
     /// `*#`: how many there are.
-    fn count(&mut self, now: Time, id: CallId, room_id: RoomId) {
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        let people = u32::try_from(room.roster.len()).unwrap_or(u32::MAX);
+    fn count(&mut self, now: Time, id: CallId, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let people = u32::try_from(session.roster.len()).unwrap_or(u32::MAX);
         let detail = FeatureDetail::Count(people);
         self.event(now, id, Event::of(FeatureCode::Count, Command::Count).with(detail));
         self.speak(now, id, say::people(people));

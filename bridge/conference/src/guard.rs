@@ -59,7 +59,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use partyline_model::{Number, RoomId, Time};
+use partyline_model::{Number, SessionId, Time};
 
 use crate::event::{GuessAlarm, GuessCounts, GuessKey, Offered};
 use callers::{Callers, Known};
@@ -140,7 +140,7 @@ pub(crate) enum Target {
     /// A conference passcode, at the number that was dialled.
     Passcode(Number),
     /// The security passcode of a session.
-    Security(RoomId),
+    Security(SessionId),
 }
 
 /// A call's own tries at one secret.
@@ -205,7 +205,7 @@ pub(crate) struct Guard {
     verified: Known,
     numbers: BTreeMap<Number, Traffic>,
     everywhere: Traffic,
-    rooms: BTreeMap<RoomId, Traffic>,
+    sessions: BTreeMap<SessionId, Traffic>,
     closed_alarmed: Option<Time>,
     counts: GuessCounts,
 }
@@ -219,7 +219,7 @@ impl Guard {
             verified: Known::new(MOST_CALLERS),
             numbers: BTreeMap::new(),
             everywhere: Traffic::default(),
-            rooms: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             closed_alarmed: None,
             counts: GuessCounts::default(),
         }
@@ -301,8 +301,9 @@ impl Guard {
                 self.callers_mut(target).refuse(caller);
                 caller.key()
             }
-            (_, _, Target::Security(room)) if !self.is_known(target, caller) => {
-                let wrong = self.rooms.get(&room).map_or(0, |room| room.hopeless.sum(typed));
+            (_, _, Target::Security(session)) if !self.is_known(target, caller) => {
+                let wrong =
+                    self.sessions.get(&session).map_or(0, |session| session.hopeless.sum(typed));
                 if wrong < ROOM_WRONG {
                     return true;
                 }
@@ -340,7 +341,9 @@ impl Guard {
                 self.numbers.entry(number).or_default().right(now, wrong > 0);
                 self.everywhere.right(now, wrong > 0);
             }
-            Target::Security(room) => self.rooms.entry(room).or_default().right(now, wrong > 0),
+            Target::Security(session) => {
+                self.sessions.entry(session).or_default().right(now, wrong > 0)
+            }
         }
     }
 
@@ -373,9 +376,9 @@ impl Guard {
                 }
                 alarms.extend(self.everywhere.wrong(now, USUAL_EVERYWHERE, GuessKey::Everywhere));
             }
-            Target::Security(room) => {
+            Target::Security(session) => {
                 self.counts.wrong_security += 1;
-                let traffic = self.rooms.entry(room).or_default();
+                let traffic = self.sessions.entry(session).or_default();
                 alarms.extend(traffic.wrong(now, USUAL_IN_ROOM, GuessKey::Session));
             }
         }
@@ -386,8 +389,8 @@ impl Guard {
     }
 
     /// The session is over, and its security passcode with it.
-    pub(crate) fn forget_room(&mut self, room: RoomId) {
-        self.rooms.remove(&room);
+    pub(crate) fn forget_session(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
     }
 
     /// How far the failures where `target` is tried are above the usual.
@@ -403,9 +406,9 @@ impl Guard {
                     (here, GuessKey::DialledNumber)
                 }
             }
-            Target::Security(room) => {
-                let room = self.rooms.get(&room);
-                (room.map_or(0, |traffic| traffic.step(now, USUAL_IN_ROOM)), GuessKey::Session)
+            Target::Security(session) => {
+                let session = self.sessions.get(&session);
+                (session.map_or(0, |traffic| traffic.step(now, USUAL_IN_ROOM)), GuessKey::Session)
             }
         }
     }

@@ -152,8 +152,8 @@ impl Bridge {
         match secret {
             Secret::Passcode => call.book.record().dnis.map(Target::Passcode),
             Secret::Security => {
-                let room = *self.sessions.get(&call.grant?.conference)?;
-                self.rooms.get(&room)?.security.as_ref().map(|_| Target::Security(room))
+                let session = *self.by_conference.get(&call.grant?.conference)?;
+                self.sessions.get(&session)?.security.as_ref().map(|_| Target::Security(session))
             }
         }
     }

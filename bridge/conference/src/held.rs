@@ -27,9 +27,9 @@ impl Bridge {
     /// Tells the moderators that a leg of their conference holds it, privately: in a conference
     /// where joining is heard, and to those who are not in the midst of something else.
     fn tell_of_hold(&mut self, now: Time, id: CallId) {
-        let Some(room) = self.calls.get(&id).and_then(|call| call.room()) else { return };
-        let Some(room) = self.rooms.get(&room) else { return };
-        if !room.state.is_open() || room.roster.len() > self.config.silent_above {
+        let Some(session) = self.calls.get(&id).and_then(|call| call.session()) else { return };
+        let Some(session) = self.sessions.get(&session) else { return };
+        if !session.state.is_open() || session.roster.len() > self.config.silent_above {
             return;
         }
         let listens = |other: &CallId| {
@@ -39,7 +39,7 @@ impl Bridge {
                 moderates && is_free && matches!(call.phase, Phase::Member(_))
             })
         };
-        let moderators: Vec<CallId> = room.roster.calls().filter(listens).collect();
+        let moderators: Vec<CallId> = session.roster.calls().filter(listens).collect();
         for moderator in moderators {
             self.speak(now, moderator, vec![Prompt::CallerOnHold]);
         }

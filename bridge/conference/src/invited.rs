@@ -103,7 +103,11 @@ impl Bridge {
             return Err((NotInvited::Role, None));
         }
         let Phase::Member(member) = &call.phase else { return Err(state) };
-        let room = self.rooms.get(&member.room).filter(|room| room.state.is_open()).ok_or(state)?;
+        let session = self
+            .sessions
+            .get(&member.session)
+            .filter(|session| session.state.is_open())
+            .ok_or(state)?;
         let bought = self.entitlements(grant.account);
         if !bought.is_some_and(|bought| bought.dial_out.is_enabled()) {
             return Err((NotInvited::Barred, None));
@@ -118,7 +122,7 @@ impl Bridge {
             };
             (why, refused.number)
         })?;
-        if room.is_full() {
+        if session.is_full() {
             return Err((NotInvited::Full, Some(number)));
         }
         Ok((grant, number))

@@ -90,11 +90,15 @@ impl Bridge {
         }
         let moderates = grant.role == Role::Moderator;
         let (referred, verified, noticed) = (entry.referred, entry.verified, entry.noticed);
-        let room = self.sessions.get(&grant.conference).and_then(|room| self.rooms.get(room));
-        let has_reference = room.is_some_and(|room| room.book.record().reference_number.is_some());
-        let is_full = room.is_some_and(|room| room.is_full());
-        let is_secured = room.is_some_and(|room| room.security.is_some());
-        let is_recorded = room.is_some_and(|room| room.recording.is_some());
+        let session = self
+            .by_conference
+            .get(&grant.conference)
+            .and_then(|session| self.sessions.get(session));
+        let has_reference =
+            session.is_some_and(|session| session.book.record().reference_number.is_some());
+        let is_full = session.is_some_and(|session| session.is_full());
+        let is_secured = session.is_some_and(|session| session.security.is_some());
+        let is_recorded = session.is_some_and(|session| session.recording.is_some());
         if moderates && !referred && !has_reference && self.reference_is_required(id) {
             let tries = self.config.required_reference_tries;
             let prompts = vec![Prompt::EnterReference];
@@ -132,8 +136,11 @@ impl Bridge {
         tries: u8,
     ) {
         let Some(grant) = self.calls.get(&id).and_then(|call| call.grant) else { return };
-        let room = self.sessions.get(&grant.conference).and_then(|room| self.rooms.get(room));
-        let wanted = room.and_then(|room| room.security.as_ref());
+        let session = self
+            .by_conference
+            .get(&grant.conference)
+            .and_then(|session| self.sessions.get(session));
+        let wanted = session.and_then(|session| session.security.as_ref());
         // It may have been taken back meanwhile: then nothing is asked for any more.
         let right = wanted.is_none_or(|wanted| wanted.matches(&typed));
         let asked = wanted.is_some();

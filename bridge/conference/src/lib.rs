@@ -18,6 +18,7 @@
 
 mod arrival;
 mod attendance;
+mod begin;
 mod bridge;
 mod call;
 mod config;
@@ -37,7 +38,7 @@ mod presence;
 mod question;
 mod record;
 mod recording;
-mod room;
+
 mod roster;
 mod session;
 mod timers;

@@ -13,7 +13,7 @@ use partyline_secret::SecretDigits;
 use crate::bridge::Bridge;
 use crate::call::Grant;
 use crate::event::{Offered, Refusal};
-use crate::room::Rules;
+use crate::session::Rules;
 
 /// What a called number is.
 pub(crate) struct Admission {
@@ -114,8 +114,9 @@ impl Bridge {
         let Some(grant) = call.grant.filter(|grant| grant.role == Role::Moderator) else {
             return false;
         };
-        let room = call.room().and_then(|room| self.rooms.get(&room));
-        let has_none = room.is_some_and(|room| room.book.record().reference_number.is_none());
+        let session = call.session().and_then(|session| self.sessions.get(&session));
+        let has_none =
+            session.is_some_and(|session| session.book.record().reference_number.is_none());
         has_none && self.reference_setting(grant.account) == ReferenceNumber::Optional
     }
 

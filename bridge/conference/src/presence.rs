@@ -6,21 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use partyline_model::{CallId, Role, RoomId};
+use partyline_model::{CallId, Role, SessionId};
 
 use crate::bridge::Bridge;
 use crate::call::{Apart, ApartStage, Call, Callee, CalleeStage, Member, Phase, Presence};
 use crate::event::{Output, Talk};
-use crate::room::{Room, State};
+use crate::session::{Session, State};
 
 /// What the media plane is to do with `call`.
-fn presence(call: &Call, rooms: &BTreeMap<RoomId, Room>) -> Presence {
+fn presence(call: &Call, sessions: &BTreeMap<SessionId, Session>) -> Presence {
     match &call.phase {
         Phase::Opening | Phase::Greeting(_) | Phase::Entry(_) => Presence::SILENT,
         Phase::Leaving(_) => Presence { talk: Talk::Muted, ..Presence::SILENT },
-        Phase::Member(member) => {
-            rooms.get(&member.room).map_or(Presence::SILENT, |room| in_room(call, member, room))
-        }
+        Phase::Member(member) => sessions
+            .get(&member.session)
+            .map_or(Presence::SILENT, |session| in_session(call, member, session)),
         Phase::Apart(Apart { stage: ApartStage::Talking(_, mix), .. })
         | Phase::Callee(Callee { stage: CalleeStage::Talking(mix), .. }) => {
             let talk = if call.held { Talk::Muted } else { Talk::Open };
@@ -38,22 +38,22 @@ fn presence(call: &Call, rooms: &BTreeMap<RoomId, Room>) -> Presence {
     }
 }
 
-fn in_room(call: &Call, member: &Member, room: &Room) -> Presence {
+fn in_session(call: &Call, member: &Member, session: &Session) -> Presence {
     let listens = call.grant.is_none_or(|grant| grant.role == Role::Listener);
     let talk = if call.types_a_secret() {
         Talk::Secret
-    } else if member.muted || call.held || listens || !room.state.is_mixed() {
+    } else if member.muted || call.held || listens || !session.state.is_mixed() {
         Talk::Muted
     } else {
         Talk::Open
     };
     let quiet = call.speaking.is_none();
-    let (mix, music) = match room.state {
+    let (mix, music) = match session.state {
         State::Waiting => (None, quiet),
         State::Live | State::Ending => {
-            (Some(member.room), room.alone_music && quiet && room.announced.is_none())
+            (Some(session.mix), session.alone_music && quiet && session.announced.is_none())
         }
-        State::Closing { .. } => (Some(member.room), false),
+        State::Closing { .. } => (Some(session.mix), false),
     };
     Presence { mix, music, talk }
 }
@@ -64,10 +64,10 @@ impl Bridge {
         self.touched.insert(call);
     }
 
-    /// The state of `room` changed, and with it what its legs hear.
-    pub(crate) fn touch_room(&mut self, room: RoomId) {
-        let Some(room) = self.rooms.get(&room) else { return };
-        self.touched.extend(room.roster.calls());
+    /// The state of `session` changed, and with it what its legs hear.
+    pub(crate) fn touch_session(&mut self, session: SessionId) {
+        let Some(session) = self.sessions.get(&session) else { return };
+        self.touched.extend(session.roster.calls());
     }
 
     /// Tells the media plane what changed for the legs that were touched.
@@ -78,8 +78,8 @@ impl Bridge {
             .into_iter()
             .filter_map(|id| {
                 let call = self.calls.get_mut(&id)?;
-                self.changed.extend(call.room());
-                let wanted = presence(call, &self.rooms);
+                self.changed.extend(call.session());
+                let wanted = presence(call, &self.sessions);
                 let told = std::mem::replace(&mut call.told, wanted);
                 (told != wanted).then_some((id, told, wanted))
             })
@@ -96,8 +96,8 @@ impl Bridge {
             if told.talk != wanted.talk {
                 self.outputs.push_back(Output::Talk { call, talk: wanted.talk });
             }
-            if let Some(room) = wanted.mix.filter(|_| told.mix != wanted.mix) {
-                self.outputs.push_back(Output::Join { call, room });
+            if let Some(mix) = wanted.mix.filter(|_| told.mix != wanted.mix) {
+                self.outputs.push_back(Output::Join { call, mix });
             }
             if wanted.music && !told.music {
                 self.outputs.push_back(Output::Music { call, on: true });

@@ -1,270 +1,117 @@
-//! A conference in session: legs arrive, wait, begin to talk, stay alone.
+//! A conference in session: its state, its legs, what is set for it.
+//!
+//! Data and questions about it; who moves it from state to state is in the modules that do.
 
-use partyline_cdr_record::{CloseReason, ConferenceRecord, FeatureCode, ReferenceSource};
-use partyline_dialplan::Prompt;
-use partyline_model::{CallId, Role, RoomId, Time};
+use std::time::Duration;
 
-use crate::bridge::Bridge;
-use crate::call::{Asked, Entry, Grant, Member, Phase, Topic};
-use crate::invited::InvitationNews;
-use crate::record::{Close, Event, Place, SessionBook};
-use crate::room::{Room, State};
+use partyline_model::{
+    AccountId, CallId, ConferenceId, MixId, PlaybackId, RecordingId, Role, Time,
+};
+use partyline_secret::SecretDigits;
+
+use crate::record::{Close, SessionBook};
 use crate::roster::Roster;
-use crate::timers::{CallTimer, RoomTimer, Timer};
 
-/// How long before the longest duration a conference is warned.
-const WARNINGS: [(RoomTimer, u64); 2] =
-    [(RoomTimer::TenMinutesLeft, 600), (RoomTimer::OneMinuteLeft, 60)];
-
-/// What a leg has given on its way in and its conference does not have yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Given {
-    Nothing,
-    Reference,
+/// One conference in session: from its first leg to its last.
+pub(crate) struct Session {
+    pub(crate) conference: ConferenceId,
+    pub(crate) account: AccountId,
+    /// The mix of those who are not aside.
+    pub(crate) mix: MixId,
+    pub(crate) rules: Rules,
+    pub(crate) state: State,
+    pub(crate) roster: Roster,
+    pub(crate) book: SessionBook,
+    /// The security passcode, asked of legs that join after it was set. Wiped with the room.
+    pub(crate) security: Option<SecretDigits>,
+    pub(crate) recording: Option<Recording>,
+    /// Whether the one leg in the mix has been alone for long enough to get music.
+    pub(crate) alone_music: bool,
+    /// The last prompt for the whole room, while it plays: music would stand in for it.
+    pub(crate) announced: Option<PlaybackId>,
+    /// Whether the one leg of the conference was told, or need not be, that it is alone.
+    pub(crate) alone_told: bool,
+    /// Whether there ever were two legs: only then is the last one told that it is alone.
+    pub(crate) had_company: bool,
 }
 
-impl Bridge {
-    /// `id` has passed every gate: it is of the conference from here on.
-    pub(crate) fn arrive(&mut self, now: Time, id: CallId, grant: Grant) {
-        let dialled = self.calls.get(&id).is_some_and(|call| call.is_outbound());
-        if dialled && !self.sessions.contains_key(&grant.conference) {
-            // The conference ended while it was on its way in: there is nobody to talk to.
-            let close = Close::moderator(CloseReason::EndedByModerator);
-            return self.dismiss(now, id, vec![Prompt::ConferenceEnded], close);
-        }
-        let Some(room_id) = self.session(now, grant) else {
-            // The conference was removed while the leg was on its way in.
-            let close = Close::system(CloseReason::AuthReject);
-            return self.dismiss(
-                now,
-                id,
-                vec![Prompt::ConferenceUnavailable, Prompt::Goodbye],
-                close,
-            );
-        };
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        let member = Phase::Member(Member::new(room_id, grant.role));
-        let Phase::Entry(entry) = std::mem::replace(&mut call.phase, member) else { return };
-        call.question = None;
-        call.book.record_mut().conf_id = Some(room.book.conf_id());
-        call.book.record_mut().conference_id = Some(grant.conference);
-        room.roster.join(id, grant.role);
-        room.book.leg_came();
-        if grant.role == Role::Moderator && room.book.record().host_leg.is_none() {
-            room.book.record_mut().host_leg = Some(call.book.leg_id());
-        }
-        let given = if entry.reference.is_some() { Given::Reference } else { Given::Nothing };
-        let recorded = room.recording.is_some();
-        let (state, holds) = (room.state, room.holds(grant.role));
-        self.tell_inviter(id, InvitationNews::Joined);
-        self.touch(id);
-        match (state, holds) {
-            (State::Waiting, true) => self.hold(now, id),
-            (State::Waiting, false) => self.start(now, room_id, id, given),
-            (State::Live | State::Closing { .. }, _) => self.enter(now, room_id, id, given),
-            (State::Ending, _) => {
-                if grant.role == Role::Moderator {
-                    self.moderator_is_back(room_id);
-                }
-                self.enter(now, room_id, id, given);
-            }
-        }
-        if recorded {
-            self.event(now, id, Event::new(FeatureCode::Consent));
-        }
-        let Entry { reference: Some(value), .. } = entry else { return };
-        self.set_reference(now, id, ReferenceSource::Join, Some(value));
-    }
+/// How the conference was configured when the session began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Legs wait for a moderator.
+    pub(crate) waits_for_moderator: bool,
+    /// Most legs.
+    pub(crate) max_legs: usize,
+    /// Joins and leaves are heard.
+    pub(crate) tones: bool,
+    /// The conference ends after the last moderator.
+    pub(crate) ends_with_moderator: bool,
+}
 
-    /// The session of a conference, begun if there is none.
-    fn session(&mut self, now: Time, grant: Grant) -> Option<RoomId> {
-        if let Some(&room) = self.sessions.get(&grant.conference) {
-            return Some(room);
-        }
-        let (rules, name) = self.look_up_rules(grant)?;
-        let room = self.new_room();
-        let conf_id = self.new_uuid(now);
-        let wall = self.clock.at(now);
-        let mut record =
-            ConferenceRecord::open(self.origin, conf_id, grant.account, grant.conference, wall);
-        record.name = name;
-        let book = SessionBook::new(record, now);
-        self.ledger.push(book.revision());
-        let limit = self.config.max_duration;
-        self.timers.set(Timer::Room(room, RoomTimer::MaxDuration), now, limit);
-        for (timer, secs) in WARNINGS {
-            let before = limit.checked_sub(std::time::Duration::from_secs(secs));
-            if let Some(before) = before.filter(|before| !before.is_zero()) {
-                self.timers.set(Timer::Room(room, timer), now, before);
-            }
-        }
-        let session = Room {
-            conference: grant.conference,
-            account: grant.account,
-            rules,
-            state: State::Waiting,
-            roster: Roster::default(),
-            book,
-            security: None,
-            recording: None,
-            alone_music: false,
-            announced: None,
-            alone_told: false,
-            had_company: false,
-        };
-        self.rooms.insert(room, session);
-        self.sessions.insert(grant.conference, room);
-        Some(room)
-    }
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum State {
+    /// Legs wait for the moderator and do not hear each other.
+    Waiting,
+    /// The legs talk.
+    Live,
+    /// The legs talk; the last moderator left, and the conference ends unless one returns.
+    Ending,
+    /// The farewell plays or played; legs are hung up in groups.
+    Closing {
+        /// What their records will say.
+        close: Close,
+        /// The farewell.
+        farewell: PlaybackId,
+    },
+}
 
-    /// `id` waits for the moderator.
-    fn hold(&mut self, now: Time, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.book.move_to(Place::Hold, now);
-        self.ledger.push(call.book.next_revision());
-        let (thanks, limit) = (self.config.hold_thanks, self.config.hold_limit);
-        self.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, thanks);
-        self.timers.set(Timer::Call(id, CallTimer::HoldLimit), now, limit);
-        self.event(now, id, Event::new(FeatureCode::HoldStart));
-        self.speak(now, id, vec![Prompt::WaitingForModerator]);
-    }
-
-    /// `by` begins the conference; whoever waits is in it within the same step.
-    fn start(&mut self, now: Time, room_id: RoomId, by: CallId, given: Given) {
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        room.state = State::Live;
-        let waiting: Vec<CallId> = room.roster.calls().filter(|&id| id != by).collect();
-        self.event(now, by, Event::new(FeatureCode::ConferenceStart));
-        for &id in &waiting {
-            self.timers.cancel(Timer::Call(id, CallTimer::HoldThanks));
-            self.timers.cancel(Timer::Call(id, CallTimer::HoldLimit));
-            self.speak(now, id, vec![Prompt::ToneChime, Prompt::ConferenceStarting]);
-            self.mix(now, id);
-        }
-        self.enter(now, room_id, by, given);
-    }
-
-    /// `id` comes into a mix that runs.
-    fn enter(&mut self, now: Time, room_id: RoomId, id: CallId, given: Given) {
-        self.mix(now, id);
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        let (first, open) = (room.roster.len() == 1, room.state.is_open());
-        let mut prompts = Vec::new();
-        if first {
-            prompts.push(Prompt::FirstPerson);
-        } else {
-            self.tone(room_id, Prompt::ToneJoin);
-        }
-        if open && given == Given::Nothing && self.may_add_reference(id) {
-            // The conference has begun: an optional question keeps nobody waiting.
-            prompts.push(Asked::AfterEntry.prompt());
-            let tries = self.config.reference.tries;
-            self.ask(now, id, Topic::Reference(Asked::AfterEntry), tries, prompts);
-        } else if first {
-            self.speak(now, id, prompts);
-        }
-        self.watch_alone(now, room_id);
-    }
-
-    /// `id` is in the mix from here on.
-    fn mix(&mut self, now: Time, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.book.move_to(Place::Conference, now);
-        self.ledger.push(call.book.next_revision());
-        self.event(now, id, Event::new(FeatureCode::Join));
-        self.touch(id);
-    }
-
-    /// A tone for all, unless the conference is silent or too large for it.
-    pub(crate) fn tone(&mut self, room_id: RoomId, tone: Prompt) {
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        let open = matches!(room.state, State::Live | State::Ending);
-        if open && room.rules.tones && room.roster.len() <= self.config.silent_above {
-            self.announce(room_id, vec![tone]);
+impl State {
+    /// Whether its legs are in the mix.
+    pub(crate) const fn is_mixed(self) -> bool {
+        match self {
+            Self::Waiting => false,
+            Self::Live | Self::Ending | Self::Closing { .. } => true,
         }
     }
 
-    /// Thanks for waiting, again and again.
-    pub(crate) fn thank(&mut self, now: Time, id: CallId) {
-        self.speak(now, id, vec![Prompt::ThankYouForWaiting]);
-        self.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, self.config.hold_thanks);
+    /// Whether the farewell plays or played.
+    pub(crate) const fn is_closing(self) -> bool {
+        matches!(self, Self::Closing { .. })
     }
 
-    /// The moderator did not come.
-    pub(crate) fn hold_timeout(&mut self, now: Time, id: CallId) {
-        self.event(now, id, Event::new(FeatureCode::HoldTimeout));
-        self.dismiss(now, id, vec![Prompt::HoldTimeout], Close::system(CloseReason::HoldTimeout));
-    }
-
-    /// Somebody came or went: is one leg alone?
-    ///
-    /// Alone in the mix brings music; alone in the conference, with nobody being called, ends it
-    /// in time.
-    pub(crate) fn watch_alone(&mut self, now: Time, room_id: RoomId) {
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        let in_mix = room.roster.calls().filter(|id| {
-            self.calls.get(id).is_some_and(|call| matches!(call.phase, Phase::Member(_)))
-        });
-        let in_mix = in_mix.take(2).count();
-        room.had_company |= in_mix > 1;
-        let music = Timer::Room(room_id, RoomTimer::AloneMusic);
-        let limit = Timer::Room(room_id, RoomTimer::AloneLimit);
-        if in_mix == 1 && room.state.is_open() {
-            let untold = room.roster.len() == 1 && !room.alone_told;
-            if (!room.alone_music || untold) && !self.timers.is_set(music) {
-                self.timers.set(music, now, self.config.alone_music);
-            }
-        } else {
-            self.timers.cancel(music);
-            room.alone_told = false;
-            if std::mem::take(&mut room.alone_music) {
-                self.touched.extend(room.roster.calls());
-            }
-        }
-        if in_mix == 1 && room.state.is_open() && room.roster.len() == 1 {
-            if !self.timers.is_set(limit) {
-                self.timers.set(limit, now, self.config.alone_limit);
-            }
-        } else {
-            self.timers.cancel(limit);
+    /// Whether its legs may use star codes.
+    pub(crate) const fn is_open(self) -> bool {
+        match self {
+            Self::Live | Self::Ending => true,
+            Self::Waiting | Self::Closing { .. } => false,
         }
     }
+}
 
-    /// One leg has been alone in the mix for a while.
-    pub(crate) fn alone_music(&mut self, now: Time, room_id: RoomId) {
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        room.alone_music = true;
-        // While a moderator is aside with a call, whoever is left in the mix is not alone for long.
-        let only = room.roster.len() == 1;
-        room.alone_told |= only;
-        let tell = only && room.had_company;
-        let alone = room.roster.calls().find(|id| {
-            self.calls.get(id).is_some_and(|call| matches!(call.phase, Phase::Member(_)))
-        });
-        let Some(id) = alone else { return };
-        self.touch(id);
-        let Some(call) = self.calls.get(&id) else { return };
-        // A question that is open is worth more than the remark.
-        if tell && call.question.is_none() {
-            self.speak(now, id, vec![Prompt::OnlyPerson]);
-        }
+/// A recording that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recording {
+    pub(crate) id: RecordingId,
+    /// The leg that started it.
+    pub(crate) by: CallId,
+    pub(crate) since: Time,
+}
+
+impl Recording {
+    pub(crate) const fn length(&self, now: Time) -> Duration {
+        now.since(self.since)
+    }
+}
+
+impl Session {
+    /// Whether a leg with `role` that joins has to wait.
+    pub(crate) const fn holds(&self, role: Role) -> bool {
+        let waiting = matches!(self.state, State::Waiting) && self.rules.waits_for_moderator;
+        waiting && !matches!(role, Role::Moderator)
     }
 
-    /// One leg has been alone in the conference for too long.
-    pub(crate) fn alone_timeout(&mut self, now: Time, room_id: RoomId) {
-        let Some(id) = self.rooms.get(&room_id).and_then(|room| room.roster.calls().next()) else {
-            return;
-        };
-        self.event(now, id, Event::new(FeatureCode::AloneTimeout));
-        self.dismiss(now, id, vec![Prompt::Goodbye], Close::system(CloseReason::AloneTimeout));
-    }
-
-    /// The conference is over soon.
-    pub(crate) fn warn_room(&mut self, room_id: RoomId, prompt: Prompt) {
-        let open = self.rooms.get(&room_id).is_some_and(|room| room.state.is_open());
-        if open {
-            self.announce(room_id, vec![prompt]);
-        }
+    pub(crate) fn is_full(&self) -> bool {
+        self.roster.len() >= self.rules.max_legs
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use partyline_model::{CallId, RoomId, Time};
+use partyline_model::{CallId, SessionId, Time};
 
 /// What a deadline is for. Setting a timer that is set moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +13,7 @@ pub(crate) enum Timer {
     /// A deadline of one call.
     Call(CallId, CallTimer),
     /// A deadline of one conference in session.
-    Room(RoomId, RoomTimer),
+    Session(SessionId, SessionTimer),
     /// Records that could not be written are offered again.
     Persist,
 }
@@ -45,7 +45,7 @@ pub(crate) enum CallTimer {
 
 /// Deadlines of a conference in session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum RoomTimer {
+pub(crate) enum SessionTimer {
     /// The last leg in the mix gets music.
     AloneMusic,
     /// The last leg of the conference has been alone too long.
@@ -100,10 +100,10 @@ impl Timers {
         self.cancel_range(first, last);
     }
 
-    /// Forgets all timers of `room`.
-    pub(crate) fn cancel_room(&mut self, room: RoomId) {
-        let first = Timer::Room(room, RoomTimer::AloneMusic);
-        let last = Timer::Room(room, RoomTimer::Pace);
+    /// Forgets all timers of `session`.
+    pub(crate) fn cancel_session(&mut self, session: SessionId) {
+        let first = Timer::Session(session, SessionTimer::AloneMusic);
+        let last = Timer::Session(session, SessionTimer::Pace);
         self.cancel_range(first, last);
     }
 

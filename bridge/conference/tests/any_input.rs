@@ -8,7 +8,7 @@ use common::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World, is_set
 use partyline_cdr_record::{CallFailure, LegState, Quality, Record, StatusCode};
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input};
 use partyline_directory::{ReferenceNumber, StartsWith};
-use partyline_model::{CallId, Digit, PlaybackId, RecordingId, RoomId, Time, WallTime};
+use partyline_model::{CallId, Digit, MixId, PlaybackId, RecordingId, Time, WallTime};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,7 +141,7 @@ fn play(world: &mut World, step: Step) {
         }
         Step::RoomPlayed(room, playback) => {
             let playback = PlaybackId(playback);
-            world.input(Input::RoomPlaybackDone { room: RoomId(room), playback });
+            world.input(Input::MixPlaybackDone { mix: MixId(room), playback });
         }
         Step::Stats(call) => {
             world.input(Input::Stats { call: id(call), quality: Box::new(Quality::default()) });

@@ -4,18 +4,18 @@ mod common;
 
 use common::{LISTENER, MODERATOR, PARTICIPANT, World, secs};
 use partyline_conference::{AttendeeState, Input, Output};
-use partyline_model::{CallId, Role, RoomId};
+use partyline_model::{CallId, Role, SessionId};
 
 /// How each member takes part, in the order of joining.
 fn states(world: &World, call: CallId) -> Vec<AttendeeState> {
-    let room = world.bridge.room_of(call).expect("in a conference");
+    let room = world.bridge.session_of(call).expect("in a conference");
     let attendance = world.bridge.attendance(room, 100).expect("it is in session");
     attendance.members.iter().map(|member| member.state).collect()
 }
 
 /// Whether members may see a change since the last look.
-fn changed(world: &mut World, room: RoomId) -> bool {
-    let told = world.outputs(|output| *output == Output::Attendance { room }) > 0;
+fn changed(world: &mut World, room: SessionId) -> bool {
+    let told = world.outputs(|output| *output == Output::Attendance { session: room }) > 0;
     world.log.clear();
     told
 }
@@ -28,7 +28,7 @@ fn members_are_shown_with_role_and_state_and_no_whole_number() {
     let moderator = world.join(MODERATOR);
     let listener = world.join(LISTENER);
     world.run(secs(2));
-    let room = world.bridge.room_of(moderator).unwrap();
+    let room = world.bridge.session_of(moderator).unwrap();
     let attendance = world.bridge.attendance(room, 2).unwrap();
     assert_eq!((attendance.count, attendance.name.as_str()), (3, "Weekly"));
     let roles: Vec<Role> = attendance.members.iter().map(|member| member.role).collect();
@@ -49,7 +49,7 @@ fn members_are_shown_with_role_and_state_and_no_whole_number() {
     world.bye(listener);
     assert!(changed(&mut world, room));
     assert_eq!(states(&world, moderator).len(), 2);
-    assert_eq!(world.bridge.room_of(listener), None);
+    assert_eq!(world.bridge.session_of(listener), None);
 }
 
 #[test]
@@ -58,6 +58,6 @@ fn who_has_given_no_passcode_is_in_no_conference() {
     world.join(MODERATOR);
     let caller = world.call();
     world.run(secs(1));
-    assert_eq!(world.bridge.room_of(caller), None);
-    assert_eq!(world.bridge.attendance(RoomId(99), 9), None);
+    assert_eq!(world.bridge.session_of(caller), None);
+    assert_eq!(world.bridge.attendance(SessionId(99), 9), None);
 }

@@ -387,7 +387,7 @@ fn a_record_that_the_disk_refuses_does_not_stop_the_conference() {
 fn an_hour_of_random_keys_of_a_participant_says_nothing_in_public() {
     let mut world = World::new();
     let (_, call) = two(&mut world);
-    let before = world.outputs(|o| matches!(o, Output::PlayRoom { .. }));
+    let before = world.outputs(|o| matches!(o, Output::PlayMix { .. }));
     let mut state = 1u64;
     for _ in 0..3_600 {
         // Knuth's MMIX generator: any spread of keys will do.
@@ -396,6 +396,6 @@ fn an_hour_of_random_keys_of_a_participant_says_nothing_in_public() {
         world.press(call, &char::from(key).to_string());
         world.run(ms(950));
     }
-    assert_eq!(world.outputs(|o| matches!(o, Output::PlayRoom { .. })), before);
+    assert_eq!(world.outputs(|o| matches!(o, Output::PlayMix { .. })), before);
     assert!(world.mix(call).is_some());
 }

@@ -24,7 +24,7 @@ fn waiting_callers_do_not_hear_each_other() {
     let calls = [world.join(PARTICIPANT), world.join(LISTENER), world.join(PARTICIPANT)];
     world.run(secs(5));
     assert!(calls.iter().all(|&call| world.mix(call).is_none() && world.leg(call).music));
-    assert_eq!(world.outputs(|o| matches!(o, Output::Join { .. } | Output::PlayRoom { .. })), 0);
+    assert_eq!(world.outputs(|o| matches!(o, Output::Join { .. } | Output::PlayMix { .. })), 0);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_silent_conference_plays_no_tones() {
     world.join(MODERATOR);
     let call = world.join(PARTICIPANT);
     world.bye(call);
-    assert_eq!(world.outputs(|o| matches!(o, Output::PlayRoom { .. })), 0);
+    assert_eq!(world.outputs(|o| matches!(o, Output::PlayMix { .. })), 0);
 }
 
 #[test]

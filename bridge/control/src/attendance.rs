@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use partyline_conference::Attendance;
-use partyline_model::{CallId, RoomId, Time};
+use partyline_model::{CallId, SessionId, Time};
 use partyline_sip::{DialogId, Flow, SubscriptionId};
 
 use crate::node::Node;
@@ -28,8 +28,8 @@ const MOST_LISTED: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
     calls: BTreeMap<CallId, Watcher>,
-    rooms: BTreeMap<RoomId, Watched>,
-    due: BTreeSet<(Time, RoomId)>,
+    sessions: BTreeMap<SessionId, Watched>,
+    due: BTreeSet<(Time, SessionId)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ struct Watcher {
     dialog: DialogId,
     subscription: SubscriptionId,
     /// The conference, once the leg is in it.
-    room: Option<RoomId>,
+    session: Option<SessionId>,
 }
 
 /// A conference that somebody watches.
@@ -70,21 +70,21 @@ impl Watchers {
         self.due.first().map(|(at, _)| *at)
     }
 
-    fn set_due(&mut self, room: RoomId, at: Option<Time>) {
-        let Some(watched) = self.rooms.get_mut(&room) else { return };
+    fn set_due(&mut self, session: SessionId, at: Option<Time>) {
+        let Some(watched) = self.sessions.get_mut(&session) else { return };
         if let Some(before) = std::mem::replace(&mut watched.due, at) {
-            self.due.remove(&(before, room));
+            self.due.remove(&(before, session));
         }
-        self.due.extend(at.map(|at| (at, room)));
+        self.due.extend(at.map(|at| (at, session)));
     }
 
     fn remove(&mut self, call: CallId) {
-        let Some(Watcher { room: Some(room), .. }) = self.calls.remove(&call) else { return };
-        let Some(watched) = self.rooms.get_mut(&room) else { return };
+        let Some(Watcher { session: Some(session), .. }) = self.calls.remove(&call) else { return };
+        let Some(watched) = self.sessions.get_mut(&session) else { return };
         watched.watchers.remove(&call);
         if watched.watchers.is_empty() {
-            self.set_due(room, None);
-            self.rooms.remove(&room);
+            self.set_due(session, None);
+            self.sessions.remove(&session);
         }
     }
 }
@@ -95,31 +95,32 @@ impl Node {
         let Some(call) = self.calls.by_dialog(dialog) else {
             return self.endpoint.tell_subscriber(now, dialog, subscription, None);
         };
-        let known = self.watchers.calls.get(&call).and_then(|watcher| watcher.room);
-        let watcher = Watcher { dialog, subscription, room: known };
+        let known = self.watchers.calls.get(&call).and_then(|watcher| watcher.session);
+        let watcher = Watcher { dialog, subscription, session: known };
         self.watchers.calls.insert(call, watcher);
         self.watch(now, call);
-        let document = self.bridge.room_of(call).and_then(|room| self.known_document(now, room));
+        let document =
+            self.bridge.session_of(call).and_then(|session| self.known_document(now, session));
         self.endpoint.tell_subscriber(now, dialog, subscription, document);
     }
 
     /// A leg that watches may have come into a conference.
     pub(crate) fn watch_from_here(&mut self, now: Time, call: CallId) {
-        let waits = self.watchers.calls.get(&call).filter(|watcher| watcher.room.is_none());
+        let waits = self.watchers.calls.get(&call).filter(|watcher| watcher.session.is_none());
         let Some(&Watcher { dialog, subscription, .. }) = waits else { return };
         if self.watch(now, call) {
             let document =
-                self.bridge.room_of(call).and_then(|room| self.known_document(now, room));
+                self.bridge.session_of(call).and_then(|session| self.known_document(now, session));
             self.endpoint.tell_subscriber(now, dialog, subscription, document);
         }
     }
 
     /// Whether the leg is in a conference, which it then watches.
     fn watch(&mut self, now: Time, call: CallId) -> bool {
-        let Some(room) = self.bridge.room_of(call) else { return false };
+        let Some(session) = self.bridge.session_of(call) else { return false };
         let Some(watcher) = self.watchers.calls.get_mut(&call) else { return false };
-        watcher.room = Some(room);
-        let watched = self.watchers.rooms.entry(room).or_default();
+        watcher.session = Some(session);
+        let watched = self.watchers.sessions.entry(session).or_default();
         watched.watchers.insert(call);
         watched.told.get_or_insert(now);
         true
@@ -131,31 +132,33 @@ impl Node {
     }
 
     /// Something may have changed in a conference.
-    pub(crate) fn attendance_changed(&mut self, now: Time, room: RoomId) {
-        let Some(watched) = self.watchers.rooms.get(&room).filter(|room| room.due.is_none()) else {
+    pub(crate) fn attendance_changed(&mut self, now: Time, session: SessionId) {
+        let Some(watched) =
+            self.watchers.sessions.get(&session).filter(|session| session.due.is_none())
+        else {
             return;
         };
         let at = watched.rests_until().unwrap_or(now).max(now);
-        self.watchers.set_due(room, Some(at));
+        self.watchers.set_due(session, Some(at));
     }
 
     /// Tells those who watch of what has changed, once all that happens now has happened; whether there
     /// was something to tell.
     pub(crate) fn tell_watchers(&mut self, now: Time) -> bool {
         let mut is_due = false;
-        while let Some(&(_, room)) = self.watchers.due.first().filter(|(at, _)| *at <= now) {
+        while let Some(&(_, session)) = self.watchers.due.first().filter(|(at, _)| *at <= now) {
             is_due = true;
-            self.watchers.set_due(room, None);
-            let Some(watched) = self.watchers.rooms.get_mut(&room) else { continue };
+            self.watchers.set_due(session, None);
+            let Some(watched) = self.watchers.sessions.get_mut(&session) else { continue };
             watched.told = Some(now);
             let before = watched.version;
-            let Some(document) = self.document(room) else { continue };
-            let Some(watched) = self.watchers.rooms.get(&room) else { continue };
+            let Some(document) = self.document(session) else { continue };
+            let Some(watched) = self.watchers.sessions.get(&session) else { continue };
             if watched.version == before {
                 continue;
             }
             // Who hears the last word on its way out is no member any more.
-            let is_in = |call: &&CallId| self.bridge.room_of(**call) == Some(room);
+            let is_in = |call: &&CallId| self.bridge.session_of(**call) == Some(session);
             let members = watched.watchers.iter().filter(is_in);
             let watchers = members.filter_map(|call| self.watchers.calls.get(call));
             for Watcher { dialog, subscription, .. } in watchers.copied().collect::<Vec<_>>() {
@@ -168,25 +171,25 @@ impl Node {
 
     /// What is shown to who asks: within the pause what was shown before, however often they do. What
     /// has changed since is told when it is due.
-    fn known_document(&mut self, now: Time, room: RoomId) -> Option<Bytes> {
+    fn known_document(&mut self, now: Time, session: SessionId) -> Option<Bytes> {
         // Whose names and states are of an earlier session are not shown in the next.
-        let session = self.bridge.attendance(room, 0)?.conf_id;
-        let watched = self.watchers.rooms.get_mut(&room)?;
+        let conf_id = self.bridge.attendance(session, 0)?.conf_id;
+        let watched = self.watchers.sessions.get_mut(&session)?;
         let rests = watched.due.is_some() || watched.rests_until().is_some_and(|until| now < until);
-        let shown = watched.shown.as_ref().filter(|(shown, _)| rests && shown.conf_id == session);
+        let shown = watched.shown.as_ref().filter(|(shown, _)| rests && shown.conf_id == conf_id);
         if let Some((_, document)) = shown {
             return Some(document.clone());
         }
         watched.told = Some(now);
-        self.document(room)
+        self.document(session)
     }
 
     /// The conference as it is now, under a new number if it is another than was shown last.
-    fn document(&mut self, room: RoomId) -> Option<Bytes> {
-        let attendance = self.bridge.attendance(room, MOST_LISTED)?;
+    fn document(&mut self, session: SessionId) -> Option<Bytes> {
+        let attendance = self.bridge.attendance(session, MOST_LISTED)?;
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let entity = |name: &str| self.endpoint.contact_uri(Some(name), Flow::udp(None, nowhere));
-        let watched = self.watchers.rooms.get_mut(&room)?;
+        let watched = self.watchers.sessions.get_mut(&session)?;
         if let Some((_, document)) =
             watched.shown.as_ref().filter(|(shown, _)| *shown == attendance)
         {

@@ -35,7 +35,7 @@ impl Node {
             ConferenceOutput::Dial { call, by: _, number, caller_id, account } => {
                 self.dial(now, call, number, (caller_id, account));
             }
-            ConferenceOutput::Attendance { room } => self.attendance_changed(now, room),
+            ConferenceOutput::Attendance { session } => self.attendance_changed(now, session),
             ConferenceOutput::Invitation { call: _, request, news } => {
                 self.referral_news(now, request, news);
             }
@@ -51,9 +51,9 @@ impl Node {
                 self.let_in(now, call);
                 self.media(Command::Music { leg: leg(call), on });
             }
-            ConferenceOutput::Join { call, room } => {
+            ConferenceOutput::Join { call, mix } => {
                 self.let_in(now, call);
-                self.media(Command::Join { leg: leg(call), room });
+                self.media(Command::Join { leg: leg(call), room: mix });
             }
             ConferenceOutput::Leave { call } => self.media(Command::Leave { leg: leg(call) }),
             ConferenceOutput::Talk { call, talk } => {
@@ -64,13 +64,13 @@ impl Node {
                 };
                 self.media(Command::Talk { leg: leg(call), talk });
             }
-            ConferenceOutput::PlayRoom { room, playback, prompts } => {
-                self.room_playbacks.insert(room, playback);
-                self.media(Command::PlayRoom { room, items: queue(&prompts, None) });
+            ConferenceOutput::PlayMix { mix, playback, prompts } => {
+                self.mix_playbacks.insert(mix, playback);
+                self.media(Command::PlayRoom { room: mix, items: queue(&prompts, None) });
             }
-            ConferenceOutput::Record { room, recording, conf_id, file } => {
+            ConferenceOutput::Record { mix, recording, conf_id, file } => {
                 self.outputs.push_back(Output::OpenRecording { recording, conf_id, file });
-                self.media(Command::Record { room, recording });
+                self.media(Command::Record { room: mix, recording });
             }
             ConferenceOutput::StopRecord { recording } => {
                 self.media(Command::StopRecord { recording });
@@ -116,9 +116,9 @@ impl Node {
             Event::PlaybackDone { leg, playback } => {
                 Input::PlaybackDone { call: CallId(leg.0), playback }
             }
-            Event::RoomPlayed { room } => {
-                let Some(playback) = self.room_playbacks.remove(&room) else { return };
-                Input::RoomPlaybackDone { room, playback }
+            Event::RoomPlayed { room: mix } => {
+                let Some(playback) = self.mix_playbacks.remove(&mix) else { return };
+                Input::MixPlaybackDone { mix, playback }
             }
             Event::Silent { leg, since } => return self.leg_silent(now, CallId(leg.0), since),
             Event::Resumed { leg } => {

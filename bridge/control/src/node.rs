@@ -10,7 +10,7 @@ use partyline_conference::{Bridge, FIRST_OUTBOUND, GuessAlarm, GuessCounts, Inpu
 use partyline_directory::Snapshot;
 use partyline_media::{Codec, Command, Event as MediaEvent};
 use partyline_model::{
-    CallId, Handshakes, IdSource, LegKey, PlaybackId, RecordingId, RoomId, Time, Uuid, WallTime,
+    CallId, Handshakes, IdSource, LegKey, MixId, PlaybackId, RecordingId, Time, Uuid, WallTime,
 };
 use partyline_sip::locate::{Found, Procedure, Search};
 use partyline_sip::rate::Bucket;
@@ -188,7 +188,7 @@ pub struct Node {
     pub(crate) calls: CallMap,
     pub(crate) ports: Ports,
     /// The last public prompts of each room: the media plane reports the end of all of them.
-    pub(crate) room_playbacks: BTreeMap<RoomId, PlaybackId>,
+    pub(crate) mix_playbacks: BTreeMap<MixId, PlaybackId>,
     pub(crate) outputs: VecDeque<Output>,
     /// What legs ran on whose media is being closed, for their records.
     pub(crate) closing: BTreeMap<CallId, Closing>,
@@ -236,7 +236,7 @@ impl Node {
             random: parts.random,
             directory: parts.directory,
             calls: CallMap::default(),
-            room_playbacks: BTreeMap::new(),
+            mix_playbacks: BTreeMap::new(),
             outputs: VecDeque::new(),
             closing: BTreeMap::new(),
             refused: BTreeMap::new(),

@@ -21,7 +21,7 @@ use partyline_media::{
     Signalling, Worker,
 };
 use partyline_media_io::{Clock, Config, MediaHandle, MediaThread};
-use partyline_model::{LegKey, RoomId};
+use partyline_model::{LegKey, MixId};
 
 /// Far ends send in this many groups, 1 ms apart.
 const GROUPS: usize = 20;
@@ -122,7 +122,7 @@ fn dial(
         if opened {
             let phone = Phone::new(port, phones.len() < talkers)?;
             send(media, Command::Start { leg, config: Box::new(phone.leg_config()?) })?;
-            send(media, Command::Join { leg, room: RoomId(1) })?;
+            send(media, Command::Join { leg, room: MixId(1) })?;
             phones.push(phone);
         }
     }

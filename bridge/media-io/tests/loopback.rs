@@ -12,9 +12,9 @@ use partyline_media::{
     Rtcp, Signalling, Worker,
 };
 use partyline_media_io::{Clock, Config, LONGEST_DATAGRAM, MediaHandle, MediaThread};
-use partyline_model::{LegKey, RecordingId, RoomId, Time};
+use partyline_model::{LegKey, MixId, RecordingId, Time};
 
-const ROOM: RoomId = RoomId(1);
+const ROOM: MixId = MixId(1);
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(5);
 

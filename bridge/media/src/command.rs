@@ -1,6 +1,6 @@
 //! What the control plane may ask of the media plane.
 
-use partyline_model::{Digit, LegKey, PlaybackId, RecordingId, RoomId};
+use partyline_model::{Digit, LegKey, MixId, PlaybackId, RecordingId};
 
 use crate::{AudioQueue, KeyQueue, LegConfig, SrtpKeys};
 
@@ -85,7 +85,7 @@ pub enum Command {
         /// The leg.
         leg: LegKey,
         /// The room.
-        room: RoomId,
+        room: MixId,
     },
     /// Takes the leg out of its room.
     Leave {
@@ -102,7 +102,7 @@ pub enum Command {
     /// Plays a public prompt after those waiting: heard by every leg and the recording.
     PlayRoom {
         /// The room.
-        room: RoomId,
+        room: MixId,
         /// What to play.
         items: AudioQueue,
     },
@@ -110,7 +110,7 @@ pub enum Command {
     /// one takes its place.
     Record {
         /// The room.
-        room: RoomId,
+        room: MixId,
         /// Names the frames handed to the sink.
         recording: RecordingId,
     },

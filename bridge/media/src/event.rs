@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partyline_model::{Digit, LegKey, PlaybackId, RoomId, Time};
+use partyline_model::{Digit, LegKey, MixId, PlaybackId, Time};
 
 /// Something that happened. It has no `Debug`: a digit may be part of a secret.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ pub enum Event {
     /// All public prompts of a room were played to their end.
     RoomPlayed {
         /// The room.
-        room: RoomId,
+        room: MixId,
     },
     /// Neither RTP nor RTCP has come from the leg since `since`; repeated while it lasts. Whether
     /// it should have sent (it may be on hold) is for the control plane to know.

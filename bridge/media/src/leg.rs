@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use partyline_model::{Codec, Digit, LegKey, PlaybackId, RoomId, Time};
+use partyline_model::{Codec, Digit, LegKey, MixId, PlaybackId, Time};
 
 use crate::audio::clamp::Clamp;
 use crate::audio::fader::Fader;
@@ -86,7 +86,7 @@ pub(crate) struct Leg {
     life: Life,
     talk: Talk,
     /// The room the leg is in.
-    pub(crate) room: Option<RoomId>,
+    pub(crate) room: Option<MixId>,
     /// Whether hold music stands in for the room.
     pub(crate) music: bool,
     /// What the leg says in this tick.

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use partyline_model::{RecordingId, RoomId};
+use partyline_model::{MixId, RecordingId};
 
 use crate::audio::limiter::Limiter;
 use crate::audio::prompt::{AudioLibrary, AudioQueue, Player};
@@ -72,7 +72,7 @@ impl Room {
     /// Mixes what the members say and what is played, and hands the mix to the recording.
     pub(crate) fn mix<S: Sink + ?Sized>(
         &mut self,
-        id: RoomId,
+        id: MixId,
         legs: &[Option<Box<Leg>>],
         library: &AudioLibrary,
         events: &mut VecDeque<Event>,

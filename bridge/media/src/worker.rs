@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use partyline_model::{LegKey, RecordingId, RoomId, Time};
+use partyline_model::{LegKey, MixId, RecordingId, Time};
 
 use crate::audio::Frame;
 use crate::audio::music::MusicPosition;
@@ -50,7 +50,7 @@ pub struct Worker {
     legs: Vec<Option<Box<Leg>>>,
     free: Vec<usize>,
     closing: Vec<usize>,
-    rooms: BTreeMap<RoomId, Room>,
+    rooms: BTreeMap<MixId, Room>,
     music: Shared,
     music_position: MusicPosition,
     silence: Shared,
@@ -242,7 +242,7 @@ impl Worker {
         }
     }
 
-    fn join(&mut self, key: LegKey, room: RoomId) {
+    fn join(&mut self, key: LegKey, room: MixId) {
         self.leave(key);
         let Some(&place) = self.places.get(&key) else { return };
         if let Some(leg) = &mut self.legs[place] {
@@ -259,7 +259,7 @@ impl Worker {
         }
     }
 
-    fn room(&mut self, id: RoomId) -> &mut Room {
+    fn room(&mut self, id: MixId) -> &mut Room {
         self.rooms.entry(id).or_insert_with(Room::new)
     }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Bench, CLIPS, RECORDING, ROOM, leg, mu, queue};
 use partyline_media::{Command, Event, Talk};
-use partyline_model::{PlaybackId, RoomId};
+use partyline_model::{MixId, PlaybackId};
 
 fn talk(number: u32, talk: Talk) -> Command {
     Command::Talk { leg: leg(number), talk }
@@ -51,7 +51,7 @@ fn nobody_hears_himself() {
 #[test]
 fn rooms_do_not_hear_each_other() {
     let mut bench = Bench::with_room(2);
-    bench.command(Command::Join { leg: leg(2), room: RoomId(2) });
+    bench.command(Command::Join { leg: leg(2), room: MixId(2) });
     bench.say(&[(1, 8_000), (2, 4_000)], 10);
     assert_eq!((bench.last(1), bench.last(2)), (0, 0));
     bench.command(Command::Join { leg: leg(2), room: ROOM });

@@ -30,8 +30,10 @@ ids! {
     CallId(u32) = "call";
     /// A leg in the media plane. The number is that of its [`CallId`].
     LegKey(u32) = "leg";
-    /// A mix in the media plane: a conference in session, or a private talk of two legs.
-    RoomId(u32) = "room";
+    /// A mix in the media plane: the one of a conference in session, or of those who talk apart.
+    MixId(u32) = "mix";
+    /// A conference in session: from its first leg to its last.
+    SessionId(u32) = "session";
     /// A recording in this process.
     RecordingId(u32) = "recording";
     /// One request to play something; its end is reported under this id.

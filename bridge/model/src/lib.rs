@@ -20,8 +20,8 @@ pub use dtls::{
     DtlsRole, Fingerprint, FingerprintHash, Handshake, HandshakeFault, HandshakeOutput, Handshakes,
 };
 pub use id::{
-    AccountId, AudioId, CallId, ConferenceId, IdSource, LegKey, PasscodeId, PlaybackId,
-    RecordingId, RoomId, Uuid, UuidError,
+    AccountId, AudioId, CallId, ConferenceId, IdSource, LegKey, MixId, PasscodeId, PlaybackId,
+    RecordingId, SessionId, Uuid, UuidError,
 };
 pub use media::{ClockRate, Codec, Direction, TelephoneEvent};
 pub use number::{Number, NumberError};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use partyline_cdr_record::{CallFailure, Quality, Record, StatusCode};
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input};
 use partyline_directory::{ReferenceNumber, StartsWith};
-use partyline_model::{CallId, Digit, PlaybackId, RecordingId, RoomId, Time, WallTime};
+use partyline_model::{CallId, Digit, MixId, PlaybackId, RecordingId, Time, WallTime};
 use world::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World};
 
 use crate::tape::Tape;
@@ -170,8 +170,8 @@ fn of_planes(world: &mut World, tape: &mut Tape<'_>) {
     let (kind, token) = (tape.byte(), u64::from(tape.byte()));
     world.input(match kind % 4 {
         0 => {
-            let room = RoomId((tape.byte() % 8).into());
-            Input::RoomPlaybackDone { room, playback: PlaybackId(tape.byte().into()) }
+            let mix = MixId((tape.byte() % 8).into());
+            Input::MixPlaybackDone { mix, playback: PlaybackId(tape.byte().into()) }
         }
         1 => Input::RecordingFailed { recording: RecordingId((tape.byte() % 4).into()) },
         // Of a batch that is not written it would be a lie, and its records are lost.

@@ -9,14 +9,14 @@ use partyline_media::{
     AudioLibrary, AudioQueue, Channel, Clip, ClockRate, Codec, Command, Config, Direction, Event,
     Formats, Frame, InBand, LegConfig, Rtcp, Signalling, Sink, TelephoneEvent, Worker,
 };
-use partyline_model::{AudioId, Digit, LegKey, PlaybackId, RecordingId, RoomId, Time};
+use partyline_model::{AudioId, Digit, LegKey, MixId, PlaybackId, RecordingId, Time};
 
 use crate::tape::Tape;
 
 const HOSTILE: LegKey = LegKey(1);
 const TALKER: LegKey = LegKey(2);
 const LISTENER: LegKey = LegKey(3);
-const ROOM: RoomId = RoomId(1);
+const ROOM: MixId = MixId(1);
 const EVENT_TYPE: u8 = 101;
 /// A loud µ-law octet.
 const VOICE: u8 = 0x9f;

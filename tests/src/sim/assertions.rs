@@ -10,7 +10,7 @@ use std::time::Duration;
 use partyline_cdr_record::{Attestation, DialogRecord, FeatureCode, LegRecord, LegState, Record};
 use partyline_dialplan::Prompt;
 use partyline_media::{AudioQueue, Command, Event, IpNet, LegConfig, Rtcp, Talk};
-use partyline_model::{LegKey, PlaybackId, RecordingId, RoomId, Uuid};
+use partyline_model::{LegKey, MixId, PlaybackId, RecordingId, Uuid};
 
 use super::records::Records;
 
@@ -20,7 +20,7 @@ pub struct Leg {
     /// The far end.
     pub far: IpAddr,
     /// The mix that it is in.
-    pub room: Option<RoomId>,
+    pub room: Option<MixId>,
     /// Whether it hears hold music.
     pub music: bool,
     /// What reaches its room.
@@ -62,7 +62,7 @@ pub struct Watch {
     legs: BTreeMap<LegKey, Leg>,
     by_far: BTreeMap<IpAddr, LegKey>,
     /// Rooms into which something is played.
-    announcing: BTreeSet<RoomId>,
+    announcing: BTreeSet<MixId>,
     tapes: BTreeMap<RecordingId, Tape>,
 }
 

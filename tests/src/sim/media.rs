@@ -13,7 +13,7 @@ use partyline_dialplan::{Language, Prompt};
 use partyline_media::{
     AudioLibrary, AudioQueue, Channel, Clip, Command, Config, Event, Frame, LegStats, Sink, Worker,
 };
-use partyline_model::{LegKey, PlaybackId, RecordingId, RoomId};
+use partyline_model::{LegKey, MixId, PlaybackId, RecordingId};
 
 use super::clock::{ms, time};
 
@@ -278,14 +278,14 @@ struct Signals {
     count: u64,
     playing: BTreeMap<LegKey, PlaybackId>,
     /// When each room's last prompt ends.
-    rooms: BTreeMap<RoomId, Duration>,
+    rooms: BTreeMap<MixId, Duration>,
     events: VecDeque<Event>,
 }
 
 enum Due {
     First(LegKey),
     Played(LegKey, PlaybackId),
-    RoomPlayed(RoomId),
+    RoomPlayed(MixId),
     Closed(LegKey),
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 
-const ROOM: Target = Target::Security(RoomId(1));
+const ROOM: Target = Target::Security(SessionId(1));
 
 fn number(value: u64) -> Number {
     value.to_string().parse().unwrap()
@@ -395,8 +395,8 @@ fn a_session_under_attack_gives_strangers_no_verdict_and_lets_those_in_who_know(
     assert_eq!((told, alarms), (ROOM_WRONG, 1));
     assert!(!admits(&mut guard, Time::from_secs(50), ROOM, caller(2)));
     assert!(admits(&mut guard, Time::from_secs(50), ROOM, caller(1)));
-    assert!(admits(&mut guard, Time::from_secs(50), Target::Security(RoomId(2)), None));
-    guard.forget_room(RoomId(1));
+    assert!(admits(&mut guard, Time::from_secs(50), Target::Security(SessionId(2)), None));
+    guard.forget_session(SessionId(1));
     assert!(admits(&mut guard, Time::from_secs(50), ROOM, None));
 }
 

@@ -23,7 +23,7 @@ use partyline_directory::{
     Passcode, Pepper, ReferenceNumber, Snapshot, StartsWith, passcode_mask, verifier,
 };
 use partyline_model::{
-    AccountId, CallId, ConferenceId, Digit, IdSource, Number, PasscodeId, PlaybackId, Role, RoomId,
+    AccountId, CallId, ConferenceId, Digit, IdSource, MixId, Number, PasscodeId, PlaybackId, Role,
     Time, Uuid, WallTime,
 };
 use partyline_secret::Vault;
@@ -69,7 +69,7 @@ pub enum FarEnd {
 #[derive(Default)]
 pub struct Leg {
     pub answered: bool,
-    pub mix: Option<RoomId>,
+    pub mix: Option<MixId>,
     pub music: bool,
     pub talk: Option<Talk>,
     /// What it was played, its own prompts and those of its mix.
@@ -185,7 +185,7 @@ pub struct World {
     /// In the order in which they were durable.
     pub records: Vec<Record>,
     waiting: Vec<(u64, Vec<Record>)>,
-    rooms_playing: BTreeMap<RoomId, (PlaybackId, Time)>,
+    rooms_playing: BTreeMap<MixId, (PlaybackId, Time)>,
     next_call: u32,
     pub drained: bool,
     pub alarms: Vec<GuessAlarm>,
@@ -351,7 +351,7 @@ impl World {
         self.rooms_playing.retain(|&room, &mut (playback, end)| {
             let over = end <= now;
             if over {
-                inputs.push(Input::RoomPlaybackDone { room, playback });
+                inputs.push(Input::MixPlaybackDone { mix: room, playback });
             }
             !over
         });
@@ -427,7 +427,7 @@ impl World {
                 assert!(leg.music != on, "{call} is told twice that music is {on}");
                 leg.music = on;
             }
-            Output::Join { call, room } => {
+            Output::Join { call, mix: room } => {
                 let before = self.leg_mut(call).mix.replace(room);
                 assert_eq!(before, None, "{call} is in two mixes");
             }
@@ -435,7 +435,7 @@ impl World {
                 assert!(self.leg_mut(call).mix.take().is_some(), "{call} is in no mix");
             }
             Output::Talk { call, talk } => self.leg_mut(call).talk = Some(talk),
-            Output::PlayRoom { room, playback, prompts } => {
+            Output::PlayMix { mix: room, playback, prompts } => {
                 let length = PROMPT * u32::try_from(prompts.len()).unwrap();
                 for leg in self.legs.values_mut().filter(|leg| leg.mix == Some(room)) {
                     leg.heard.extend(&prompts);
@@ -491,7 +491,7 @@ impl World {
         }
     }
 
-    pub fn mix(&self, call: CallId) -> Option<RoomId> {
+    pub fn mix(&self, call: CallId) -> Option<MixId> {
         self.leg(call).mix
     }
 

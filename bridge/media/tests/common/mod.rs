@@ -12,9 +12,9 @@ use partyline_media::{
     AudioLibrary, AudioQueue, Channel, Clip, ClockRate, Codec, Command, Config, Direction, Event,
     Frame, InBand, LegConfig, LegStats, Rtcp, Signalling, Sink, TelephoneEvent, Worker,
 };
-use partyline_model::{AudioId, LegKey, PlaybackId, RecordingId, RoomId, Time};
+use partyline_model::{AudioId, LegKey, MixId, PlaybackId, RecordingId, Time};
 
-pub(crate) const ROOM: RoomId = RoomId(1);
+pub(crate) const ROOM: MixId = MixId(1);
 pub(crate) const RECORDING: RecordingId = RecordingId(1);
 pub(crate) const EVENT_TYPE: u8 = 101;
 /// Where the SIP of all phones comes from.

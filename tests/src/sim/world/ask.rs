@@ -7,7 +7,7 @@ use partyline_control::{
     Ban, GuessAlarm, HandshakeFailure, Node, Refusal, TrunkChange, TrunkFailure,
 };
 use partyline_dialplan::Prompt;
-use partyline_model::{RoomId, Uuid};
+use partyline_model::{MixId, Uuid};
 use partyline_phones::{CallSummary, Ending, Event, Phone, PhoneId, analysis};
 
 use super::World;
@@ -108,7 +108,7 @@ impl World {
     }
 
     /// The mix that the phone is in.
-    pub fn room_of(&self, id: PhoneId) -> Option<RoomId> {
+    pub fn room_of(&self, id: PhoneId) -> Option<MixId> {
         self.leg(id)?.room
     }
 
