@@ -27,7 +27,7 @@ impl Bridge {
             return;
         }
         let ids = (self.new_uuid(now), self.new_leg_seq());
-        let mut book = LegBook::inbound(self.origin, ids, (now, self.clock.at(now)), offered);
+        let mut book = LegBook::inbound(self.origin, ids, (now, self.fx.clock.at(now)), offered);
         let (admission, typed) = match self.admit(offered) {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -38,26 +38,26 @@ impl Bridge {
         let open = book.revision();
         book.answer(now);
         let answered = book.next_revision();
-        let mut call = Call::new(Phase::Opening, book, typed);
+        let mut call = Call::new(id, Phase::Opening, book, typed);
         call.expects_media = offered.expects_media;
         call.codes = offered.codes;
         call.caller = Caller::of(offered);
         call.stranger = Stranger::of(offered);
         self.calls.insert(id, call);
-        self.persist(Gate::Answer(id), vec![open, answered]);
+        self.fx.persist(Gate::Answer(id), vec![open, answered]);
     }
 
     /// Whether a call is let in, and with what.
     fn admit(&mut self, offered: &Offered) -> Result<(Admission, SecretDigits), Refusal> {
-        let retry_after = self.config.retry_after;
+        let retry_after = self.fx.config.retry_after;
         if self.drain != Drain::Open {
             return Err(Refusal::Draining { retry_after });
         }
         let admission = self.look_up_number(offered)?;
-        if self.ledger.is_failing() {
+        if self.fx.ledger.is_failing() {
             return Err(Refusal::NotDurable { retry_after });
         }
-        if self.calls.len() >= self.config.max_calls {
+        if self.calls.len() >= self.fx.config.max_calls {
             return Err(Refusal::Full { retry_after });
         }
         let typed = self.new_digits().ok_or(Refusal::Full { retry_after })?;
@@ -72,16 +72,16 @@ impl Bridge {
         mut book: LegBook,
         (refusal, code): (Refusal, StatusCode),
     ) {
-        book.close(now, self.clock.at(now), close_of(refusal, code));
-        self.ledger.push(book.next_revision());
-        self.outputs.push_back(Output::Reject { call: id, refusal, code });
+        book.close(now, self.fx.clock.at(now), close_of(refusal, code));
+        self.fx.ledger.push(book.next_revision());
+        self.fx.outputs.push_back(Output::Reject { call: id, refusal, code });
         let summary = Box::new(book.summary(0));
-        self.outputs.push_back(Output::CallEnded { call: id, summary });
+        self.fx.outputs.push_back(Output::CallEnded { call: id, summary });
     }
 
     /// The records of `id` cannot be written: no call without them.
     pub(crate) fn refuse_undurable(&mut self, now: Time, id: CallId) {
-        let refusal = Refusal::NotDurable { retry_after: self.config.retry_after };
+        let refusal = Refusal::NotDurable { retry_after: self.fx.config.retry_after };
         self.refuse(now, id, refusal);
     }
 
@@ -96,7 +96,7 @@ impl Bridge {
     /// The records are on disk: the answer may go.
     pub(crate) fn answer(&mut self, now: Time, id: CallId) {
         if self.drain != Drain::Open {
-            let refusal = Refusal::Draining { retry_after: self.config.retry_after };
+            let refusal = Refusal::Draining { retry_after: self.fx.config.retry_after };
             return self.refuse(now, id, refusal);
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -104,8 +104,8 @@ impl Bridge {
         // Billing starts when the answer leaves, not when it was written down.
         call.book.answer(now);
         call.answered_under = Some(Arc::clone(&self.directory));
-        self.outputs.push_back(Output::Answer { call: id });
-        self.outputs.push_back(Output::Talk { call: id, talk: Talk::Secret });
+        self.fx.outputs.push_back(Output::Answer { call: id });
+        self.fx.outputs.push_back(Output::Talk { call: id, talk: Talk::Secret });
     }
 
     /// The far end confirms the answer.
@@ -126,13 +126,13 @@ impl Bridge {
         self.schedule_greeting(now, id);
         // Counted from the confirmation: a leg without one is the signalling's to give up.
         if self.calls.get(&id).is_some_and(|call| call.expects_media) {
-            self.timers.set(Timer::Call(id, CallTimer::NoMedia), now, self.config.no_media);
+            self.fx.timers.set(Timer::Call(id, CallTimer::NoMedia), now, self.fx.config.no_media);
         }
     }
 
     /// A first sign of life came from the far end.
     pub(crate) fn media_started(&mut self, now: Time, id: CallId) {
-        self.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
         let Some(greeting) = self.greeting(id) else { return };
         greeting.alive = true;
         greeting.heard.get_or_insert(now);
@@ -154,10 +154,10 @@ impl Bridge {
     /// The first prompt begins with the first media or 400 ms after the answer was heard,
     /// whichever is later, and after 800 ms in any case.
     fn schedule_greeting(&mut self, now: Time, id: CallId) {
-        let (least, most) = (self.config.speak_after, self.config.speak_at_latest);
+        let (least, most) = (self.fx.config.speak_after, self.fx.config.speak_at_latest);
         let Some(&mut Greeting { heard: Some(heard), alive }) = self.greeting(id) else { return };
         let begin = heard + if alive { least } else { most };
-        self.timers.set(Timer::Call(id, CallTimer::Speak), now, begin.since(now));
+        self.fx.timers.set(Timer::Call(id, CallTimer::Speak), now, begin.since(now));
     }
 
     /// The far end can hear: welcome it, or take what it typed ahead.
@@ -169,7 +169,7 @@ impl Bridge {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Entry(Entry::default());
         let Some(ahead) = ahead else { return self.no_memory(now, id) };
-        let tries = self.config.passcode.tries;
+        let tries = self.fx.config.passcode.tries;
         if ahead.is_empty() {
             let prompts = vec![Prompt::Welcome, Prompt::EnterPasscode];
             return self.ask(now, id, Topic::Passcode, tries, prompts);

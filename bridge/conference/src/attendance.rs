@@ -69,8 +69,8 @@ impl Bridge {
 
     /// Something that members may see has changed, or may have.
     pub(crate) fn tell_attendance(&mut self) {
-        for session in std::mem::take(&mut self.changed) {
-            self.outputs.push_back(Output::Attendance { session });
+        for session in std::mem::take(&mut self.fx.changed) {
+            self.fx.outputs.push_back(Output::Attendance { session });
         }
     }
 }

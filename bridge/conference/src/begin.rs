@@ -85,18 +85,18 @@ impl Bridge {
         let (rules, name) = self.look_up_rules(grant)?;
         let (id, mix) = (self.new_session(), self.new_mix());
         let conf_id = self.new_uuid(now);
-        let wall = self.clock.at(now);
+        let wall = self.fx.clock.at(now);
         let mut record =
             ConferenceRecord::open(self.origin, conf_id, grant.account, grant.conference, wall);
         record.name = name;
         let book = SessionBook::new(record, now);
-        self.ledger.push(book.revision());
-        let limit = self.config.max_duration;
-        self.timers.set(Timer::Session(id, SessionTimer::MaxDuration), now, limit);
+        self.fx.ledger.push(book.revision());
+        let limit = self.fx.config.max_duration;
+        self.fx.timers.set(Timer::Session(id, SessionTimer::MaxDuration), now, limit);
         for (timer, secs) in WARNINGS {
             let before = limit.checked_sub(std::time::Duration::from_secs(secs));
             if let Some(before) = before.filter(|before| !before.is_zero()) {
-                self.timers.set(Timer::Session(id, timer), now, before);
+                self.fx.timers.set(Timer::Session(id, timer), now, before);
             }
         }
         let session = Session {
@@ -124,10 +124,10 @@ impl Bridge {
     fn hold(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.move_to(Place::Hold, now);
-        self.ledger.push(call.book.next_revision());
-        let (thanks, limit) = (self.config.hold_thanks, self.config.hold_limit);
-        self.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, thanks);
-        self.timers.set(Timer::Call(id, CallTimer::HoldLimit), now, limit);
+        self.fx.ledger.push(call.book.next_revision());
+        let (thanks, limit) = (self.fx.config.hold_thanks, self.fx.config.hold_limit);
+        self.fx.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, thanks);
+        self.fx.timers.set(Timer::Call(id, CallTimer::HoldLimit), now, limit);
         self.event(now, id, Event::new(FeatureCode::HoldStart));
         self.speak(now, id, vec![Prompt::WaitingForModerator]);
     }
@@ -139,8 +139,8 @@ impl Bridge {
         let waiting: Vec<CallId> = session.roster.calls().filter(|&id| id != by).collect();
         self.event(now, by, Event::new(FeatureCode::ConferenceStart));
         for &id in &waiting {
-            self.timers.cancel(Timer::Call(id, CallTimer::HoldThanks));
-            self.timers.cancel(Timer::Call(id, CallTimer::HoldLimit));
+            self.fx.timers.cancel(Timer::Call(id, CallTimer::HoldThanks));
+            self.fx.timers.cancel(Timer::Call(id, CallTimer::HoldLimit));
             self.speak(now, id, vec![Prompt::ToneChime, Prompt::ConferenceStarting]);
             self.mix(now, id);
         }
@@ -161,7 +161,7 @@ impl Bridge {
         if open && given == Given::Nothing && self.may_add_reference(id) {
             // The conference has begun: an optional question keeps nobody waiting.
             prompts.push(Asked::AfterEntry.prompt());
-            let tries = self.config.reference.tries;
+            let tries = self.fx.config.reference.tries;
             self.ask(now, id, Topic::Reference(Asked::AfterEntry), tries, prompts);
         } else if first {
             self.speak(now, id, prompts);
@@ -173,24 +173,22 @@ impl Bridge {
     fn mix(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.move_to(Place::Conference, now);
-        self.ledger.push(call.book.next_revision());
+        self.fx.ledger.push(call.book.next_revision());
         self.event(now, id, Event::new(FeatureCode::Join));
         self.touch(id);
     }
 
     /// A tone for all, unless the conference is silent or too large for it.
-    pub(crate) fn tone(&mut self, session_id: SessionId, tone: Prompt) {
-        let Some(session) = self.sessions.get(&session_id) else { return };
-        let open = matches!(session.state, State::Live | State::Ending);
-        if open && session.rules.tones && session.roster.len() <= self.config.silent_above {
-            self.announce(session_id, vec![tone]);
+    pub(crate) fn tone(&mut self, session: SessionId, tone: Prompt) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.tone(&mut self.fx, tone);
         }
     }
 
     /// Thanks for waiting, again and again.
     pub(crate) fn thank(&mut self, now: Time, id: CallId) {
         self.speak(now, id, vec![Prompt::ThankYouForWaiting]);
-        self.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, self.config.hold_thanks);
+        self.fx.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, self.fx.config.hold_thanks);
     }
 
     /// The moderator did not come.
@@ -214,22 +212,22 @@ impl Bridge {
         let limit = Timer::Session(session_id, SessionTimer::AloneLimit);
         if in_mix == 1 && session.state.is_open() {
             let untold = session.roster.len() == 1 && !session.alone_told;
-            if (!session.alone_music || untold) && !self.timers.is_set(music) {
-                self.timers.set(music, now, self.config.alone_music);
+            if (!session.alone_music || untold) && !self.fx.timers.is_set(music) {
+                self.fx.timers.set(music, now, self.fx.config.alone_music);
             }
         } else {
-            self.timers.cancel(music);
+            self.fx.timers.cancel(music);
             session.alone_told = false;
             if std::mem::take(&mut session.alone_music) {
-                self.touched.extend(session.roster.calls());
+                self.fx.touched.extend(session.roster.calls());
             }
         }
         if in_mix == 1 && session.state.is_open() && session.roster.len() == 1 {
-            if !self.timers.is_set(limit) {
-                self.timers.set(limit, now, self.config.alone_limit);
+            if !self.fx.timers.is_set(limit) {
+                self.fx.timers.set(limit, now, self.fx.config.alone_limit);
             }
         } else {
-            self.timers.cancel(limit);
+            self.fx.timers.cancel(limit);
         }
     }
 

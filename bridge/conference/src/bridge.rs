@@ -1,10 +1,10 @@
 //! The conference core: takes inputs, hands each to the module of the call's phase, keeps what
 //! they all need. It decides nothing about calls itself.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use partyline_cdr_record::{Attestation, CloseReason, Origin, Quality, Record};
+use partyline_cdr_record::{Attestation, CloseReason, Origin, Quality};
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::Snapshot;
 use partyline_model::{
@@ -14,12 +14,13 @@ use partyline_secret::{SecretDigits, Vault};
 
 use crate::call::Call;
 use crate::config::Config;
+use crate::effects::Effects;
 use crate::event::{FIRST_OUTBOUND, GuessCounts, Input, Output};
 use crate::guard::Guard;
-use crate::ledger::{Gate, Ledger};
+use crate::ledger::Gate;
 use crate::record::{Clock, Close, Event, LegBook};
 use crate::session::Session;
-use crate::timers::{CallTimer, SessionTimer, Timer, Timers};
+use crate::timers::{CallTimer, SessionTimer, Timer};
 
 /// What a bridge is made of, beside its configuration.
 pub struct Parts {
@@ -42,9 +43,8 @@ pub struct Parts {
 /// Pure: it is told the time and what happened, and says what to do. Feed [`Bridge::handle`], then
 /// drain [`Bridge::poll_output`], then wait until [`Bridge::poll_timeout`] at most.
 pub struct Bridge {
-    pub(crate) config: Config,
+    pub(crate) fx: Effects,
     pub(crate) origin: Origin,
-    pub(crate) clock: Clock,
     random: Box<dyn IdSource>,
     vault: Vault,
     pub(crate) directory: Arc<Snapshot>,
@@ -57,14 +57,7 @@ pub struct Bridge {
     pub(crate) by_conference: BTreeMap<ConferenceId, SessionId>,
     /// Whose main mix it is.
     pub(crate) by_mix: BTreeMap<MixId, SessionId>,
-    pub(crate) timers: Timers,
-    pub(crate) ledger: Ledger,
     pub(crate) guard: Guard,
-    pub(crate) outputs: VecDeque<Output>,
-    /// Legs whose state changed since the media plane was told.
-    pub(crate) touched: BTreeSet<CallId>,
-    /// Conferences whose members may see a change.
-    pub(crate) changed: BTreeSet<SessionId>,
     /// Conferences whose last leg has just left, and how it ended.
     pub(crate) emptied: Vec<(SessionId, Close)>,
     /// Legs that are called at the request of another's telephone and are not in yet, by that other.
@@ -74,7 +67,6 @@ pub struct Bridge {
     next_call: u32,
     next_mix: u32,
     next_session: u32,
-    next_playback: u32,
     next_recording: u32,
 }
 
@@ -93,9 +85,8 @@ impl Bridge {
     /// A bridge without calls.
     pub fn new(config: Config, parts: Parts) -> Self {
         Self {
-            config,
+            fx: Effects::new(config, Clock::new(parts.start)),
             origin: parts.origin,
-            clock: Clock::new(parts.start),
             random: parts.random,
             vault: parts.vault,
             directory: parts.snapshot,
@@ -105,12 +96,7 @@ impl Bridge {
             sessions: BTreeMap::new(),
             by_conference: BTreeMap::new(),
             by_mix: BTreeMap::new(),
-            timers: Timers::default(),
-            ledger: Ledger::default(),
             guard: Guard::new(),
-            outputs: VecDeque::new(),
-            touched: BTreeSet::new(),
-            changed: BTreeSet::new(),
             emptied: Vec::new(),
             invited: BTreeSet::new(),
             drain: Drain::Open,
@@ -118,7 +104,6 @@ impl Bridge {
             next_call: FIRST_OUTBOUND.0,
             next_mix: 0,
             next_session: 0,
-            next_playback: 0,
             next_recording: 0,
         }
     }
@@ -129,7 +114,7 @@ impl Bridge {
     /// An input about a call, token or recording that does not exist (any more) is ignored: the
     /// far end, the media plane and the disk answer in their own time.
     pub fn handle(&mut self, now: Time, input: Input) {
-        while let Some(timer) = self.timers.pop_due(now) {
+        while let Some(timer) = self.fx.timers.pop_due(now) {
             self.expire(now, timer);
             self.close_empty_sessions(now);
         }
@@ -137,29 +122,27 @@ impl Bridge {
         self.close_empty_sessions(now);
         self.settle();
         self.tell_attendance();
-        if let Some((token, records)) = self.ledger.offer_queued() {
-            self.outputs.push_back(Output::Persist { token, records });
-        }
-        let empty = self.calls.is_empty() && self.ended.is_empty() && self.ledger.is_empty();
+        self.fx.flush();
+        let empty = self.calls.is_empty() && self.ended.is_empty() && self.fx.ledger.is_empty();
         if self.drain == Drain::Draining && empty {
             self.drain = Drain::Drained;
-            self.outputs.push_back(Output::Drained);
+            self.fx.outputs.push_back(Output::Drained);
         }
     }
 
     /// The next thing to do, until `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.fx.outputs.pop_front()
     }
 
     /// When to call [`Bridge::handle`] with [`Input::Timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        self.fx.timers.next()
     }
 
     /// What the wall clock reads at `now`.
     pub fn wall(&self, now: Time) -> WallTime {
-        self.clock.at(now)
+        self.fx.clock.at(now)
     }
 
     /// Legs that are up, for a gauge.
@@ -213,7 +196,7 @@ impl Bridge {
             Input::Attested { call, attest } => self.attested(call, attest),
             Input::RecordingFailed { recording } => self.recording_failed(now, recording),
             Input::Directory(snapshot) => self.directory = snapshot,
-            Input::WallClock(wall) => self.clock.set(now, wall),
+            Input::WallClock(wall) => self.fx.clock.set(now, wall),
             Input::Drain => self.begin_drain(now),
             Input::EndNow => self.end_now(now),
             Input::Timeout => {}
@@ -249,15 +232,15 @@ impl Bridge {
                 SessionTimer::Farewell | SessionTimer::Pace => self.hang_up_group(now, session),
             },
             Timer::Persist => {
-                if let Some((token, records)) = self.ledger.offer_refused() {
-                    self.outputs.push_back(Output::Persist { token, records });
+                if let Some((token, records)) = self.fx.ledger.offer_refused() {
+                    self.fx.outputs.push_back(Output::Persist { token, records });
                 }
             }
         }
     }
 
     fn durable(&mut self, now: Time, token: u64) {
-        match self.ledger.durable(token) {
+        match self.fx.ledger.durable(token) {
             Some(Gate::Answer(call)) => self.answer(now, call),
             Some(Gate::Dial(call)) => self.dial(now, call),
             Some(Gate::Bridge(call)) => self.greet_callee(now, call),
@@ -266,11 +249,11 @@ impl Bridge {
     }
 
     fn not_durable(&mut self, now: Time, token: u64) {
-        match self.ledger.not_durable(token) {
+        match self.fx.ledger.not_durable(token) {
             Some(Gate::Answer(call)) => self.refuse_undurable(now, call),
             Some(Gate::Dial(call) | Gate::Bridge(call)) => self.drop_undurable(now, call),
             Some(Gate::Nothing) => {
-                self.timers.set(Timer::Persist, now, self.config.persist_retry);
+                self.fx.timers.set(Timer::Persist, now, self.fx.config.persist_retry);
             }
             None => {}
         }
@@ -281,7 +264,7 @@ impl Bridge {
             call.book.record_mut().ani_attest = Some(attest);
         } else if let Some(book) = self.ended.get_mut(&id) {
             book.record_mut().ani_attest = Some(attest);
-            self.ledger.push(book.next_revision());
+            self.fx.ledger.push(book.next_revision());
         }
     }
 
@@ -291,10 +274,10 @@ impl Bridge {
         } else if let Some(book) = self.ended.get_mut(&id) {
             book.measured(quality);
             let awaits = book.awaits_verdict();
-            self.ledger.push(book.next_revision());
+            self.fx.ledger.push(book.next_revision());
             if !awaits {
                 self.ended.remove(&id);
-                self.timers.cancel_call(id);
+                self.fx.timers.cancel_call(id);
             }
         }
     }
@@ -302,69 +285,44 @@ impl Bridge {
 
 /// What all modules use.
 impl Bridge {
-    /// Offers `records` to the disk; `gate` waits for them. Earlier ones go first.
-    pub(crate) fn persist(&mut self, gate: Gate, records: Vec<Record>) {
-        if let Some((token, records)) = self.ledger.offer_queued() {
-            self.outputs.push_back(Output::Persist { token, records });
-        }
-        let (token, records) = self.ledger.offer(gate, records);
-        self.outputs.push_back(Output::Persist { token, records });
-    }
-
     /// Writes an event of `call`, in the sequence of its session if it is in one.
     pub(crate) fn event(&mut self, now: Time, call: CallId, event: Event) {
         let Some(call) = self.calls.get_mut(&call) else { return };
         let session = call.session().and_then(|session| self.sessions.get_mut(&session));
-        let session = session.map(|session| session.book.next_event());
-        self.ledger.push(call.book.event(now, session, event));
+        call.note(now, &mut self.fx, session, event);
     }
 
     /// Plays `prompts` to `call`, in place of what plays to it.
     pub(crate) fn speak(&mut self, now: Time, call: CallId, prompts: Vec<Prompt>) {
-        self.next_playback = self.next_playback.wrapping_add(1);
-        let playback = PlaybackId(self.next_playback);
-        let Some(state) = self.calls.get_mut(&call) else { return };
-        state.speaking = Some(playback);
-        self.timers.set(Timer::Call(call, CallTimer::Playback), now, self.config.playback_guard);
-        self.outputs.push_back(Output::Play { call, playback, prompts });
-        self.touch(call);
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.speak(now, &mut self.fx, prompts);
+        }
     }
 
     /// Stops what plays to `call`.
     pub(crate) fn hush(&mut self, call: CallId) {
-        let Some(state) = self.calls.get_mut(&call) else { return };
-        if state.speaking.take().is_some() {
-            self.timers.cancel(Timer::Call(call, CallTimer::Playback));
-            self.outputs.push_back(Output::StopPlay { call });
-            self.touch(call);
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.hush(&mut self.fx);
         }
     }
 
     /// Plays `prompts` to everybody in the mix of `session`.
-    pub(crate) fn announce(&mut self, session: SessionId, prompts: Vec<Prompt>) -> PlaybackId {
-        self.next_playback = self.next_playback.wrapping_add(1);
-        let playback = PlaybackId(self.next_playback);
-        if let Some(known) = self.sessions.get_mut(&session) {
-            known.announced = Some(playback);
-            self.outputs.push_back(Output::PlayMix { mix: known.mix, playback, prompts });
-            self.touch_session(session);
+    pub(crate) fn announce(&mut self, session: SessionId, prompts: Vec<Prompt>) {
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.announce(&mut self.fx, prompts);
         }
-        playback
     }
 
     /// The last prompt for the whole of `session` was played: somebody alone may hear music again.
     fn announced(&mut self, session: SessionId, playback: PlaybackId) {
-        if let Some(known) = self.sessions.get_mut(&session)
-            && known.announced == Some(playback)
-        {
-            known.announced = None;
-            self.touch_session(session);
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.announced(&mut self.fx, playback);
         }
     }
 
     /// A new record id.
     pub(crate) fn new_uuid(&mut self, now: Time) -> Uuid {
-        Uuid::v7(self.clock.at(now), self.random.next_u128())
+        Uuid::v7(self.fx.clock.at(now), self.random.next_u128())
     }
 
     /// The next number of a leg in this run.

@@ -1,6 +1,6 @@
 //! One leg as the conference sees it: its phase, what it is asked, what plays to it.
 //!
-//! Data only; what an input does to it is in the module of the phase.
+//! What an input does to it is in the module of the phase.
 
 use std::sync::Arc;
 
@@ -11,14 +11,19 @@ use partyline_directory::Snapshot;
 use partyline_model::{AccountId, CallId, ConferenceId, MixId, PlaybackId, Role, SessionId, Time};
 use partyline_secret::SecretDigits;
 
+use crate::effects::Effects;
+use crate::event::Output;
 use crate::event::{RefusalCodes, Talk};
 use crate::guard::{Caller, Stranger, Tries};
 use crate::guess::Guess;
 use crate::invited::Owed;
-use crate::record::{Close, LegBook};
+use crate::record::{Close, Event, LegBook};
+use crate::session::Session;
+use crate::timers::{CallTimer, Timer};
 
 /// One leg, from its offer to its end.
 pub(crate) struct Call {
+    pub(crate) id: CallId,
     pub(crate) phase: Phase,
     pub(crate) book: LegBook,
     /// What the leg may enter, by its passcode or by the moderator who dialled it.
@@ -58,8 +63,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) const fn new(phase: Phase, book: LegBook, typed: SecretDigits) -> Self {
+    pub(crate) const fn new(id: CallId, phase: Phase, book: LegBook, typed: SecretDigits) -> Self {
         Self {
+            id,
             phase,
             book,
             grant: None,
@@ -108,6 +114,74 @@ impl Call {
                 ..
             })
         )
+    }
+}
+
+/// What a leg hears, is asked and leaves in the records.
+impl Call {
+    /// What is heard and sent may have changed.
+    pub(crate) fn touch(&self, fx: &mut Effects) {
+        fx.touched.insert(self.id);
+    }
+
+    /// Plays `prompts` in place of what plays.
+    pub(crate) fn speak(&mut self, now: Time, fx: &mut Effects, prompts: Vec<Prompt>) {
+        let playback = fx.new_playback();
+        self.speaking = Some(playback);
+        let guard = fx.config.playback_guard;
+        fx.timers.set(Timer::Call(self.id, CallTimer::Playback), now, guard);
+        fx.outputs.push_back(Output::Play { call: self.id, playback, prompts });
+        self.touch(fx);
+    }
+
+    /// Stops what plays.
+    pub(crate) fn hush(&mut self, fx: &mut Effects) {
+        if self.speaking.take().is_some() {
+            fx.timers.cancel(Timer::Call(self.id, CallTimer::Playback));
+            fx.outputs.push_back(Output::StopPlay { call: self.id });
+            self.touch(fx);
+        }
+    }
+
+    /// Writes an event of the leg, in the sequence of the session that the leg is in.
+    pub(crate) fn note(
+        &mut self,
+        now: Time,
+        fx: &mut Effects,
+        session: Option<&mut Session>,
+        event: Event,
+    ) {
+        let place = session.map(|session| session.book.next_event());
+        fx.ledger.push(self.book.event(now, place, event));
+    }
+
+    /// Asks about `topic`. Without prompts the time for the first key begins at once.
+    pub(crate) fn ask(
+        &mut self,
+        now: Time,
+        fx: &mut Effects,
+        question: Question,
+        prompts: Vec<Prompt>,
+    ) {
+        let first = fx.config.first_key(&question.topic);
+        self.typed.clear();
+        self.question = Some(question);
+        let key = Timer::Call(self.id, CallTimer::Key);
+        self.touch(fx);
+        if prompts.is_empty() {
+            fx.timers.set(key, now, first);
+        } else {
+            fx.timers.cancel(key);
+            self.speak(now, fx, prompts);
+        }
+    }
+
+    /// Takes the question back, answered or not.
+    pub(crate) fn take_question(&mut self, fx: &mut Effects) -> Option<Question> {
+        let question = self.question.take()?;
+        fx.timers.cancel(Timer::Call(self.id, CallTimer::Key));
+        self.touch(fx);
+        Some(question)
     }
 }
 

@@ -32,7 +32,7 @@ impl Bridge {
             let why = DenyReason::Entitlement;
             return self.deny(now, id, Command::Reference, why, Prompt::NotAvailableYet);
         }
-        let tries = self.config.reference.tries;
+        let tries = self.fx.config.reference.tries;
         let topic = Topic::Reference(Asked::ByStar);
         self.ask(now, id, topic, tries, vec![Prompt::EnterReference]);
     }
@@ -53,7 +53,7 @@ impl Bridge {
         };
         let previous = session.book.refer(now, by, source, value.clone());
         let revision = session.book.next_revision();
-        self.ledger.push(revision);
+        self.fx.ledger.push(revision);
         let event = match source {
             ReferenceSource::StarCode => Event::of(FeatureCode::ReferenceSet, Command::Reference),
             ReferenceSource::None
@@ -95,7 +95,7 @@ impl Bridge {
             let why = DenyReason::Entitlement;
             return self.deny(now, id, Command::Security, why, Prompt::SecurityNotAllowed);
         }
-        let tries = self.config.security.tries;
+        let tries = self.fx.config.security.tries;
         self.ask(now, id, Topic::NewSecurity, tries, vec![Prompt::EnterNewSecurityPasscode]);
     }
 

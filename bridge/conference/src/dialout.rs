@@ -49,7 +49,7 @@ impl Bridge {
         call.phase = Phase::Apart(Apart { member, stage: ApartStage::Number, keys });
         call.book.move_to(Place::Private, now);
         self.watch_alone(now, session);
-        let tries = self.config.dial.tries;
+        let tries = self.fx.config.dial.tries;
         self.ask(now, id, Topic::Number, tries, vec![Prompt::DialNumber]);
     }
 
@@ -139,13 +139,13 @@ impl Bridge {
     ) -> Option<CallId> {
         let (callee, typed) = self.new_call().zip(self.new_digits())?;
         let ids = (self.new_uuid(now), self.new_leg_seq());
-        let at = (now, self.clock.at(now));
+        let at = (now, self.fx.clock.at(now));
         let plan = self.rate_plan(grant.account);
         let by_book = &self.calls.get(&by)?.book;
         let mut book = LegBook::outbound(self.origin, ids, at, by_book, (number, kind));
         book.pays_by(plan);
         let phase = Phase::Callee(Callee { by, stage: CalleeStage::Opening });
-        let mut call = Call::new(phase, book, typed);
+        let mut call = Call::new(callee, phase, book, typed);
         call.grant = Some(Grant { role: Role::Participant, ..grant });
         self.calls.insert(callee, call);
         Some(callee)
@@ -158,7 +158,7 @@ impl Bridge {
         let number = call.book.record().dialed_number;
         let detail = number.map_or(FeatureDetail::None, FeatureDetail::Number);
         self.event(now, by, start.about(leg_id).with(detail));
-        self.persist(Gate::Dial(callee), vec![open]);
+        self.fx.persist(Gate::Dial(callee), vec![open]);
     }
 
     /// The open record of `id` is on disk: the call may go.
@@ -175,8 +175,8 @@ impl Bridge {
             let record = call.book.record_mut();
             (record.ani, record.ani_presentation) = (caller_id, Presentation::Allowed);
         }
-        self.timers.set(Timer::Call(id, CallTimer::Ring), now, self.config.ring);
-        self.outputs.push_back(Output::Dial { call: id, by, number, caller_id, account });
+        self.fx.timers.set(Timer::Call(id, CallTimer::Ring), now, self.fx.config.ring);
+        self.fx.outputs.push_back(Output::Dial { call: id, by, number, caller_id, account });
     }
 
     /// The call went out: its dialog's names and trunk stand in the record even when nobody
@@ -194,7 +194,7 @@ impl Bridge {
             call.book.name(dialog);
             let record = call.book.record_mut();
             (record.trunk_out, record.ani_attest) = (Some(trunk), attest);
-            self.timers.set(Timer::Call(id, CallTimer::Ring), now, self.config.ring);
+            self.fx.timers.set(Timer::Call(id, CallTimer::Ring), now, self.fx.config.ring);
         }
     }
 
@@ -214,7 +214,7 @@ impl Bridge {
         let Some(by) = self.next_stage(id, CalleeStage::Dialled, CalleeStage::Recording) else {
             return;
         };
-        self.timers.cancel(Timer::Call(id, CallTimer::Ring));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::Ring));
         let grant = self.calls.get(&id).and_then(|call| call.grant);
         let plan = grant.and_then(|grant| self.rate_plan(grant.account));
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -223,7 +223,7 @@ impl Bridge {
         call.book.pays_by(plan);
         let (leg_id, answered) = (call.book.leg_id(), call.book.next_revision());
         self.event(now, by, Event::new(FeatureCode::DialoutAnswered).about(leg_id));
-        self.persist(Gate::Bridge(id), vec![answered]);
+        self.fx.persist(Gate::Bridge(id), vec![answered]);
     }
 
     /// The answer is on disk: the callee hears why it was called.
@@ -347,7 +347,7 @@ impl Bridge {
 
     fn await_decision(&mut self, now: Time, id: CallId) {
         let reminder = Timer::Call(id, CallTimer::PrivateReminder);
-        self.timers.set(reminder, now, self.config.private_reminder);
+        self.fx.timers.set(reminder, now, self.fx.config.private_reminder);
     }
 }
 

@@ -79,7 +79,7 @@ impl Bridge {
         call.phase = Phase::Leaving(close);
         call.question = None;
         call.typed.clear();
-        self.timers.cancel_call(id);
+        self.fx.timers.cancel_call(id);
         self.speak(now, id, prompts);
     }
 
@@ -100,20 +100,20 @@ impl Bridge {
             // The answer was written down, and never left.
             call.book.unanswer();
         }
-        self.timers.cancel_call(id);
-        self.touched.remove(&id);
+        self.fx.timers.cancel_call(id);
+        self.fx.touched.remove(&id);
         if call.told.mix.is_some() {
-            self.outputs.push_back(Output::Leave { call: id });
+            self.fx.outputs.push_back(Output::Leave { call: id });
         }
-        self.outputs.extend(tell);
-        call.book.close(now, self.clock.at(now), close);
-        self.ledger.push(call.book.next_revision());
+        self.fx.outputs.extend(tell);
+        call.book.close(now, self.fx.clock.at(now), close);
+        self.fx.ledger.push(call.book.next_revision());
         let summary = Box::new(call.book.summary(call.stray_digits));
-        self.outputs.push_back(Output::CallEnded { call: id, summary });
+        self.fx.outputs.push_back(Output::CallEnded { call: id, summary });
         if call.book.is_answered() {
-            let late = self.config.late_stats;
+            let late = self.fx.config.late_stats;
             let wait = if call.book.awaits_verdict() { late.max(LATE_VERDICT) } else { late };
-            self.timers.set(Timer::Call(id, CallTimer::Stats), now, wait);
+            self.fx.timers.set(Timer::Call(id, CallTimer::Stats), now, wait);
             self.ended.insert(id, call.book);
         }
     }
@@ -131,7 +131,7 @@ impl Bridge {
         self.touch(id);
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let role = session.roster.leave(id);
-        self.changed.insert(session_id);
+        self.fx.changed.insert(session_id);
         session.book.leg_went(conf_ms);
         if session.roster.is_empty() {
             return self.emptied.push((session_id, close));
@@ -156,8 +156,8 @@ impl Bridge {
         match parting {
             Parting::Left => self.announce_ending(now, session_id),
             Parting::Lost => {
-                let silent = self.config.lost_moderator.saturating_sub(self.config.ending);
-                self.timers.set(
+                let silent = self.fx.config.lost_moderator.saturating_sub(self.fx.config.ending);
+                self.fx.timers.set(
                     Timer::Session(session_id, SessionTimer::LostModerator),
                     now,
                     silent,
@@ -173,14 +173,18 @@ impl Bridge {
     }
 
     fn announce_ending(&mut self, now: Time, session_id: SessionId) {
-        self.timers.set(Timer::Session(session_id, SessionTimer::Ending), now, self.config.ending);
+        self.fx.timers.set(
+            Timer::Session(session_id, SessionTimer::Ending),
+            now,
+            self.fx.config.ending,
+        );
         self.announce(session_id, vec![Prompt::ModeratorLeftEndingTwoMinutes]);
     }
 
     /// A moderator returned before the conference ended.
     pub(crate) fn moderator_is_back(&mut self, session_id: SessionId) {
-        self.timers.cancel(Timer::Session(session_id, SessionTimer::Ending));
-        self.timers.cancel(Timer::Session(session_id, SessionTimer::LostModerator));
+        self.fx.timers.cancel(Timer::Session(session_id, SessionTimer::Ending));
+        self.fx.timers.cancel(Timer::Session(session_id, SessionTimer::LostModerator));
         if let Some(session) = self.sessions.get_mut(&session_id) {
             session.state = State::Live;
         }
@@ -229,12 +233,13 @@ impl Bridge {
             self.take_question(id);
             self.hush(id);
         }
-        let farewell = self.announce(session_id, vec![prompt]);
-        self.timers.cancel_session(session_id);
-        self.timers.set(
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let farewell = session.announce(&mut self.fx, vec![prompt]);
+        self.fx.timers.cancel_session(session_id);
+        self.fx.timers.set(
             Timer::Session(session_id, SessionTimer::Farewell),
             now,
-            self.config.farewell,
+            self.fx.config.farewell,
         );
         if let Some(session) = self.sessions.get_mut(&session_id) {
             session.state = State::Closing { close, farewell };
@@ -253,8 +258,8 @@ impl Bridge {
         let Some(session) = self.sessions.get(&session_id) else { return };
         let State::Closing { farewell, .. } = session.state else { return };
         let timer = Timer::Session(session_id, SessionTimer::Farewell);
-        if farewell == playback && self.timers.is_set(timer) {
-            self.timers.cancel(timer);
+        if farewell == playback && self.fx.timers.is_set(timer) {
+            self.fx.timers.cancel(timer);
             self.hang_up_group(now, session_id);
         }
     }
@@ -264,13 +269,17 @@ impl Bridge {
         let Some(session) = self.sessions.get(&session_id) else { return };
         let State::Closing { close, .. } = session.state else { return };
         let group: Vec<CallId> =
-            session.roster.calls().take(self.config.pace_legs.max(1)).collect();
+            session.roster.calls().take(self.fx.config.pace_legs.max(1)).collect();
         for id in group {
             self.hang_up(now, id, close);
         }
         let left = self.sessions.get(&session_id).is_some_and(|session| !session.roster.is_empty());
         if left {
-            self.timers.set(Timer::Session(session_id, SessionTimer::Pace), now, self.config.pace);
+            self.fx.timers.set(
+                Timer::Session(session_id, SessionTimer::Pace),
+                now,
+                self.fx.config.pace,
+            );
         }
     }
 
@@ -282,7 +291,7 @@ impl Bridge {
             if !still_empty {
                 continue;
             }
-            self.timers.cancel_session(session_id);
+            self.fx.timers.cancel_session(session_id);
             let Some(mut session) = self.sessions.remove(&session_id) else { continue };
             self.guard.forget_session(session_id);
             self.by_mix.remove(&session.mix);
@@ -291,14 +300,14 @@ impl Bridge {
             }
             if let Some(recording) = session.recording.take() {
                 session.book.recorded(recording.length(now));
-                self.outputs.push_back(Output::StopRecord { recording: recording.id });
+                self.fx.outputs.push_back(Output::StopRecord { recording: recording.id });
             }
             let close = match session.state {
                 State::Closing { close, .. } => close,
                 State::Waiting | State::Live | State::Ending => close,
             };
             let record = session.book.close(now, close);
-            self.ledger.push(record);
+            self.fx.ledger.push(record);
         }
     }
 
@@ -335,7 +344,7 @@ impl Bridge {
         for id in calls {
             match self.calls.get(&id).map(|call| &call.phase) {
                 Some(Phase::Opening) => {
-                    let retry_after = self.config.retry_after;
+                    let retry_after = self.fx.config.retry_after;
                     self.refuse(now, id, Refusal::Draining { retry_after });
                 }
                 Some(
@@ -376,8 +385,8 @@ impl Bridge {
         call.phase = Phase::Member(member);
         call.question = None;
         call.book.move_to(Place::Conference, now);
-        self.timers.cancel(Timer::Call(id, CallTimer::Key));
-        self.timers.cancel(Timer::Call(id, CallTimer::PrivateReminder));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::Key));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::PrivateReminder));
         self.touch(id);
         self.watch_alone(now, session);
     }

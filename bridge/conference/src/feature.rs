@@ -60,7 +60,7 @@ impl Bridge {
         let Some(grant) = call.grant else { return };
         let Some(session) = self.sessions.get(&member.session) else { return };
         let (session_id, state) = (member.session, session.state);
-        if is_duplicate(call, command, now, self.config.duplicate) {
+        if is_duplicate(call, command, now, self.fx.config.duplicate) {
             return;
         }
         if !command.allowed(grant.role) {

@@ -57,7 +57,7 @@ impl Bridge {
             return self.judge(now, id, guess);
         }
         call.guess = Some(guess);
-        self.timers.set(Timer::Call(id, CallTimer::Verdict), now, delay);
+        self.fx.timers.set(Timer::Call(id, CallTimer::Verdict), now, delay);
     }
 
     /// What `id` typed is not going to be judged.
@@ -94,7 +94,7 @@ impl Bridge {
             && let Some(phone) = self.phone_of(id)
             && self.guard.is_closed(at, target, caller)
         {
-            self.outputs.push_back(Output::Typed { phone, was_right: false });
+            self.fx.outputs.push_back(Output::Typed { phone, was_right: false });
         }
         let admitted = target.is_none_or(|target| self.guard.admits(at, target, caller, &turn));
         match secret {
@@ -126,7 +126,7 @@ impl Bridge {
         let target = self.target(id, secret);
         let Some((call, target)) = self.calls.get_mut(&id).zip(target) else { return };
         let alarms = self.guard.wrong(now, target, call.caller, &mut call.tries);
-        self.outputs.extend(alarms.into_iter().map(Output::GuessAlarm));
+        self.fx.outputs.extend(alarms.into_iter().map(Output::GuessAlarm));
     }
 
     /// Notes that `id` typed the right secret.
@@ -136,7 +136,7 @@ impl Bridge {
         self.guard.right(now, target, call.caller, &mut call.tries);
         let phone = self.phone_of(id);
         let typed = phone.map(|phone| Output::Typed { phone, was_right: true });
-        self.outputs.extend(typed);
+        self.fx.outputs.extend(typed);
     }
 
     /// The telephone that calls, once its answer is confirmed: until then somebody else may have

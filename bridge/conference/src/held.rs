@@ -29,7 +29,7 @@ impl Bridge {
     fn tell_of_hold(&mut self, now: Time, id: CallId) {
         let Some(session) = self.calls.get(&id).and_then(|call| call.session()) else { return };
         let Some(session) = self.sessions.get(&session) else { return };
-        if !session.state.is_open() || session.roster.len() > self.config.silent_above {
+        if !session.state.is_open() || session.roster.len() > self.fx.config.silent_above {
             return;
         }
         let listens = |other: &CallId| {

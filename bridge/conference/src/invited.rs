@@ -87,7 +87,7 @@ impl Bridge {
                 InvitationNews::Refused(why)
             }
         };
-        self.outputs.push_back(Output::Invitation { call: id, request, news });
+        self.fx.outputs.push_back(Output::Invitation { call: id, request, news });
     }
 
     /// The rules in their order: who asks, whether anybody may be called, then this number.
@@ -161,7 +161,7 @@ impl Bridge {
             call.owed = None;
             self.invited.remove(&(by, id));
         }
-        self.outputs.push_back(Output::Invitation { call: by, request, news });
+        self.fx.outputs.push_back(Output::Invitation { call: by, request, news });
     }
 
     /// The callee has answered: is it somebody?

@@ -69,7 +69,7 @@ impl Bridge {
             return self.ask(now, id, Topic::Passcode, left, prompts);
         }
         // Who never gave a sign of life could not have typed anything.
-        let lifeless = self.timers.is_set(Timer::Call(id, CallTimer::NoMedia));
+        let lifeless = self.fx.timers.is_set(Timer::Call(id, CallTimer::NoMedia));
         let reason = if lifeless { CloseReason::NoMedia } else { CloseReason::AuthReject };
         self.event(now, id, Event::new(FeatureCode::AuthReject).failed());
         self.dismiss(now, id, vec![Prompt::GoodbyeCheckPasscode], Close::system(reason));
@@ -100,7 +100,7 @@ impl Bridge {
         let is_secured = session.is_some_and(|session| session.security.is_some());
         let is_recorded = session.is_some_and(|session| session.recording.is_some());
         if moderates && !referred && !has_reference && self.reference_is_required(id) {
-            let tries = self.config.required_reference_tries;
+            let tries = self.fx.config.required_reference_tries;
             let prompts = vec![Prompt::EnterReference];
             return self.ask(now, id, Topic::Reference(Asked::OnEntry), tries, prompts);
         }
@@ -111,7 +111,7 @@ impl Bridge {
         }
         // A moderator knows the conference; only those who join are asked.
         if is_secured && !moderates && !verified {
-            let tries = self.config.security.tries;
+            let tries = self.fx.config.security.tries;
             return self.ask(now, id, Topic::Security, tries, vec![Prompt::EnterSecurityPasscode]);
         }
         if is_recorded && !noticed {

@@ -24,6 +24,7 @@ mod call;
 mod config;
 mod dialogue;
 mod dialout;
+mod effects;
 mod ending;
 mod event;
 mod feature;

@@ -61,24 +61,25 @@ fn in_session(call: &Call, member: &Member, session: &Session) -> Presence {
 impl Bridge {
     /// `call`'s state changed.
     pub(crate) fn touch(&mut self, call: CallId) {
-        self.touched.insert(call);
+        self.fx.touched.insert(call);
     }
 
     /// The state of `session` changed, and with it what its legs hear.
     pub(crate) fn touch_session(&mut self, session: SessionId) {
-        let Some(session) = self.sessions.get(&session) else { return };
-        self.touched.extend(session.roster.calls());
+        if let Some(session) = self.sessions.get(&session) {
+            session.touch(&mut self.fx);
+        }
     }
 
     /// Tells the media plane what changed for the legs that were touched.
     pub(crate) fn settle(&mut self) {
         // Leaving before joining: a mix of two is over before its legs are in the next one.
-        let touched: Vec<CallId> = std::mem::take(&mut self.touched).into_iter().collect();
+        let touched: Vec<CallId> = std::mem::take(&mut self.fx.touched).into_iter().collect();
         let changes: Vec<(CallId, Presence, Presence)> = touched
             .into_iter()
             .filter_map(|id| {
                 let call = self.calls.get_mut(&id)?;
-                self.changed.extend(call.session());
+                self.fx.changed.extend(call.session());
                 let wanted = presence(call, &self.sessions);
                 let told = std::mem::replace(&mut call.told, wanted);
                 (told != wanted).then_some((id, told, wanted))
@@ -86,21 +87,21 @@ impl Bridge {
             .collect();
         for &(call, told, wanted) in &changes {
             if told.music && !wanted.music {
-                self.outputs.push_back(Output::Music { call, on: false });
+                self.fx.outputs.push_back(Output::Music { call, on: false });
             }
             if told.mix.is_some() && told.mix != wanted.mix {
-                self.outputs.push_back(Output::Leave { call });
+                self.fx.outputs.push_back(Output::Leave { call });
             }
         }
         for (call, told, wanted) in changes {
             if told.talk != wanted.talk {
-                self.outputs.push_back(Output::Talk { call, talk: wanted.talk });
+                self.fx.outputs.push_back(Output::Talk { call, talk: wanted.talk });
             }
             if let Some(mix) = wanted.mix.filter(|_| told.mix != wanted.mix) {
-                self.outputs.push_back(Output::Join { call, mix });
+                self.fx.outputs.push_back(Output::Join { call, mix });
             }
             if wanted.music && !told.music {
-                self.outputs.push_back(Output::Music { call, on: true });
+                self.fx.outputs.push_back(Output::Music { call, on: true });
             }
         }
     }

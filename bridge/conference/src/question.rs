@@ -12,7 +12,7 @@ use partyline_model::{CallId, Digit, PlaybackId, Time};
 
 use crate::bridge::Bridge;
 use crate::call::{Asked, Callee, CalleeStage, Phase, Question, Topic};
-use crate::config;
+use crate::config::{Config, EntryTiming};
 use crate::timers::{CallTimer, Timer};
 
 impl Bridge {
@@ -25,31 +25,19 @@ impl Bridge {
         tries: u8,
         prompts: Vec<Prompt>,
     ) {
-        let first = self.first_key(&topic);
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.typed.clear();
-        call.question = Some(Question { topic, tries });
-        let key = Timer::Call(id, CallTimer::Key);
-        self.touch(id);
-        if prompts.is_empty() {
-            self.timers.set(key, now, first);
-        } else {
-            self.timers.cancel(key);
-            self.speak(now, id, prompts);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.ask(now, &mut self.fx, Question { topic, tries }, prompts);
         }
     }
 
     /// Takes the question back, answered or not.
     pub(crate) fn take_question(&mut self, id: CallId) -> Option<Question> {
-        let question = self.calls.get_mut(&id)?.question.take()?;
-        self.timers.cancel(Timer::Call(id, CallTimer::Key));
-        self.touch(id);
-        Some(question)
+        self.calls.get_mut(&id)?.take_question(&mut self.fx)
     }
 
     /// A key was pressed.
     pub(crate) fn digit(&mut self, now: Time, id: CallId, digit: Digit) {
-        self.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
         let Some(call) = self.calls.get_mut(&id) else { return };
         let asked = call.question.is_some();
         match &call.phase {
@@ -95,7 +83,7 @@ impl Bridge {
             // Beyond 32 digits the answer is wrong in any case.
             call.typed.push(digit).unwrap_or(());
         }
-        self.timers.set(Timer::Call(id, CallTimer::Key), now, between);
+        self.fx.timers.set(Timer::Call(id, CallTimer::Key), now, between);
     }
 
     /// No key came in time.
@@ -159,7 +147,7 @@ impl Bridge {
                 let first = self.entry_of(id).first_digit;
                 let Some(call) = self.calls.get_mut(&id) else { return };
                 call.typed.clear();
-                self.timers.set(Timer::Call(id, CallTimer::Key), now, first);
+                self.fx.timers.set(Timer::Call(id, CallTimer::Key), now, first);
             }
             Topic::Reference(Asked::ByStar) => {
                 self.take_question(id);
@@ -236,15 +224,15 @@ impl Bridge {
 
     /// What played to `id` is over: what comes after it.
     pub(crate) fn spoken(&mut self, now: Time, id: CallId) {
-        self.timers.cancel(Timer::Call(id, CallTimer::Playback));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::Playback));
         self.touch(id);
         if let Some(call) = self.calls.get_mut(&id) {
             call.speaking = None;
         }
         let Some(call) = self.calls.get(&id) else { return };
         if let Some(question) = &call.question {
-            let first = self.first_key(&question.topic);
-            return self.timers.set(Timer::Call(id, CallTimer::Key), now, first);
+            let first = self.fx.config.first_key(&question.topic);
+            return self.fx.timers.set(Timer::Call(id, CallTimer::Key), now, first);
         }
         match &call.phase {
             &Phase::Leaving(close) => self.hang_up(now, id, close),
@@ -260,29 +248,27 @@ impl Bridge {
 
     /// Waits for the next key of a begun star code.
     pub(crate) fn await_code(&mut self, now: Time, id: CallId) {
-        self.timers.set(Timer::Call(id, CallTimer::Key), now, INTER_DIGIT);
+        self.fx.timers.set(Timer::Call(id, CallTimer::Key), now, INTER_DIGIT);
     }
 
-    /// How long the first key of an answer may take.
-    fn first_key(&self, topic: &Topic) -> Duration {
-        if topic.takes_one_key() { self.config.confirm } else { self.timing(topic).first_digit }
-    }
-
-    fn entry_of(&self, id: CallId) -> config::EntryTiming {
+    fn entry_of(&self, id: CallId) -> EntryTiming {
         let question = self.calls.get(&id).and_then(|call| call.question.as_ref());
-        question.map_or(self.config.passcode, |question| self.timing(&question.topic))
+        question.map_or(self.fx.config.passcode, |question| self.fx.config.timing(&question.topic))
+    }
+}
+
+impl Config {
+    /// How long the first key of an answer may take.
+    pub(crate) const fn first_key(&self, topic: &Topic) -> Duration {
+        if topic.takes_one_key() { self.confirm } else { self.timing(topic).first_digit }
     }
 
-    const fn timing(&self, topic: &Topic) -> config::EntryTiming {
+    const fn timing(&self, topic: &Topic) -> EntryTiming {
         match topic {
-            Topic::Passcode => self.config.passcode,
-            Topic::Reference(_) | Topic::ReadBack(..) => self.config.reference,
-            Topic::Security | Topic::NewSecurity | Topic::NewSecurityAgain(_) => {
-                self.config.security
-            }
-            Topic::Number | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {
-                self.config.dial
-            }
+            Topic::Passcode => self.passcode,
+            Topic::Reference(_) | Topic::ReadBack(..) => self.reference,
+            Topic::Security | Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security,
+            Topic::Number | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => self.dial,
         }
     }
 }

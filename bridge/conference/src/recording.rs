@@ -40,7 +40,7 @@ impl Bridge {
         session.book.record_mut().recording_ref = Some(Text::new(&file));
         let revision = session.book.next_revision();
         let members = session.roster.to_vec();
-        self.ledger.push(revision);
+        self.fx.ledger.push(revision);
         self.event(now, id, Event::of(FeatureCode::RecordStart, Command::Record));
         for member in members {
             self.event(now, member, Event::new(FeatureCode::Consent));
@@ -49,7 +49,7 @@ impl Bridge {
                 self.speak(now, member, vec![Prompt::RecordingStarted]);
             }
         }
-        self.outputs.push_back(Output::Record { mix, recording, conf_id, file });
+        self.fx.outputs.push_back(Output::Record { mix, recording, conf_id, file });
         self.announce(session_id, vec![Prompt::RecordingStarted]);
     }
 
@@ -101,7 +101,7 @@ impl Bridge {
         let recording = session.recording.take()?;
         let length = recording.length(now);
         session.book.recorded(length);
-        self.outputs.push_back(Output::StopRecord { recording: recording.id });
+        self.fx.outputs.push_back(Output::StopRecord { recording: recording.id });
         Some(millis(length))
     }
 

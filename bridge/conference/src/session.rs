@@ -1,14 +1,19 @@
 //! A conference in session: its state, its legs, what is set for it.
 //!
-//! Data and questions about it; who moves it from state to state is in the modules that do.
+//! What one owner decides for a conference is here: its state, who is in it and in what order, the
+//! sequence of its events, capacity, recording, the security passcode. What is a leg's own (its record,
+//! prompts, keys, own mute) is in [`Call`](crate::call::Call), and stays with whoever answered the leg.
 
 use std::time::Duration;
 
+use partyline_dialplan::Prompt;
 use partyline_model::{
     AccountId, CallId, ConferenceId, MixId, PlaybackId, RecordingId, Role, Time,
 };
 use partyline_secret::SecretDigits;
 
+use crate::effects::Effects;
+use crate::event::Output;
 use crate::record::{Close, SessionBook};
 use crate::roster::Roster;
 
@@ -109,6 +114,34 @@ impl Session {
     pub(crate) const fn holds(&self, role: Role) -> bool {
         let waiting = matches!(self.state, State::Waiting) && self.rules.waits_for_moderator;
         waiting && !matches!(role, Role::Moderator)
+    }
+
+    /// What the legs hear may have changed.
+    pub(crate) fn touch(&self, fx: &mut Effects) {
+        fx.touched.extend(self.roster.calls());
+    }
+
+    /// Plays `prompts` to everybody in the main mix.
+    pub(crate) fn announce(&mut self, fx: &mut Effects, prompts: Vec<Prompt>) -> PlaybackId {
+        let playback = fx.new_playback();
+        self.announced = Some(playback);
+        fx.outputs.push_back(Output::PlayMix { mix: self.mix, playback, prompts });
+        self.touch(fx);
+        playback
+    }
+
+    /// A prompt for all was played: if it was the last, somebody alone may hear music again.
+    pub(crate) fn announced(&mut self, fx: &mut Effects, playback: PlaybackId) {
+        if self.announced.take_if(|last| *last == playback).is_some() {
+            self.touch(fx);
+        }
+    }
+
+    /// A tone for all, unless the conference is silent or too large for it.
+    pub(crate) fn tone(&mut self, fx: &mut Effects, tone: Prompt) {
+        if self.state.is_open() && self.rules.tones && self.roster.len() <= fx.config.silent_above {
+            self.announce(fx, vec![tone]);
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
