@@ -193,7 +193,7 @@ impl Bridge {
 
     /// The moderator did not come.
     pub(crate) fn hold_timeout(&mut self, now: Time, id: CallId) {
-        self.event(now, id, Event::new(FeatureCode::HoldTimeout));
+        self.event(now, id, Event::of_system(FeatureCode::HoldTimeout));
         self.dismiss(now, id, vec![Prompt::HoldTimeout], Close::system(CloseReason::HoldTimeout));
     }
 
@@ -258,7 +258,7 @@ impl Bridge {
         else {
             return;
         };
-        self.event(now, id, Event::new(FeatureCode::AloneTimeout));
+        self.event(now, id, Event::of_system(FeatureCode::AloneTimeout));
         self.dismiss(now, id, vec![Prompt::Goodbye], Close::system(CloseReason::AloneTimeout));
     }
 

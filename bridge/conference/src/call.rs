@@ -151,8 +151,9 @@ impl Call {
         session: Option<&mut Session>,
         event: Event,
     ) {
+        let role = self.grant.map(|grant| grant.role);
         let place = session.map(|session| session.book.next_event());
-        fx.ledger.push(self.book.event(now, place, event));
+        fx.ledger.push(self.book.event(now, place, (role, event)));
     }
 
     /// Asks about `topic`. Without prompts the time for the first key begins at once.

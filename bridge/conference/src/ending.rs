@@ -292,15 +292,12 @@ impl Bridge {
                 continue;
             }
             self.fx.timers.cancel_session(session_id);
+            self.stop_recording_of(now, session_id);
             let Some(mut session) = self.sessions.remove(&session_id) else { continue };
             self.guard.forget_session(session_id);
             self.by_mix.remove(&session.mix);
             if self.by_conference.get(&session.conference) == Some(&session_id) {
                 self.by_conference.remove(&session.conference);
-            }
-            if let Some(recording) = session.recording.take() {
-                session.book.recorded(recording.length(now));
-                self.fx.outputs.push_back(Output::StopRecord { recording: recording.id });
             }
             let close = match session.state {
                 State::Closing { close, .. } => close,

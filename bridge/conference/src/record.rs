@@ -10,7 +10,8 @@ mod session;
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    CloseReason, DenyReason, FeatureCode, FeatureDetail, Outcome, Pattern, ReleaseBy, StatusCode,
+    Actor, CloseReason, DenyReason, FeatureCode, FeatureDetail, Outcome, Pattern, ReleaseBy,
+    StatusCode,
 };
 use partyline_dialplan::star::Command;
 use partyline_model::{Time, Uuid, WallTime};
@@ -86,6 +87,9 @@ pub(crate) struct Event {
     pub(crate) denied: Option<DenyReason>,
     pub(crate) target: Option<Uuid>,
     pub(crate) detail: FeatureDetail,
+    pub(crate) actor: Actor,
+    /// Which operator, person or key.
+    pub(crate) actor_id: Option<u64>,
 }
 
 impl Event {
@@ -98,6 +102,8 @@ impl Event {
             denied: None,
             target: None,
             detail: FeatureDetail::None,
+            actor: Actor::Leg,
+            actor_id: None,
         }
     }
 
@@ -105,6 +111,13 @@ impl Event {
     pub(crate) const fn of(code: FeatureCode, command: Command) -> Self {
         let mut event = Self::new(code);
         event.pattern = Pattern::new(command.pattern());
+        event
+    }
+
+    /// Something that the bridge did of itself.
+    pub(crate) const fn of_system(code: FeatureCode) -> Self {
+        let mut event = Self::new(code);
+        event.actor = Actor::System;
         event
     }
 

@@ -9,7 +9,7 @@ use crate::bridge::Bridge;
 use crate::call::{Phase, Topic};
 use crate::event::Output;
 use crate::record::{Event, millis};
-use crate::session::Recording;
+use crate::session::{Recording, Session};
 
 impl Bridge {
     /// `*4`: stops at once, starts after a confirmation.
@@ -34,7 +34,7 @@ impl Bridge {
             // Another moderator was quicker; everybody has heard of it.
             return;
         }
-        session.recording = Some(Recording { id: recording, by: id, since: now });
+        session.recording = Some(Recording { id: recording, since: now });
         let (mix, conf_id) = (session.mix, session.book.conf_id());
         let file = format!("{conf_id}-{}.wav", recording.0);
         session.book.record_mut().recording_ref = Some(Text::new(&file));
@@ -68,31 +68,24 @@ impl Bridge {
 
     /// Stops the recording of a conference that ends, if there is one.
     pub(crate) fn stop_recording_of(&mut self, now: Time, session_id: SessionId) {
-        let Some(id) = self.recorder(session_id) else { return };
         let Some(length) = self.take_recording(now, session_id) else { return };
-        let event = Event::new(FeatureCode::RecordStop);
-        self.event(now, id, event.with(FeatureDetail::Millis(length)));
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let event = Event::of_system(FeatureCode::RecordStop);
+        session.note(now, &mut self.fx, event.with(FeatureDetail::Millis(length)));
     }
 
     /// The recording could not be started, or not go on: all are told, and the call goes on.
     pub(crate) fn recording_failed(&mut self, now: Time, recording: RecordingId) {
-        let failed = self.sessions.iter_mut().find_map(|(&session_id, session)| {
-            let running = session.recording.take_if(|running| running.id == recording)?;
-            session.book.recorded(running.length(now));
-            Some((session_id, running))
-        });
-        let Some((session_id, running)) = failed else { return };
-        let by = if self.calls.get(&running.by).and_then(|call| call.session()) == Some(session_id)
-        {
-            Some(running.by)
-        } else {
-            self.sessions.get(&session_id).and_then(|session| session.roster.calls().next())
+        let is_it = |session: &&mut Session| {
+            session.recording.is_some_and(|running| running.id == recording)
         };
-        if let Some(by) = by {
-            let detail = FeatureDetail::Millis(millis(running.length(now)));
-            self.event(now, by, Event::new(FeatureCode::RecordStop).failed().with(detail));
-        }
-        self.announce(session_id, vec![Prompt::RecordingFailed]);
+        let Some(session) = self.sessions.values_mut().find(is_it) else { return };
+        let Some(running) = session.recording.take() else { return };
+        session.book.recorded(running.length(now));
+        let detail = FeatureDetail::Millis(millis(running.length(now)));
+        let event = Event::of_system(FeatureCode::RecordStop).failed().with(detail);
+        session.note(now, &mut self.fx, event);
+        session.announce(&mut self.fx, vec![Prompt::RecordingFailed]);
     }
 
     /// Ends the recording; its length in milliseconds.
@@ -103,13 +96,5 @@ impl Bridge {
         session.book.recorded(length);
         self.fx.outputs.push_back(Output::StopRecord { recording: recording.id });
         Some(millis(length))
-    }
-
-    /// The leg whose event says that the recording of `session_id` ended: who started it, if it is
-    /// still there, else whoever has been there longest.
-    fn recorder(&self, session_id: SessionId) -> Option<CallId> {
-        let session = self.sessions.get(&session_id)?;
-        let by = session.recording?.by;
-        session.roster.calls().find(|&id| id == by).or_else(|| session.roster.calls().next())
     }
 }

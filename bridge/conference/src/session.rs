@@ -7,14 +7,12 @@
 use std::time::Duration;
 
 use partyline_dialplan::Prompt;
-use partyline_model::{
-    AccountId, CallId, ConferenceId, MixId, PlaybackId, RecordingId, Role, Time,
-};
+use partyline_model::{AccountId, ConferenceId, MixId, PlaybackId, RecordingId, Role, Time};
 use partyline_secret::SecretDigits;
 
 use crate::effects::Effects;
 use crate::event::Output;
-use crate::record::{Close, SessionBook};
+use crate::record::{Close, Event, SessionBook};
 use crate::roster::Roster;
 
 /// One conference in session: from its first leg to its last.
@@ -98,8 +96,6 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Recording {
     pub(crate) id: RecordingId,
-    /// The leg that started it.
-    pub(crate) by: CallId,
     pub(crate) since: Time,
 }
 
@@ -114,6 +110,11 @@ impl Session {
     pub(crate) const fn holds(&self, role: Role) -> bool {
         let waiting = matches!(self.state, State::Waiting) && self.rules.waits_for_moderator;
         waiting && !matches!(role, Role::Moderator)
+    }
+
+    /// Writes an event that no leg did.
+    pub(crate) fn note(&mut self, now: Time, fx: &mut Effects, event: Event) {
+        fx.ledger.push(self.book.event(now, event));
     }
 
     /// What the legs hear may have changed.

@@ -3,11 +3,13 @@
 mod common;
 
 use common::{Disk, LISTENER, MODERATOR, PARTICIPANT, World, ms, secs};
-use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail, Outcome, ReferenceSource};
+use partyline_cdr_record::{
+    Actor, DenyReason, FeatureCode, FeatureDetail, Outcome, ReferenceSource,
+};
 use partyline_conference::{Input, Output, Talk};
 use partyline_dialplan::Prompt;
 use partyline_directory::ReferenceNumber;
-use partyline_model::{CallId, RecordingId};
+use partyline_model::{CallId, RecordingId, Role};
 
 /// A moderator and a participant who have heard everything so far.
 fn two(world: &mut World) -> (CallId, CallId) {
@@ -203,7 +205,9 @@ fn a_recording_that_fails_is_told_and_the_call_goes_on() {
     assert!(world.heard(call).is_empty());
     world.input(Input::RecordingFailed { recording: RecordingId(1) });
     assert_eq!(world.heard(call), [Prompt::RecordingFailed]);
-    assert_eq!(world.event(FeatureCode::RecordStop).outcome, Outcome::Failed);
+    let stop = world.event(FeatureCode::RecordStop);
+    assert_eq!(stop.outcome, Outcome::Failed);
+    assert!(stop.actor == Actor::System && stop.is_of_session(), "no leg is blamed");
     assert!(world.mix(moderator).is_some() && world.mix(call).is_some());
     assert_eq!(world.outputs(|o| matches!(o, Output::StopRecord { .. })), 0);
 }
@@ -218,6 +222,11 @@ fn a_recording_ends_with_its_conference() {
     world.bye(call);
     assert_eq!(world.outputs(|o| matches!(o, Output::StopRecord { .. })), 1);
     assert_eq!(world.conference_records().last().unwrap().recording_ms, 7_000);
+    let stop = world.event(FeatureCode::RecordStop);
+    assert!(stop.actor == Actor::System && stop.is_of_session(), "nobody was there to do it");
+    assert_eq!((stop.feature_seq, &stop.detail), (1, &FeatureDetail::Millis(7_000)));
+    let start = world.event(FeatureCode::RecordStart);
+    assert_eq!((start.actor, start.role), (Actor::Leg, Some(Role::Moderator)));
 }
 
 // Reference number.

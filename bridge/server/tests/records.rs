@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Bench, has_line};
 use partyline_cdr_record::{
-    AccessKind, CloseReason, ConferenceRecord, ConferenceState, Direction, FeatureCode,
+    AccessKind, Actor, CloseReason, ConferenceRecord, ConferenceState, Direction, FeatureCode,
     FeatureDetail, FeatureRecord, LegRecord, LegState, Origin, Outcome, Pattern, Presentation,
     Record, ReleaseBy,
 };
@@ -73,6 +73,9 @@ fn conference() -> Vec<Record> {
         target_leg: None,
         detail: FeatureDetail::None,
         billable: false,
+        actor: Actor::Leg,
+        actor_id: None,
+        role: None,
     };
     let mut withheld = leg(2, 61_000);
     withheld.ani_presentation = Presentation::Restricted;

@@ -9,12 +9,19 @@ use crate::{DecodeError, Flags, Pattern, Reference, Text};
 
 /// What is left to decode.
 pub(crate) struct Reader<'a> {
+    schema: u16,
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+    /// Reads what was written in `schema`.
+    pub(crate) const fn new(schema: u16, bytes: &'a [u8]) -> Self {
+        Self { schema, rest: bytes }
+    }
+
+    /// A field that was appended in `schema`; in what was written earlier, `before`.
+    pub(crate) fn since<T: Field>(&mut self, schema: u16, before: T) -> Result<T, DecodeError> {
+        if self.schema < schema { Ok(before) } else { T::take(self) }
     }
 
     fn bytes(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
@@ -32,7 +39,8 @@ impl<'a> Reader<'a> {
     /// A reader of the next block: a length and that many bytes.
     pub(crate) fn block(&mut self) -> Result<Self, DecodeError> {
         let len = usize::try_from(u64::take(self)?).map_err(|_| DecodeError::Truncated)?;
-        self.bytes(len).map(Self::new)
+        let schema = self.schema;
+        self.bytes(len).map(|bytes| Self::new(schema, bytes))
     }
 
     fn text(&mut self) -> Result<&'a str, DecodeError> {
@@ -280,7 +288,7 @@ mod tests {
         u64::MAX.put(&mut out);
         i64::MIN.put(&mut out);
         i64::MAX.put(&mut out);
-        let mut from = Reader::new(&out);
+        let mut from = Reader::new(1, &out);
         assert_eq!(u64::take(&mut from), Ok(u64::MAX));
         assert_eq!(i64::take(&mut from), Ok(i64::MIN));
         assert_eq!(i64::take(&mut from), Ok(i64::MAX));
@@ -290,7 +298,7 @@ mod tests {
     #[test]
     fn an_integer_that_does_not_fit_is_refused() {
         let too_long = [0xff; 9].into_iter().chain([0x02]).collect::<Vec<_>>();
-        assert_eq!(u64::take(&mut Reader::new(&too_long)), Err(DecodeError::Value));
-        assert_eq!(u8::take(&mut Reader::new(&[0x80, 0x02])), Err(DecodeError::Value));
+        assert_eq!(u64::take(&mut Reader::new(1, &too_long)), Err(DecodeError::Value));
+        assert_eq!(u8::take(&mut Reader::new(1, &[0x80, 0x02])), Err(DecodeError::Value));
     }
 }

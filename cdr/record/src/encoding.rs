@@ -9,12 +9,12 @@ use std::fmt;
 
 use crate::bytes::{Field, Reader, put_block};
 use crate::{
-    AccessCode, ConferenceRecord, DialogRecord, FeatureDetail, FeatureRecord, LegRecord, Quality,
-    Record, Tick,
+    AccessCode, Actor, ConferenceRecord, DialogRecord, FeatureDetail, FeatureRecord, LegRecord,
+    Quality, Record, Tick,
 };
 
 /// The schema this program writes.
-pub const SCHEMA: u16 = 1;
+pub const SCHEMA: u16 = 2;
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +87,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     let Some(([schema_low, schema_high, kind], body)) = bytes.split_first_chunk::<3>() else {
         return Err(DecodeError::Truncated);
     };
-    if u16::from_le_bytes([*schema_low, *schema_high]) == 0 {
+    let schema = u16::from_le_bytes([*schema_low, *schema_high]);
+    if schema == 0 {
         return Err(DecodeError::Schema);
     }
-    let from = &mut Reader::new(body);
+    let from = &mut Reader::new(schema, body);
     match *kind {
         LEG => LegRecord::take(from).map(|leg| Record::Leg(Box::new(leg))),
         CONFERENCE => ConferenceRecord::take(from).map(|c| Record::Conference(Box::new(c))),
@@ -101,17 +102,21 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     }
 }
 
-/// The order of the fields on disk. `take` names every field of the struct, so one that is
-/// forgotten here does not compile.
+/// The order of the fields on disk; those behind a number were appended in that schema, with what they are in an earlier one. `take` names
+/// every field of the struct, so one that is forgotten here does not compile.
 macro_rules! layout {
-    ($($ty:ident { $($field:ident,)+ })+) => {$(
+    ($($ty:ident { $($field:ident,)+ $([$schema:literal] $($later:ident = $before:expr,)+)* })+) => {$(
         impl Field for $ty {
             fn put(&self, out: &mut Vec<u8>) {
                 $(self.$field.put(out);)+
+                $($(self.$later.put(out);)+)*
             }
 
             fn take(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                Ok(Self { $($field: Field::take(from)?,)+ })
+                Ok(Self {
+                    $($field: Field::take(from)?,)+
+                    $($($later: from.since($schema, $before)?,)+)*
+                })
             }
         }
     )+};
@@ -153,6 +158,7 @@ layout! {
     FeatureRecord {
         leg_id, feature_seq, conf_id, conf_seq, at, mono_offset_ms, code, pattern, outcome, denied,
         target_leg, detail, billable,
+        [2] actor = Actor::Leg, actor_id = None, role = None,
     }
     Tick { boot_id, mono, wall, open_legs, open_xor, max_leg_seq, }
     DialogRecord {

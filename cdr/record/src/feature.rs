@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use partyline_model::{Number, Uuid, WallTime};
+use partyline_model::{Number, Role, Uuid, WallTime};
 
 use crate::Reference;
 use crate::names::named;
@@ -143,6 +143,22 @@ named! {
         FarEndResume = 115 "far_end_resume",
     }
 
+    /// Who did it, or had it done.
+    Actor {
+        /// The leg itself: by a key, by its telephone, or by what became of it.
+        Leg = 0 "leg",
+        /// An operator, at the console.
+        Operator = 1 "operator",
+        /// A person signed in to the portal.
+        Portal = 2 "portal",
+        /// A program, by its key.
+        Api = 3 "api",
+        /// The conference's timetable.
+        Schedule = 4 "schedule",
+        /// The bridge: a limit, a time-out, a fault.
+        System = 5 "system",
+    }
+
     /// What came of it.
     Outcome {
         /// The command took effect.
@@ -261,9 +277,10 @@ pub enum FeatureDetail {
 /// One event; written once, when it takes effect, and never changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureRecord {
-    /// The leg that did it.
+    /// The leg that did it; where no leg did, the session, whose id is `conf_id` too.
     pub leg_id: Uuid,
-    /// Counts the events of the leg from 1; with `leg_id` the key.
+    /// Counts the events of the leg, or those that no leg of the session did, from 1; with `leg_id`
+    /// the key.
     pub feature_seq: u32,
     /// The conference session, once the leg has one.
     pub conf_id: Option<Uuid>,
@@ -287,4 +304,17 @@ pub struct FeatureRecord {
     pub detail: FeatureDetail,
     /// Whether a price may be attached to it.
     pub billable: bool,
+    /// Who did it. Of a record in schema 1, [`Actor::Leg`].
+    pub actor: Actor,
+    /// Which operator, person or key, where it is one.
+    pub actor_id: Option<u64>,
+    /// What the leg might do when it happened; `None` of what no leg did, and in schema 1.
+    pub role: Option<Role>,
+}
+
+impl FeatureRecord {
+    /// Whether no leg did it.
+    pub fn is_of_session(&self) -> bool {
+        self.conf_id == Some(self.leg_id)
+    }
 }

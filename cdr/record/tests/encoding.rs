@@ -1,9 +1,9 @@
 //! Records survive their encoding, and no bytes harm the decoder.
 
 use partyline_cdr_record::{
-    AccessCode, AccessKind, AuthMethod, CloseReason, ConferenceRecord, ConferenceState, DenyReason,
-    DialogRecord, DialoutKind, Direction, FeatureCode, FeatureDetail, FeatureRecord, Flags,
-    LegRecord, LegState, Origin, Outcome, Pattern, Presentation, Quality, Record, Reference,
+    AccessCode, AccessKind, Actor, AuthMethod, CloseReason, ConferenceRecord, ConferenceState,
+    DenyReason, DialogRecord, DialoutKind, Direction, FeatureCode, FeatureDetail, FeatureRecord,
+    Flags, LegRecord, LegState, Origin, Outcome, Pattern, Presentation, Quality, Record, Reference,
     ReferenceSource, Region, ReleaseBy, Text, Tick, decode, encode, role_from_name, role_name,
 };
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId, Role, Time, Uuid, WallTime};
@@ -170,6 +170,8 @@ fn detail() -> impl Strategy<Value = FeatureDetail> {
     ]
 }
 
+const ROLES: [Role; 3] = [Role::Moderator, Role::Participant, Role::Listener];
+
 prop_compose! {
     fn feature()(
         ids in (uuid(), option(uuid()), option(uuid()), any::<(u32, u64, u64, bool)>()),
@@ -178,6 +180,7 @@ prop_compose! {
         pattern in select(vec!["", "*4", "*91", "**", "*#", "#2"]),
         outcome in (select(Outcome::ALL), option(select(DenyReason::ALL))),
         detail in detail(),
+        actor in (select(Actor::ALL), option(any::<u64>()), option(select(&ROLES[..]))),
     ) -> FeatureRecord {
         FeatureRecord {
             leg_id: ids.0,
@@ -193,6 +196,9 @@ prop_compose! {
             target_leg: ids.2,
             detail,
             billable: ids.3.3,
+            actor: actor.0,
+            actor_id: actor.1,
+            role: actor.2,
         }
     }
 }
@@ -293,6 +299,31 @@ fn a_typical_leg_takes_about_three_hundred_bytes() {
 fn the_first_schema_is_still_read() {
     let bytes = unhex(include_str!("leg-schema-1.hex"));
     assert_eq!(decode(&bytes), Ok(Record::Leg(Box::new(typical_leg()))));
+}
+
+/// An event of schema 1 has no actor: a leg did it.
+#[test]
+fn an_event_of_the_first_schema_was_a_legs() {
+    let event = FeatureRecord {
+        leg_id: Uuid(7),
+        feature_seq: 3,
+        conf_id: Some(Uuid(9)),
+        conf_seq: 12,
+        at: WallTime::from_micros(1_000_000),
+        mono_offset_ms: 1500,
+        code: FeatureCode::MuteSelf,
+        pattern: Pattern::new("*6"),
+        outcome: Outcome::Ok,
+        denied: None,
+        target_leg: None,
+        detail: FeatureDetail::None,
+        billable: false,
+        actor: Actor::Leg,
+        actor_id: None,
+        role: None,
+    };
+    let bytes = unhex(include_str!("feature-schema-1.hex"));
+    assert_eq!(decode(&bytes), Ok(Record::Feature(Box::new(event))));
 }
 
 #[test]

@@ -100,6 +100,17 @@ impl Store {
         })
     }
 
+    /// The events of a session that no leg did, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Record`].
+    pub async fn session_events(&self, session: Uuid) -> Result<Vec<FeatureRecord>, StoreError> {
+        let bodies = "SELECT body FROM feature WHERE leg_id = ? ORDER BY feature_seq";
+        let bodies: Vec<Vec<u8>> =
+            sqlx::query_scalar(bodies).bind(blob(session)).fetch_all(&self.pool).await?;
+        bodies.iter().map(|body| feature(body)).collect()
+    }
+
     /// The closed legs of an account that ended in `from..to`, in the order of their end: what an
     /// invoice of that period is made of.
     ///

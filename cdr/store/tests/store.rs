@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{answered, closed, invited, of, origin, session, wall};
 use partyline_cdr_record::{
-    FeatureCode, FeatureDetail, FeatureRecord, LegRecord, Outcome, Pattern, Record,
+    Actor, FeatureCode, FeatureDetail, FeatureRecord, LegRecord, Outcome, Pattern, Record,
 };
 use partyline_cdr_store::ingest::{Ingest, Ingested};
 use partyline_cdr_store::journal::{
@@ -57,6 +57,9 @@ fn star_four(leg: &LegRecord, seq: u32) -> FeatureRecord {
         target_leg: None,
         detail: FeatureDetail::None,
         billable: true,
+        actor: Actor::Leg,
+        actor_id: None,
+        role: None,
     }
 }
 

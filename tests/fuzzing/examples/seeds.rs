@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use partyline_cdr_record::{
-    ConferenceRecord, Direction, FeatureCode, FeatureDetail, FeatureRecord, LegRecord, Origin,
-    Outcome, Pattern, Quality, Record, Text, Tick, encode,
+    Actor, ConferenceRecord, Direction, FeatureCode, FeatureDetail, FeatureRecord, LegRecord,
+    Origin, Outcome, Pattern, Quality, Record, Text, Tick, encode,
 };
 use partyline_dtmf::tone::Burst;
 use partyline_model::{AccountId, ConferenceId, Time, Uuid, WallTime};
@@ -162,6 +162,9 @@ fn records() -> std::io::Result<()> {
         target_leg: None,
         detail: FeatureDetail::Count(5),
         billable: true,
+        actor: Actor::Leg,
+        actor_id: None,
+        role: None,
     };
     let tick = Tick {
         boot_id: Uuid(9),

@@ -6,7 +6,7 @@ use partyline_cdr_record::{
     AccessCode, Attestation, AuthMethod, CloseReason, DialogNames, DialoutKind, Direction,
     FeatureRecord, Flags, LegRecord, LegState, Origin, Quality, Record, ReleaseBy, Text,
 };
-use partyline_model::{Number, Time, Uuid, WallTime};
+use partyline_model::{Number, Role, Time, Uuid, WallTime};
 
 use super::{Close, Event, Place, millis};
 use crate::event::{Offered, Summary};
@@ -247,12 +247,12 @@ impl LegBook {
         }
     }
 
-    /// One event of this leg. `session` is the session and the event's number in it.
+    /// One event of this leg, which has `role`. `session` is the session and the event's number in it.
     pub(crate) fn event(
         &mut self,
         now: Time,
         session: Option<(Uuid, u64)>,
-        event: Event,
+        (role, event): (Option<Role>, Event),
     ) -> Record {
         self.events += 1;
         Record::Feature(Box::new(FeatureRecord {
@@ -269,6 +269,9 @@ impl LegBook {
             target_leg: event.target,
             detail: event.detail,
             billable: false,
+            actor: event.actor,
+            actor_id: event.actor_id,
+            role,
         }))
     }
 

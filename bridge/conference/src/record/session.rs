@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use partyline_cdr_record::{ConferenceRecord, ConferenceState, Record, Reference, ReferenceSource};
+use partyline_cdr_record::{
+    ConferenceRecord, ConferenceState, FeatureRecord, Record, Reference, ReferenceSource,
+};
 use partyline_model::{Time, Uuid, WallTime};
 
-use super::{Close, millis};
+use super::{Close, Event, millis};
 
 /// One session's record as it grows.
 pub(crate) struct SessionBook {
@@ -13,11 +15,13 @@ pub(crate) struct SessionBook {
     started: Time,
     legs: u32,
     events: u64,
+    /// Of these, those that no leg did.
+    own_events: u32,
 }
 
 impl SessionBook {
     pub(crate) const fn new(record: ConferenceRecord, now: Time) -> Self {
-        Self { record, started: now, legs: 0, events: 0 }
+        Self { record, started: now, legs: 0, events: 0, own_events: 0 }
     }
 
     pub(crate) const fn conf_id(&self) -> Uuid {
@@ -52,6 +56,30 @@ impl SessionBook {
     pub(crate) const fn next_event(&mut self) -> (Uuid, u64) {
         self.events += 1;
         (self.record.conf_id, self.events)
+    }
+
+    /// An event that no leg did.
+    pub(crate) fn event(&mut self, now: Time, event: Event) -> Record {
+        let (conf_id, conf_seq) = self.next_event();
+        self.own_events += 1;
+        Record::Feature(Box::new(FeatureRecord {
+            leg_id: conf_id,
+            feature_seq: self.own_events,
+            conf_id: Some(conf_id),
+            conf_seq,
+            at: self.stamp(now),
+            mono_offset_ms: millis(now.since(self.started)),
+            code: event.code,
+            pattern: event.pattern,
+            outcome: event.outcome,
+            denied: event.denied,
+            target_leg: event.target,
+            detail: event.detail,
+            billable: false,
+            actor: event.actor,
+            actor_id: event.actor_id,
+            role: None,
+        }))
     }
 
     pub(crate) fn leg_came(&mut self) {

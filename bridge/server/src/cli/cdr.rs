@@ -2,7 +2,7 @@
 
 mod rebuild;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -324,8 +324,15 @@ async fn features(context: &mut Context<'_>, filter: Filter, style: Style) -> an
     let legs = context.store().legs(&filter).await?;
     let mut referred = Referred::new(context).await?;
     let mut rows = Vec::new();
+    let mut sessions = BTreeSet::new();
     for record in &legs {
         let leg = referred.of(context, record, style.numbers()).await?;
+        if let Some(session) = record.conf_id.filter(|&session| sessions.insert(session)) {
+            for feature in context.store().session_events(session).await? {
+                let cells = cdr_text::feature_cells(&feature, &leg);
+                rows.push((feature, cells));
+            }
+        }
         for feature in context.store().timeline(record.leg_id).await?.features {
             let cells = cdr_text::feature_cells(&feature, &leg);
             rows.push((feature, cells));

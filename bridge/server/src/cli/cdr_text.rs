@@ -6,7 +6,7 @@
 use partyline_billing::masked;
 use partyline_cdr_record::{
     Attestation, Direction, FeatureDetail, FeatureRecord, LegRecord, LegState, Presentation,
-    Quality,
+    Quality, role_name,
 };
 use partyline_model::{Number, Role, WallTime};
 use serde_json::{Value, json};
@@ -206,6 +206,7 @@ fn sound(quality: &Quality) -> String {
 /// A row of the table of events.
 pub(super) fn feature_cells(feature: &FeatureRecord, leg: &Leg<'_>) -> Vec<String> {
     let party = match leg.record.direction {
+        _ if feature.is_of_session() => format!("({})", feature.actor),
         Direction::In => leg.from(),
         Direction::Out => leg.to(),
     };
@@ -247,7 +248,10 @@ pub(super) fn feature_json(feature: &FeatureRecord, numbers: Numbers) -> Value {
         FeatureDetail::Millis(ms) => json!({ "ms": ms }),
     };
     json!({
-        "leg_id": feature.leg_id.to_string(),
+        "leg_id": (!feature.is_of_session()).then(|| feature.leg_id.to_string()),
+        "actor": feature.actor.as_str(),
+        "actor_id": feature.actor_id,
+        "role": feature.role.map(role_name),
         "feature_seq": feature.feature_seq,
         "conf_id": feature.conf_id.map(|id| id.to_string()),
         "conf_seq": feature.conf_seq,
