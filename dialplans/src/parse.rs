@@ -192,6 +192,14 @@ fn checked_rules(
     Ok(rules.into_iter().map(|(rule, _)| rule).collect())
 }
 
+/// Line and column of a byte of `text`, both counted from 1.
+pub(crate) fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
 /// The text, to turn places in it into lines and columns.
 struct Source<'a> {
     text: &'a str,
@@ -203,12 +211,8 @@ impl Source<'_> {
         PlanError { line, column, kind }
     }
 
-    /// Line and column of a byte, both counted from 1.
     fn position(&self, byte: usize) -> (usize, usize) {
-        let before = self.text.get(..byte).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
+        position(self.text, byte)
     }
 
     fn pattern(&self, text: &Spanned<String>) -> Result<Pattern, PlanError> {

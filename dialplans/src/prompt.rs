@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_help_texts_name_every_room_code_and_no_other() {
-        use crate::star::Command;
+        use crate::star::{Menu, Profile};
 
         let catalogue: serde_json::Value =
             serde_json::from_str(include_str!("../prompts/catalogue.json")).unwrap();
@@ -365,10 +365,9 @@ mod tests {
             (Prompt::HelpParticipant, partyline_model::Role::Participant),
         ] {
             let said = text(prompt);
-            let dialogue = [Command::BringBoth, Command::ReturnAlone];
-            let room = Command::ALL.into_iter().filter(|c| !dialogue.contains(c));
-            let codes: BTreeSet<String> =
-                room.filter(|c| c.allowed(role)).map(|c| in_words(c.pattern())).collect();
+            let codes = Profile::spectel();
+            let codes = codes.codes(Menu::Room(role)).iter();
+            let codes: BTreeSet<String> = codes.map(|code| in_words(code.keys.as_str())).collect();
             let named: BTreeSet<String> = said
                 .split(". ")
                 .map(|s| s.split(',').next().unwrap_or_default().to_lowercase())

@@ -1,87 +1,131 @@
 //! Star codes: which keys make which command.
 //!
-//! The map is data. No code is the beginning of another one in the same menu, so that a command
-//! fires on its last key; only `*9` waits for a second digit. Who may use a command is asked of
-//! [`Command::allowed`]: the map hears a moderator's codes from a participant too, so that the
-//! refusal can be spoken and recorded. Time-outs are the caller's ([`INTER_DIGIT`]).
+//! The map is data, a [`Profile`] for each family of bridges that callers may know. No code is the
+//! beginning of another one in the same menu, so that a command fires on its last key. Who may use a
+//! command is asked of [`Command::allowed`]: a menu hears a moderator's codes from a participant too,
+//! so that the refusal can be spoken and recorded. Time-outs are the caller's ([`INTER_DIGIT`]).
 
+mod fault;
+mod keys;
+mod lint;
+mod profile;
+mod profiles;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use partyline_model::{Digit, Role};
 
+pub use fault::{ProfileError, ProfileErrorKind};
+pub use keys::Keys;
+use keys::Typed;
+pub use profile::{Code, Profile};
+pub use profiles::{Profiles, ProfilesError};
+
 /// How long a begun code waits for its next key; then [`Matcher::reset`] drops it in silence.
 pub const INTER_DIGIT: Duration = Duration::from_secs(3);
 
-/// What a caller can ask for by keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Command {
-    /// `*6`: mute or open the caller's own line.
-    Mute,
-    /// `*4`: start or stop the recording.
-    Record,
-    /// `*#`: hear how many people are in the conference.
-    Count,
-    /// `**`: hear the codes.
-    Help,
-    /// `*1`: call someone.
-    DialOut,
-    /// `*91`: set the reference number.
-    Reference,
-    /// `*92`: set or remove the security passcode.
-    Security,
-    /// `*99`: end the conference for everyone.
-    End,
-    /// `*2` or `#2` while talking to a callee in private: bring the callee into the conference.
-    BringBoth,
-    /// `*3` or `#3` while calling or talking in private: drop the callee and return alone.
-    ReturnAlone,
+/// Declares the commands from one list: what each does, its name in profiles, where it is heard and
+/// from whom.
+macro_rules! commands {
+    ($($(#[doc = $does:literal])+ $command:ident = $name:literal, $place:ident, $who:ident;)*) => {
+        /// What a caller can ask for by keys.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Command {
+            $($(#[doc = $does])+ $command,)*
+        }
+
+        impl Command {
+            /// Every command, in the order of their description.
+            pub const ALL: &'static [Self] = &[$(Self::$command,)*];
+
+            /// Its name in profiles: `dial_out`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$command => $name,)*
+                }
+            }
+
+            /// What it does, in a sentence for people.
+            pub const fn does(self) -> &'static str {
+                match self {
+                    $(Self::$command => concat!($($does),+).trim_ascii(),)*
+                }
+            }
+
+            /// Where it means something.
+            pub const fn place(self) -> Place {
+                match self {
+                    $(Self::$command => Place::$place,)*
+                }
+            }
+
+            const fn audience(self) -> Audience {
+                match self {
+                    $(Self::$command => Audience::$who,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Mute or open the own line.
+    Mute = "mute", Room, Speakers;
+    /// Start or stop the recording.
+    Record = "record", Room, Moderators;
+    /// Hear how many people are in the conference.
+    Count = "count", Room, Everyone;
+    /// Hear the codes.
+    Help = "help", Room, Everyone;
+    /// Call someone.
+    DialOut = "dial_out", Room, Moderators;
+    /// Set the reference number.
+    Reference = "reference", Room, Moderators;
+    /// Set or remove the security passcode.
+    Security = "security", Room, Moderators;
+    /// End the conference for everyone.
+    End = "end", Room, Moderators;
+    /// While talking to a callee in private: bring the callee into the conference.
+    BringBoth = "bring_both", DialOut, Moderators;
+    /// While calling or talking in private: drop the callee and return alone.
+    ReturnAlone = "return_alone", DialOut, Moderators;
 }
 
 impl Command {
-    /// Every command, in the order of the map.
-    pub const ALL: [Self; 10] = [
-        Self::Mute,
-        Self::Record,
-        Self::Count,
-        Self::Help,
-        Self::DialOut,
-        Self::Reference,
-        Self::Security,
-        Self::End,
-        Self::BringBoth,
-        Self::ReturnAlone,
-    ];
-
-    /// The keys as printed on the card; for a command with a synonym, the star form.
-    pub const fn pattern(self) -> &'static str {
-        match self {
-            Self::Mute => "*6",
-            Self::Record => "*4",
-            Self::Count => "*#",
-            Self::Help => "**",
-            Self::DialOut => "*1",
-            Self::Reference => "*91",
-            Self::Security => "*92",
-            Self::End => "*99",
-            Self::BringBoth => "*2",
-            Self::ReturnAlone => "*3",
-        }
+    /// The command with this name in profiles.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|command| command.name() == name)
     }
 
     /// Whether `role` may use the command at all; the account may still forbid it.
     pub const fn allowed(self, role: Role) -> bool {
-        match self {
-            Self::Count | Self::Help => true,
-            Self::Mute => matches!(role, Role::Moderator | Role::Participant),
-            Self::Record
-            | Self::DialOut
-            | Self::Reference
-            | Self::Security
-            | Self::End
-            | Self::BringBoth
-            | Self::ReturnAlone => matches!(role, Role::Moderator),
+        match (self.audience(), role) {
+            (Audience::Everyone, Role::Moderator | Role::Participant | Role::Listener)
+            | (Audience::Speakers, Role::Moderator | Role::Participant)
+            | (Audience::Moderators, Role::Moderator) => true,
+            (Audience::Speakers, Role::Listener)
+            | (Audience::Moderators, Role::Participant | Role::Listener) => false,
         }
     }
+}
+
+/// Where a command means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the conference.
+    Room,
+    /// Aside with somebody called.
+    DialOut,
+}
+
+/// Whose a command is.
+#[derive(Clone, Copy)]
+enum Audience {
+    Everyone,
+    /// Whoever may be heard: all but listeners.
+    Speakers,
+    Moderators,
 }
 
 /// Which codes are listened for.
@@ -93,34 +137,46 @@ pub enum Menu {
     DialOut,
 }
 
-/// One code: its keys and what they ask for.
-type Code = (&'static str, Command);
-
-/// The codes of the room. The same for every role as long as no key means two things.
-const ROOM: &[Code] = &[
-    ("*6", Command::Mute),
-    ("*4", Command::Record),
-    ("*#", Command::Count),
-    ("**", Command::Help),
-    ("*1", Command::DialOut),
-    ("*91", Command::Reference),
-    ("*92", Command::Security),
-    ("*99", Command::End),
-];
-
-/// The codes of the dial-out dialogue. Callers know both the star and the pound form.
-const DIAL_OUT: &[Code] = &[
-    ("*2", Command::BringBoth),
-    ("#2", Command::BringBoth),
-    ("*3", Command::ReturnAlone),
-    ("#3", Command::ReturnAlone),
-];
-
 impl Menu {
-    const fn codes(self) -> &'static [Code] {
+    /// Every menu, in the order of a profile's tables.
+    pub const ALL: [Self; 4] = [
+        Self::Room(Role::Moderator),
+        Self::Room(Role::Participant),
+        Self::Room(Role::Listener),
+        Self::DialOut,
+    ];
+
+    /// Its table in profiles.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Room(Role::Moderator | Role::Participant | Role::Listener) => ROOM,
-            Self::DialOut => DIAL_OUT,
+            Self::Room(Role::Moderator) => "moderator",
+            Self::Room(Role::Participant) => "participant",
+            Self::Room(Role::Listener) => "listener",
+            Self::DialOut => "dial_out",
+        }
+    }
+
+    /// Whose keys it listens to.
+    pub const fn role(self) -> Role {
+        match self {
+            Self::Room(role) => role,
+            Self::DialOut => Role::Moderator,
+        }
+    }
+
+    const fn place(self) -> Place {
+        match self {
+            Self::Room(Role::Moderator | Role::Participant | Role::Listener) => Place::Room,
+            Self::DialOut => Place::DialOut,
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Room(Role::Moderator) => 0,
+            Self::Room(Role::Participant) => 1,
+            Self::Room(Role::Listener) => 2,
+            Self::DialOut => 3,
         }
     }
 }
@@ -132,8 +188,8 @@ pub enum Match {
     Ignored,
     /// The code is begun; more keys may follow within [`INTER_DIGIT`].
     Pending,
-    /// The code is complete.
-    Command(Command),
+    /// The code is complete: what it asks for, and its keys as they were typed.
+    Command(Command, Keys),
     /// The keys make no code of this menu.
     Unknown,
 }
@@ -143,15 +199,21 @@ pub enum Match {
 /// Has no `Debug`: it holds digits.
 #[derive(Clone)]
 pub struct Matcher {
+    profile: Arc<Profile>,
     menu: Menu,
     /// The keys of the begun code; a prefix of at least one code of the menu.
     typed: Typed,
 }
 
 impl Matcher {
-    /// Listens for the codes of `menu`, with nothing typed.
-    pub const fn new(menu: Menu) -> Self {
-        Self { menu, typed: Typed::EMPTY }
+    /// Listens for the codes that `profile` has in `menu`, with nothing typed.
+    pub const fn new(profile: Arc<Profile>, menu: Menu) -> Self {
+        Self { profile, menu, typed: Typed::EMPTY }
+    }
+
+    /// The codes that are listened for.
+    pub const fn profile(&self) -> &Arc<Profile> {
+        &self.profile
     }
 
     /// Takes the next key.
@@ -170,13 +232,12 @@ impl Matcher {
     fn extend(&mut self, digit: Digit) -> Match {
         let bare = self.typed.is_empty();
         self.typed.push(digit);
-        let codes = self.menu.codes();
-        let complete = codes.iter().find(|(keys, _)| self.typed.is(keys));
-        if let Some(&(_, command)) = complete {
+        let complete = self.profile.heard(self.menu).find(|code| self.typed.is(code.keys)).copied();
+        if let Some(Code { keys, command }) = complete {
             self.reset();
-            return Match::Command(command);
+            return Match::Command(command, keys);
         }
-        if codes.iter().any(|(keys, _)| self.typed.begins(keys)) {
+        if self.profile.heard(self.menu).any(|code| self.typed.begins(code.keys)) {
             return Match::Pending;
         }
         self.reset();
@@ -194,106 +255,57 @@ impl Matcher {
     }
 }
 
-/// The longest code, in keys; a test holds the map to it.
-const LONGEST: usize = 3;
-
-/// Up to [`LONGEST`] keys.
-#[derive(Clone, Copy)]
-struct Typed {
-    keys: [Digit; LONGEST],
-    len: usize,
-}
-
-impl Typed {
-    const EMPTY: Self = Self { keys: [Digit::STAR; LONGEST], len: 0 };
-
-    const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// A key beyond [`LONGEST`] is dropped: no code is that long.
-    fn push(&mut self, digit: Digit) {
-        if let Some(slot) = self.keys.get_mut(self.len) {
-            *slot = digit;
-            self.len += 1;
-        }
-    }
-
-    fn is(&self, code: &str) -> bool {
-        code.len() == self.len && self.begins(code)
-    }
-
-    fn begins(&self, code: &str) -> bool {
-        let keys = self.keys.iter().take(self.len).map(|digit| digit.to_char());
-        code.len() >= self.len && code.chars().zip(keys).all(|(want, typed)| want == typed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    const MENUS: [Menu; 4] = [
-        Menu::Room(Role::Moderator),
-        Menu::Room(Role::Participant),
-        Menu::Room(Role::Listener),
-        Menu::DialOut,
-    ];
+    #[test]
+    fn mute_and_record_stay_where_the_cards_print_them() {
+        for menu in [Menu::Room(Role::Moderator), Menu::Room(Role::Participant)] {
+            assert_eq!(press(menu, "*6"), [Match::Pending, done(Command::Mute, "*6")]);
+            assert_eq!(press(menu, "*4"), [Match::Pending, done(Command::Record, "*4")]);
+        }
+    }
 
     #[test]
-    fn no_code_begins_another_and_each_is_dialled_with_star_or_pound() {
-        for menu in MENUS {
-            for (at, (code, _)) in menu.codes().iter().enumerate() {
-                assert!((2..=LONGEST).contains(&code.len()), "{code} has a wrong length");
-                assert!(code.starts_with(['*', '#']), "{code} begins like a bare digit");
-                let clash = menu
-                    .codes()
-                    .iter()
-                    .enumerate()
-                    .find(|(i, (other, _))| *i != at && other.starts_with(code));
-                assert_eq!(clash, None, "{code} is the beginning of another code");
-            }
-        }
+    fn a_code_carries_the_keys_that_were_typed() {
+        assert_eq!(press(Menu::DialOut, "*2")[1], done(Command::BringBoth, "*2"));
+        assert_eq!(press(Menu::DialOut, "#2")[1], done(Command::BringBoth, "#2"));
+        let slip = press(Menu::Room(Role::Moderator), "*9*92");
+        assert_eq!(slip.last(), Some(&done(Command::Security, "*92")));
     }
 
     #[test]
     fn only_star_nine_waits_for_a_third_key() {
-        for (code, _) in MENUS.iter().flat_map(|menu| menu.codes()) {
-            assert!(code.len() == 2 || code.starts_with("*9"), "{code} waits");
+        for code in
+            Menu::ALL.iter().flat_map(|&menu| spectel().heard(menu).copied().collect::<Vec<_>>())
+        {
+            let keys = code.keys.as_str();
+            assert!(keys.len() == 2 || keys.starts_with("*9"), "{keys} waits");
         }
     }
 
     #[test]
-    fn mute_and_record_stay_where_the_cards_print_them() {
-        for menu in [Menu::Room(Role::Moderator), Menu::Room(Role::Participant)] {
-            assert_eq!(press(menu, "*6"), [Match::Pending, Match::Command(Command::Mute)]);
-            assert_eq!(press(menu, "*4"), [Match::Pending, Match::Command(Command::Record)]);
+    fn every_command_has_a_name_and_a_code_of_the_usual_profile() {
+        for &command in Command::ALL {
+            assert_eq!(Command::named(command.name()), Some(command));
+            assert!(command.does().ends_with('.') && !command.does().starts_with(' '));
+            let coded = |menu: &Menu| spectel().keys(*menu, command).is_some();
+            assert!(Menu::ALL.iter().any(coded), "{command:?} cannot be dialled");
         }
-    }
-
-    #[test]
-    fn every_command_is_dialled_by_its_pattern_in_some_menu() {
-        for command in Command::ALL {
-            let hits = MENUS.iter().filter(|menu| {
-                press(**menu, command.pattern()).last() == Some(&Match::Command(command))
-            });
-            assert!(hits.count() >= 1, "{command:?} cannot be dialled");
-        }
-        for (code, command) in MENUS.iter().flat_map(|menu| menu.codes()) {
-            assert!(Command::ALL.contains(command), "{code} makes a command outside ALL");
-        }
+        assert_eq!(Command::named("hang_glide"), None);
     }
 
     #[test]
     fn three_key_codes_wait_for_their_last_key() {
         let menu = Menu::Room(Role::Moderator);
         let wait = Match::Pending;
-        assert_eq!(press(menu, "*91"), [wait, wait, Match::Command(Command::Reference)]);
-        assert_eq!(press(menu, "*92"), [wait, wait, Match::Command(Command::Security)]);
-        assert_eq!(press(menu, "*99"), [wait, wait, Match::Command(Command::End)]);
-        assert_eq!(press(menu, "*95"), [wait, wait, Match::Unknown]);
+        assert_eq!(press(menu, "*91"), [wait, wait, done(Command::Reference, "*91")]);
+        assert_eq!(press(menu, "*92"), [wait, wait, done(Command::Security, "*92")]);
+        assert_eq!(press(menu, "*99"), [wait, wait, done(Command::End, "*99")]);
+        assert_eq!(press(menu, "*9D"), [wait, wait, Match::Unknown]);
     }
 
     #[test]
@@ -306,10 +318,10 @@ mod tests {
     fn a_star_after_a_slip_begins_a_new_code() {
         let menu = Menu::Room(Role::Moderator);
         let wait = Match::Pending;
-        assert_eq!(press(menu, "*9*6"), [wait, wait, wait, Match::Command(Command::Mute)]);
-        assert_eq!(press(menu, "**"), [wait, Match::Command(Command::Help)]);
+        assert_eq!(press(menu, "*9*6"), [wait, wait, wait, done(Command::Mute, "*6")]);
+        assert_eq!(press(menu, "**"), [wait, done(Command::Help, "**")]);
         let dialogue = press(Menu::DialOut, "**2");
-        assert_eq!(dialogue, [wait, wait, Match::Command(Command::BringBoth)]);
+        assert_eq!(dialogue, [wait, wait, done(Command::BringBoth, "*2")]);
     }
 
     #[test]
@@ -320,15 +332,15 @@ mod tests {
             ("*3", Command::ReturnAlone),
             ("#3", Command::ReturnAlone),
         ] {
-            assert_eq!(press(Menu::DialOut, keys), [Match::Pending, Match::Command(command)]);
+            assert_eq!(press(Menu::DialOut, keys), [Match::Pending, done(command, keys)]);
         }
         assert_eq!(press(Menu::DialOut, "*4"), [Match::Pending, Match::Unknown]);
-        assert_eq!(press(Menu::Room(Role::Moderator), "*2"), [Match::Pending, Match::Unknown]);
+        assert_eq!(press(Menu::Room(Role::Moderator), "#2"), [Match::Ignored, Match::Ignored]);
     }
 
     #[test]
     fn reset_forgets_a_begun_code() {
-        let mut matcher = Matcher::new(Menu::Room(Role::Moderator));
+        let mut matcher = Matcher::new(Profile::spectel(), Menu::Room(Role::Moderator));
         assert_eq!(matcher.push(Digit::STAR), Match::Pending);
         assert!(matcher.is_pending());
         matcher.reset();
@@ -338,7 +350,7 @@ mod tests {
 
     #[test]
     fn participants_and_listeners_are_refused_what_is_a_moderators() {
-        for command in Command::ALL {
+        for &command in Command::ALL {
             let everyone = matches!(command, Command::Count | Command::Help);
             let speakers = everyone || command == Command::Mute;
             assert!(command.allowed(Role::Moderator));
@@ -350,15 +362,23 @@ mod tests {
     proptest! {
         #[test]
         fn any_keys_leave_the_matcher_able_to_hear_the_next_code(keys in "[0-9*#A-D]{0,40}") {
-            let mut matcher = Matcher::new(Menu::Room(Role::Moderator));
+            let mut matcher = Matcher::new(Profile::spectel(), Menu::Room(Role::Moderator));
             for key in keys.chars() {
                 let pending = matcher.push(digit(key)) == Match::Pending;
                 prop_assert_eq!(pending, matcher.is_pending());
             }
             matcher.reset();
             matcher.push(Digit::STAR);
-            prop_assert_eq!(matcher.push(digit('6')), Match::Command(Command::Mute));
+            prop_assert_eq!(matcher.push(digit('6')), done(Command::Mute, "*6"));
         }
+    }
+
+    fn spectel() -> Arc<Profile> {
+        Profile::spectel()
+    }
+
+    fn done(command: Command, keys: &str) -> Match {
+        Match::Command(command, Keys::parse(keys).unwrap())
     }
 
     fn digit(key: char) -> Digit {
@@ -366,7 +386,7 @@ mod tests {
     }
 
     fn press(menu: Menu, keys: &str) -> Vec<Match> {
-        let mut matcher = Matcher::new(menu);
+        let mut matcher = Matcher::new(spectel(), menu);
         keys.chars().map(|key| matcher.push(digit(key))).collect()
     }
 }

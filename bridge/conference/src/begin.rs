@@ -42,9 +42,10 @@ impl Bridge {
                 close,
             );
         };
+        let codes = self.star_profile(grant.account);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let member = Phase::Member(Member::new(session_id, grant.role));
+        let member = Phase::Member(Member::new(session_id, grant.role, codes));
         let Phase::Entry(entry) = std::mem::replace(&mut call.phase, member) else { return };
         call.question = None;
         call.book.record_mut().conf_id = Some(session.book.conf_id());

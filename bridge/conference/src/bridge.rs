@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use partyline_cdr_record::{Attestation, CloseReason, Origin, Quality};
+use partyline_dialplan::star::{Profile, Profiles};
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::Snapshot;
 use partyline_model::{
-    CallId, ConferenceId, IdSource, MixId, PlaybackId, RecordingId, SessionId, Time, Uuid, WallTime,
+    AccountId, CallId, ConferenceId, IdSource, MixId, PlaybackId, RecordingId, SessionId, Time,
+    Uuid, WallTime,
 };
 use partyline_secret::{SecretDigits, Vault};
 
@@ -36,6 +38,8 @@ pub struct Parts {
     pub snapshot: Arc<Snapshot>,
     /// Which numbers may be called.
     pub plan: Arc<Plan>,
+    /// Which keys are star codes.
+    pub profiles: Profiles,
 }
 
 /// All calls and all conferences of a node.
@@ -49,6 +53,7 @@ pub struct Bridge {
     vault: Vault,
     pub(crate) directory: Arc<Snapshot>,
     pub(crate) plan: Arc<Plan>,
+    profiles: Profiles,
     pub(crate) calls: BTreeMap<CallId, Call>,
     /// Legs that have just ended, whose measurements may still come.
     pub(crate) ended: BTreeMap<CallId, LegBook>,
@@ -91,6 +96,7 @@ impl Bridge {
             vault: parts.vault,
             directory: parts.snapshot,
             plan: parts.plan,
+            profiles: parts.profiles,
             calls: BTreeMap::new(),
             ended: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -318,6 +324,11 @@ impl Bridge {
         if let Some(session) = self.sessions.get_mut(&session) {
             session.announced(&mut self.fx, playback);
         }
+    }
+
+    /// The star codes of the callers in an account's conferences.
+    pub(crate) fn star_profile(&self, _account: AccountId) -> Arc<Profile> {
+        Arc::clone(self.profiles.usual())
     }
 
     /// A new record id.

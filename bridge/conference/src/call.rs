@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use partyline_cdr_record::{Direction, Reference};
+use partyline_cdr_record::{Direction, Pattern, Reference};
 use partyline_dialplan::Prompt;
-use partyline_dialplan::star::{Command, Matcher, Menu};
+use partyline_dialplan::star::{Command, Keys, Matcher, Menu, Profile};
 use partyline_directory::Snapshot;
 use partyline_model::{AccountId, CallId, ConferenceId, MixId, PlaybackId, Role, SessionId, Time};
 use partyline_secret::SecretDigits;
@@ -48,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) told: Presence,
     /// The last command and when: the same one right after is one key press seen twice.
     pub(crate) last_command: Option<(Command, Time)>,
+    /// The last code that the leg typed: what it asked for, and its keys, for the record.
+    pub(crate) keyed: Option<(Command, Keys)>,
     /// Whether the far end holds us: what comes from it then is its hold music.
     pub(crate) held: bool,
     /// Whether the far end said that it sends media.
@@ -79,6 +81,7 @@ impl Call {
             speaking: None,
             told: Presence::SILENT,
             last_command: None,
+            keyed: None,
             held: false,
             expects_media: false,
             confirmed: false,
@@ -98,6 +101,12 @@ impl Call {
             | Phase::Leaving(_)
             | Phase::Callee(_) => None,
         }
+    }
+
+    /// The keys by which the leg asked for `command`; none where something else asked for it.
+    pub(crate) fn pattern(&self, command: Command) -> Pattern {
+        let keyed = self.keyed.filter(|(keyed, _)| *keyed == command);
+        keyed.map_or(Pattern::NONE, |(_, keys)| Pattern::new(keys.as_str()))
     }
 
     /// Whether the bridge called the leg.
@@ -149,8 +158,9 @@ impl Call {
         now: Time,
         fx: &mut Effects,
         session: Option<&mut Session>,
-        event: Event,
+        mut event: Event,
     ) {
+        event.pattern = event.command.map_or(Pattern::NONE, |command| self.pattern(command));
         let role = self.grant.map(|grant| grant.role);
         let place = session.map(|session| session.book.next_event());
         fx.ledger.push(self.book.event(now, place, (role, event)));
@@ -242,8 +252,8 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) const fn new(session: SessionId, role: Role) -> Self {
-        Self { session, muted: false, keys: Matcher::new(Menu::Room(role)) }
+    pub(crate) const fn new(session: SessionId, role: Role, codes: Arc<Profile>) -> Self {
+        Self { session, muted: false, keys: Matcher::new(codes, Menu::Room(role)) }
     }
 }
 

@@ -38,6 +38,7 @@ impl Bridge {
             let why = DenyReason::Entitlement;
             return self.deny(now, id, Command::DialOut, why, Prompt::DialBarred);
         }
+        let codes = self.star_profile(grant.account);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let phase = std::mem::replace(&mut call.phase, Phase::Opening);
         let Phase::Member(member) = phase else {
@@ -45,7 +46,7 @@ impl Bridge {
             return;
         };
         let session = member.session;
-        let keys = Matcher::new(Menu::DialOut);
+        let keys = Matcher::new(codes, Menu::DialOut);
         call.phase = Phase::Apart(Apart { member, stage: ApartStage::Number, keys });
         call.book.move_to(Place::Private, now);
         self.watch_alone(now, session);
@@ -283,8 +284,10 @@ impl Bridge {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Apart(apart) = &mut call.phase else { return };
         let (stage, found) = (apart.stage, apart.keys.push(digit));
-        if found == Match::Ignored {
-            call.stray_digits = call.stray_digits.saturating_add(1);
+        match found {
+            Match::Ignored => call.stray_digits = call.stray_digits.saturating_add(1),
+            Match::Command(command, keys) => call.keyed = Some((command, keys)),
+            Match::Pending | Match::Unknown => {}
         }
         if let ApartStage::Talking(..) = stage {
             self.await_decision(now, id);
@@ -294,16 +297,16 @@ impl Bridge {
                 self.hush(id);
                 self.await_code(now, id);
             }
-            (Match::Command(Command::BringBoth), ApartStage::Talking(callee, _)) => {
+            (Match::Command(Command::BringBoth, _), ApartStage::Talking(callee, _)) => {
                 self.bring_both(now, id, callee)
             }
             (
-                Match::Command(Command::ReturnAlone),
+                Match::Command(Command::ReturnAlone, _),
                 ApartStage::Calling(callee) | ApartStage::Talking(callee, _),
             ) => {
                 self.return_alone(now, id, callee);
             }
-            (Match::Command(_), _) => self.speak(now, id, vec![Prompt::NotAvailableYet]),
+            (Match::Command(..), _) => self.speak(now, id, vec![Prompt::NotAvailableYet]),
             // Other codes are ignored here, as are bare keys.
             (Match::Ignored | Match::Unknown, _) => {}
         }

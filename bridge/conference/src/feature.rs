@@ -1,7 +1,7 @@
 //! Star codes: from keys in the conference to what they do.
 //!
-//! A new code has its rows in the dial plan's table, an arm in `code_of` and in [`Bridge::obey`], and
-//! a test. What a code begins that takes more than one step is in `dialogue`, `recording` and
+//! A new command has its row in `partyline_dialplan::star` and a code in each profile, an arm in
+//! `code_of` and in [`Bridge::obey`], and a test. What a code begins that takes more than one step is in `dialogue`, `recording` and
 //! `dialout`.
 
 use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail};
@@ -41,7 +41,10 @@ impl Bridge {
                 self.hush(id);
                 self.await_code(now, id);
             }
-            Match::Command(command) => self.command(now, id, command),
+            Match::Command(command, keys) => {
+                call.keyed = Some((command, keys));
+                self.command(now, id, command);
+            }
             Match::Unknown => {
                 let session = member.session;
                 let closing =

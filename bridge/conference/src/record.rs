@@ -82,6 +82,8 @@ impl Close {
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) code: FeatureCode,
+    /// What was asked for; the record quotes the keys by which it was.
+    pub(crate) command: Option<Command>,
     pub(crate) pattern: Pattern,
     pub(crate) outcome: Outcome,
     pub(crate) denied: Option<DenyReason>,
@@ -97,6 +99,7 @@ impl Event {
     pub(crate) const fn new(code: FeatureCode) -> Self {
         Self {
             code,
+            command: None,
             pattern: Pattern::NONE,
             outcome: Outcome::Ok,
             denied: None,
@@ -110,7 +113,7 @@ impl Event {
     /// Something that `command` did.
     pub(crate) const fn of(code: FeatureCode, command: Command) -> Self {
         let mut event = Self::new(code);
-        event.pattern = Pattern::new(command.pattern());
+        event.command = Some(command);
         event
     }
 

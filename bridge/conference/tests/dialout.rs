@@ -65,6 +65,7 @@ fn star_1_takes_the_moderator_out_of_the_mix_and_dials() {
     assert_eq!(world.outputs(|o| *o == dial), 1);
     let event = world.event(FeatureCode::DialoutStart);
     assert_eq!(event.detail, FeatureDetail::Number(number(CALLEE)));
+    assert_eq!(event.pattern.as_str(), "*1");
 }
 
 #[test]
@@ -186,7 +187,9 @@ fn star_2_and_pound_2_bring_both_in() {
         assert!(by.breakout_ms > 5_000 && by.conf_ms > 10_000);
         let total = by.breakout_ms + by.conf_ms;
         assert!(total <= by.duration_ms);
-        assert_eq!(world.event(FeatureCode::DialoutJoined).target_leg, Some(leg.leg_id));
+        let joined = world.event(FeatureCode::DialoutJoined);
+        assert_eq!(joined.target_leg, Some(leg.leg_id));
+        assert_eq!(joined.pattern.as_str(), keys, "as it was typed");
     }
 }
 
@@ -201,7 +204,7 @@ fn star_3_and_pound_3_drop_the_callee() {
         let leg = world.record(callee);
         assert_eq!(leg.release_by, Some(ReleaseBy::Moderator));
         assert!(leg.is_billable() && leg.conf_id.is_none());
-        world.event(FeatureCode::DialoutDropped);
+        assert_eq!(world.event(FeatureCode::DialoutDropped).pattern.as_str(), keys);
     }
 }
 

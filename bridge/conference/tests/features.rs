@@ -81,6 +81,46 @@ fn an_unknown_code_is_refused_aloud() {
 }
 
 #[test]
+fn codes_are_those_of_the_profile_and_the_record_quotes_them() {
+    let mut world = World::with(|setup| {
+        let profile = r##"
+            name = "ours"
+            moved = { "*4" = "record", "*6" = "mute" }
+            [moderator]
+            "*2" = "record"
+            "*4" = "end"
+            "*1" = "mute"
+            "*#" = "count"
+            "**" = "help"
+            [participant]
+            "*1" = "mute"
+            "*4" = "count"
+            "*#" = "count"
+            "**" = "help"
+            [listener]
+            "*#" = "count"
+            "**" = "help"
+        "##;
+        setup.profiles.add(profile).unwrap();
+        setup.profiles.choose("ours").unwrap();
+    });
+    let (moderator, call) = two(&mut world);
+    world.press(moderator, "*4");
+    assert_eq!(world.heard(moderator), [Prompt::EndConfirm]);
+    world.run(secs(6));
+    assert_eq!(world.event(FeatureCode::EndConference).pattern.as_str(), "*4");
+    world.press(moderator, "*21");
+    assert_eq!(world.event(FeatureCode::RecordStart).pattern.as_str(), "*2");
+    world.press(call, "*1");
+    assert_eq!(world.event(FeatureCode::MuteSelf).pattern.as_str(), "*1");
+    world.press(call, "*4");
+    assert_eq!(world.event(FeatureCode::Count).pattern.as_str(), "*4");
+    world.forget_heard();
+    world.press(call, "*6");
+    assert_eq!(world.heard(call), [Prompt::UnknownCode]);
+}
+
+#[test]
 fn star_pound_counts() {
     let mut world = World::new();
     let (moderator, call) = two(&mut world);

@@ -43,6 +43,7 @@ use partyline_cdr_store::keys::Keys;
 use partyline_conference::Bridge;
 use partyline_control::{Lookup, Node, Sources};
 use partyline_dialplan::Plan;
+use partyline_dialplan::star::Profiles;
 use partyline_directory::Snapshot;
 use partyline_dtls::Certified;
 use partyline_media::{AudioLibrary, Worker};
@@ -391,6 +392,7 @@ fn node(
             vault,
             snapshot: Arc::clone(&snapshot),
             plan: Arc::new(Plan::nanp()),
+            profiles: Profiles::default(),
         },
     );
     let stream = |&(transport, local): &(_, SocketAddr)| {

@@ -15,6 +15,7 @@ use partyline_control::{
     Sources, TrunkChange, TrunkFailure, Verified,
 };
 use partyline_dialplan::Plan;
+use partyline_dialplan::star::Profiles;
 use partyline_dtls::Certified;
 use partyline_media::Event;
 use partyline_model::Uuid;
@@ -103,6 +104,7 @@ impl World {
                 vault: Vault::swappable().expect("the system gives memory"),
                 snapshot: Arc::clone(&directory),
                 plan: Arc::new(Plan::nanp()),
+                profiles: Profiles::default(),
             },
         );
         let sip = partyline_sip::Config::new(BRIDGE);

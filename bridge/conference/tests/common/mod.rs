@@ -17,6 +17,7 @@ use partyline_conference::{
     Bridge, Config, DialogNames, EndKind, Ended, GuessAlarm, Input, Invitation, InvitationNews,
     Offered, Output, Parts, Refusal, Summary, Talk,
 };
+use partyline_dialplan::star::Profiles;
 use partyline_dialplan::{Plan, Prompt};
 use partyline_directory::{
     AccessKind, Account, AccountStatus, Announce, Conference, DialIn, DialOutPolicy, Entitlements,
@@ -87,6 +88,7 @@ pub struct Setup {
     pub conference: Conference,
     pub dial_in: DialIn,
     pub config: Config,
+    pub profiles: Profiles,
 }
 
 impl Setup {
@@ -126,7 +128,8 @@ impl Setup {
             language: "en-US".to_owned(),
             welcome: None,
         };
-        Self { account, conference, dial_in, config: Config::default() }
+        let (config, profiles) = (Config::default(), Profiles::default());
+        Self { account, conference, dial_in, config, profiles }
     }
 
     /// With references asked for, or not.
@@ -212,6 +215,7 @@ impl World {
             vault: Vault::swappable().unwrap(),
             snapshot: Arc::new(setup.snapshot(1)),
             plan: Arc::clone(&PLAN),
+            profiles: setup.profiles,
         };
         Self {
             bridge: Bridge::new(setup.config, parts),
