@@ -15,6 +15,7 @@ mod purpose;
 mod raw;
 mod reject;
 mod setting;
+mod star;
 mod stir;
 mod tls;
 mod together;
@@ -35,6 +36,7 @@ use document::{Findings, Writer};
 pub(crate) use login::TrunkLogin;
 use raw::{RawConfig, RawSeller, RawTax, RawTrunk};
 pub(crate) use setting::LogFormat;
+use star::StarCodes;
 pub(crate) use stir::StirConfig;
 use stir::TrunkSigner;
 #[cfg(test)]
@@ -69,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// Timers and limits of the call flow.
     pub(crate) conference: partyline_conference::Config,
+    /// Which keys are star codes; the files are read when the bridge starts.
+    star_codes: StarCodes,
     /// Who sends the invoices.
     pub(crate) seller: Seller,
     /// Who we are at which trunk; the passwords are read when the bridge starts and when they change.
@@ -239,6 +243,7 @@ impl From<RawConfig> for Config {
         });
         let logins = logins.collect();
         let stir = StirConfig::of(&raw);
+        let star_codes = StarCodes::of(&raw);
         let signed = raw.trunks.iter().enumerate();
         let signers = signed.filter_map(|(place, trunk)| TrunkSigner::of(place, trunk)).collect();
         let trunks = raw.trunks.into_iter().zip(accounts).zip(1..);
@@ -301,6 +306,7 @@ impl From<RawConfig> for Config {
             trace_hours: raw.trace_hours,
             log: Log { filter: raw.log_filter, format: raw.log_format },
             conference: raw.conference,
+            star_codes,
             seller: raw.seller.into(),
             logins,
             stir,

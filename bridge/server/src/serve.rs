@@ -43,7 +43,6 @@ use partyline_cdr_store::keys::Keys;
 use partyline_conference::Bridge;
 use partyline_control::{Lookup, Node, Sources};
 use partyline_dialplan::Plan;
-use partyline_dialplan::star::Profiles;
 use partyline_directory::Snapshot;
 use partyline_dtls::Certified;
 use partyline_media::{AudioLibrary, Worker};
@@ -392,7 +391,7 @@ fn node(
             vault,
             snapshot: Arc::clone(&snapshot),
             plan: Arc::new(Plan::nanp()),
-            profiles: Profiles::default(),
+            profiles: config.star_profiles()?,
         },
     );
     let stream = |&(transport, local): &(_, SocketAddr)| {

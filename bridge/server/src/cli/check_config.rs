@@ -49,8 +49,9 @@ impl CheckConfig {
                 let unread = config.read_files().err();
                 let unread = unread.map(|error| format!("\n# warning: {error:#}\n#"));
                 let from = file.map_or("embedded defaults".into(), Path::to_string_lossy);
-                // Nor without the passwords that it names.
-                let faults = config.unread_passwords();
+                // Nor without the passwords and the star codes that it names.
+                let mut faults = config.unread_passwords();
+                faults.extend(config.star_profiles().err());
                 if !faults.is_empty() {
                     for error in faults {
                         writeln!(out, "{from}: {error:#}")?;

@@ -25,6 +25,7 @@ use super::filter;
 use super::identity::RawIdentity;
 use super::place::{RawPlace, RawSource};
 use super::setting::{Digest, LogFormat, Percent, Ports, ReadFile};
+use super::star::RawStarCodes;
 use super::stir::{RawSigned, RawStir};
 use super::user::RawUser;
 use super::{numbers, reject};
@@ -52,6 +53,7 @@ pub(super) struct RawConfig {
     pub(super) trunks: Vec<RawTrunk>,
     pub(super) users: Vec<RawUser>,
     pub(super) conference: partyline_conference::Config,
+    pub(super) star_codes: RawStarCodes,
     pub(super) seller: RawSeller,
 }
 
@@ -200,6 +202,7 @@ impl Default for RawConfig {
             }],
             users: Vec::new(),
             conference: partyline_conference::Config::default(),
+            star_codes: RawStarCodes::default(),
             seller: RawSeller::default(),
         }
     }
@@ -274,6 +277,7 @@ impl RawConfig {
         walk.tables("trunk", &mut self.trunks, |walk, trunk| trunk.walk(walk));
         walk.tables("user", &mut self.users, |walk, user| user.walk(walk));
         walk.table("conference", |walk| conference(&mut self.conference, walk));
+        walk.table("star_codes", |walk| self.star_codes.walk(walk));
         walk.table("seller", |walk| self.seller.walk(walk));
     }
 }

@@ -16,7 +16,7 @@ use super::account;
 use super::document::Findings;
 use super::place::RawPlace;
 use super::raw::{RawConfig, RawTrunk};
-use super::{identity, numbers, purpose, stir, user};
+use super::{identity, numbers, purpose, star, stir, user};
 
 /// A network of callers wider than this is most of the Internet: bits of the prefix.
 const WIDE_V4: u8 = 7;
@@ -33,6 +33,7 @@ pub(super) fn check(raw: &RawConfig, findings: &Findings<'_>) {
     stir::check_all(raw, findings);
     user::check(raw, findings);
     conference(raw, findings);
+    star::check(raw, findings);
 }
 
 fn sip(raw: &RawConfig, findings: &Findings<'_>) {
