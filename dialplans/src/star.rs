@@ -8,6 +8,7 @@
 mod fault;
 mod keys;
 mod lint;
+mod page;
 mod profile;
 mod profiles;
 
@@ -96,6 +97,15 @@ impl Command {
     /// The command with this name in profiles.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|command| command.name() == name)
+    }
+
+    /// Whose it is, for people: `everyone`, `speakers` or `moderators`.
+    pub const fn whose(self) -> &'static str {
+        match self.audience() {
+            Audience::Everyone => "everyone",
+            Audience::Speakers => "speakers",
+            Audience::Moderators => "moderators",
+        }
     }
 
     /// Whether `role` may use the command at all; the account may still forbid it.

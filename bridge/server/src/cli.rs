@@ -15,6 +15,7 @@ mod conference;
 mod context;
 mod deck;
 mod dial_in;
+mod dialplan;
 mod dtmf;
 mod dtmf_text;
 mod files;
@@ -64,6 +65,7 @@ Examples:
   partyline dial-in add 14165550123
   partyline cdr list                          the latest calls
   partyline dtmf call.pcap                    the keys that a caller pressed
+  partyline dialplan star-codes               what callers may press in a conference
   partyline trunk status                      which trunks of the running bridge are up
   partyline user list                         which telephones are registered with it
   partyline ban list                          whom it listens to no more
@@ -106,6 +108,9 @@ enum Command {
     /// Numbers that callers dial to reach the bridge
     #[command(subcommand)]
     DialIn(dial_in::DialInCommand),
+    /// What callers may dial: star codes
+    #[command(subcommand)]
+    Dialplan(dialplan::DialplanCommand),
     /// Rate decks: what a minute costs
     #[command(subcommand)]
     Deck(deck::DeckCommand),
@@ -151,6 +156,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return deck::example(out).map(|()| ExitCode::SUCCESS);
     }
     let mut config = Config::load(global.config.as_deref())?;
+    if let Command::Dialplan(dialplan) = command {
+        return dialplan.run(&config, out);
+    }
     if let Some(dir) = global.data {
         config.data_dir = dir;
     }
@@ -200,6 +208,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         Command::Serve
         | Command::Init
         | Command::CheckConfig(_)
+        | Command::Dialplan(_)
         | Command::Dtmf(_)
         | Command::Trunk(_)
         | Command::User(_)

@@ -8,7 +8,13 @@ use super::{Command, Keys, Menu, ProfileError, lint};
 const SPECTEL: &str = include_str!("../../profiles/spectel.toml");
 
 /// The profiles that the bridge ships: their names and their text; the first is the usual one.
-pub(super) const SHIPPED: &[(&str, &str)] = &[("spectel", SPECTEL)];
+pub(super) const SHIPPED: &[(&str, &str)] = &[
+    ("spectel", SPECTEL),
+    ("zoom", include_str!("../../profiles/zoom.toml")),
+    ("teams", include_str!("../../profiles/teams.toml")),
+    ("freeconference", include_str!("../../profiles/freeconference.toml")),
+    ("broadsoft", include_str!("../../profiles/broadsoft.toml")),
+];
 
 /// One code: its keys and what they ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

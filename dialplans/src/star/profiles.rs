@@ -108,7 +108,10 @@ impl Profiles {
 
 #[cfg(test)]
 mod tests {
+    use partyline_model::Digit;
+
     use super::*;
+    use crate::star::{Command, Keys, Match, Matcher, Menu};
 
     #[test]
     fn the_shipped_profiles_are_read_and_have_the_names_of_their_files() {
@@ -117,6 +120,38 @@ mod tests {
         assert_eq!(profiles.iter().count(), Profiles::shipped().count());
         for name in Profiles::shipped() {
             assert_eq!(profiles.known(name).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn each_code_of_the_shipped_profiles_is_as_the_golden_tables_say() {
+        const GOLDEN: [(&str, &str); 5] = [
+            ("spectel", include_str!("../../golden/star-codes/spectel.tsv")),
+            ("zoom", include_str!("../../golden/star-codes/zoom.tsv")),
+            ("teams", include_str!("../../golden/star-codes/teams.tsv")),
+            ("freeconference", include_str!("../../golden/star-codes/freeconference.tsv")),
+            ("broadsoft", include_str!("../../golden/star-codes/broadsoft.tsv")),
+        ];
+        assert!(Profiles::shipped().eq(GOLDEN.map(|(name, _)| name)));
+        for (name, table) in GOLDEN {
+            let profile = Arc::clone(Profiles::default().known(name).unwrap());
+            let mut rows = 0;
+            for row in table.lines().filter(|line| !line.starts_with('#')) {
+                let cells: Vec<&str> = row.split('\t').collect();
+                let [role, keys, command] = cells[..] else { panic!("{name}: {row}") };
+                let menu = Menu::ALL.into_iter().find(|menu| menu.name() == role).unwrap();
+                let mut matcher = Matcher::new(Arc::clone(&profile), menu);
+                let pressed = keys.chars().map(|key| Digit::from_char(key).unwrap());
+                let found = pressed.map(|digit| matcher.push(digit)).collect::<Vec<_>>();
+                let wanted =
+                    Match::Command(Command::named(command).unwrap(), Keys::parse(keys).unwrap());
+                let (last, before) = found.split_last().unwrap();
+                assert_eq!(*last, wanted, "{name}: {row}");
+                assert!(before.iter().all(|found| *found == Match::Pending), "{name}: {row}");
+                rows += 1;
+            }
+            let codes = Menu::ALL.iter().map(|menu| profile.codes(*menu).len()).sum::<usize>();
+            assert_eq!(rows, codes, "{name} has a row for each code");
         }
     }
 
