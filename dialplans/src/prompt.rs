@@ -242,6 +242,344 @@ prompts! {
         /// An operator was asked for and there is none.
         NoOperator = "no-operator",
 
+        // Ways in: suspension, attack, operator, moderator's entry.
+        /// The account of the dialled number is suspended; the call ends after it.
+        ServiceUnavailable = "service-unavailable",
+        /// Under attack: a caller without a number shows to be a person.
+        PressSeven = "press-seven",
+        /// The last try for a passcode failed, and an operator takes over.
+        HoldForOperator = "hold-for-operator",
+        /// Asks the first moderator for a security passcode on the way in.
+        EnterSecurityOrStar = "enter-security-or-star",
+        /// Offers a moderator the settings on the way in.
+        SettingsOffer = "settings-offer",
+        /// The settings that are offered on the way in.
+        SettingsMenu = "settings-menu",
+        /// To a moderator whom the network lost and the bridge calls back.
+        ModeratorCalledBack = "moderator-called-back",
+
+        // Operator.
+        /// An operator was asked for.
+        OperatorHold = "operator-hold",
+        /// Before the keys that end the wait for an operator.
+        ToReturnPress = "to-return-press",
+        /// The wait for an operator is over without one.
+        ReturningToConference = "returning-to-conference",
+        /// An operator took the caller's request.
+        OperatorWithYou = "operator-with-you",
+        /// PUBLIC. An operator comes in.
+        OperatorJoining = "operator-joining",
+        /// PUBLIC. The operator went.
+        OperatorLeft = "operator-left",
+        /// Before the place in a line: raised hands, waits for an operator.
+        YouAreNumber = "you-are-number",
+        /// After the place in a line.
+        InLine = "in-line",
+
+        // Becoming a moderator.
+        /// Asks a participant who wants to be a moderator.
+        EnterModeratorPasscode = "enter-moderator-passcode",
+        /// The moderator passcode was right.
+        NowModerator = "now-moderator",
+        /// The moderator passcode was wrong.
+        ModeratorPasscodeWrong = "moderator-passcode-wrong",
+
+        // Raised hands and questions.
+        /// The caller's hand is up; the place in line follows.
+        HandRaised = "hand-raised",
+        /// The caller's hand is down.
+        HandLowered = "hand-lowered",
+        /// To a moderator who asks for the next question.
+        NoHandsRaised = "no-hands-raised",
+        /// Before the name of whose line was opened for a question.
+        LineOf = "line-of",
+        /// After the name of whose line was opened for a question.
+        IsOpen = "is-open",
+        /// After how many hands are still up.
+        Waiting = "waiting",
+        /// To a moderator: no other hand is up.
+        NobodyWaiting = "nobody-waiting",
+        /// To the caller whose line was opened for a question.
+        AskYourQuestion = "ask-your-question",
+        /// To the caller whose line was closed after the question.
+        QuestionOver = "question-over",
+        /// To the moderator who closed the line of a question.
+        LineClosed = "line-closed",
+
+        // Mute by others, and who may speak.
+        /// A moderator muted the line, or keeps it muted.
+        MutedByModerator = "muted-by-moderator",
+        /// A moderator opened the line.
+        OpenedByModerator = "opened-by-moderator",
+        /// PUBLIC. Lecture mode with questions; how to speak follows.
+        ModeQuestions = "mode-questions",
+        /// PUBLIC. Lecture mode without questions; how to raise a hand follows.
+        ModeListenOnly = "mode-listen-only",
+        /// PUBLIC. The lecture mode is over.
+        ModeOpen = "mode-open",
+        /// PUBLIC. All lines were muted once; how to speak follows.
+        AllMuted = "all-muted",
+        /// PUBLIC. All lines were opened once.
+        AllOpened = "all-opened",
+        /// PUBLIC. Before the keys that open the line.
+        ToSpeakPress = "to-speak-press",
+        /// PUBLIC. Before the keys that raise a hand.
+        ToRaiseHandPress = "to-raise-hand-press",
+
+        // Roll call.
+        /// PUBLIC at a public roll call. Before the names.
+        InTheConferenceAre = "in-the-conference-are",
+        /// PUBLIC where names are. Before the last four digits of a caller without a name.
+        CallerEnding = "caller-ending",
+        /// PUBLIC where names are. Before the number of a caller without name and number.
+        Guest = "guest",
+        /// The keys of a moderator's roll call.
+        RollCallKeys = "roll-call-keys",
+        /// In a moderator's roll call, after the name of who waits before a locked conference.
+        RollCallKnocking = "roll-call-knocking",
+        /// The end of a roll call.
+        RollCallOver = "roll-call-over",
+        /// To the moderator who disconnected a caller.
+        CallerDisconnected = "caller-disconnected",
+        /// To the moderator who muted a caller.
+        CallerMuted = "caller-muted",
+        /// To the moderator who admitted a caller.
+        CallerAdmitted = "caller-admitted",
+        /// To the moderator who refused a caller.
+        CallerRefused = "caller-refused",
+
+        // Private rooms.
+        /// Asks a moderator for the private room.
+        EnterRoomNumber = "enter-room-number",
+        /// Before the number of the private room.
+        YouAreInRoom = "you-are-in-room",
+        /// The way out of a private room.
+        ReturningToMain = "returning-to-main",
+
+        // Lock and knocking.
+        /// To the moderator who locked the conference.
+        Locked = "locked",
+        /// To the moderator who unlocked the conference.
+        Unlocked = "unlocked",
+        /// To a caller before a locked conference.
+        LockedKnock = "locked-knock",
+        /// The caller knocked.
+        KnockWait = "knock-wait",
+        /// To the moderators: somebody knocked.
+        CallerWaiting = "caller-waiting",
+        /// Before the keys of the roll call, where those who knock come first.
+        ToReviewPress = "to-review-press",
+        /// To the caller whom a moderator admitted.
+        LetIn = "let-in",
+        /// To the caller whom a moderator refused, or nobody answered; the call ends after it.
+        NotLetIn = "not-let-in",
+
+        // Announcements, continuing, disconnecting.
+        /// Joining and leaving are announced by name.
+        AnnounceNames = "announce-names",
+        /// Joining and leaving are announced by tones.
+        AnnounceTones = "announce-tones",
+        /// Joining and leaving are not announced.
+        AnnounceNothing = "announce-nothing",
+        /// The conference goes on without a moderator.
+        ContinueOn = "continue-on",
+        /// The conference does not go on without a moderator.
+        ContinueOff = "continue-off",
+        /// Before the name of who can be disconnected.
+        ToDisconnect = "to-disconnect",
+        /// After it.
+        PressOne = "press-one",
+        /// To the caller whom a moderator disconnected; the call ends after it.
+        DisconnectedByModerator = "disconnected-by-moderator",
+        /// Only moderators are in the conference.
+        NobodyToDisconnect = "nobody-to-disconnect",
+
+        // More on recording.
+        /// PUBLIC. The recording has a gap from here on.
+        RecordingPaused = "recording-paused",
+        /// PUBLIC. The gap is over.
+        RecordingResumed = "recording-resumed",
+        /// Reminds the moderator who paused it.
+        RecordingStillPaused = "recording-still-paused",
+        /// There is nothing to pause.
+        NotRecorded = "not-recorded",
+        /// Asks a caller or callee who is about to be recorded.
+        RecordingConsent = "recording-consent",
+
+        // Names.
+        /// Before the tone after which a caller's name is recorded.
+        SayName = "say-name",
+        /// Nothing was said after the tone.
+        NameNotHeard = "name-not-heard",
+        /// Before the recorded name is played back.
+        YourNameIs = "your-name-is",
+        /// After the recorded name was played back.
+        KeepName = "keep-name",
+        /// PUBLIC. After the name of who came.
+        HasJoined = "has-joined",
+        /// PUBLIC. After the name of who went.
+        HasLeft = "has-left",
+        /// Nothing has come from the caller's telephone.
+        NoSoundHeard = "no-sound-heard",
+
+        // Vote, volume, playback.
+        /// PUBLIC. Bare keys are votes from here on.
+        VoteOpened = "vote-opened",
+        /// PUBLIC. Bare keys are nothing again.
+        VoteClosed = "vote-closed",
+        /// The caller's vote was taken.
+        VoteCounted = "vote-counted",
+        /// Between one and what it is for.
+        VoteFor = "vote-for",
+        /// Between a number of votes and what they are for.
+        VotesFor = "votes-for",
+        /// Nobody voted.
+        NoVotes = "no-votes",
+        /// To the moderator who closed a vote.
+        TellEveryone = "tell-everyone",
+        /// The caller hears the others louder.
+        Louder = "louder",
+        /// The caller hears the others softer.
+        Softer = "softer",
+        /// The volume is at its end.
+        VolumeLimit = "volume-limit",
+        /// To the moderator who asked for the last recording.
+        PlaybackBegins = "playback-begins",
+        /// Nothing of this conference was recorded.
+        PlaybackNone = "playback-none",
+        /// The recording was played.
+        PlaybackOver = "playback-over",
+
+        // More on dialling out.
+        /// Before the price of a minute.
+        DialPriceAt = "dial-price-at",
+        /// Between the whole and the parts of a price of a dollar or more.
+        DialPriceDollars = "dial-price-dollars",
+        /// After the price of a minute.
+        DialPriceCents = "dial-price-cents",
+        /// Asks for the key that makes the call at this price.
+        DialPriceContinue = "dial-price-continue",
+        /// After the name of who has somebody called whom nobody greets.
+        InvitesYou = "invites-you",
+
+        // More replies to codes.
+        /// The account does not have the feature.
+        NotAllowed = "not-allowed",
+        /// The state of the conference forbids it.
+        NotNow = "not-now",
+
+        // Help: what each command does; the keys come before it, see `say::help`.
+        /// Does: mute or open your line.
+        HelpMute = "help-mute",
+        /// Does: start or stop recording.
+        HelpRecord = "help-record",
+        /// Does: hear how many people are here.
+        HelpCount = "help-count",
+        /// Does: the help.
+        HelpAgain = "help-again",
+        /// Does: call someone.
+        HelpDialOut = "help-dial-out",
+        /// Does: reference number.
+        HelpReference = "help-reference",
+        /// Does: security passcode.
+        HelpSecurity = "help-security",
+        /// Does: end the conference for everyone.
+        HelpEnd = "help-end",
+        /// Does: a callee in private comes into the conference.
+        HelpAddCallee = "help-add-callee",
+        /// Does: the moderator comes back from a private talk alone.
+        HelpReturn = "help-return",
+        /// Does: operator.
+        HelpOperator = "help-operator",
+        /// Does: operator for everyone.
+        HelpOperatorPublic = "help-operator-public",
+        /// Does: enter moderator passcode.
+        HelpPromote = "help-promote",
+        /// Does: raise or lower your hand.
+        HelpHand = "help-hand",
+        /// Does: hear who is here.
+        HelpRollCall = "help-roll-call",
+        /// Does: tell everyone who is here.
+        HelpRollCallPublic = "help-roll-call-public",
+        /// Does: take the next question.
+        HelpQuestion = "help-question",
+        /// Does: private room.
+        HelpPrivateRoom = "help-private-room",
+        /// Does: change who may speak.
+        HelpLecture = "help-lecture",
+        /// Does: lock or unlock the conference.
+        HelpLock = "help-lock",
+        /// Does: change how callers are announced.
+        HelpAnnounce = "help-announce",
+        /// Does: continue or end after you leave.
+        HelpContinue = "help-continue",
+        /// Does: mute or open all lines.
+        HelpMuteAll = "help-mute-all",
+        /// Does: disconnect the last caller.
+        HelpDisconnect = "help-disconnect",
+        /// Does: pause or resume recording.
+        HelpPause = "help-pause",
+        /// Keys of the help itself: softer and louder.
+        HelpVolume = "help-volume",
+        /// Key of the help itself, to participants.
+        HelpVote = "help-vote",
+        /// Key of the help itself, to moderators.
+        HelpVoteModerator = "help-vote-moderator",
+        /// Key of the help itself, to moderators.
+        HelpPlayback = "help-playback",
+        /// Key of the help itself: its end.
+        HelpLeave = "help-leave",
+
+        // The first two keys of codes, as `say::keys` says them.
+        /// `*0`.
+        StarZero = "keys-star-0",
+        /// `*1`.
+        StarOne = "keys-star-1",
+        /// `*2`.
+        StarTwo = "keys-star-2",
+        /// `*3`.
+        StarThree = "keys-star-3",
+        /// `*4`.
+        StarFour = "keys-star-4",
+        /// `*5`.
+        StarFive = "keys-star-5",
+        /// `*6`.
+        StarSix = "keys-star-6",
+        /// `*7`.
+        StarSeven = "keys-star-7",
+        /// `*8`.
+        StarEight = "keys-star-8",
+        /// `*9`.
+        StarNine = "keys-star-9",
+        /// `**`.
+        StarStar = "keys-star-star",
+        /// `*#`.
+        StarPound = "keys-star-pound",
+        /// `#0`.
+        PoundZero = "keys-pound-0",
+        /// `#1`.
+        PoundOne = "keys-pound-1",
+        /// `#2`.
+        PoundTwo = "keys-pound-2",
+        /// `#3`.
+        PoundThree = "keys-pound-3",
+        /// `#4`.
+        PoundFour = "keys-pound-4",
+        /// `#5`.
+        PoundFive = "keys-pound-5",
+        /// `#6`.
+        PoundSix = "keys-pound-6",
+        /// `#7`.
+        PoundSeven = "keys-pound-7",
+        /// `#8`.
+        PoundEight = "keys-pound-8",
+        /// `#9`.
+        PoundNine = "keys-pound-9",
+        /// `#*`.
+        PoundStar = "keys-pound-star",
+        /// `##`.
+        PoundPound = "keys-pound-pound",
+
         // Number words, see `say`.
         /// 0, also as a single digit.
         Zero = "number-0",

@@ -3,6 +3,7 @@
 //! English only: another language has other words and another order, and gets its own rules here.
 
 use crate::Prompt;
+use crate::star::{Command, Keys, Menu, Profile};
 
 const TO_TWENTY: [Prompt; 20] = [
     Prompt::Zero,
@@ -37,6 +38,38 @@ const TENS: [Prompt; 8] = [
     Prompt::Seventy,
     Prompt::Eighty,
     Prompt::Ninety,
+];
+
+/// Star and another key: 0 to 9, star, pound.
+const AFTER_STAR: [Prompt; 12] = [
+    Prompt::StarZero,
+    Prompt::StarOne,
+    Prompt::StarTwo,
+    Prompt::StarThree,
+    Prompt::StarFour,
+    Prompt::StarFive,
+    Prompt::StarSix,
+    Prompt::StarSeven,
+    Prompt::StarEight,
+    Prompt::StarNine,
+    Prompt::StarStar,
+    Prompt::StarPound,
+];
+
+/// Pound and another key: 0 to 9, star, pound.
+const AFTER_POUND: [Prompt; 12] = [
+    Prompt::PoundZero,
+    Prompt::PoundOne,
+    Prompt::PoundTwo,
+    Prompt::PoundThree,
+    Prompt::PoundFour,
+    Prompt::PoundFive,
+    Prompt::PoundSix,
+    Prompt::PoundSeven,
+    Prompt::PoundEight,
+    Prompt::PoundNine,
+    Prompt::PoundStar,
+    Prompt::PoundPound,
 ];
 
 /// The largest number that [`count`] says as a whole.
@@ -85,6 +118,28 @@ pub fn people(n: u32) -> Vec<Prompt> {
     said
 }
 
+/// Reads the keys of a code: "star nine, one".
+pub fn keys(keys: Keys) -> Vec<Prompt> {
+    let mut typed = keys.as_str().chars();
+    let table = if typed.next() == Some('*') { &AFTER_STAR } else { &AFTER_POUND };
+    let second = typed.next().and_then(|key| match key {
+        '*' => Some(10),
+        '#' => Some(11),
+        key => key.to_digit(10),
+    });
+    let third = typed.next().and_then(|key| key.to_digit(10));
+    let begun = second.and_then(|at| word(table, at));
+    begun.into_iter().chain(third.and_then(|at| word(&TO_TWENTY, at))).collect()
+}
+
+/// The codes of a menu with what each does, the help itself last.
+pub fn help(profile: &Profile, menu: Menu) -> Vec<Prompt> {
+    let others = Command::ALL.iter().filter(|command| **command != Command::Help);
+    let commands = others.chain(&[Command::Help]);
+    let coded = commands.filter_map(|&command| Some((command, profile.keys(menu, command)?)));
+    coded.flat_map(|(command, code)| keys(code).into_iter().chain([command.spoken()])).collect()
+}
+
 /// The word at `at`, as something to chain; `at` is within the table wherever it is called.
 fn word(table: &[Prompt], at: u32) -> Option<Prompt> {
     usize::try_from(at).ok().and_then(|at| table.get(at)).copied()
@@ -92,7 +147,10 @@ fn word(table: &[Prompt], at: u32) -> Option<Prompt> {
 
 #[cfg(test)]
 mod tests {
+    use partyline_model::Role;
+
     use super::*;
+    use crate::star::Profiles;
 
     #[test]
     fn digits_are_read_one_by_one() {
@@ -137,6 +195,59 @@ mod tests {
     fn people_are_counted_in_a_sentence() {
         assert_eq!(people(1), [Prompt::CountOnlyYou]);
         assert_eq!(people(5), [Prompt::CountThereAre, Prompt::Five, Prompt::CountPeople]);
+    }
+
+    #[test]
+    fn keys_are_read_as_cards_print_them() {
+        for (typed, words) in [
+            ("*6", "keys-star-6"),
+            ("*0", "keys-star-0"),
+            ("**", "keys-star-star"),
+            ("*#", "keys-star-pound"),
+            ("#2", "keys-pound-2"),
+            ("##", "keys-pound-pound"),
+            ("#*", "keys-pound-star"),
+            ("*91", "keys-star-9 number-1"),
+            ("##0", "keys-pound-pound number-0"),
+        ] {
+            let said: Vec<&str> =
+                keys(Keys::parse(typed).unwrap()).iter().map(|prompt| prompt.name()).collect();
+            assert_eq!(said.join(" "), words, "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_help_reads_each_command_of_the_profile_once() {
+        let room = |role| help(&Profile::spectel(), Menu::Room(role));
+        assert_eq!(
+            room(Role::Participant),
+            [
+                Prompt::StarSix,
+                Prompt::HelpMute,
+                Prompt::StarPound,
+                Prompt::HelpCount,
+                Prompt::StarStar,
+                Prompt::HelpAgain
+            ]
+        );
+        let aside = help(&Profile::spectel(), Menu::DialOut);
+        let words = [Prompt::StarTwo, Prompt::HelpAddCallee, Prompt::StarThree, Prompt::HelpReturn];
+        assert_eq!(aside, words);
+        for profile in Profiles::default().iter() {
+            for menu in Menu::ALL {
+                let said = help(profile, menu);
+                for &command in Command::ALL {
+                    let times = said.iter().filter(|prompt| **prompt == command.spoken()).count();
+                    let coded = profile.keys(menu, command).is_some();
+                    assert_eq!(
+                        times,
+                        usize::from(coded),
+                        "{} {menu:?} {command:?}",
+                        profile.name()
+                    );
+                }
+            }
+        }
     }
 
     fn spell(said: &[Prompt]) -> String {

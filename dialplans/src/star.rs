@@ -23,13 +23,15 @@ use keys::Typed;
 pub use profile::{Code, Profile};
 pub use profiles::{Profiles, ProfilesError};
 
+use crate::Prompt;
+
 /// How long a begun code waits for its next key; then [`Matcher::reset`] drops it in silence.
 pub const INTER_DIGIT: Duration = Duration::from_secs(3);
 
-/// Declares the commands from one list: what each does, its name in profiles, where it is heard and
-/// from whom.
+/// Declares the commands from one list: what each does, its name in profiles, where it is heard, from
+/// whom, and its words in the help.
 macro_rules! commands {
-    ($($(#[doc = $does:literal])+ $command:ident = $name:literal, $place:ident, $who:ident;)*) => {
+    ($($(#[doc = $does:literal])+ $command:ident = $name:literal, $place:ident, $who:ident, $spoken:ident;)*) => {
         /// What a caller can ask for by keys.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Command {
@@ -61,6 +63,13 @@ macro_rules! commands {
                 }
             }
 
+            /// What it does, as the help says it after the keys.
+            pub const fn spoken(self) -> Prompt {
+                match self {
+                    $(Self::$command => Prompt::$spoken,)*
+                }
+            }
+
             const fn audience(self) -> Audience {
                 match self {
                     $(Self::$command => Audience::$who,)*
@@ -72,25 +81,25 @@ macro_rules! commands {
 
 commands! {
     /// Mute or open the own line.
-    Mute = "mute", Room, Speakers;
+    Mute = "mute", Room, Speakers, HelpMute;
     /// Start or stop the recording.
-    Record = "record", Room, Moderators;
+    Record = "record", Room, Moderators, HelpRecord;
     /// Hear how many people are in the conference.
-    Count = "count", Room, Everyone;
+    Count = "count", Room, Everyone, HelpCount;
     /// Hear the codes.
-    Help = "help", Room, Everyone;
+    Help = "help", Room, Everyone, HelpAgain;
     /// Call someone.
-    DialOut = "dial_out", Room, Moderators;
+    DialOut = "dial_out", Room, Moderators, HelpDialOut;
     /// Set the reference number.
-    Reference = "reference", Room, Moderators;
+    Reference = "reference", Room, Moderators, HelpReference;
     /// Set or remove the security passcode.
-    Security = "security", Room, Moderators;
+    Security = "security", Room, Moderators, HelpSecurity;
     /// End the conference for everyone.
-    End = "end", Room, Moderators;
+    End = "end", Room, Moderators, HelpEnd;
     /// While talking to a callee in private: bring the callee into the conference.
-    BringBoth = "bring_both", DialOut, Moderators;
+    BringBoth = "bring_both", DialOut, Moderators, HelpAddCallee;
     /// While calling or talking in private: drop the callee and return alone.
-    ReturnAlone = "return_alone", DialOut, Moderators;
+    ReturnAlone = "return_alone", DialOut, Moderators, HelpReturn;
 }
 
 impl Command {

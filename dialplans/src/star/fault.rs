@@ -64,9 +64,9 @@ impl fmt::Display for ProfileErrorKind {
         match self {
             Self::Toml(message) => f.write_str(message),
             Self::Name => f.write_str("a name has 1 to 32 of a-z, 0-9, - and _"),
-            Self::Keys => {
-                f.write_str("a code has two or three keys of 0-9, * and #, and begins with * or #")
-            }
+            Self::Keys => f.write_str(
+                "a code begins with * or #, then one of 0-9, * and #, then perhaps a digit",
+            ),
             Self::UnknownCommand => {
                 let names: Vec<&str> = Command::ALL.iter().map(|command| command.name()).collect();
                 write!(f, "there is no such command; there are {}", names.join(", "))

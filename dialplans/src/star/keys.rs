@@ -19,11 +19,12 @@ pub struct Keys {
 
 impl Keys {
     /// The keys in `text`; `None` unless they are two or three of `0`-`9`, `*` and `#`, the first of
-    /// them `*` or `#`.
+    /// them `*` or `#` and the third a digit.
     pub fn parse(text: &str) -> Option<Self> {
         let typed = text.as_bytes();
         let begins = matches!(typed.first(), Some(b'*' | b'#'));
-        let known = typed.iter().all(|key| matches!(key, b'0'..=b'9' | b'*' | b'#'));
+        let known = typed.iter().all(|key| matches!(key, b'0'..=b'9' | b'*' | b'#'))
+            && typed.get(2).is_none_or(u8::is_ascii_digit);
         if !begins || !known || !(2..=LONGEST).contains(&typed.len()) {
             return None;
         }
@@ -95,10 +96,10 @@ mod tests {
 
     #[test]
     fn codes_have_two_or_three_keys_and_begin_with_star_or_pound() {
-        for good in ["*6", "#2", "**", "*#", "##", "*91", "#**"] {
+        for good in ["*6", "#2", "**", "*#", "##", "*91", "#*9"] {
             assert_eq!(Keys::parse(good).map(|keys| keys.to_string()).as_deref(), Some(good));
         }
-        for bad in ["", "*", "6", "66", "9*", "*A", "*911", "* 1", "*é"] {
+        for bad in ["", "*", "6", "66", "9*", "*A", "*911", "*9*", "##*", "* 1", "*é"] {
             assert_eq!(Keys::parse(bad), None, "{bad}");
         }
     }

@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn complaints_have_line_and_column() {
-        let codes = "a code has two or three keys of 0-9, * and #, and begins with * or #";
+        let codes = "a code begins with * or #, then one of 0-9, * and #, then perhaps a digit";
         for (good, bad, complaint) in [
             ("\"*4\"", "\"4\"", format!("line 4, column 1: {codes}")),
             ("\"*4\"", "\"*4444\"", format!("line 4, column 1: {codes}")),

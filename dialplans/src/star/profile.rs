@@ -69,9 +69,10 @@ impl Profile {
         &self.of(menu).own
     }
 
-    /// The keys of `command` in `menu`; the first in their order where there are several.
+    /// The keys of `command` in `menu`; where there are several, the first that begin with a star.
     pub fn keys(&self, menu: Menu, command: Command) -> Option<Keys> {
-        self.codes(menu).iter().find(|code| code.command == command).map(|code| code.keys)
+        let keys = self.codes(menu).iter().filter(|code| code.command == command);
+        keys.map(|code| code.keys).min_by_key(|keys| !keys.as_str().starts_with('*'))
     }
 
     /// The codes that are listened for, those that will be refused among them.
