@@ -177,6 +177,9 @@ const REFERENCE: u8 = 2;
 const NUMBER: u8 = 3;
 const STATUS: u8 = 4;
 const MILLIS: u8 = 5;
+const MODE: u8 = 6;
+const ANNOUNCE: u8 = 7;
+const ROOM: u8 = 8;
 
 impl Field for FeatureDetail {
     fn put(&self, out: &mut Vec<u8>) {
@@ -203,6 +206,19 @@ impl Field for FeatureDetail {
                 out.push(MILLIS);
                 millis.put(out);
             }
+            Self::Mode { from, to } => {
+                out.push(MODE);
+                from.put(out);
+                to.put(out);
+            }
+            Self::Announce(mode) => {
+                out.push(ANNOUNCE);
+                mode.put(out);
+            }
+            Self::Room(room) => {
+                out.push(ROOM);
+                room.put(out);
+            }
         }
     }
 
@@ -216,6 +232,9 @@ impl Field for FeatureDetail {
             NUMBER => Field::take(from).map(Self::Number),
             STATUS => Field::take(from).map(Self::Status),
             MILLIS => Field::take(from).map(Self::Millis),
+            MODE => Ok(Self::Mode { from: Field::take(from)?, to: Field::take(from)? }),
+            ANNOUNCE => Field::take(from).map(Self::Announce),
+            ROOM => Field::take(from).map(Self::Room),
             _ => Err(DecodeError::Value),
         }
     }

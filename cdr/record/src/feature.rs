@@ -31,6 +31,8 @@ named! {
         UnmuteAll = 13 "unmute_all",
         /// A moderator muted one leg.
         MuteByModerator = 14 "mute_by_moderator",
+        /// A moderator opened a leg that a moderator had muted.
+        UnmuteByModerator = 15 "unmute_by_moderator",
         /// The conference was locked (`*7`).
         Lock = 20 "lock",
         /// The conference was unlocked.
@@ -39,6 +41,8 @@ named! {
         LockKnock = 22 "lock_knock",
         /// A caller who asked to be let in was turned away.
         LockReject = 23 "lock_reject",
+        /// A caller who asked to be let in was let in.
+        LockAdmit = 24 "lock_admit",
         /// A number was dialled (`*1`).
         DialoutStart = 30 "dialout_start",
         /// The callee rings.
@@ -141,6 +145,26 @@ named! {
         FarEndHold = 114 "far_end_hold",
         /// The far end came back from its hold.
         FarEndResume = 115 "far_end_resume",
+    }
+
+    /// Who may speak in a conference.
+    TalkMode {
+        /// All.
+        Conversation = 0 "conversation",
+        /// Participants are muted, and may open their lines.
+        Questions = 1 "questions",
+        /// Participants are muted, but for the one who has the word.
+        Presentation = 2 "presentation",
+    }
+
+    /// How callers are announced who come and go.
+    AnnounceMode {
+        /// By name or number.
+        Names = 0 "names",
+        /// By tone.
+        Tones = 1 "tones",
+        /// Not at all.
+        Silent = 2 "silent",
     }
 
     /// Who did it, or had it done.
@@ -272,6 +296,17 @@ pub enum FeatureDetail {
     Status(u16),
     /// A length of time in milliseconds: of a recording, of a wait.
     Millis(u64),
+    /// Who might speak before, and who may from here on.
+    Mode {
+        /// Before.
+        from: TalkMode,
+        /// From here on.
+        to: TalkMode,
+    },
+    /// How callers are announced from here on.
+    Announce(AnnounceMode),
+    /// The number of a private room; 0 is the main conference.
+    Room(u8),
 }
 
 /// One event; written once, when it takes effect, and never changed.

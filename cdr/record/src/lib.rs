@@ -23,7 +23,10 @@ pub use cause::{
 pub use conference::{ConferenceRecord, ConferenceState};
 pub use dialog::DialogRecord;
 pub use encoding::{DecodeError, SCHEMA, decode, encode};
-pub use feature::{Actor, DenyReason, FeatureCode, FeatureDetail, FeatureRecord, Outcome, Pattern};
+pub use feature::{
+    Actor, AnnounceMode, DenyReason, FeatureCode, FeatureDetail, FeatureRecord, Outcome, Pattern,
+    TalkMode,
+};
 pub use leg::{
     AccessCode, AccessKind, Attestation, AuthMethod, DialogNames, DialoutKind, Direction, Flags,
     LegRecord, LegState, Origin, Presentation, Quality, ReferenceSource, Region, role_from_name,

@@ -1,10 +1,11 @@
 //! Records survive their encoding, and no bytes harm the decoder.
 
 use partyline_cdr_record::{
-    AccessCode, AccessKind, Actor, AuthMethod, CloseReason, ConferenceRecord, ConferenceState,
-    DenyReason, DialogRecord, DialoutKind, Direction, FeatureCode, FeatureDetail, FeatureRecord,
-    Flags, LegRecord, LegState, Origin, Outcome, Pattern, Presentation, Quality, Record, Reference,
-    ReferenceSource, Region, ReleaseBy, Text, Tick, decode, encode, role_from_name, role_name,
+    AccessCode, AccessKind, Actor, AnnounceMode, AuthMethod, CloseReason, ConferenceRecord,
+    ConferenceState, DenyReason, DialogRecord, DialoutKind, Direction, FeatureCode, FeatureDetail,
+    FeatureRecord, Flags, LegRecord, LegState, Origin, Outcome, Pattern, Presentation, Quality,
+    Record, Reference, ReferenceSource, Region, ReleaseBy, TalkMode, Text, Tick, decode, encode,
+    role_from_name, role_name,
 };
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId, Role, Time, Uuid, WallTime};
 use proptest::prelude::*;
@@ -167,6 +168,10 @@ fn detail() -> impl Strategy<Value = FeatureDetail> {
         number().prop_map(FeatureDetail::Number),
         any::<u16>().prop_map(FeatureDetail::Status),
         any::<u64>().prop_map(FeatureDetail::Millis),
+        (select(TalkMode::ALL), select(TalkMode::ALL))
+            .prop_map(|(from, to)| FeatureDetail::Mode { from, to }),
+        select(AnnounceMode::ALL).prop_map(FeatureDetail::Announce),
+        any::<u8>().prop_map(FeatureDetail::Room),
     ]
 }
 

@@ -223,6 +223,9 @@ pub(super) fn feature_cells(feature: &FeatureRecord, leg: &Leg<'_>) -> Vec<Strin
         FeatureDetail::Number(number) => leg.numbers.show(*number),
         FeatureDetail::Status(status) => format!("SIP {status}"),
         FeatureDetail::Millis(ms) => times::clock_time(*ms),
+        FeatureDetail::Mode { from, to } => format!("{from} to {to}"),
+        FeatureDetail::Announce(mode) => mode.to_string(),
+        FeatureDetail::Room(room) => format!("room {room}"),
     };
     vec![
         times::local(feature.at, &leg.zone),
@@ -246,6 +249,11 @@ pub(super) fn feature_json(feature: &FeatureRecord, numbers: Numbers) -> Value {
         FeatureDetail::Number(number) => json!({ "number": numbers.show(*number) }),
         FeatureDetail::Status(status) => json!({ "sip_status": status }),
         FeatureDetail::Millis(ms) => json!({ "ms": ms }),
+        FeatureDetail::Mode { from, to } => {
+            json!({ "from": from.as_str(), "to": to.as_str() })
+        }
+        FeatureDetail::Announce(mode) => json!({ "mode": mode.as_str() }),
+        FeatureDetail::Room(room) => json!({ "room": room }),
     };
     json!({
         "leg_id": (!feature.is_of_session()).then(|| feature.leg_id.to_string()),
