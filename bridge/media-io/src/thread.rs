@@ -246,6 +246,7 @@ impl MediaThread {
                 | Command::SendKeys { .. }
                 | Command::PlayRoom { .. }
                 | Command::Record { .. }
+                | Command::PauseRecord { .. }
                 | Command::StopRecord { .. }
                 | Command::InfoDigit { .. }) => self.worker.handle_command(now, other),
             }

@@ -114,6 +114,14 @@ pub enum Command {
         /// Names the frames handed to the sink.
         recording: RecordingId,
     },
+    /// Leaves out what is said in a recorded room, or records it again: nothing of the pause is in the
+    /// recording, not even silence.
+    PauseRecord {
+        /// The recording.
+        recording: RecordingId,
+        /// Whether it pauses from here on.
+        paused: bool,
+    },
     /// Ends a recording.
     StopRecord {
         /// The recording.

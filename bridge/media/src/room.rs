@@ -25,6 +25,8 @@ pub(crate) struct Room {
     limiter: Limiter,
     prompts: Option<Player>,
     recording: Option<RecordingId>,
+    /// Whether the recording pauses.
+    paused: bool,
 }
 
 impl Room {
@@ -36,6 +38,7 @@ impl Room {
             limiter: Limiter::new(),
             prompts: None,
             recording: None,
+            paused: false,
         }
     }
 
@@ -61,6 +64,13 @@ impl Room {
 
     pub(crate) fn record(&mut self, recording: RecordingId) {
         self.recording = Some(recording);
+        self.paused = false;
+    }
+
+    pub(crate) fn pause_recording(&mut self, recording: RecordingId, paused: bool) {
+        if self.recording == Some(recording) {
+            self.paused = paused;
+        }
     }
 
     pub(crate) fn stop_recording(&mut self, recording: RecordingId) {
@@ -95,7 +105,7 @@ impl Room {
         }
         self.limiter.apply(&self.sum, &mut self.mix.frame);
         self.mix.renew();
-        if let Some(recording) = self.recording {
+        if let Some(recording) = self.recording.filter(|_| !self.paused) {
             sink.record(recording, &self.mix.frame);
         }
     }

@@ -131,6 +131,11 @@ impl Worker {
             }
             Command::PlayRoom { room, items } => self.room(room).play(items),
             Command::Record { room, recording } => self.room(room).record(recording),
+            Command::PauseRecord { recording, paused } => {
+                for room in self.rooms.values_mut() {
+                    room.pause_recording(recording, paused);
+                }
+            }
             Command::StopRecord { recording } => {
                 for room in self.rooms.values_mut() {
                     room.stop_recording(recording);

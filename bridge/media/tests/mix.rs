@@ -93,6 +93,21 @@ fn a_leg_that_may_not_talk_reaches_neither_room_nor_recording() {
 }
 
 #[test]
+fn nothing_of_a_pause_is_in_the_recording() {
+    let mut bench = Bench::with_room(2);
+    bench.command(Command::Record { room: ROOM, recording: RECORDING });
+    bench.say(&[(1, 1_000), (2, 0)], 10);
+    bench.command(Command::PauseRecord { recording: RECORDING, paused: true });
+    bench.say(&[(1, 8_000), (2, 0)], 10);
+    assert_eq!(bench.last(2), mu(8_000), "the call goes on");
+    bench.command(Command::PauseRecord { recording: RECORDING, paused: false });
+    bench.say(&[(1, 1_000), (2, 0)], 10);
+    let recorded = &bench.heard.recorded[&RECORDING];
+    assert_eq!(recorded.len(), 20 * 160, "not even silence");
+    assert!(recorded[..10 * 160].iter().all(|&sample| sample == mu(1_000) || sample == 0));
+}
+
+#[test]
 fn a_public_prompt_is_heard_by_all_and_recorded() {
     let mut bench = Bench::with_room(2);
     bench.command(Command::Record { room: ROOM, recording: RECORDING });

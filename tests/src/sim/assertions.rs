@@ -73,7 +73,10 @@ impl Watch {
     /// When it makes no sense for the leg: in two rooms, or after its end.
     pub fn command(&mut self, now: Duration, command: &Command) {
         match command {
-            Command::Open { .. } | Command::Record { .. } | Command::StopRecord { .. } => {}
+            Command::Open { .. }
+            | Command::Record { .. }
+            | Command::PauseRecord { .. }
+            | Command::StopRecord { .. } => {}
             Command::Start { leg, config } => {
                 let far = config.remote.ip();
                 let mut fresh = Leg::new(far);

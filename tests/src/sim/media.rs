@@ -164,6 +164,7 @@ impl Media {
             | Command::SendKeys { .. }
             | Command::PlayRoom { .. }
             | Command::Record { .. }
+            | Command::PauseRecord { .. }
             | Command::StopRecord { .. }
             | Command::InfoDigit { .. } => {}
         }
@@ -333,6 +334,7 @@ impl Signals {
             | Command::Leave { .. }
             | Command::Talk { .. }
             | Command::Record { .. }
+            | Command::PauseRecord { .. }
             | Command::StopRecord { .. } => {}
         }
     }

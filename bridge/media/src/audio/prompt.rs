@@ -110,7 +110,7 @@ impl fmt::Debug for AudioQueue {
 
 impl AudioQueue {
     /// The most clips that one playback holds.
-    pub const CAPACITY: usize = 48;
+    pub const CAPACITY: usize = 128;
     /// Nothing to play.
     pub const EMPTY: Self = Self { ids: [AudioId(0); Self::CAPACITY], len: 0 };
 
