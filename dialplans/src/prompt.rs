@@ -169,10 +169,6 @@ prompts! {
         CountPeople = "count-people",
         /// `*#` by the only caller.
         CountOnlyYou = "count-only-you",
-        /// `**` by a participant or listener.
-        HelpParticipant = "help-participant",
-        /// `**` by a moderator.
-        HelpModerator = "help-moderator",
 
         // Dial-out.
         /// Asks for the number after `*1`.
@@ -289,6 +285,8 @@ prompts! {
         HandRaised = "hand-raised",
         /// The caller's hand is down.
         HandLowered = "hand-lowered",
+        /// To the moderators, when the first hand goes up.
+        HandIsUp = "hand-is-up",
         /// To a moderator who asks for the next question.
         NoHandsRaised = "no-hands-raised",
         /// Before the name of whose line was opened for a question.
@@ -343,6 +341,8 @@ prompts! {
         CallerDisconnected = "caller-disconnected",
         /// To the moderator who muted a caller.
         CallerMuted = "caller-muted",
+        /// In the roll call: the line that a moderator had muted is open again.
+        CallerOpened = "caller-opened",
         /// To the moderator who admitted a caller.
         CallerAdmitted = "caller-admitted",
         /// To the moderator who refused a caller.
@@ -389,6 +389,8 @@ prompts! {
         ToDisconnect = "to-disconnect",
         /// After it.
         PressOne = "press-one",
+        /// The key of the second choice.
+        PressTwo = "press-two",
         /// To the caller whom a moderator disconnected; the call ends after it.
         DisconnectedByModerator = "disconnected-by-moderator",
         /// Only moderators are in the conference.
@@ -689,42 +691,5 @@ mod tests {
             assert_eq!(prompt.audio(), AudioId(at), "{prompt:?}");
         }
         assert_eq!(usize::from(Prompt::COUNT), Prompt::ALL.len());
-    }
-
-    #[test]
-    fn the_help_texts_name_every_room_code_and_no_other() {
-        use crate::star::{Menu, Profile};
-
-        let catalogue: serde_json::Value =
-            serde_json::from_str(include_str!("../prompts/catalogue.json")).unwrap();
-        let text = |p: Prompt| catalogue["prompts"][p.name()]["en-US"].as_str().unwrap().to_owned();
-        for (prompt, role) in [
-            (Prompt::HelpModerator, partyline_model::Role::Moderator),
-            (Prompt::HelpParticipant, partyline_model::Role::Participant),
-        ] {
-            let said = text(prompt);
-            let codes = Profile::spectel();
-            let codes = codes.codes(Menu::Room(role)).iter();
-            let codes: BTreeSet<String> = codes.map(|code| in_words(code.keys.as_str())).collect();
-            let named: BTreeSet<String> = said
-                .split(". ")
-                .map(|s| s.split(',').next().unwrap_or_default().to_lowercase())
-                .collect();
-            assert_eq!(named, codes, "{prompt:?}");
-        }
-    }
-
-    fn in_words(keys: &str) -> String {
-        let word = |key| match key {
-            '*' => "star",
-            '#' => "pound",
-            '1' => "one",
-            '2' => "two",
-            '4' => "four",
-            '6' => "six",
-            '9' => "nine",
-            _ => "?",
-        };
-        keys.chars().map(word).collect::<Vec<_>>().join(" ")
     }
 }

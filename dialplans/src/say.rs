@@ -226,6 +226,12 @@ mod tests {
                 Prompt::HelpMute,
                 Prompt::StarPound,
                 Prompt::HelpCount,
+                Prompt::StarFive,
+                Prompt::HelpHand,
+                Prompt::StarEight,
+                Prompt::HelpRollCall,
+                Prompt::StarThree,
+                Prompt::HelpPromote,
                 Prompt::StarStar,
                 Prompt::HelpAgain
             ]

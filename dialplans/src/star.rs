@@ -96,6 +96,32 @@ commands! {
     Security = "security", Room, Moderators, HelpSecurity;
     /// End the conference for everyone.
     End = "end", Room, Moderators, HelpEnd;
+    /// Raise or lower the hand.
+    Hand = "hand", Room, Speakers, HelpHand;
+    /// Open the line of the next raised hand; once more, close it and take the next.
+    NextQuestion = "next_question", Room, Moderators, HelpQuestion;
+    /// From conversation to questions, to presentation, and back.
+    Mode = "mode", Room, Moderators, HelpLecture;
+    /// Mute all participants, or open all lines.
+    MuteAll = "mute_all", Room, Moderators, HelpMuteAll;
+    /// Lock or unlock the conference.
+    Lock = "lock", Room, Moderators, HelpLock;
+    /// Hear who is in the conference; as a moderator, one by one.
+    RollCall = "roll_call", Room, Speakers, HelpRollCall;
+    /// Tell all who is in the conference.
+    RollCallAloud = "roll_call_aloud", Room, Moderators, HelpRollCallPublic;
+    /// Disconnect who joined or was called last.
+    Drop = "drop", Room, Moderators, HelpDisconnect;
+    /// Announce callers by name, by tone or not at all.
+    Announce = "announce", Room, Moderators, HelpAnnounce;
+    /// Let the conference go on without a moderator, or not.
+    AutoContinue = "auto_continue", Room, Moderators, HelpContinue;
+    /// Pause or resume the recording.
+    PauseRecording = "pause_recording", Room, Moderators, HelpPause;
+    /// Go to a private room, or return.
+    PrivateRoom = "private_room", Room, Moderators, HelpPrivateRoom;
+    /// Become a moderator, by the moderator passcode.
+    Promote = "promote", Room, Guests, HelpPromote;
     /// While talking to a callee in private: bring the callee into the conference.
     BringBoth = "bring_both", DialOut, Moderators, HelpAddCallee;
     /// While calling or talking in private: drop the callee and return alone.
@@ -113,6 +139,7 @@ impl Command {
         match self.audience() {
             Audience::Everyone => "everyone",
             Audience::Speakers => "speakers",
+            Audience::Guests => "all but moderators",
             Audience::Moderators => "moderators",
         }
     }
@@ -122,8 +149,10 @@ impl Command {
         match (self.audience(), role) {
             (Audience::Everyone, Role::Moderator | Role::Participant | Role::Listener)
             | (Audience::Speakers, Role::Moderator | Role::Participant)
+            | (Audience::Guests, Role::Participant | Role::Listener)
             | (Audience::Moderators, Role::Moderator) => true,
-            (Audience::Speakers, Role::Listener)
+            (Audience::Guests, Role::Moderator)
+            | (Audience::Speakers, Role::Listener)
             | (Audience::Moderators, Role::Participant | Role::Listener) => false,
         }
     }
@@ -144,6 +173,8 @@ enum Audience {
     Everyone,
     /// Whoever may be heard: all but listeners.
     Speakers,
+    /// All but moderators.
+    Guests,
     Moderators,
 }
 
@@ -370,9 +401,11 @@ mod tests {
     #[test]
     fn participants_and_listeners_are_refused_what_is_a_moderators() {
         for &command in Command::ALL {
-            let everyone = matches!(command, Command::Count | Command::Help);
-            let speakers = everyone || command == Command::Mute;
-            assert!(command.allowed(Role::Moderator));
+            let promotes = command == Command::Promote;
+            let everyone = promotes || matches!(command, Command::Count | Command::Help);
+            let speaks = matches!(command, Command::Mute | Command::Hand | Command::RollCall);
+            let speakers = everyone || speaks;
+            assert_eq!(command.allowed(Role::Moderator), !promotes, "{command:?}");
             assert_eq!(command.allowed(Role::Participant), speakers, "{command:?}");
             assert_eq!(command.allowed(Role::Listener), everyone, "{command:?}");
         }

@@ -77,10 +77,9 @@ impl Bridge {
 
 fn attendee(call: &Call, session: &Session) -> Attendee {
     let record = call.book.record();
-    let listens = call.grant.is_none_or(|grant| grant.role == Role::Listener);
     let state = match &call.phase {
         Phase::Member(_) if call.held || !session.state.is_mixed() => AttendeeState::Away,
-        Phase::Member(member) if member.muted || listens => AttendeeState::Muted,
+        Phase::Member(member) if session.silences(call, member) => AttendeeState::Muted,
         Phase::Member(_) => AttendeeState::Talking,
         Phase::Apart(_)
         | Phase::Opening
@@ -99,7 +98,7 @@ fn attendee(call: &Call, session: &Session) -> Attendee {
 }
 
 /// The far end's number, unless it is withheld.
-fn number(record: &LegRecord) -> Option<Number> {
+pub(crate) fn number(record: &LegRecord) -> Option<Number> {
     match (record.direction, record.ani_presentation) {
         (Direction::Out, _) => record.dialed_number,
         (Direction::In, Presentation::Allowed) => record.ani,

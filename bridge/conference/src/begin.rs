@@ -1,11 +1,15 @@
 //! A conference in session: legs arrive, wait, begin to talk, stay alone.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use partyline_cdr_record::{CloseReason, ConferenceRecord, FeatureCode, ReferenceSource};
 use partyline_dialplan::Prompt;
 use partyline_model::{CallId, Role, SessionId, Time};
 
+use crate::attendance;
 use crate::bridge::Bridge;
-use crate::call::{Asked, Entry, Grant, Member, Phase, Topic};
+use crate::call::{Asked, Call, Entry, Grant, Member, Phase, Topic};
+use crate::floor::Floor;
 use crate::invited::InvitationNews;
 use crate::record::{Close, Event, Place, SessionBook};
 use crate::roster::Roster;
@@ -52,6 +56,14 @@ impl Bridge {
         call.book.record_mut().conference_id = Some(grant.conference);
         session.roster.join(id, grant.role);
         session.book.leg_came();
+        session.arrives(&self.fx, now);
+        if attendance::number(call.book.record()).is_none() {
+            session.guests += 1;
+            call.guest = session.guests;
+        }
+        if let Phase::Member(member) = &mut call.phase {
+            member.hushed = session.hushes_newcomers();
+        }
         if grant.role == Role::Moderator && session.book.record().host_leg.is_none() {
             session.book.record_mut().host_leg = Some(call.book.leg_id());
         }
@@ -110,6 +122,12 @@ impl Bridge {
             book,
             security: None,
             recording: None,
+            floor: Floor::OPEN,
+            locked: false,
+            knocking: Vec::new(),
+            rooms: BTreeMap::new(),
+            guests: 0,
+            arrivals: VecDeque::new(),
             alone_music: false,
             announced: None,
             alone_told: false,
@@ -157,7 +175,7 @@ impl Bridge {
         if first {
             prompts.push(Prompt::FirstPerson);
         } else {
-            self.tone(session_id, Prompt::ToneJoin);
+            self.announce_caller(session_id, id, Prompt::ToneJoin);
         }
         if open && given == Given::Nothing && self.may_add_reference(id) {
             // The conference has begun: an optional question keeps nobody waiting.
@@ -186,6 +204,14 @@ impl Bridge {
         }
     }
 
+    /// `id` came to `session` or left it: heard as the conference has it.
+    pub(crate) fn announce_caller(&mut self, session: SessionId, id: CallId, tone: Prompt) {
+        let name = self.calls.get(&id).map(Call::name).unwrap_or_default();
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.announce_caller(&mut self.fx, tone, name);
+        }
+    }
+
     /// Thanks for waiting, again and again.
     pub(crate) fn thank(&mut self, now: Time, id: CallId) {
         self.speak(now, id, vec![Prompt::ThankYouForWaiting]);
@@ -194,6 +220,10 @@ impl Bridge {
 
     /// The moderator did not come.
     pub(crate) fn hold_timeout(&mut self, now: Time, id: CallId) {
+        let knocks = self.calls.get(&id).is_some_and(Call::knocks);
+        if knocks {
+            return self.turn_away(now, id, Prompt::NotLetIn);
+        }
         self.event(now, id, Event::of_system(FeatureCode::HoldTimeout));
         self.dismiss(now, id, vec![Prompt::HoldTimeout], Close::system(CloseReason::HoldTimeout));
     }
@@ -204,9 +234,8 @@ impl Bridge {
     /// in time.
     pub(crate) fn watch_alone(&mut self, now: Time, session_id: SessionId) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let in_mix = session.roster.calls().filter(|id| {
-            self.calls.get(id).is_some_and(|call| matches!(call.phase, Phase::Member(_)))
-        });
+        let in_mix =
+            session.roster.calls().filter(|id| self.calls.get(id).is_some_and(Call::is_in_main));
         let in_mix = in_mix.take(2).count();
         session.had_company |= in_mix > 1;
         let music = Timer::Session(session_id, SessionTimer::AloneMusic);
@@ -240,9 +269,8 @@ impl Bridge {
         let only = session.roster.len() == 1;
         session.alone_told |= only;
         let tell = only && session.had_company;
-        let alone = session.roster.calls().find(|id| {
-            self.calls.get(id).is_some_and(|call| matches!(call.phase, Phase::Member(_)))
-        });
+        let alone =
+            session.roster.calls().find(|id| self.calls.get(id).is_some_and(Call::is_in_main));
         let Some(id) = alone else { return };
         self.touch(id);
         let Some(call) = self.calls.get(&id) else { return };

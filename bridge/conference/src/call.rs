@@ -18,6 +18,7 @@ use crate::guard::{Caller, Stranger, Tries};
 use crate::guess::Guess;
 use crate::invited::Owed;
 use crate::record::{Close, Event, LegBook};
+use crate::roll::Roll;
 use crate::session::Session;
 use crate::timers::{CallTimer, Timer};
 
@@ -62,6 +63,8 @@ pub(crate) struct Call {
     pub(crate) stray_digits: u32,
     /// Who is to be told what comes of the leg, while it is called by another's telephone.
     pub(crate) owed: Option<Owed>,
+    /// Which guest of its conference the leg is, if it has no number that may be told.
+    pub(crate) guest: u32,
 }
 
 impl Call {
@@ -88,6 +91,7 @@ impl Call {
             codes: RefusalCodes::USUAL,
             stray_digits: 0,
             owed: None,
+            guest: 0,
         }
     }
 
@@ -109,6 +113,16 @@ impl Call {
         keyed.map_or(Pattern::NONE, |(_, keys)| Pattern::new(keys.as_str()))
     }
 
+    /// Whether the leg is in the main conference: not aside, and in no private room.
+    pub(crate) const fn is_in_main(&self) -> bool {
+        matches!(&self.phase, Phase::Member(Member { room: None, .. }))
+    }
+
+    /// Whether the leg asks to be let into a locked conference.
+    pub(crate) const fn knocks(&self) -> bool {
+        matches!(&self.phase, Phase::Entry(Entry { knocks_at: Some(_), .. }))
+    }
+
     /// Whether the bridge called the leg.
     pub(crate) fn is_outbound(&self) -> bool {
         self.book.record().direction == Direction::Out
@@ -119,7 +133,10 @@ impl Call {
         matches!(
             self.question,
             Some(Question {
-                topic: Topic::NewSecurity | Topic::NewSecurityAgain(_) | Topic::Security,
+                topic: Topic::NewSecurity
+                    | Topic::NewSecurityAgain(_)
+                    | Topic::Security
+                    | Topic::Promote,
                 ..
             })
         )
@@ -234,6 +251,10 @@ pub(crate) struct Entry {
     pub(crate) verified: bool,
     /// The leg was told that the conference is recorded.
     pub(crate) noticed: bool,
+    /// The locked conference that the leg asks to be let into.
+    pub(crate) knocks_at: Option<SessionId>,
+    /// A moderator let the leg in.
+    pub(crate) admitted: bool,
 }
 
 /// What a leg may enter.
@@ -247,13 +268,27 @@ pub(crate) struct Grant {
 /// A leg of a conference.
 pub(crate) struct Member {
     pub(crate) session: SessionId,
+    /// Muted by its own key.
     pub(crate) muted: bool,
+    /// Muted with all others: its own key opens the line.
+    pub(crate) hushed: bool,
+    /// Muted by a moderator: its own key does not open the line.
+    pub(crate) barred: bool,
+    /// The mix of the private room that the leg is in; `None` in the main conference.
+    pub(crate) room: Option<MixId>,
     pub(crate) keys: Matcher,
 }
 
 impl Member {
     pub(crate) const fn new(session: SessionId, role: Role, codes: Arc<Profile>) -> Self {
-        Self { session, muted: false, keys: Matcher::new(codes, Menu::Room(role)) }
+        Self {
+            session,
+            muted: false,
+            hushed: false,
+            barred: false,
+            room: None,
+            keys: Matcher::new(codes, Menu::Room(role)),
+        }
     }
 }
 
@@ -337,19 +372,37 @@ pub(crate) enum Topic {
     Number,
     /// Whether somebody who was called wants to join.
     Invited,
+    /// Whether to ask to be let into a locked conference.
+    Knock,
+    /// What to do with who is here, one by one.
+    Roll(Box<Roll>),
+    /// Whom to put out.
+    Drop(Vec<CallId>),
+    /// Which private room to go to.
+    Room,
+    /// The moderator passcode, in the conference.
+    Promote,
 }
 
 impl Topic {
     /// Whether one key answers it.
     pub(crate) const fn takes_one_key(&self) -> bool {
         match self {
-            Self::ReadBack(..) | Self::ConfirmRecord | Self::ConfirmEnd | Self::Invited => true,
+            Self::ReadBack(..)
+            | Self::ConfirmRecord
+            | Self::ConfirmEnd
+            | Self::Invited
+            | Self::Knock
+            | Self::Roll(_)
+            | Self::Drop(_)
+            | Self::Room => true,
             Self::Passcode
             | Self::Reference(_)
             | Self::Security
             | Self::NewSecurity
             | Self::NewSecurityAgain(_)
-            | Self::Number => false,
+            | Self::Number
+            | Self::Promote => false,
         }
     }
 }

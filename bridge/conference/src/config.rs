@@ -45,6 +45,10 @@ pub struct Config {
     pub farewell: Duration,
     /// Legs hung up at once when a conference ends.
     pub pace_legs: usize,
+    /// Callers are announced by name in conferences of so many legs.
+    pub names_up_to: usize,
+    /// Callers are announced by name while so many come in a minute.
+    pub names_a_minute: usize,
     /// Pause between two such groups.
     pub pace: Duration,
     /// Longest ringing of a call out.
@@ -116,6 +120,8 @@ impl Default for Config {
             persist_retry: Duration::from_secs(1),
             retry_after: Duration::from_secs(30),
             silent_above: 100,
+            names_up_to: 25,
+            names_a_minute: 6,
         }
     }
 }

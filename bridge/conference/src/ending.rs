@@ -75,6 +75,7 @@ impl Bridge {
     pub(crate) fn dismiss(&mut self, now: Time, id: CallId, prompts: Vec<Prompt>, close: Close) {
         self.part(now, id, Parting::Left, close);
         self.drop_guess(id);
+        self.leave_door(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Leaving(close);
         call.question = None;
@@ -93,6 +94,7 @@ impl Bridge {
     pub(crate) fn release(&mut self, now: Time, id: CallId, close: Close, tell: Option<Output>) {
         self.part(now, id, Parting::Left, close);
         self.drop_guess(id);
+        self.leave_door(id);
         let failed = InvitationNews::Failed(close.code.unwrap_or(UNREACHED));
         self.tell_inviter(id, failed);
         let Some(mut call) = self.calls.remove(&id) else { return };
@@ -131,6 +133,7 @@ impl Bridge {
         self.touch(id);
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let role = session.roster.leave(id);
+        session.floor.forget(id);
         self.fx.changed.insert(session_id);
         session.book.leg_went(conf_ms);
         if session.roster.is_empty() {
@@ -139,7 +142,9 @@ impl Bridge {
         let leaderless = role == Some(Role::Moderator) && !session.roster.has_moderator();
         match (session.state, leaderless) {
             (State::Live, true) => self.moderator_left(now, session_id, parting),
-            (State::Live | State::Ending, _) => self.tone(session_id, Prompt::ToneLeave),
+            (State::Live | State::Ending, _) => {
+                self.announce_caller(session_id, id, Prompt::ToneLeave);
+            }
             (State::Waiting | State::Closing { .. }, _) => {}
         }
         self.watch_alone(now, session_id);
@@ -225,6 +230,7 @@ impl Bridge {
             }
             State::Live | State::Ending => {}
         }
+        self.close_door(now, session_id);
         // Who calls from here on comes into a new session.
         self.by_conference.remove(&conference);
         for id in members {
@@ -232,6 +238,10 @@ impl Bridge {
             self.drop_invited(now, id);
             self.take_question(id);
             self.hush(id);
+            if let Some(Phase::Member(member)) = self.calls.get_mut(&id).map(|call| &mut call.phase)
+            {
+                member.room = None;
+            }
         }
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let farewell = session.announce(&mut self.fx, vec![prompt]);
@@ -293,6 +303,7 @@ impl Bridge {
             }
             self.fx.timers.cancel_session(session_id);
             self.stop_recording_of(now, session_id);
+            self.close_door(now, session_id);
             let Some(mut session) = self.sessions.remove(&session_id) else { continue };
             self.guard.forget_session(session_id);
             self.by_mix.remove(&session.mix);

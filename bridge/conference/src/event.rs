@@ -433,6 +433,13 @@ pub enum Output {
         /// The file name, without folder.
         file: String,
     },
+    /// Leave out what is said, or record it again.
+    PauseRecord {
+        /// Of [`Output::Record`].
+        recording: RecordingId,
+        /// Whether the recording pauses from here on.
+        paused: bool,
+    },
     /// End the recording.
     StopRecord {
         /// Of [`Output::Record`].

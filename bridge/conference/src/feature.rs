@@ -5,9 +5,9 @@
 //! `dialout`.
 
 use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail};
-use partyline_dialplan::star::{Command, Match};
+use partyline_dialplan::star::{Command, Match, Menu};
 use partyline_dialplan::{Prompt, say};
-use partyline_model::{CallId, Digit, Role, SessionId, Time};
+use partyline_model::{CallId, Digit, SessionId, Time};
 
 use crate::bridge::Bridge;
 use crate::call::{Call, Phase, Topic};
@@ -27,6 +27,19 @@ const fn code_of(command: Command) -> FeatureCode {
         Command::End => FeatureCode::EndConference,
         Command::BringBoth => FeatureCode::DialoutJoined,
         Command::ReturnAlone => FeatureCode::DialoutDropped,
+        Command::Hand => FeatureCode::HandRaise,
+        Command::NextQuestion => FeatureCode::QaOpen,
+        Command::Mode => FeatureCode::LectureMode,
+        Command::MuteAll => FeatureCode::MuteAll,
+        Command::Lock => FeatureCode::Lock,
+        Command::RollCall => FeatureCode::RollCall,
+        Command::RollCallAloud => FeatureCode::RollCallPublic,
+        Command::Drop => FeatureCode::Kick,
+        Command::Announce => FeatureCode::AnnounceMode,
+        Command::AutoContinue => FeatureCode::AutoContinueOn,
+        Command::PauseRecording => FeatureCode::RecordPause,
+        Command::PrivateRoom => FeatureCode::Breakout,
+        Command::Promote => FeatureCode::Promote,
     }
 }
 
@@ -83,13 +96,26 @@ impl Bridge {
 
     fn obey(&mut self, now: Time, id: CallId, session_id: SessionId, command: Command) {
         match command {
-            Command::Mute => self.toggle_mute(now, id),
+            Command::Mute => self.toggle_mute(now, id, session_id),
             Command::Count => self.count(now, id, session_id),
             Command::Help => self.help(now, id),
             Command::Record => self.record_code(now, id, session_id),
             Command::DialOut => self.dial_code(now, id),
             Command::Reference => self.reference_code(now, id),
             Command::Security => self.security_code(now, id),
+            Command::Hand => self.hand(now, id, session_id),
+            Command::NextQuestion => self.next_question(now, id, session_id),
+            Command::Mode => self.mode_code(now, id, session_id),
+            Command::MuteAll => self.mute_all(now, id, session_id),
+            Command::Lock => self.lock_code(now, id, session_id),
+            Command::RollCall => self.roll_call(now, id, session_id),
+            Command::RollCallAloud => self.roll_call_aloud(now, id, session_id),
+            Command::Drop => self.drop_code(now, id, session_id),
+            Command::Announce => self.announce_code(now, id, session_id),
+            Command::AutoContinue => self.continue_code(now, id, session_id),
+            Command::PauseRecording => self.pause_code(now, id, session_id),
+            Command::PrivateRoom => self.room_code(now, id),
+            Command::Promote => self.promote_code(now, id),
             Command::End => {
                 let prompts = vec![Prompt::EndConfirm];
                 self.ask(now, id, Topic::ConfirmEnd, 1, prompts);
@@ -114,22 +140,6 @@ impl Bridge {
         self.speak(now, id, vec![prompt]);
     }
 
-    /// `*6`: tells the new state.
-    fn toggle_mute(&mut self, now: Time, id: CallId) {
-        let Some(Phase::Member(member)) = self.calls.get_mut(&id).map(|call| &mut call.phase)
-        else {
-            return;
-        };
-        member.muted = !member.muted;
-        let (code, prompt) = if member.muted {
-            (FeatureCode::MuteSelf, Prompt::Muted)
-        } else {
-            (FeatureCode::UnmuteSelf, Prompt::Unmuted)
-        };
-        self.event(now, id, Event::of(code, Command::Mute));
-        self.speak(now, id, vec![prompt]);
-    }
-
     /// `*#`: how many there are.
     fn count(&mut self, now: Time, id: CallId, session_id: SessionId) {
         let Some(session) = self.sessions.get(&session_id) else { return };
@@ -141,13 +151,10 @@ impl Bridge {
 
     /// `**`: the codes that the leg may use.
     fn help(&mut self, now: Time, id: CallId) {
-        let role = self.calls.get(&id).and_then(|call| call.grant).map(|grant| grant.role);
-        let prompt = match role {
-            Some(Role::Moderator) => Prompt::HelpModerator,
-            Some(Role::Participant | Role::Listener) | None => Prompt::HelpParticipant,
-        };
+        let Some(grant) = self.calls.get(&id).and_then(|call| call.grant) else { return };
+        let prompts = say::help(&self.star_profile(grant.account), Menu::Room(grant.role));
         self.event(now, id, Event::of(FeatureCode::Help, Command::Help));
-        self.speak(now, id, vec![prompt]);
+        self.speak(now, id, prompts);
     }
 }
 

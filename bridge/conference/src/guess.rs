@@ -42,6 +42,8 @@ pub(crate) enum Secret {
     Passcode,
     /// The security passcode of the conference in session.
     Security,
+    /// The moderator passcode of the conference that the leg is in.
+    Promote,
 }
 
 impl Bridge {
@@ -104,6 +106,7 @@ impl Bridge {
             }
             Secret::Passcode => self.passcode_judged(now, id, typed, tries),
             Secret::Security => self.security_judged(now, id, typed, tries),
+            Secret::Promote => self.promote_judged(now, id, typed, tries),
         }
     }
 
@@ -116,6 +119,8 @@ impl Bridge {
             Secret::Security => {
                 (FeatureCode::SecurityFail, Prompt::TooManyTries, CloseReason::SecpassFail)
             }
+            // Who is in stays in.
+            Secret::Promote => return self.promote_withheld(now, id),
         };
         self.event(now, id, Event::new(code).denied(DenyReason::Policy));
         self.dismiss(now, id, vec![prompt], Close::system(reason));
@@ -150,7 +155,7 @@ impl Bridge {
     fn target(&self, id: CallId, secret: Secret) -> Option<Target> {
         let call = self.calls.get(&id)?;
         match secret {
-            Secret::Passcode => call.book.record().dnis.map(Target::Passcode),
+            Secret::Passcode | Secret::Promote => call.book.record().dnis.map(Target::Passcode),
             Secret::Security => {
                 let session = *self.by_conference.get(&call.grant?.conference)?;
                 self.sessions.get(&session)?.security.as_ref().map(|_| Target::Security(session))

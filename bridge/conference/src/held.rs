@@ -3,7 +3,7 @@
 
 use partyline_cdr_record::FeatureCode;
 use partyline_dialplan::Prompt;
-use partyline_model::{CallId, Role, Time};
+use partyline_model::{CallId, SessionId, Time};
 
 use crate::bridge::Bridge;
 use crate::call::Phase;
@@ -28,20 +28,25 @@ impl Bridge {
     /// where joining is heard, and to those who are not in the midst of something else.
     fn tell_of_hold(&mut self, now: Time, id: CallId) {
         let Some(session) = self.calls.get(&id).and_then(|call| call.session()) else { return };
-        let Some(session) = self.sessions.get(&session) else { return };
-        if !session.state.is_open() || session.roster.len() > self.fx.config.silent_above {
+        let legs = self.sessions.get(&session).map_or(0, |session| session.roster.len());
+        if legs > self.fx.config.silent_above {
             return;
         }
-        let listens = |other: &CallId| {
-            self.calls.get(other).is_some_and(|call| {
-                let moderates = call.grant.is_some_and(|grant| grant.role == Role::Moderator);
-                let is_free = call.question.is_none() && call.speaking.is_none() && !call.held;
-                moderates && is_free && matches!(call.phase, Phase::Member(_))
-            })
+        self.tell_moderators(now, session, Prompt::CallerOnHold);
+    }
+
+    /// Tells something to the moderators, privately: to those who are not in the midst of something
+    /// else.
+    pub(crate) fn tell_moderators(&mut self, now: Time, session: SessionId, prompt: Prompt) {
+        let Some(session) = self.sessions.get(&session).filter(|it| it.state.is_open()) else {
+            return;
         };
-        let moderators: Vec<CallId> = session.roster.calls().filter(listens).collect();
-        for moderator in moderators {
-            self.speak(now, moderator, vec![Prompt::CallerOnHold]);
+        for moderator in session.roster.moderators() {
+            let Some(call) = self.calls.get_mut(&moderator) else { continue };
+            let is_free = call.question.is_none() && call.speaking.is_none() && !call.held;
+            if is_free && matches!(call.phase, Phase::Member(_)) {
+                call.speak(now, &mut self.fx, vec![prompt]);
+            }
         }
     }
 }

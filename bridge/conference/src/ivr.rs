@@ -89,6 +89,8 @@ impl Bridge {
             return self.dismiss(now, id, prompts, Close::system(CloseReason::AuthReject));
         }
         let moderates = grant.role == Role::Moderator;
+        let (outbound, knocks) = (call.is_outbound(), call.knocks());
+        let entry_admitted = entry.admitted;
         let (referred, verified, noticed) = (entry.referred, entry.verified, entry.noticed);
         let session = self
             .by_conference
@@ -103,6 +105,12 @@ impl Bridge {
             let tries = self.fx.config.required_reference_tries;
             let prompts = vec![Prompt::EnterReference];
             return self.ask(now, id, Topic::Reference(Asked::OnEntry), tries, prompts);
+        }
+        if !entry_admitted && !outbound && self.is_locked_out(grant) {
+            if !knocks {
+                self.ask_to_knock(now, id);
+            }
+            return;
         }
         if is_full {
             self.event(now, id, Event::new(FeatureCode::JoinFull).denied(DenyReason::State));

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod arrival;
+mod aside;
 mod attendance;
 mod begin;
 mod bridge;
@@ -28,20 +29,26 @@ mod effects;
 mod ending;
 mod event;
 mod feature;
+mod floor;
 mod guard;
 mod guess;
 mod held;
 mod invited;
 mod ivr;
 mod ledger;
+mod lock;
 mod lookup;
+mod names;
 mod presence;
+mod promote;
 mod question;
 mod record;
 mod recording;
 
+mod roll;
 mod roster;
 mod session;
+mod settings;
 mod timers;
 
 pub use attendance::{Attendance, Attendee, AttendeeState};

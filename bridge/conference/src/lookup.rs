@@ -3,7 +3,7 @@
 //! Asked each time: a change of the directory holds from the next question on. Only the rules of a
 //! conference are taken once, when its session begins.
 
-use partyline_cdr_record::{AccessCode, AccessKind, LegRecord, Text};
+use partyline_cdr_record::{AccessCode, AccessKind, AnnounceMode, LegRecord, Text};
 use partyline_directory::{
     self as directory, AccountStatus, Announce, DialIn, Entitlements, ReferenceNumber, StartsWith,
 };
@@ -96,7 +96,10 @@ impl Bridge {
         let rules = Rules {
             waits_for_moderator: conference.starts_with == StartsWith::Moderator,
             max_legs: usize::from(conference.max_legs),
-            tones: conference.announce == Announce::Tones,
+            announce: match conference.announce {
+                Announce::Tones => AnnounceMode::Tones,
+                Announce::Silent => AnnounceMode::Silent,
+            },
             ends_with_moderator: conference.ends_with_moderator,
         };
         Some((rules, Text::new(&conference.name)))

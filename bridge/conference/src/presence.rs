@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use partyline_model::{CallId, Role, SessionId};
+use partyline_model::{CallId, SessionId};
 
 use crate::bridge::Bridge;
 use crate::call::{Apart, ApartStage, Call, Callee, CalleeStage, Member, Phase, Presence};
@@ -16,6 +16,10 @@ use crate::session::{Session, State};
 /// What the media plane is to do with `call`.
 fn presence(call: &Call, sessions: &BTreeMap<SessionId, Session>) -> Presence {
     match &call.phase {
+        Phase::Entry(entry) if entry.knocks_at.is_some() => {
+            let music = call.speaking.is_none();
+            Presence { mix: None, music, talk: Talk::Muted }
+        }
         Phase::Opening | Phase::Greeting(_) | Phase::Entry(_) => Presence::SILENT,
         Phase::Leaving(_) => Presence { talk: Talk::Muted, ..Presence::SILENT },
         Phase::Member(member) => sessions
@@ -39,10 +43,9 @@ fn presence(call: &Call, sessions: &BTreeMap<SessionId, Session>) -> Presence {
 }
 
 fn in_session(call: &Call, member: &Member, session: &Session) -> Presence {
-    let listens = call.grant.is_none_or(|grant| grant.role == Role::Listener);
     let talk = if call.types_a_secret() {
         Talk::Secret
-    } else if member.muted || call.held || listens || !session.state.is_mixed() {
+    } else if call.held || !session.state.is_mixed() || session.silences(call, member) {
         Talk::Muted
     } else {
         Talk::Open
@@ -50,6 +53,7 @@ fn in_session(call: &Call, member: &Member, session: &Session) -> Presence {
     let quiet = call.speaking.is_none();
     let (mix, music) = match session.state {
         State::Waiting => (None, quiet),
+        State::Live | State::Ending if member.room.is_some() => (member.room, false),
         State::Live | State::Ending => {
             (Some(session.mix), session.alone_music && quiet && session.announced.is_none())
         }

@@ -11,7 +11,7 @@ use partyline_dialplan::star::INTER_DIGIT;
 use partyline_model::{CallId, Digit, PlaybackId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Asked, Callee, CalleeStage, Phase, Question, Topic};
+use crate::call::{Asked, Callee, CalleeStage, Entry, Phase, Question, Topic};
 use crate::config::{Config, EntryTiming};
 use crate::timers::{CallTimer, Timer};
 
@@ -45,7 +45,9 @@ impl Bridge {
             // A passcode in the dialled URI comes before the answer. What does not fit is lost:
             // nobody types 32 digits ahead in earnest.
             Phase::Opening => call.typed.push(digit).unwrap_or(()),
-            Phase::Entry(_) if call.guess.is_some() => call.typed.push(digit).unwrap_or(()),
+            Phase::Entry(_) | Phase::Member(_) if call.guess.is_some() => {
+                call.typed.push(digit).unwrap_or(())
+            }
             Phase::Greeting(_) => {
                 if call.typed.push(digit).is_ok() {
                     self.media_started(now, id);
@@ -54,6 +56,7 @@ impl Bridge {
             Phase::Entry(_) | Phase::Member(_) | Phase::Apart(_) | Phase::Callee(_) if asked => {
                 self.answer_key(now, id, digit)
             }
+            Phase::Entry(Entry { knocks_at: Some(_), .. }) => {}
             Phase::Entry(_) => {
                 self.hush(id);
                 self.spoken(now, id);
@@ -120,7 +123,15 @@ impl Bridge {
             Topic::NewSecurity => self.security_typed(now, id, tries),
             Topic::NewSecurityAgain(first) => self.security_repeated(now, id, tries, &first),
             Topic::Number => self.number_typed(now, id, tries),
-            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {}
+            Topic::Promote => self.promote_typed(now, id, tries),
+            Topic::ReadBack(..)
+            | Topic::ConfirmRecord
+            | Topic::ConfirmEnd
+            | Topic::Invited
+            | Topic::Knock
+            | Topic::Roll(_)
+            | Topic::Drop(_)
+            | Topic::Room => {}
         }
     }
 
@@ -133,7 +144,15 @@ impl Bridge {
             Topic::Security => self.security_silent(now, id, tries),
             Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security_unchanged(now, id),
             Topic::Number => self.number_given_up(now, id),
-            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {}
+            Topic::Promote => self.promote_given_up(now, id),
+            Topic::ReadBack(..)
+            | Topic::ConfirmRecord
+            | Topic::ConfirmEnd
+            | Topic::Invited
+            | Topic::Knock
+            | Topic::Roll(_)
+            | Topic::Drop(_)
+            | Topic::Room => {}
         }
     }
 
@@ -170,7 +189,18 @@ impl Bridge {
                 self.take_question(id);
                 self.number_given_up(now, id);
             }
-            Topic::ReadBack(..) | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => {}
+            Topic::Promote => {
+                self.take_question(id);
+                self.promote_given_up(now, id);
+            }
+            Topic::ReadBack(..)
+            | Topic::ConfirmRecord
+            | Topic::ConfirmEnd
+            | Topic::Invited
+            | Topic::Knock
+            | Topic::Roll(_)
+            | Topic::Drop(_)
+            | Topic::Room => {}
         }
     }
 
@@ -188,12 +218,19 @@ impl Bridge {
             Topic::ConfirmEnd if yes => self.end_by_moderator(now, id),
             Topic::ConfirmEnd => self.end_cancelled(now, id),
             Topic::Invited => self.invited_chose(now, id, digit, tries),
+            Topic::Knock => self.knock(now, id, Some(digit)),
+            // A star begins the next code: the list and the choice are left.
+            Topic::Roll(_) if digit == Digit::STAR => self.star_key(now, id, digit),
+            Topic::Roll(roll) => self.roll_chose(now, id, *roll, Some(digit)),
+            Topic::Drop(choice) => self.drop_chose(now, id, &choice, Some(digit)),
+            Topic::Room => self.room_chose(now, id, Some(digit)),
             Topic::Passcode
             | Topic::Reference(_)
             | Topic::Security
             | Topic::NewSecurity
             | Topic::NewSecurityAgain(_)
-            | Topic::Number => {}
+            | Topic::Number
+            | Topic::Promote => {}
         }
     }
 
@@ -205,12 +242,17 @@ impl Bridge {
             Topic::ConfirmRecord => self.recording_cancelled(now, id),
             Topic::ConfirmEnd => self.end_cancelled(now, id),
             Topic::Invited => self.invited_again(now, id, tries),
+            Topic::Knock => self.knock(now, id, None),
+            Topic::Roll(roll) => self.roll_chose(now, id, *roll, None),
+            Topic::Drop(choice) => self.drop_chose(now, id, &choice, None),
+            Topic::Room => self.room_chose(now, id, None),
             Topic::Passcode
             | Topic::Reference(_)
             | Topic::Security
             | Topic::NewSecurity
             | Topic::NewSecurityAgain(_)
-            | Topic::Number => {}
+            | Topic::Number
+            | Topic::Promote => {}
         }
     }
 
@@ -268,7 +310,15 @@ impl Config {
             Topic::Passcode => self.passcode,
             Topic::Reference(_) | Topic::ReadBack(..) => self.reference,
             Topic::Security | Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security,
-            Topic::Number | Topic::ConfirmRecord | Topic::ConfirmEnd | Topic::Invited => self.dial,
+            Topic::Promote => self.passcode,
+            Topic::Number
+            | Topic::ConfirmRecord
+            | Topic::ConfirmEnd
+            | Topic::Invited
+            | Topic::Knock
+            | Topic::Roll(_)
+            | Topic::Drop(_)
+            | Topic::Room => self.dial,
         }
     }
 }

@@ -34,7 +34,7 @@ impl Bridge {
             // Another moderator was quicker; everybody has heard of it.
             return;
         }
-        session.recording = Some(Recording { id: recording, since: now });
+        session.recording = Some(Recording::begin(recording, now));
         let (mix, conf_id) = (session.mix, session.book.conf_id());
         let file = format!("{conf_id}-{}.wav", recording.0);
         session.book.record_mut().recording_ref = Some(Text::new(&file));
@@ -57,6 +57,28 @@ impl Bridge {
     pub(crate) fn recording_cancelled(&mut self, now: Time, id: CallId) {
         self.event(now, id, Event::of(FeatureCode::RecordStart, Command::Record).failed());
         self.speak(now, id, vec![Prompt::Cancelled]);
+    }
+
+    /// `*98`: pauses the recording, or resumes it.
+    pub(crate) fn pause_code(&mut self, now: Time, id: CallId, session_id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let Some(recording) = &mut session.recording else {
+            let why = DenyReason::State;
+            return self.deny(now, id, Command::PauseRecording, why, Prompt::NotRecorded);
+        };
+        let gap = recording.toggle(now);
+        let recording = recording.id;
+        let output = Output::PauseRecord { recording, paused: gap.is_none() };
+        self.fx.outputs.push_back(output);
+        let (code, detail, prompt) = match gap {
+            None => (FeatureCode::RecordPause, FeatureDetail::None, Prompt::RecordingPaused),
+            Some(gap) => {
+                let gap = FeatureDetail::Millis(millis(gap));
+                (FeatureCode::RecordResume, gap, Prompt::RecordingResumed)
+            }
+        };
+        self.event(now, id, Event::of(code, Command::PauseRecording).with(detail));
+        self.announce(session_id, vec![prompt]);
     }
 
     fn stop_recording(&mut self, now: Time, id: CallId, session_id: SessionId) {

@@ -21,6 +21,30 @@ impl Roster {
         Some(self.legs.remove(at).1)
     }
 
+    /// The role of a leg that is in it.
+    pub(crate) fn role(&self, call: CallId) -> Option<Role> {
+        self.legs.iter().find(|&&(leg, _)| leg == call).map(|&(_, role)| role)
+    }
+
+    /// Gives a leg that is in it another role.
+    pub(crate) fn set_role(&mut self, call: CallId, to: Role) {
+        if let Some((_, role)) = self.legs.iter_mut().find(|(leg, _)| *leg == call) {
+            *role = to;
+        }
+    }
+
+    /// The participants in the order of joining.
+    pub(crate) fn participants(&self) -> impl Iterator<Item = CallId> {
+        let legs = self.legs.iter().filter(|(_, role)| *role == Role::Participant);
+        legs.map(|&(call, _)| call)
+    }
+
+    /// The moderators in the order of joining.
+    pub(crate) fn moderators(&self) -> impl Iterator<Item = CallId> {
+        let legs = self.legs.iter().filter(|(_, role)| *role == Role::Moderator);
+        legs.map(|&(call, _)| call)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.legs.len()
     }

@@ -4,16 +4,24 @@
 //! sequence of its events, capacity, recording, the security passcode. What is a leg's own (its record,
 //! prompts, keys, own mute) is in [`Call`](crate::call::Call), and stays with whoever answered the leg.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use partyline_cdr_record::AnnounceMode;
 use partyline_dialplan::Prompt;
-use partyline_model::{AccountId, ConferenceId, MixId, PlaybackId, RecordingId, Role, Time};
+use partyline_model::{
+    AccountId, CallId, ConferenceId, MixId, PlaybackId, RecordingId, Role, Time,
+};
 use partyline_secret::SecretDigits;
 
 use crate::effects::Effects;
 use crate::event::Output;
+use crate::floor::Floor;
 use crate::record::{Close, Event, SessionBook};
 use crate::roster::Roster;
+
+/// In which arrivals are counted.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// One conference in session: from its first leg to its last.
 pub(crate) struct Session {
@@ -28,6 +36,18 @@ pub(crate) struct Session {
     /// The security passcode, asked of legs that join after it was set. Wiped with the room.
     pub(crate) security: Option<SecretDigits>,
     pub(crate) recording: Option<Recording>,
+    /// Who may speak, and who wants to.
+    pub(crate) floor: Floor,
+    /// Whether participants have to ask to be let in.
+    pub(crate) locked: bool,
+    /// Who asked, the longest waiting first.
+    pub(crate) knocking: Vec<CallId>,
+    /// The mixes of the private rooms that were used, by their number.
+    pub(crate) rooms: BTreeMap<u8, MixId>,
+    /// How many came whose number is not known or withheld.
+    pub(crate) guests: u32,
+    /// When the last few came: announcing is shortened while many do.
+    pub(crate) arrivals: VecDeque<Time>,
     /// Whether the one leg in the mix has been alone for long enough to get music.
     pub(crate) alone_music: bool,
     /// The last prompt for the whole room, while it plays: music would stand in for it.
@@ -45,8 +65,8 @@ pub(crate) struct Rules {
     pub(crate) waits_for_moderator: bool,
     /// Most legs.
     pub(crate) max_legs: usize,
-    /// Joins and leaves are heard.
-    pub(crate) tones: bool,
+    /// How joins and leaves are heard.
+    pub(crate) announce: AnnounceMode,
     /// The conference ends after the last moderator.
     pub(crate) ends_with_moderator: bool,
 }
@@ -92,16 +112,38 @@ impl State {
     }
 }
 
-/// A recording that runs.
+/// A recording that runs, or pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Recording {
     pub(crate) id: RecordingId,
-    pub(crate) since: Time,
+    /// What was recorded before the last pause.
+    before: Duration,
+    /// Since when it runs; `None` while it pauses.
+    since: Option<Time>,
+    /// Since when it pauses.
+    paused: Option<Time>,
 }
 
 impl Recording {
-    pub(crate) const fn length(&self, now: Time) -> Duration {
-        now.since(self.since)
+    /// A recording that begins at `now`.
+    pub(crate) const fn begin(id: RecordingId, now: Time) -> Self {
+        Self { id, before: Duration::ZERO, since: Some(now), paused: None }
+    }
+
+    /// What was recorded.
+    pub(crate) fn length(&self, now: Time) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    /// Pauses, or goes on; how long the pause was, when it is over.
+    pub(crate) fn toggle(&mut self, now: Time) -> Option<Duration> {
+        self.before = self.length(now);
+        let paused = self.paused.take();
+        (self.since, self.paused) = match paused {
+            Some(_) => (Some(now), None),
+            None => (None, Some(now)),
+        };
+        paused.map(|paused| now.since(paused))
     }
 }
 
@@ -122,8 +164,12 @@ impl Session {
         fx.touched.extend(self.roster.calls());
     }
 
-    /// Plays `prompts` to everybody in the main mix.
+    /// Plays `prompts` to everybody, in the main mix and in private rooms.
     pub(crate) fn announce(&mut self, fx: &mut Effects, prompts: Vec<Prompt>) -> PlaybackId {
+        for &mix in self.rooms.values() {
+            let playback = fx.new_playback();
+            fx.outputs.push_back(Output::PlayMix { mix, playback, prompts: prompts.clone() });
+        }
         let playback = fx.new_playback();
         self.announced = Some(playback);
         fx.outputs.push_back(Output::PlayMix { mix: self.mix, playback, prompts });
@@ -140,8 +186,32 @@ impl Session {
 
     /// A tone for all, unless the conference is silent or too large for it.
     pub(crate) fn tone(&mut self, fx: &mut Effects, tone: Prompt) {
-        if self.state.is_open() && self.rules.tones && self.roster.len() <= fx.config.silent_above {
+        let heard = self.rules.announce != AnnounceMode::Silent;
+        if self.state.is_open() && heard && self.roster.len() <= fx.config.silent_above {
             self.announce(fx, vec![tone]);
+        }
+    }
+
+    /// Somebody came or went: by name, by tone, or unheard, as the conference has it. Large
+    /// conferences, and those where many come at once, hear tones for names.
+    pub(crate) fn announce_caller(&mut self, fx: &mut Effects, tone: Prompt, name: Vec<Prompt>) {
+        let few = self.roster.len() <= fx.config.names_up_to
+            && self.arrivals.len() <= fx.config.names_a_minute;
+        if self.rules.announce == AnnounceMode::Names && few && self.state.is_open() {
+            let said = if tone == Prompt::ToneJoin { Prompt::HasJoined } else { Prompt::HasLeft };
+            let mut prompts = name;
+            prompts.push(said);
+            self.announce(fx, prompts);
+        } else {
+            self.tone(fx, tone);
+        }
+    }
+
+    /// Notes that somebody comes at `now`.
+    pub(crate) fn arrives(&mut self, fx: &Effects, now: Time) {
+        self.arrivals.retain(|&at| now.since(at) < MINUTE);
+        if self.arrivals.len() <= fx.config.names_a_minute {
+            self.arrivals.push_back(now);
         }
     }
 

@@ -7,7 +7,8 @@ use partyline_cdr_record::{
     Actor, DenyReason, FeatureCode, FeatureDetail, Outcome, ReferenceSource,
 };
 use partyline_conference::{Input, Output, Talk};
-use partyline_dialplan::Prompt;
+use partyline_dialplan::star::{Menu, Profile};
+use partyline_dialplan::{Prompt, say};
 use partyline_directory::ReferenceNumber;
 use partyline_model::{CallId, RecordingId, Role};
 
@@ -75,9 +76,9 @@ fn a_begun_code_is_dropped_in_silence_after_three_seconds() {
 #[test]
 fn an_unknown_code_is_refused_aloud() {
     let mut world = World::new();
-    let (_, call) = two(&mut world);
-    world.press(call, "*5");
-    assert_eq!(world.heard(call), [Prompt::UnknownCode]);
+    let (moderator, _) = two(&mut world);
+    world.press(moderator, "*90");
+    assert_eq!(world.heard(moderator), [Prompt::UnknownCode]);
 }
 
 #[test]
@@ -136,8 +137,8 @@ fn star_star_reads_the_codes_of_the_role() {
     let (moderator, call) = two(&mut world);
     world.press(call, "**");
     world.press(moderator, "**");
-    assert_eq!(world.heard(call), [Prompt::HelpParticipant]);
-    assert_eq!(world.heard(moderator), [Prompt::HelpModerator]);
+    assert_eq!(world.heard(call), say::help(&Profile::spectel(), Menu::Room(Role::Participant)));
+    assert_eq!(world.heard(moderator), say::help(&Profile::spectel(), Menu::Room(Role::Moderator)));
 }
 
 #[test]
@@ -151,6 +152,10 @@ fn a_participant_is_refused_what_is_a_moderators_and_it_is_recorded() {
     ];
     for role in [PARTICIPANT, LISTENER] {
         for (keys, code) in codes {
+            // *9 is a code of participants, and fires before its second digit.
+            if keys.starts_with("*9") {
+                continue;
+            }
             let mut world = World::new();
             world.join(MODERATOR);
             let call = world.join(role);

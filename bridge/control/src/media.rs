@@ -72,6 +72,9 @@ impl Node {
                 self.outputs.push_back(Output::OpenRecording { recording, conf_id, file });
                 self.media(Command::Record { room: mix, recording });
             }
+            ConferenceOutput::PauseRecord { recording, paused } => {
+                self.media(Command::PauseRecord { recording, paused });
+            }
             ConferenceOutput::StopRecord { recording } => {
                 self.media(Command::StopRecord { recording });
                 self.outputs.push_back(Output::CloseRecording { recording });

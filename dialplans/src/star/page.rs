@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn keys_that_not_all_have_say_whose_they_are() {
         let spectel = include_str!("../../profiles/spectel.toml");
-        let text = spectel.replacen("[participant]\n", "[participant]\n\"*9\" = \"mute\"\n", 1);
+        let text = spectel.replacen("[participant]\n", "[participant]\n\"*7\" = \"mute\"\n", 1);
         let profile = Profile::parse(&text).unwrap();
-        assert_eq!(profile.shown(Command::Mute), "`*6` `*9` (participant)");
+        assert_eq!(profile.shown(Command::Mute), "`*6` `*7` (participant)");
         assert_eq!(profile.shown(Command::ReturnAlone), "`#3` `*3`");
         assert_eq!(profile.shown(Command::Count), "`*#`");
     }

@@ -184,6 +184,13 @@ impl LegBook {
         self.record.auth_method = AuthMethod::Code;
     }
 
+    /// A moderator passcode was accepted in the conference.
+    pub(crate) fn promote(&mut self, found: &Found, now: Time) {
+        let at = self.stamp(now);
+        self.record.access_code_role = Some(found.code.role);
+        self.record.access_codes.push(AccessCode { at, ..found.code.clone() });
+    }
+
     /// The security passcode was given too.
     pub(crate) const fn verified(&mut self) {
         self.record.auth_method = AuthMethod::CodeAndSecurity;

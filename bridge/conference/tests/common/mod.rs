@@ -446,7 +446,7 @@ impl World {
                 }
                 self.rooms_playing.insert(room, (playback, now + length));
             }
-            Output::Record { .. } | Output::StopRecord { .. } => {}
+            Output::Record { .. } | Output::PauseRecord { .. } | Output::StopRecord { .. } => {}
             Output::CallEnded { call, summary } => {
                 // A callee whose INVITE never left is not known here.
                 let leg = self.legs.entry(call).or_default();
@@ -540,6 +540,14 @@ impl World {
 
     pub fn reason(&self, call: CallId) -> CloseReason {
         self.record(call).close_reason.unwrap()
+    }
+
+    /// The id of a leg that came in, over or not.
+    pub fn leg_id(&self, call: CallId) -> Uuid {
+        let name = call.to_string();
+        let records = self.leg_records();
+        let of_call = |record: &&&LegRecord| record.sip_call_id.as_str() == name;
+        records.iter().rev().find(of_call).expect("the leg has a record").leg_id
     }
 
     pub fn conference_records(&self) -> Vec<&ConferenceRecord> {

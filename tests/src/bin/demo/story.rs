@@ -235,7 +235,7 @@ fn cy(speech: &Speech, codes: &Passcodes) -> Tale {
     let tale = press_until(tale, "*6", "pressed *6 and hears \"Your line is muted.\"", muted).then(
         |script| {
             let script = script.wait(speech.length(Prompt::Muted)).then(mark("cy is muted"));
-            talk(script, speech.then_tone(Prompt::HelpParticipant, Tones::CY_MUTED))
+            talk(script, speech.then_tone(Prompt::RollCallKnocking, Tones::CY_MUTED))
         },
     );
     hear_the_end(tale, speech)
@@ -261,7 +261,7 @@ fn ann(speech: &Speech, codes: &Passcodes) -> Tale {
             speech.heard(Prompt::RecordingStarted, SOON),
         )
         .then(|script| script.wait(speech.length(Prompt::RecordingStarted)));
-    let words = speech.then_tone(Prompt::HelpModerator, Tones::ANN);
+    let words = speech.then_tone(Prompt::RollCallKeys, Tones::ANN);
     let tale = talk_until(tale, &words, "ann talks", "bo hears ann")
         .then(|script| script.then(mark("ann is done")).then(see("cy is muted")))
         .tell("does not hear Cy, who talks", lacks(Tones::CY_MUTED, TALK + SECOND / 2));
