@@ -138,4 +138,13 @@ impl Transport {
             Self::Tls => ";transport=tls",
         }
     }
+
+    /// As it is named in lists.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
 }

@@ -50,6 +50,8 @@ struct Line {
     /// How the two reach the carrier: through it, transports change.
     phones: [Transport; 2],
     encryption: Option<&'static str>,
+    /// What its trunk says about that.
+    srtp: &'static str,
 }
 
 const UDP: Line = Line {
@@ -58,6 +60,7 @@ const UDP: Line = Line {
     numbers: ["14165550141", "14165550142"],
     phones: [Transport::Tcp, Transport::Udp],
     encryption: None,
+    srtp: "srtp = \"off\"",
 };
 const TCP: Line = Line {
     by: Transport::Tcp,
@@ -65,6 +68,7 @@ const TCP: Line = Line {
     numbers: ["14165550151", "14165550152"],
     phones: [Transport::Udp, Transport::Tcp],
     encryption: None,
+    srtp: "srtp = \"off\"",
 };
 const TLS: Line = Line {
     by: Transport::Tls,
@@ -72,16 +76,46 @@ const TLS: Line = Line {
     numbers: ["14165550161", "14165550162"],
     phones: [Transport::Tls, Transport::Tls],
     encryption: Some("srtp-mand"),
+    srtp: "srtp = \"required\"",
 };
-const LINES: [&Line; 3] = [&UDP, &TCP, &TLS];
+/// Keys in RTP/AVP.
+const SDES: Line = Line {
+    by: Transport::Udp,
+    account: "bridge-sdes",
+    numbers: ["14165550131", "14165550132"],
+    phones: [Transport::Udp, Transport::Udp],
+    encryption: Some("srtp"),
+    srtp: "srtp = \"preferred\"",
+};
+const DTLS: Line = Line {
+    by: Transport::Udp,
+    account: "bridge-dtls",
+    numbers: ["14165550111", "14165550112"],
+    phones: [Transport::Udp, Transport::Udp],
+    encryption: Some("dtls_srtp"),
+    srtp: "srtp = \"required\"\nsrtp_keys = \"dtls\"",
+};
+const LINES: [&Line; 5] = [&UDP, &TCP, &TLS, &SDES, &DTLS];
 
 /// Calls in and out by UDP and TCP: each request within them comes by the route that was recorded.
 ///
 /// # Errors
 /// A call fails, somebody does not hear whom he should, or a request comes by another way.
 pub(crate) fn proxied(place: &Place, folder: &Path) -> Result<()> {
+    by_lines(place, folder, [&UDP, &TCP])
+}
+
+/// The same by UDP with keys in RTP/AVP, and with keys by DTLS.
+///
+/// # Errors
+/// A call fails or is not encrypted, or somebody does not hear whom he should.
+pub(crate) fn keyed(place: &Place, folder: &Path) -> Result<()> {
+    by_lines(place, folder, [&SDES, &DTLS])
+}
+
+fn by_lines(place: &Place, folder: &Path, lines: [&Line; 2]) -> Result<()> {
     let scene = Scene::new(place, folder)?;
-    for line in [&UDP, &TCP] {
+    for line in lines {
         let (first, second) = scene.talk(line)?;
         // One of the two is hung up by the telephone, the other by the bridge.
         scene.finish(line, first, second)?;
@@ -376,10 +410,10 @@ fn toml(
 ) -> String {
     let (sip, folder) = (setup.sip(), setup.folder().display());
     let trunk = |line: &Line| {
-        let (by, at, srtp) = match line.by {
-            Transport::Udp => ("udp", kamailio.plain, "off"),
-            Transport::Tcp => ("tcp", kamailio.plain, "off"),
-            Transport::Tls => ("tls", kamailio.tls, "required"),
+        let by = line.by.name();
+        let at = match line.by {
+            Transport::Udp | Transport::Tcp => kamailio.plain,
+            Transport::Tls => kamailio.tls,
         };
         let tls = match line.by {
             Transport::Udp | Transport::Tcp => String::new(),
@@ -398,10 +432,11 @@ fn toml(
             "[[trunk]]\nname = \"{account}\"\nregister = true\nregistrar = \"{at}\"\n\
              destination = \"{at}\"\ntransport = \"{by}\"\ndomain = \"{DOMAIN}\"\n\
              user = \"{account}\"\npassword_file = \"{folder}/{account}.password\"\n\
-             number_format = \"plain\"\nsrtp = \"{srtp}\"\ntrusted = true\nping = \"5s\"\n\
+             number_format = \"plain\"\n{srtp}\ntrusted = true\nping = \"5s\"\n\
              ping_retry = \"1s\"\nping_patience = \"2s\"\nmedia_sources = [\"127.0.0.1/32\"]\n\
              {tls}{prefixes}\n",
             account = line.account,
+            srtp = line.srtp,
         )
     };
     let trunks: String = LINES.into_iter().map(trunk).collect();

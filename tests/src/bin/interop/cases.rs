@@ -240,6 +240,11 @@ pub(crate) const CASES: &[Case] = &[
         users::register,
     ),
     by_carrier(
+        "users-tcp",
+        "the same by TCP: one offers keys in RTP/AVP, one is called with keys by DTLS",
+        users::by_tcp,
+    ),
+    by_carrier(
         "kamailio",
         "registered at Kamailio by UDP and TCP: calls in and out, each by its recorded route",
         carrier::proxied,
@@ -248,6 +253,11 @@ pub(crate) const CASES: &[Case] = &[
         "kamailio-tls",
         "the same by TLS with SRTP, with another password and certificate in the middle of a call",
         carrier::renewed,
+    ),
+    by_carrier(
+        "kamailio-keys",
+        "the same by UDP with keys in RTP/AVP, then with keys by DTLS",
+        carrier::keyed,
     ),
     by_carrier(
         "kamailio-dies",
