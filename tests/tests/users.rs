@@ -41,8 +41,9 @@ fn with_dora() -> (World, PhoneId) {
         ha1: Ha1::of("dora", REALM, &password()),
         most_bindings: 2,
     };
-    let realms =
-        BTreeMap::from([(5, Realm { name: REALM.into(), hashes: vec![Hash::Sha256, Hash::Md5] })]);
+    let realm =
+        Realm { name: REALM.into(), hashes: vec![Hash::Sha256, Hash::Md5], nat_keep_alive: None };
+    let realms = BTreeMap::from([(5, realm)]);
     let users = Users::new(realms, [dora], RegistrarLimits::default(), [4; 32].into());
     let member = Member { number: NUMBER.parse().unwrap(), trunk: 0 };
     world.set_users(users, vec![("dora".into(), member)]);

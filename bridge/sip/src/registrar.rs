@@ -64,6 +64,13 @@ pub struct Binding<F> {
     cseq: u32,
 }
 
+impl<F> Binding<F> {
+    /// A number that no other binding has or had; one that is renewed has another.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 /// Who is where.
 #[derive(Debug)]
 pub struct Registrar<F> {

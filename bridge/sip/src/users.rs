@@ -7,27 +7,33 @@
 //! Not here: what a user may do, and what his number is.
 
 mod guesses;
+mod mappings;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use partyline_model::Time;
 use zeroize::Zeroizing;
 
 use self::guesses::{Acquaintance, Guesses};
+use self::mappings::Mappings;
 use crate::auth::{Asked, Ha1, Hash, NonceLimits, Place, Unverified, Verifier};
-use crate::flow::Flow;
-use crate::message::{Message, Method, Name, NameAddr, StartLine};
+use crate::flow::{Flow, Transport};
+use crate::message::{Host, Message, Method, Name, NameAddr, StartLine, Uri};
 use crate::rate::{host, neighbourhood};
 use crate::registrar::{Binding, Registrar, RegistrarLimits};
 
-/// How the users of a trunk are asked who they are.
+/// How the users of a trunk are asked who they are, and whether they are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Realm {
     /// The realm of the challenge.
     pub name: Box<str>,
     /// The algorithms of the challenges and of the answers that are taken: SHA-256, MD5, or both.
     pub hashes: Vec<Hash>,
+    /// How often a telephone that registered by UDP from behind a NAT is asked whether it is there, so
+    /// that the NAT does not forget it; `None`: never.
+    pub nat_keep_alive: Option<Duration>,
 }
 
 /// One user.
@@ -57,6 +63,14 @@ pub struct UserCounts {
     pub unheard: u64,
 }
 
+/// A telephone behind a NAT that is to be sent something.
+pub(crate) struct Absent {
+    /// What its answer is reported by.
+    pub(crate) number: u64,
+    pub(crate) contact: Uri,
+    pub(crate) flow: Flow,
+}
+
 /// Who sends a request.
 pub(crate) enum Sender {
     /// A user.
@@ -80,6 +94,7 @@ const MOST_HOSTS: usize = 8;
 pub struct Users {
     verifier: Verifier,
     registrar: Registrar<Flow>,
+    mappings: Mappings,
     guesses: Guesses,
     /// Of trunks that have users.
     realms: BTreeMap<u32, Realm>,
@@ -105,6 +120,7 @@ impl Users {
         let users = users.into_iter().map(known).collect();
         let low = key.first_chunk().copied().map(u64::from_be_bytes);
         Self {
+            mappings: Mappings::default(),
             guesses: Guesses::new(low.unwrap_or_default()),
             verifier: Verifier::new(key, NonceLimits::default()),
             registrar: Registrar::new(limits),
@@ -283,8 +299,42 @@ impl Users {
         flow: Flow,
         request: &Message,
     ) -> Message {
-        let most = self.users.get(name).map_or(1, |known| known.user.most_bindings);
-        self.registrar.register_at_most(now, (name, most), flow, request)
+        let (most, every) = self.users.get(name).map_or((1, None), |known| {
+            let realm = self.realms.get(&known.user.trunk);
+            (known.user.most_bindings, realm.and_then(|realm| realm.nat_keep_alive))
+        });
+        let before: Vec<u64> = self.bindings(name).into_iter().map(Binding::number).collect();
+        let response = self.registrar.register_at_most(now, (name, most), flow, request);
+        let after = self.registrar.bindings(name);
+        for gone in before.iter().filter(|number| after.iter().all(|b| b.number() != **number)) {
+            self.mappings.drop(*gone);
+        }
+        let fresh = after.iter().filter(|binding| !before.contains(&binding.number()));
+        for binding in fresh.filter(|binding| is_behind_nat(binding)) {
+            if let Some(every) = every {
+                self.mappings.hold(now, (name, binding.number()), every);
+            }
+        }
+        response
+    }
+
+    /// A telephone behind a NAT that is to be asked now whether it is there.
+    pub(crate) fn poll_absent(&mut self, now: Time) -> Option<Absent> {
+        loop {
+            let (user, number) = self.mappings.poll(now)?;
+            let bindings = self.registrar.bindings(user);
+            let Some(binding) = bindings.into_iter().find(|binding| binding.number() == number)
+            else {
+                self.mappings.drop(number);
+                continue;
+            };
+            return Some(Absent { number, contact: binding.contact.clone(), flow: binding.flow });
+        }
+    }
+
+    /// Whether a telephone behind a NAT has answered.
+    pub(crate) fn absent_heard(&mut self, now: Time, number: u64, has_answered: bool) {
+        self.mappings.heard(now, number, has_answered);
     }
 
     /// A connection is gone, and who was reached by it.
@@ -299,6 +349,20 @@ impl Users {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        self.registrar.poll_timeout()
+        let next = [self.registrar.poll_timeout(), self.mappings.poll_timeout()];
+        next.into_iter().flatten().min()
     }
+}
+
+/// Whether a telephone that registered by UDP, and not by way of a proxy, was met elsewhere than at the
+/// address and port that it gave.
+fn is_behind_nat(binding: &Binding<Flow>) -> bool {
+    let Binding { contact, flow, path, .. } = binding;
+    let port = contact.port().unwrap_or(flow.transport.default_port());
+    let named = match contact.host() {
+        Some(Host::Address(ip)) => Some((ip.to_canonical(), port)),
+        Some(Host::Name(_)) | None => None,
+    };
+    let met = (flow.remote.ip().to_canonical(), flow.remote.port());
+    flow.transport == Transport::Udp && path.is_empty() && named != Some(met)
 }

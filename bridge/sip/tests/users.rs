@@ -3,11 +3,12 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::{Out, Ua, parse};
 use partyline_model::Time;
 use partyline_sip::auth::{Authentication, Ha1, Hash, Login, Password};
-use partyline_sip::message::{Message, Name, StartLine};
+use partyline_sip::message::{Message, Method, Name, StartLine, Status};
 use partyline_sip::registrar::RegistrarLimits;
 use partyline_sip::{ConnectionId, Dropped, Event, Flow, Realm, Transport, User, Users};
 use zeroize::Zeroizing;
@@ -29,6 +30,9 @@ fn with_users() -> Ua {
     asking_by(&[Hash::Sha256, Hash::Md5])
 }
 
+/// How often telephones behind a NAT are asked whether they are there.
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
+
 /// The same, with these algorithms.
 fn asking_by(hashes: &[Hash]) -> Ua {
     let mut ua = Ua::new();
@@ -38,7 +42,9 @@ fn asking_by(hashes: &[Hash]) -> Ua {
         ha1: Ha1::of(name, REALM, &password(SECRET)),
         most_bindings: 2,
     };
-    let realms = BTreeMap::from([(0, Realm { name: REALM.into(), hashes: hashes.to_vec() })]);
+    let realm =
+        Realm { name: REALM.into(), hashes: hashes.to_vec(), nat_keep_alive: Some(KEEP_ALIVE) };
+    let realms = BTreeMap::from([(0, realm)]);
     let users = ["anna", "ben"].map(user);
     let key = Zeroizing::new([4; 32]);
     ua.endpoint.set_users(Users::new(realms, users, RegistrarLimits::default(), key));
@@ -50,13 +56,21 @@ struct Phone {
     name: &'static str,
     login: Login,
     flow: Flow,
+    /// What its Contact says.
+    contact: String,
     sent: u32,
 }
 
 impl Phone {
     fn at(name: &'static str, address: &str) -> Self {
         let flow = Flow::udp(None, common::addr(address));
-        Self { name, login: login(name, SECRET), flow, sent: 0 }
+        let contact = format!("sip:{name}@{address}");
+        Self { name, login: login(name, SECRET), flow, contact, sent: 0 }
+    }
+
+    /// Behind a NAT that lets it out by `address`.
+    fn behind(name: &'static str, address: &str) -> Self {
+        Self { contact: format!("sip:{name}@192.168.1.9:5060"), ..Self::at(name, address) }
     }
 
     /// By a connection.
@@ -68,14 +82,14 @@ impl Phone {
 
     fn request(&mut self, method: &str, uri: &str, extra: &str, body: &str) -> Message {
         self.sent += 1;
-        let Self { name, sent, flow, .. } = &*self;
+        let Self { name, sent, flow, contact, .. } = &*self;
         let (at, by) = (flow.remote, if flow.connection.is_some() { "TCP" } else { "UDP" });
         let to = if method == "REGISTER" { name } else { "18005550142" };
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{by} {at};branch=z9hG4bK{name}{sent}\r\n\
              From: <sip:{name}@{REALM}>;tag=f{sent}\r\nTo: <sip:{to}@{REALM}>\r\n\
              Call-ID: {method}-{name}-{at}-{sent}\r\nCSeq: {sent} {method}\r\nMax-Forwards: 70\r\n\
-             Contact: <sip:{name}@{at}>\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+             Contact: <{contact}>\r\n{extra}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         parse(text.as_bytes())
@@ -252,7 +266,7 @@ fn a_user_whom_the_world_guesses_at_is_open_in_his_network_and_where_others_are_
     Phone::at("ben", "203.0.113.9:5070").register(&mut ua);
     ua.secs(1);
     for n in 0..300 {
-        ua.now += std::time::Duration::from_millis(20);
+        ua.now += Duration::from_millis(20);
         let host = format!("10.{}.{}.1:5060", n >> 8, n & 255);
         Phone { login: login("anna", "guess"), ..Phone::at("anna", &host) }.register(&mut ua);
     }
@@ -377,7 +391,7 @@ fn only_the_algorithms_of_the_trunk_are_offered_and_taken() {
     request = anna.request("REGISTER", "sip:phones.example", "", "");
     let asked = anna.send(&mut ua, &request).message(0);
     assert_eq!(asked.headers.all(&Name::WwwAuthenticate).count(), 1);
-    let mut md5 = Message::response(partyline_sip::message::Status::UNAUTHORIZED);
+    let mut md5 = Message::response(Status::UNAUTHORIZED);
     let challenge = asked.headers.text(&Name::WwwAuthenticate).expect("a challenge");
     md5.headers.add(Name::WwwAuthenticate, challenge.replace("SHA-256", "MD5"));
     let mut authentication = Authentication::default();
@@ -385,4 +399,92 @@ fn only_the_algorithms_of_the_trunk_are_offered_and_taken() {
     let mut again = anna.request("REGISTER", "sip:phones.example", "", "");
     authentication.authorize(&anna.login, 7, &mut again);
     assert_eq!(status(&anna.send(&mut ua, &again)), 401);
+}
+
+/// The OPTIONS that went out in so many seconds, each with the second; those to `answers` are answered.
+fn asked(ua: &mut Ua, seconds: u64, answers: Option<Flow>) -> Vec<(u64, Message)> {
+    let mut asked = Vec::new();
+    for tenth in 1..=10 * seconds {
+        let out = ua.run(Duration::from_millis(100));
+        for index in 0..out.sent.len() {
+            let message = out.message(index);
+            let StartLine::Request { method: Method::Options, .. } = &message.start else {
+                panic!("{:?}", out.lines())
+            };
+            if let Some(flow) = answers.filter(|flow| *flow == out.sent[index].flow) {
+                let copied = [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq];
+                let mut ok = Message::response(Status::OK);
+                for (name, value) in message.headers.iter().filter(|(n, _)| copied.contains(n)) {
+                    ok.headers.push(name.clone(), value.clone());
+                }
+                ua.feed_by(flow, &String::from_utf8_lossy(&ok.to_bytes()));
+            }
+            asked.push((tenth / 10, message));
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_telephone_behind_a_nat_is_asked_again_before_the_nat_forgets_it() {
+    let mut ua = with_users();
+    let mut anna = Phone::behind("anna", "203.0.113.7:40000");
+    anna.register(&mut ua);
+    let asked = asked(&mut ua, 300, Some(anna.flow));
+    let mut last = 0;
+    for (second, message) in &asked {
+        assert!((10..=26).contains(&(second - last)), "asked at {second} after {last}");
+        last = *second;
+        let StartLine::Request { uri, .. } = &message.start else { panic!("a response") };
+        assert_eq!(&**uri, "sip:anna@192.168.1.9:5060");
+        assert_eq!(message.headers.text(&Name::CSeq), Some("1 OPTIONS"));
+    }
+    assert!(asked.len() >= 12, "{} in five minutes", asked.len());
+    ua.secs(301);
+    assert_eq!(bindings(&ua, "anna").len(), 0, "its time is over");
+    ua.assert_forgotten();
+}
+
+#[test]
+fn who_does_not_answer_stays_registered_and_is_asked_more_rarely() {
+    let mut ua = with_users();
+    let mut anna = Phone::behind("anna", "203.0.113.7:40000");
+    anna.register(&mut ua);
+    let asked = asked(&mut ua, 590, None);
+    assert_eq!(bindings(&ua, "anna").len(), 1);
+    let mut calls: Vec<_> =
+        asked.iter().filter_map(|(_, m)| m.headers.text(&Name::CallId)).collect();
+    calls.dedup();
+    // Three within a minute each, then one in two to three minutes, each repeated for 32 s.
+    assert!((5..=7).contains(&calls.len()), "{} times", calls.len());
+    assert!(asked.len() <= 11 * calls.len(), "{} datagrams", asked.len());
+    // The telephone itself opens the way again.
+    anna.register(&mut ua);
+    assert!(!self::asked(&mut ua, 26, None).is_empty());
+}
+
+#[test]
+fn nobody_else_is_asked_whether_he_is_there() {
+    let mut ua = with_users();
+    // One that is met where it says that it is, one by a connection, and one who proved nothing.
+    Phone::at("anna", "192.0.2.77:5070").register(&mut ua);
+    let mut ben = Phone::on("ben", "192.0.2.78:5071", 7);
+    ben.contact = "sip:ben@192.168.1.9:5060".to_owned();
+    ben.register(&mut ua);
+    let mut stranger = Phone::behind("ben", "203.0.113.7:40000");
+    let request = stranger.request("REGISTER", "sip:phones.example", "Expires: 600\r\n", "");
+    stranger.send(&mut ua, &request);
+    assert!(asked(&mut ua, 200, None).is_empty());
+}
+
+#[test]
+fn a_telephone_that_registers_again_is_asked_once_and_not_where_it_was() {
+    let mut ua = with_users();
+    let mut anna = Phone::behind("anna", "203.0.113.7:40000");
+    anna.register(&mut ua);
+    ua.secs(5);
+    anna.flow = Flow::udp(None, common::addr("203.0.113.7:41111"));
+    anna.register(&mut ua);
+    let asked = asked(&mut ua, 26, Some(anna.flow));
+    assert_eq!(asked.len(), 1, "the place before has gone");
 }

@@ -108,6 +108,7 @@ impl UserConfig {
             realm: Realm {
                 name: at.realm().into(),
                 hashes: at.digest.0.iter().map(|digest| digest.0).collect(),
+                nat_keep_alive: None,
             },
         })
     }

@@ -102,6 +102,8 @@ pub(super) enum Purpose {
     Notify(DialogId, SubscriptionId),
     /// The ACK to a 2xx of an INVITE.
     Acknowledge(TransactionId),
+    /// The request keeps open what leads to the telephone of this binding, behind a NAT.
+    KeepOpen(u64),
     /// The request belongs to no dialog; its end is reported with this token.
     Outside(u64),
 }
@@ -299,7 +301,7 @@ impl Endpoint {
         });
         let contact = self.contact(flow, sips);
         let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
-        if !matches!(outgoing.purpose, Purpose::Outside(_)) {
+        if !matches!(outgoing.purpose, Purpose::Outside(_) | Purpose::KeepOpen(_)) {
             outgoing.message.headers.replace(&Name::Contact, contact);
         }
         outgoing.message.headers.put_first(Name::Via, &*via);
@@ -438,7 +440,10 @@ impl Endpoint {
             | Purpose::Update(dialog)
             | Purpose::Prack(dialog)
             | Purpose::Notify(dialog, _) => state(dialog).is_some_and(|state| !state.has_ended()),
-            Purpose::Abandoned | Purpose::Acknowledge(_) | Purpose::Outside(_) => false,
+            Purpose::Abandoned
+            | Purpose::Acknowledge(_)
+            | Purpose::KeepOpen(_)
+            | Purpose::Outside(_) => false,
         }
     }
 
@@ -461,7 +466,7 @@ impl Endpoint {
         let Some(outgoing) = self.outgoing.get_mut(&id) else { return };
         let dialog = match outgoing.purpose {
             // The caller counts by itself.
-            Purpose::Outside(_) => return,
+            Purpose::Outside(_) | Purpose::KeepOpen(_) => return,
             Purpose::Nothing | Purpose::Abandoned | Purpose::Acknowledge(_) => None,
             Purpose::Dial(dialog)
             | Purpose::Reinvite(dialog)
@@ -507,6 +512,7 @@ impl Endpoint {
             | Purpose::Reinvite(_)
             | Purpose::Abandoned
             | Purpose::Acknowledge(_) => {}
+            Purpose::KeepOpen(number) => self.absent_heard(now, number, &outcome),
             Purpose::Outside(token) => self.report_outside(token, outcome),
             Purpose::Update(dialog) => self.update_ended(now, id, dialog, outcome),
             Purpose::LastOf(dialog) => self.forget_dialog(dialog),

@@ -3,10 +3,13 @@
 //!
 //! Not here: an answer to a challenge, since the next request has the caller's next number.
 
+use std::collections::VecDeque;
+
 use partyline_model::Time;
 
 use super::Endpoint;
 use super::outgoing::{Outgoing, Purpose};
+use super::way::Way;
 use crate::command::{CommandError, OutOfDialog};
 use crate::dialog::Path;
 use crate::event::{Event, Unanswered};
@@ -41,24 +44,36 @@ impl Endpoint {
     /// [`CommandError::BadRequest`]; nothing is sent.
     pub fn send_request(&mut self, now: Time, request: OutOfDialog) -> Result<(), CommandError> {
         let OutOfDialog { mut message, destination, token } = request;
-        let (method, path) = read(&message).ok_or(CommandError::BadRequest)?;
+        let (_, path) = read(&message).ok_or(CommandError::BadRequest)?;
         if message.headers.first(&Name::MaxForwards).is_none() {
             message.headers.put_first(Name::MaxForwards, "70");
         }
+        let ways = self.ways_to(&destination, &path.target);
+        if ways.is_empty() {
+            return Err(CommandError::BadRequest);
+        }
+        self.send_outside(now, message, Purpose::Outside(token), ways);
+        Ok(())
+    }
+
+    /// Sends a whole request outside of a dialog by the first of these ways.
+    pub(super) fn send_outside(
+        &mut self,
+        now: Time,
+        mut message: Message,
+        purpose: Purpose,
+        ways: VecDeque<Way>,
+    ) {
+        let Some((method, path)) = read(&message) else { return };
         let agent = self.config.user_agent.as_ref();
         if let Some(agent) = agent.filter(|_| message.headers.first(&Name::UserAgent).is_none()) {
             message.headers.add(Name::UserAgent, agent.clone());
         }
         let id = RequestId(self.next_id());
-        let ways = self.ways_to(&destination, &path.target);
-        if ways.is_empty() {
-            return Err(CommandError::BadRequest);
-        }
-        let mut outgoing = Outgoing::new(now, message, method, Purpose::Outside(token), path);
+        let mut outgoing = Outgoing::new(now, message, method, purpose, path);
         outgoing.ways = ways;
         self.outgoing.insert(id, outgoing);
         self.advance(now, id);
-        Ok(())
     }
 
     /// Tells how a request outside of a dialog ended.

@@ -247,6 +247,7 @@ impl Endpoint {
             | Purpose::Prack(_)
             | Purpose::Notify(..)
             | Purpose::Acknowledge(_)
+            | Purpose::KeepOpen(_)
             | Purpose::Outside(_) => {}
         }
     }
@@ -332,6 +333,7 @@ impl Endpoint {
             | Purpose::Prack(_)
             | Purpose::Notify(..)
             | Purpose::Acknowledge(_)
+            | Purpose::KeepOpen(_)
             | Purpose::Outside(_) => {}
         }
     }

@@ -1,19 +1,23 @@
-//! Users of our own: their REGISTER (RFC 3261 §10.3), and who sends an INVITE (§22.2).
+//! Users of our own: their REGISTER (RFC 3261 §10.3), who sends an INVITE (§22.2), and whether those
+//! behind a NAT are there (§11).
 
 use bytes::Bytes;
 use partyline_model::Time;
 
+use super::outgoing::Purpose;
+use super::outside::Outcome;
 use super::receive::Request;
 use super::respond::Template;
+use super::way::Way;
 use super::{Endpoint, Owner};
 use crate::admission::Limits;
 use crate::auth::Unverified;
 use crate::counters::Dropped;
 use crate::event::{Event, Suspicion};
 use crate::flow::Flow;
-use crate::message::{Message, StartLine, Status};
+use crate::message::{Message, Method, Name, StartLine, Status};
 use crate::transaction::ServerKey;
-use crate::users::{Sender, Users};
+use crate::users::{Absent, Sender, Users};
 
 impl Endpoint {
     /// Says who has to prove who he is, and who can be reached where.
@@ -142,6 +146,30 @@ impl Endpoint {
     pub(super) fn users_timeout(&mut self, now: Time) {
         if let Some(users) = &mut self.users {
             users.handle_timeout(now);
+        }
+        while let Some(absent) = self.users.as_mut().and_then(|users| users.poll_absent(now)) {
+            self.ask_absent(now, absent);
+        }
+        self.time_users();
+    }
+
+    /// Asks a telephone behind a NAT whether it is there, by the way that it registered.
+    fn ask_absent(&mut self, now: Time, Absent { number, contact, flow }: Absent) {
+        let our = self.contact_uri(None, flow);
+        let mut message = Message::request(Method::Options, contact.as_str());
+        message.headers.add(Name::MaxForwards, "70");
+        message.headers.add(Name::From, format!("<{our}>;tag={}", self.token()));
+        message.headers.add(Name::To, format!("<{contact}>"));
+        message.headers.add(Name::CallId, self.token());
+        message.headers.add(Name::CSeq, format!("1 {}", Method::Options));
+        message.headers.add(Name::Contact, format!("<{our}>"));
+        self.send_outside(now, message, Purpose::KeepOpen(number), [Way::Datagram(flow)].into());
+    }
+
+    /// A telephone behind a NAT has answered, or has not. It stays registered.
+    pub(super) fn absent_heard(&mut self, now: Time, number: u64, outcome: &Outcome) {
+        if let Some(users) = &mut self.users {
+            users.absent_heard(now, number, matches!(outcome, Outcome::Response(..)));
         }
         self.time_users();
     }
