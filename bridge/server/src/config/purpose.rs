@@ -4,7 +4,7 @@ use partyline_control::SourceKind;
 
 use super::document::Findings;
 use super::place::{RawPlace, RawSource};
-use super::raw::{Digests, RawConfig, RawTrunk};
+use super::raw::{Digests, NatKeepAlive, RawConfig, RawTrunk};
 
 /// Notes what of `trunk` nothing comes of.
 pub(super) fn check(
@@ -33,6 +33,10 @@ pub(super) fn check(
     }
     if trunk.digest.0 != Digests::default().0 && !has_users {
         add("digest", "nobody is asked without a [[user]] of this trunk; add one, or remove this");
+    }
+    if trunk.nat_keep_alive != NatKeepAlive::default() && !has_users {
+        let message = "nobody registers without a [[user]] of this trunk; add one, or remove this";
+        add("nat_keep_alive", message);
     }
     // Programs on one machine share its address.
     let is_here = trunk.networks().all(|net| net.addr().is_loopback());
@@ -134,6 +138,7 @@ mod tests {
     fn what_is_for_users_needs_them_and_what_is_not_is_told() {
         for (keys, expected) in [
             ("digest = [\"sha-256\"]\n".to_owned(), "trunk[0].digest: nobody is asked without"),
+            ("nat_keep_alive = \"0s\"\n".to_owned(), "trunk[0].nat_keep_alive: nobody registers"),
             (format!("kind = \"carrier\"\n{USER}"), "trunk[0].kind: users are telephones"),
         ] {
             let found = fault(&format!("{HERE}{TRUNK}{keys}"));

@@ -99,6 +99,7 @@ pub(super) struct RawTrunk {
     pub(super) srtp: SrtpPolicy,
     pub(super) srtp_keys: KeyExchange,
     pub(super) digest: Digests,
+    pub(super) nat_keep_alive: NatKeepAlive,
     pub(super) extensions: Extensions,
     /// `None` for what the trunk's kind makes likely.
     pub(super) refer: Option<bool>,
@@ -122,6 +123,17 @@ pub(super) struct RawTrunk {
     pub(super) account: RawAccount,
     pub(super) pings: RawPings,
     pub(super) signed: RawSigned,
+}
+
+/// How often telephones behind a NAT are asked whether they are there; zero: never. Many routers forget
+/// them after 30 s.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct NatKeepAlive(pub(super) Duration);
+
+impl Default for NatKeepAlive {
+    fn default() -> Self {
+        Self(Duration::from_secs(25))
+    }
 }
 
 /// Whether `;pin=` is taken from a trunk; it is, unless the trunk says otherwise.
@@ -330,6 +342,10 @@ impl RawTrunk {
         walk.setting("srtp", &mut self.srtp);
         walk.setting("srtp_keys", &mut self.srtp_keys);
         walk.checked("digest", &mut self.digest.0, |list| not_empty(list));
+        walk.checked("nat_keep_alive", &mut self.nat_keep_alive.0, |every| {
+            let fits = every.is_zero() || (5..=300).contains(&every.as_secs());
+            if fits { Ok(()) } else { Err("expected \"5s\" to \"5m\", or \"0s\" for never") }
+        });
         extensions(&mut self.extensions, walk);
         walk.setting("refer", &mut self.refer);
         walk.checked("destination", &mut self.destination, |address| {

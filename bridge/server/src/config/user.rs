@@ -108,7 +108,7 @@ impl UserConfig {
             realm: Realm {
                 name: at.realm().into(),
                 hashes: at.digest.0.iter().map(|digest| digest.0).collect(),
-                nat_keep_alive: None,
+                nat_keep_alive: Some(at.nat_keep_alive.0).filter(|every| !every.is_zero()),
             },
         })
     }
