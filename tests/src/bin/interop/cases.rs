@@ -266,7 +266,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     in_networks(
         "nat",
-        "two of baresip behind one router that translates addresses and ports: registered, called",
+        "two of baresip behind one router that forgets after 10 s: registered, and called after 25 s",
         networks::phones_behind_nat,
     ),
     in_networks(

@@ -97,6 +97,15 @@ impl Host {
         self.run(&["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
     }
 
+    /// As a router, forgets who is behind it after so many seconds without a datagram.
+    pub(crate) fn forget_after(&self, seconds: u32) -> Result<()> {
+        for kind in ["timeout", "timeout_stream"] {
+            let setting = format!("net.netfilter.nf_conntrack_udp_{kind}={seconds}");
+            self.run(&["sysctl", "-q", "-w", &setting])?;
+        }
+        Ok(())
+    }
+
     /// Runs `work` there: its sockets, and the programs that it starts, are of this host.
     pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let there = File::open(Path::new(NAMES).join(&self.name))?;

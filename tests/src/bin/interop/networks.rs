@@ -49,12 +49,17 @@ struct Site {
     media: &'static str,
     /// The networks that calls come from.
     sources: &'static [&'static str],
+    /// Further lines of the trunk.
+    trunk: &'static str,
+    /// How long the first telephone is silent before it has the second called.
+    silence: Duration,
 }
 
 /// A telephone's host, its address there, and where it finds the bridge.
 type Desk<'a> = (&'a Host, &'a str, &'a str);
 
-/// Both telephones are behind one router.
+/// Both telephones are behind one router, which forgets after 10 s of silence; the second is called after
+/// longer than that.
 ///
 /// # Errors
 /// They do not hear each other.
@@ -64,11 +69,14 @@ pub(crate) fn phones_behind_nat(_: &Place, folder: &Path) -> Result<()> {
     router.join(&home, ("lan", &["10.7.0.1/24"]), ("eth0", &["10.7.0.2/24"]))?;
     home.leave_by("10.7.0.1")?;
     router.translate(folder, Nat::Masquerade)?;
+    router.forget_after(10)?;
     let site = Site {
         listen: &["203.0.113.2:5060"],
         sip: "",
         media: "address = \"203.0.113.2\"\n",
         sources: &["203.0.113.1/32"],
+        trunk: "nat_keep_alive = \"5s\"\n",
+        silence: Duration::from_secs(25),
     };
     let desk: Desk<'_> = (&home, "10.7.0.2", "203.0.113.2:5060");
     talk(folder, &bridge, &site, [desk, desk])
@@ -89,6 +97,8 @@ pub(crate) fn bridge_behind_nat(_: &Place, folder: &Path) -> Result<()> {
         sip: "advertised = \"203.0.113.1:5060\"\n",
         media: "address = \"203.0.113.1\"\nbind = \"10.8.0.2\"\nports = \"20000-20099\"\n",
         sources: &["203.0.113.9/32"],
+        trunk: "",
+        silence: Duration::ZERO,
     };
     let desk: Desk<'_> = (&world, "203.0.113.9", "203.0.113.1:5060");
     talk(folder, &bridge, &site, [desk, desk])
@@ -106,6 +116,8 @@ pub(crate) fn ipv6_only(_: &Place, folder: &Path) -> Result<()> {
         sip: "",
         media: "address = \"2001:db8::2\"\n",
         sources: &["2001:db8::9/128"],
+        trunk: "",
+        silence: Duration::ZERO,
     };
     let desk: Desk<'_> = (&world, "2001:db8::9", "[2001:db8::2]:5060");
     talk(folder, &bridge, &site, [desk, desk])
@@ -124,6 +136,8 @@ pub(crate) fn dual_stack(_: &Place, folder: &Path) -> Result<()> {
         sip: "",
         media: "address = [\"203.0.113.2\", \"2001:db8::2\"]\n",
         sources: &["203.0.113.9/32", "2001:db8::9/128"],
+        trunk: "",
+        silence: Duration::ZERO,
     };
     let first: Desk<'_> = (&old, "203.0.113.9", "203.0.113.2:5060");
     let second: Desk<'_> = (&new, "2001:db8::9", "[2001:db8::2]:5060");
@@ -353,6 +367,8 @@ fn one_network(host: &Host, world: &Host) -> Result<Site> {
               ws = [\"203.0.113.2:5080\"]\nws_origins = [\"https://pages.example\"]\n",
         media: "address = \"203.0.113.2\"\n",
         sources: &["203.0.113.9/32"],
+        trunk: "",
+        silence: Duration::ZERO,
     })
 }
 
@@ -383,6 +399,7 @@ fn talk(folder: &Path, host: &Host, site: &Site, desks: [Desk<'_>; 2]) -> Result
         Ok::<_, anyhow::Error>(phone)
     };
     let (mut anna, mut ben) = (phone(0)?, phone(1)?);
+    wait(site.silence);
     anna.call(&format!("sip:{DIAL_IN}@{REALM}"))?;
     enter(&mut anna, MODERATOR)?;
     wait(SETTLED);
@@ -469,11 +486,12 @@ fn toml(setup: &Setup, site: &Site) -> String {
          certificate = \"{folder}/certificate.pem\"\nkey = \"{folder}/key.pem\"\n\n[media]\n{media}\n\
          [http]\nlisten = \"{http}\"\nallow_remote = true\n\n[log]\nfilter = \"debug,sqlx=info\"\n\n\
          [[trunk]]\nname = \"homes\"\ndomain = \"{REALM}\"\nkind = \"phones\"\nsrtp = \"preferred\"\n\
-         sources = [{sources}]\nnumber_format = \"plain\"\n\n{users}",
+         sources = [{sources}]\nnumber_format = \"plain\"\n{trunk}\n{users}",
         data = setup.data().display(),
         folder = setup.folder().display(),
         listen = listed(site.listen),
         sip = site.sip,
+        trunk = site.trunk,
         media = site.media,
         http = setup.http(),
         sources = listed(site.sources),
