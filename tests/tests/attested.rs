@@ -101,7 +101,7 @@ fn verdict(carrier: &Carrier, lines: &[String], caller: &str) -> Verdict {
     };
     let mut certificates = Certificates::new(carrier.authorities());
     let place = Place::parse(PLACE).unwrap();
-    assert_eq!(certificates.want(Time::ZERO, &place), Want::Fetch);
+    assert_eq!(certificates.want(Time::ZERO, 0, &place), Want::Fetch);
     let fetched = Fetched { pem: carrier.certificate.clone().into_bytes(), max_age: None };
     certificates.take(Time::ZERO, at, &place, Ok(fetched));
     signed.verdict(at, |place| certificates.get(Time::ZERO, place)).unwrap()
@@ -381,7 +381,7 @@ fn signed_phone(world: &mut World, name: &str, identity: Option<String>) -> Phon
 }
 
 #[test]
-fn calls_are_refused_for_what_is_known_before_their_answer_where_the_trunk_says_so() {
+fn a_call_waits_for_its_verdict_where_calls_are_refused_for_it() {
     let (carrier, stranger) = (Carrier::new(), Carrier::new());
     let mut world = verifying(&carrier, Verifying::RefuseInvalid);
     let ends = (CALLER, DIAL_IN);
@@ -391,18 +391,22 @@ fn calls_are_refused_for_what_is_known_before_their_answer_where_the_trunk_says_
     let first = signed_phone(&mut world, "first", forged(2));
     let second = signed_phone(&mut world, "second", forged(3));
     let good = signed_phone(&mut world, "good", Some(token(&carrier, ends, START, 4)));
-    world.dial(unsigned).dial(stale).dial(first).run_for(secs(1));
+    let known = signed_phone(&mut world, "known", Some(token(&carrier, ends, START, 5)));
+    world.dial(unsigned).dial(stale).dial(first).dial(good).run_for(secs(1));
     assert_eq!(world.ending(stale), Some(Ending::Refused(403)));
-    assert!(world.is_up(unsigned) && world.is_up(first), "its certificate is not known yet");
-    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier));
-    world.dial(second).dial(good).run_for(secs(1));
+    assert!(world.is_up(unsigned), "who has none waits for nothing");
+    assert!(!world.is_up(first) && !world.is_up(good), "their certificate is not known yet");
+    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier)).run_for(secs(1));
+    assert_eq!(world.ending(first), Some(Ending::Refused(438)));
+    assert!(world.is_up(good));
+    world.dial(second).dial(known).run_for(secs(1));
     assert_eq!(world.ending(second), Some(Ending::Refused(438)));
-    assert!(world.is_up(good) && world.is_up(first), "no call that is up is ended for it");
+    assert!(world.is_up(known) && world.fetches().is_empty());
     world.join(unsigned, MODERATOR).press(good, PARTICIPANT).run_for(secs(4));
-    let ids = [unsigned, first, good].map(|phone| world.call_id(phone).to_owned());
+    let ids = [unsigned, known, good].map(|phone| world.call_id(phone).to_owned());
     let records = world.finish();
     let found = ids.map(|id| records.leg(&id).ani_attest);
-    let expected = [Attestation::None, Attestation::Invalid, Attestation::Full];
+    let expected = [Attestation::None, Attestation::Full, Attestation::Full];
     assert_eq!(found, expected.map(Some));
     assert_eq!(records.legs().len(), 3, "who was refused has no record");
 
@@ -412,11 +416,72 @@ fn calls_are_refused_for_what_is_known_before_their_answer_where_the_trunk_says_
     assert_eq!(world.ending(unsigned), Some(Ending::Refused(428)));
     world.finish();
     let mut world = verifying(&carrier, Verifying::Off);
-    let forged = signed_phone(&mut world, "forged", forged(5));
+    let forged = signed_phone(&mut world, "forged", forged(6));
     world.dial(forged).run_for(secs(1));
     assert!(world.is_up(forged) && world.fetches().is_empty() && world.verified().is_empty());
     let id = world.call_id(forged).to_owned();
     assert_eq!(world.finish().leg(&id).ani_attest, None);
+}
+
+/// A header of a good token, whose certificate is said to be at `url`.
+fn at(carrier: &Carrier, url: &str, random: u128) -> String {
+    let signer = Signer::new(carrier.key.as_bytes(), Place::parse(url).unwrap()).unwrap();
+    let (caller, callee) = (number(CALLER), number(DIAL_IN));
+    let claim = Claim { attest: Attest::Full, caller, callee, at: START, origin: Uuid(7) };
+    signer.sign(&claim, &mut Counter(random))
+}
+
+#[test]
+fn who_names_a_new_place_in_each_call_gets_in_by_none() {
+    let carrier = Carrier::new();
+    for (policy, silent) in [(Verifying::Require, Some(436)), (Verifying::RefuseInvalid, None)] {
+        let mut world = verifying(&carrier, policy);
+        let url = |n: u32| format!("https://cr.carrier.example/{n}.pem");
+        let phones: Vec<PhoneId> = (0..6)
+            .map(|n| {
+                let identity = at(&carrier, &url(n), n.into());
+                signed_phone(&mut world, &format!("phone-{n}"), Some(identity))
+            })
+            .collect();
+        for &phone in &phones {
+            world.dial(phone);
+        }
+        world.run_for(ms(500));
+        let asked = world.fetches().to_vec();
+        assert_eq!(asked.len(), 4, "of one host for one trunk");
+        let refused = |world: &World, n: usize| match world.ending(phones[n]) {
+            Some(Ending::Refused(status)) => Some(status),
+            _ => None,
+        };
+        assert_eq!([4, 5].map(|n| refused(&world, n)), [Some(503); 2]);
+        let log = String::from_utf8_lossy(world.log()).into_owned();
+        assert!(log.contains("SIP/2.0 503") && log.contains("Retry-After: 5\r\n"));
+        world
+            .fetched(&asked[0], Err(FetchFault::NotThere))
+            .fetched(&asked[1], certificate(&carrier));
+        world.fetched(&asked[2], Err(FetchFault::Silent)).run_for(ms(500));
+        assert_eq!([0, 2].map(|n| refused(&world, n)), [Some(436), silent], "{policy:?}");
+        assert!(world.is_up(phones[1]));
+        assert_eq!(world.is_up(phones[2]), silent.is_none());
+        assert!(!world.is_up(phones[3]) && refused(&world, 3).is_none(), "it waits yet");
+        world.run_for(ms(1200));
+        assert_eq!(refused(&world, 3), silent, "for two seconds");
+        assert_eq!(world.is_up(phones[3]), silent.is_none());
+        world.finish();
+    }
+}
+
+#[test]
+fn a_caller_who_hangs_up_while_his_signature_is_looked_into_leaves_nothing() {
+    let carrier = Carrier::new();
+    let mut world = verifying(&carrier, Verifying::Require);
+    let anna = signed_phone(&mut world, "anna", Some(token(&carrier, (CALLER, DIAL_IN), START, 1)));
+    world.dial(anna).run_for(ms(500)).hang_up(anna).run_for(ms(500));
+    assert_eq!(world.ending(anna), Some(Ending::Cancelled));
+    assert!(world.verified().is_empty());
+    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier)).run_for(secs(3));
+    assert!(world.verified().is_empty(), "nobody asks any more");
+    assert!(world.finish().legs().is_empty());
 }
 
 #[test]

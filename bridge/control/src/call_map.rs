@@ -59,6 +59,8 @@ pub(crate) struct Call {
 
 /// How far a call has come.
 pub(crate) enum Stage {
+    /// A call in, whose caller's signature is looked into before anything else.
+    Unverified(Box<Incoming>),
     /// A call in, whose ports are being bound.
     Opening(Box<Incoming>, Attempts),
     /// A call in, put to the conference core.

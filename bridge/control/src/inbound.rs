@@ -123,10 +123,21 @@ impl Node {
         let welcome = self.welcome(trunk, &incoming);
         let srtp = self.own_srtp(srtp, srtp_keys);
         let sip_call_id = incoming.sip_call_id.clone();
-        let stage = Stage::Opening(incoming, PORT_ATTEMPTS);
-        let call = Call::new(dialog, stage, (session_id, media_address));
+        let waits = self.waits_for_verdict(trunk, &known);
+        let call = Call::new(dialog, Stage::Unverified(incoming), (session_id, media_address));
         self.calls.insert(id, Call { trunk: Some(trunk), welcome, offer, srtp, ..call });
+        if !waits {
+            self.go_on(now, id);
+        }
         self.note_known(now, id, &sip_call_id, known);
+    }
+
+    /// A call that is [`Stage::Unverified`], and that its signature keeps from nothing, gets its ports.
+    pub(crate) fn go_on(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if let Stage::Unverified(incoming) = std::mem::replace(&mut call.stage, Stage::Up) {
+            call.stage = Stage::Opening(incoming, PORT_ATTEMPTS);
+        }
         self.open_ports(now, id);
     }
 
@@ -180,8 +191,11 @@ impl Node {
                 }
             }
             Stage::Reserving(dialling, _) => self.invite(now, id, dialling),
-            stage
-            @ (Stage::Offered(_) | Stage::Dialling(_) | Stage::AwaitingAnswer | Stage::Up) => {
+            stage @ (Stage::Unverified(_)
+            | Stage::Offered(_)
+            | Stage::Dialling(_)
+            | Stage::AwaitingAnswer
+            | Stage::Up) => {
                 call.stage = stage;
             }
         }
@@ -247,7 +261,11 @@ impl Node {
                 attempts.0 = attempts.0.saturating_sub(1);
                 attempts.0
             }
-            Stage::Offered(_) | Stage::Dialling(_) | Stage::AwaitingAnswer | Stage::Up => return,
+            Stage::Unverified(_)
+            | Stage::Offered(_)
+            | Stage::Dialling(_)
+            | Stage::AwaitingAnswer
+            | Stage::Up => return,
         };
         if left == 0 { self.no_port(now, id) } else { self.open_ports(now, id) }
     }
@@ -331,10 +349,9 @@ impl Node {
             return self.invite(now, id, next);
         }
         let stage = self.calls.get(id).map(|call| matches!(call.stage, Stage::Dialling(_)));
-        let known = !self
-            .calls
-            .get(id)
-            .is_some_and(|call| matches!(call.stage, Stage::Opening(..) | Stage::Reserving(..)));
+        let known = !self.calls.get(id).is_some_and(|call| {
+            matches!(call.stage, Stage::Unverified(_) | Stage::Opening(..) | Stage::Reserving(..))
+        });
         let silent_since = self.calls.get(id).and_then(|call| call.silent_since);
         self.forget(id);
         if stage == Some(true) {

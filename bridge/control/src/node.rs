@@ -19,7 +19,7 @@ use partyline_stir::Place;
 
 use crate::admission::{Ban, Bans, Sources, Trunks};
 use crate::attendance::Watchers;
-use crate::call_map::CallMap;
+use crate::call_map::{CallMap, Stage};
 use crate::config::{Config, Trunk};
 use crate::handshakes::{Associations, HandshakeFailure};
 use crate::keying::Keyings;
@@ -364,6 +364,7 @@ impl Node {
         self.endpoint.handle_timeout(now);
         self.press_due_keys(now);
         self.time_handshakes(now);
+        self.time_verifications(now);
         self.tell_lost(now);
         self.time_trunks(now);
         self.look_around(now);
@@ -379,7 +380,8 @@ impl Node {
     pub fn poll_timeout(&self) -> Option<Time> {
         let (endpoint, bridge) = (self.endpoint.poll_timeout(), self.bridge.poll_timeout());
         let (trunks, names) = (self.trunks.next(), self.whereabouts.next());
-        let own = [self.keyings.next(), self.associations.next(), self.lost.next()];
+        let lost = [self.lost.next(), self.verifier.next()];
+        let own = [self.keyings.next(), self.associations.next()].into_iter().chain(lost);
         let timers = [endpoint, bridge, trunks, names, self.watchers.next()];
         timers.into_iter().chain(own).flatten().min()
     }
@@ -478,6 +480,9 @@ impl Node {
     /// at once when it never started the leg.
     pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(id) else { return };
+        if matches!(call.stage, Stage::Unverified(_)) {
+            self.verifier.take_waiting(id);
+        }
         self.unwatch(id);
         self.keyings.forget(id);
         self.associations.forget(id);

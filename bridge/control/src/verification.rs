@@ -1,10 +1,12 @@
 //! Whether callers' numbers are their own, as carriers have signed it (RFC 8224): what the INVITE says,
-//! the certificates that are known, and those that are fetched while the call goes on.
+//! the certificates that are known, and those that are fetched.
 //!
-//! No call waits for it. What is not known when the call is put to the conference core comes after it,
-//! and then goes into the record alone.
+//! Where a trunk's calls are refused for it, a call waits for its certificates before it is put to the
+//! conference core: 100 Trying is out by then, and it waits for two seconds at the most. Else it goes on
+//! at once, and what comes later goes into the record alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use partyline_cdr_record::Attestation;
 use partyline_conference::Input;
@@ -17,12 +19,18 @@ use partyline_stir::{
 };
 
 use crate::attestation::level;
+use crate::call_map::Stage;
 use crate::config::Trunk;
 use crate::node::{Node, Output, Refused};
 use crate::refusals::Cause;
 
-/// The most calls whose certificates are awaited; more are not looked into.
+/// The most calls whose certificates are awaited, of all and of one trunk; more are not looked into.
 const MOST_WAITING: usize = 1024;
+const MOST_OF_TRUNK: usize = MOST_WAITING / 4;
+/// How long a call waits for its certificates, where it does.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// When who could not be looked into may call again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The most tokens that are remembered against replay.
 const MOST_TAKEN: usize = 16_384;
 /// The most readings of whom a call is for.
@@ -36,21 +44,52 @@ pub enum Verifying {
     Off,
     /// Identities are looked into, for the record.
     Record,
-    /// A call whose signature is known to be worth nothing is refused.
+    /// A call whose signature is worth nothing is refused.
     RefuseInvalid,
     /// So is one without.
     Require,
 }
 
 impl Verifying {
-    /// How a call is refused of which this is known before its answer, if it is.
+    /// Whether calls wait for what it takes to judge them.
+    const fn waits(self) -> bool {
+        matches!(self, Self::RefuseInvalid | Self::Require)
+    }
+
+    /// How a call of which this is known is refused, if it is. Who may call without a signature may
+    /// call with one whose certificate cannot be had now; not with one that has none.
     fn refusal(self, verdict: Verdict) -> Option<(u16, &'static str)> {
-        match (self, verdict) {
+        let fault = match verdict {
+            Verdict::CouldNotFetch(fault) => Some(fault),
+            Verdict::NoSignature | Verdict::Valid(_) | Verdict::Invalid(_) => None,
+        };
+        match (self, fault) {
             (Self::Off | Self::Record, _) => None,
-            (Self::RefuseInvalid, Verdict::NoSignature | Verdict::CouldNotFetch(_)) => None,
-            (Self::RefuseInvalid | Self::Require, verdict) => verdict.refusal(),
+            // That is our doing, and the caller may come again.
+            (Self::RefuseInvalid | Self::Require, Some(FetchFault::Busy)) => {
+                Some((503, "Service Unavailable"))
+            }
+            (
+                Self::RefuseInvalid,
+                Some(
+                    FetchFault::NoAddress
+                    | FetchFault::Private
+                    | FetchFault::Silent
+                    | FetchFault::Tls
+                    | FetchFault::Status,
+                ),
+            ) => None,
+            (Self::RefuseInvalid, None) if verdict == Verdict::NoSignature => None,
+            (Self::RefuseInvalid | Self::Require, _) => verdict.refusal(),
         }
     }
+}
+
+/// The response to a call that is refused so.
+fn rejection((code, phrase): (u16, &'static str)) -> Rejection {
+    let status = Status::new(code).unwrap_or(Status::FORBIDDEN);
+    let retry_after = (status == Status::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
+    Rejection { phrase: Some(phrase.to_owned()), retry_after, ..Rejection::new(status) }
 }
 
 /// By what signatures are judged.
@@ -65,7 +104,7 @@ pub struct Verification {
 impl Verification {
     /// Nobody is believed.
     pub fn none() -> Self {
-        let rules = Rules { freshness: std::time::Duration::from_secs(60), hosts: Vec::new() };
+        let rules = Rules { freshness: Duration::from_secs(60), hosts: Vec::new() };
         Self { rules, authorities: Authorities::default() }
     }
 }
@@ -94,8 +133,11 @@ pub(crate) enum Assurance {
 /// A call whose certificates are fetched.
 struct Waiting {
     signed: Box<Signed>,
-    trunk: String,
+    /// The trunk's place among all, and its name.
+    trunk: (usize, String),
     sip_call_id: String,
+    /// Until when the call itself waits, where it does.
+    until: Option<Time>,
 }
 
 /// All that is known of signatures.
@@ -103,6 +145,8 @@ pub(crate) struct Verifier {
     rules: Rules,
     certificates: Certificates,
     waiting: BTreeMap<CallId, Waiting>,
+    /// When calls have waited for long enough.
+    due: BTreeSet<(Time, CallId)>,
     taken: Taken,
     verdicts: BTreeMap<Verdict, u64>,
 }
@@ -113,14 +157,36 @@ impl Verifier {
             rules: verification.rules.clone(),
             certificates: Certificates::new(verification.authorities.clone()),
             waiting: BTreeMap::new(),
+            due: BTreeSet::new(),
             taken: Taken::default(),
             verdicts: BTreeMap::new(),
         }
     }
 
+    /// When a call has waited for long enough.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Nobody wants to know of a call any more, or it is known.
+    pub(crate) fn take_waiting(&mut self, id: CallId) -> Option<Verified> {
+        let Waiting { trunk: (_, trunk), sip_call_id, until, .. } = self.waiting.remove(&id)?;
+        if let Some(until) = until {
+            self.due.remove(&(until, id));
+        }
+        let verdict = Verdict::CouldNotFetch(FetchFault::Silent);
+        Some(Verified { trunk, sip_call_id, verdict })
+    }
+
+    /// Whether one more call of a trunk may wait.
+    fn has_room(&self, trunk: usize) -> bool {
+        let of_trunk = self.waiting.values().filter(|call| call.trunk.0 == trunk).count();
+        self.waiting.len() < MOST_WAITING && of_trunk < MOST_OF_TRUNK
+    }
+
     /// The token of a call that was answered: nobody shows it a second time.
     pub(crate) fn answered(&mut self, now: Time, token: &[u8; 64]) {
-        let oldest = (self.rules.freshness * 2).max(std::time::Duration::from_secs(1));
+        let oldest = (self.rules.freshness * 2).max(Duration::from_secs(1));
         self.taken.note(now, token, oldest);
     }
 }
@@ -137,7 +203,7 @@ impl Taken {
         self.tokens.contains(&first_half(signature))
     }
 
-    fn note(&mut self, now: Time, signature: &[u8; 64], lasts: std::time::Duration) {
+    fn note(&mut self, now: Time, signature: &[u8; 64], lasts: Duration) {
         let token = first_half(signature);
         if self.tokens.insert(token) {
             self.by_time.insert((now, token));
@@ -220,19 +286,24 @@ impl Node {
         known: &Assurance,
     ) -> bool {
         let Assurance::Verdict(verdict, _) = known else { return false };
-        let policy = self.config.trunks.get(trunk).map(|trunk| trunk.verifying);
-        let refusal = policy.unwrap_or_default().refusal(*verdict);
-        let Some((code, phrase)) = refusal else { return false };
+        let Some(refusal) = self.policy(trunk).refusal(*verdict) else { return false };
         *self.verifier.verdicts.entry(*verdict).or_default() += 1;
-        let status = Status::new(code).unwrap_or(Status::FORBIDDEN);
         let cause = Cause::Signature(verdict.detail());
-        self.say_refused(now, incoming.flow.remote.ip(), code, cause);
-        let rejection = Rejection { phrase: Some(phrase.to_owned()), ..Rejection::new(status) };
-        self.turn_away(now, incoming.dialog, Refused::Signature, rejection);
+        self.say_refused(now, incoming.flow.remote.ip(), refusal.0, cause);
+        self.turn_away(now, incoming.dialog, Refused::Signature, rejection(refusal));
         true
     }
 
-    /// Keeps what is known of the signature of a call that goes on, and asks for what is not.
+    /// Whether a call is judged before it is put to the conference core, and cannot be yet.
+    pub(crate) fn waits_for_verdict(&self, trunk: usize, known: &Assurance) -> bool {
+        matches!(known, Assurance::Waits(_)) && self.policy(trunk).waits()
+    }
+
+    fn policy(&self, trunk: usize) -> Verifying {
+        self.config.trunks.get(trunk).map(|trunk| trunk.verifying).unwrap_or_default()
+    }
+
+    /// Keeps what is known of the signature of a call that goes on or waits, and asks for what is not.
     pub(crate) fn note_known(
         &mut self,
         now: Time,
@@ -240,9 +311,9 @@ impl Node {
         sip_call_id: &str,
         known: Assurance,
     ) {
-        let trunk = self.calls.get(id).and_then(|call| self.config.trunks.get(call.trunk?));
-        let Some(trunk) = trunk.map(|trunk| trunk.name.clone()) else { return };
-        let sip_call_id = sip_call_id.to_owned();
+        let Some(place) = self.calls.get(id).and_then(|call| call.trunk) else { return };
+        let Some(trunk) = self.config.trunks.get(place) else { return };
+        let (trunk, sip_call_id) = (trunk.name.clone(), sip_call_id.to_owned());
         match known {
             Assurance::Unasked => {}
             Assurance::Verdict(verdict, token) => {
@@ -252,23 +323,44 @@ impl Node {
                 self.settle(now, id, Verified { trunk, sip_call_id, verdict });
             }
             Assurance::Waits(signed) => {
+                let mut waits = false;
                 if let Some(call) = self.calls.get_mut(id) {
                     call.attest = Some(Attestation::Unchecked);
                     call.token = Some(Box::new(*signed.signature()));
+                    waits = matches!(call.stage, Stage::Unverified(_));
                 }
-                let mut is_busy = self.verifier.waiting.len() >= MOST_WAITING;
-                for place in signed.places().filter(|_| !is_busy).collect::<Vec<_>>() {
-                    match self.verifier.certificates.want(now, place) {
-                        Want::Fetch => self.outputs.push_back(Output::Fetch(place.clone())),
-                        Want::Busy => is_busy = true,
-                        Want::Known | Want::Asked => {}
-                    }
-                }
-                if is_busy {
+                if !self.verifier.has_room(place) || !self.ask_for(now, place, &signed) {
                     let verdict = Verdict::CouldNotFetch(FetchFault::Busy);
                     return self.settle(now, id, Verified { trunk, sip_call_id, verdict });
                 }
-                self.verifier.waiting.insert(id, Waiting { signed, trunk, sip_call_id });
+                let until = waits.then_some(now + PATIENCE);
+                self.verifier.due.extend(until.map(|until| (until, id)));
+                let waiting = Waiting { signed, trunk: (place, trunk), sip_call_id, until };
+                self.verifier.waiting.insert(id, waiting);
+            }
+        }
+    }
+
+    /// Has certificates fetched for a call of `trunk`; whether all of them are on their way.
+    fn ask_for(&mut self, now: Time, trunk: usize, signed: &Signed) -> bool {
+        for place in signed.places() {
+            match self.verifier.certificates.want(now, trunk, place) {
+                Want::Fetch => self.outputs.push_back(Output::Fetch(place.clone())),
+                Want::Busy => return false,
+                Want::Known | Want::Asked => {}
+            }
+        }
+        true
+    }
+
+    /// Judges calls that have waited for long enough by what is known.
+    pub(crate) fn time_verifications(&mut self, now: Time) {
+        while let Some((at, id)) = self.verifier.due.first().copied()
+            && at <= now
+        {
+            self.verifier.due.remove(&(at, id));
+            if let Some(verified) = self.verifier.take_waiting(id) {
+                self.settle(now, id, verified);
             }
         }
     }
@@ -288,9 +380,9 @@ impl Node {
             Some((id, call.signed.verdict(at, |place| certificates.get(now, place))?))
         });
         for (id, verdict) in verdicts.collect::<Vec<_>>() {
-            let Some(call) = self.verifier.waiting.remove(&id) else { continue };
-            let Waiting { trunk, sip_call_id, .. } = call;
-            self.settle(now, id, Verified { trunk, sip_call_id, verdict });
+            if let Some(verified) = self.verifier.take_waiting(id) {
+                self.settle(now, id, Verified { verdict, ..verified });
+            }
         }
         self.run(now);
     }
@@ -301,13 +393,29 @@ impl Node {
     }
 
     fn settle(&mut self, now: Time, id: CallId, verified: Verified) {
-        *self.verifier.verdicts.entry(verified.verdict).or_default() += 1;
-        let attest = attestation(verified.verdict);
+        let verdict = verified.verdict;
+        *self.verifier.verdicts.entry(verdict).or_default() += 1;
+        let attest = attestation(verdict);
         self.outputs.push_back(Output::Verified(Box::new(verified)));
         if let Some(call) = self.calls.get_mut(id) {
             call.attest = Some(attest);
         }
         self.bridge.handle(now, Input::Attested { call: id, attest });
+        self.judge(now, id, verdict);
+    }
+
+    /// Refuses a call that waited for this, or lets it go on.
+    fn judge(&mut self, now: Time, id: CallId, verdict: Verdict) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let Stage::Unverified(incoming) = &mut call.stage else { return };
+        let (source, dialog) = (incoming.flow.remote.ip(), incoming.dialog);
+        let refusal = call.trunk.and_then(|trunk| self.policy(trunk).refusal(verdict));
+        if let Some(refusal) = refusal {
+            self.say_refused(now, source, refusal.0, Cause::Signature(verdict.detail()));
+            self.forget(id);
+            return self.turn_away(now, dialog, Refused::Signature, rejection(refusal));
+        }
+        self.go_on(now, id);
     }
 }
 
@@ -323,8 +431,6 @@ const fn attestation(verdict: Verdict) -> Attestation {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -371,6 +477,22 @@ mod tests {
         }
         assert_eq!(status(Verifying::RefuseInvalid, none), None);
         assert_eq!(status(Verifying::RefuseInvalid, unfetched), None);
+        for fault in FetchFault::ALL {
+            let verdict = Verdict::CouldNotFetch(fault);
+            let expected = match fault {
+                FetchFault::Busy => Some(503),
+                FetchFault::NotThere | FetchFault::TooLarge => Some(436),
+                FetchFault::NoAddress
+                | FetchFault::Private
+                | FetchFault::Silent
+                | FetchFault::Tls
+                | FetchFault::Status => None,
+            };
+            assert_eq!(status(Verifying::Record, verdict), None);
+            assert_eq!(status(Verifying::RefuseInvalid, verdict), expected, "{fault:?}");
+            let expected = expected.or(Some(436));
+            assert_eq!(status(Verifying::Require, verdict), expected, "{fault:?}");
+        }
         assert_eq!(status(Verifying::Require, none), Some(428));
         assert_eq!(status(Verifying::Require, unfetched), Some(436));
     }

@@ -11,8 +11,10 @@ use crate::verdict::Reason;
 
 /// Certificates that are kept: there are some hundred carriers.
 const MOST: usize = 512;
-/// Fetches at one time.
+/// Fetches at one time: of all, of those that one trunk's calls ask for, and of those at one host.
 const MOST_ASKED: usize = 16;
+const MOST_OF_TRUNK: usize = 8;
+const MOST_OF_TRUNK_AT_HOST: usize = 4;
 /// How long a certificate is kept whose place does not say.
 const USUAL: Duration = Duration::from_secs(3600);
 /// How long a certificate is kept at least, and at most, whatever its place says.
@@ -43,21 +45,24 @@ pub enum FetchFault {
     Silent,
     /// Its certificate for https does not hold.
     Tls,
-    /// It answered with a status other than 200.
+    /// It answered with a status that is neither 200 nor says that nothing is there.
     Status,
+    /// It says that no certificate is there.
+    NotThere,
     /// It gave more than a certificate has.
     TooLarge,
 }
 
 impl FetchFault {
     /// Every fault.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Busy,
         Self::NoAddress,
         Self::Private,
         Self::Silent,
         Self::Tls,
         Self::Status,
+        Self::NotThere,
         Self::TooLarge,
     ];
 
@@ -70,6 +75,7 @@ impl FetchFault {
             Self::Silent => "silent",
             Self::Tls => "tls",
             Self::Status => "status",
+            Self::NotThere => "not_there",
             Self::TooLarge => "too_large",
         }
     }
@@ -98,8 +104,12 @@ pub enum Want {
 }
 
 enum Entry {
-    Asked,
-    Known { found: Result<Certificate, Unusable>, until: Time },
+    /// For a call of this trunk first.
+    Asked(usize),
+    Known {
+        found: Result<Certificate, Unusable>,
+        until: Time,
+    },
 }
 
 /// Certificates that are known, and those that are being fetched.
@@ -107,7 +117,6 @@ enum Entry {
 pub struct Certificates {
     authorities: Authorities,
     known: BTreeMap<Place, Entry>,
-    asked: usize,
 }
 
 impl Certificates {
@@ -116,28 +125,39 @@ impl Certificates {
         Self { authorities, ..Self::default() }
     }
 
-    /// What is to be done for the certificate at `place`. What is said to be fetched counts as asked
-    /// for until [`Certificates::take`].
-    pub fn want(&mut self, now: Time, place: &Place) -> Want {
+    /// What is to be done for the certificate at `place`, which a call of `trunk` names. What is said
+    /// to be fetched counts as asked for until [`Certificates::take`].
+    pub fn want(&mut self, now: Time, trunk: usize, place: &Place) -> Want {
         match self.known.get(place) {
-            Some(Entry::Asked) => return Want::Asked,
+            Some(Entry::Asked(_)) => return Want::Asked,
             Some(Entry::Known { until, .. }) if now < *until => return Want::Known,
             Some(Entry::Known { .. }) | None => {}
         }
-        if self.asked == MOST_ASKED {
+        if !self.has_turn(trunk, place.host()) {
             return Want::Busy;
         }
         self.make_room();
-        self.asked += 1;
-        self.known.insert(place.clone(), Entry::Asked);
+        self.known.insert(place.clone(), Entry::Asked(trunk));
         Want::Fetch
+    }
+
+    /// Whether one more may be fetched: whoever names many that are slow leaves others their share.
+    fn has_turn(&self, trunk: usize, host: &str) -> bool {
+        let (mut all, mut of_trunk, mut at_host) = (0, 0, 0);
+        for (place, entry) in &self.known {
+            let Entry::Asked(by) = entry else { continue };
+            all += 1;
+            of_trunk += usize::from(*by == trunk);
+            at_host += usize::from(*by == trunk && place.host() == host);
+        }
+        all < MOST_ASKED && of_trunk < MOST_OF_TRUNK && at_host < MOST_OF_TRUNK_AT_HOST
     }
 
     /// What is at `place`, as far as it is known now.
     pub fn get(&self, now: Time, place: &Place) -> Option<&Result<Certificate, Unusable>> {
         match self.known.get(place)? {
             Entry::Known { found, until } if now < *until => Some(found),
-            Entry::Known { .. } | Entry::Asked => None,
+            Entry::Known { .. } | Entry::Asked(_) => None,
         }
     }
 
@@ -149,8 +169,7 @@ impl Certificates {
         place: &Place,
         fetched: Result<Fetched, FetchFault>,
     ) {
-        let Some(entry @ Entry::Asked) = self.known.get_mut(place) else { return };
-        self.asked -= 1;
+        let Some(entry @ Entry::Asked(_)) = self.known.get_mut(place) else { return };
         let (found, holds) = match fetched {
             Ok(Fetched { pem, max_age }) => match Certificate::read(&pem, &self.authorities, at) {
                 Ok(certificate) => {
@@ -181,7 +200,7 @@ impl Certificates {
         }
         let ends = |(place, entry): (&Place, &Entry)| match entry {
             Entry::Known { until, .. } => Some((*until, place.clone())),
-            Entry::Asked => None,
+            Entry::Asked(_) => None,
         };
         if let Some((_, place)) = self.known.iter().filter_map(ends).min() {
             self.known.remove(&place);
@@ -205,34 +224,54 @@ mod tests {
     fn a_place_is_asked_once_and_again_when_what_was_found_holds_no_longer() {
         let mut known = Certificates::default();
         let now = Time::ZERO;
-        assert_eq!(known.want(now, &place(1)), Want::Fetch);
-        assert_eq!(known.want(now, &place(1)), Want::Asked, "one flight");
+        assert_eq!(known.want(now, 1, &place(1)), Want::Fetch);
+        assert_eq!(known.want(now, 1, &place(1)), Want::Asked, "one flight");
         assert!(known.get(now, &place(1)).is_none());
         nothing(&mut known, now, 1);
-        assert_eq!(known.want(now, &place(1)), Want::Known);
+        assert_eq!(known.want(now, 1, &place(1)), Want::Known);
         let found = known.get(now, &place(1));
         assert!(matches!(found, Some(Err(Unusable::Unfetched(FetchFault::Silent)))));
         let later = now + NOTHING;
         assert!(known.get(later, &place(1)).is_none());
-        assert_eq!(known.want(later, &place(1)), Want::Fetch);
+        assert_eq!(known.want(later, 1, &place(1)), Want::Fetch);
     }
 
     #[test]
     fn so_many_places_are_asked_at_one_time_and_so_many_are_kept() {
         let mut known = Certificates::default();
         for n in 0..MOST_ASKED {
-            assert_eq!(known.want(Time::ZERO, &place(n)), Want::Fetch);
+            let trunk = n / MOST_OF_TRUNK_AT_HOST;
+            assert_eq!(known.want(Time::ZERO, trunk, &place(n)), Want::Fetch);
         }
-        assert_eq!(known.want(Time::ZERO, &place(MOST_ASKED)), Want::Busy);
-        assert_eq!(known.want(Time::ZERO, &place(0)), Want::Asked);
+        assert_eq!(known.want(Time::ZERO, 9, &place(MOST_ASKED)), Want::Busy);
+        assert_eq!(known.want(Time::ZERO, 9, &place(0)), Want::Asked);
         nothing(&mut known, Time::ZERO, 0);
         for n in MOST_ASKED..MOST * 3 {
             let now = Time::from_millis(n as u64);
-            assert_eq!(known.want(now, &place(n)), Want::Fetch);
+            assert_eq!(known.want(now, 0, &place(n)), Want::Fetch);
             nothing(&mut known, now, n);
             assert!(known.len() <= MOST);
         }
-        assert_eq!(known.want(Time::ZERO, &place(1)), Want::Asked, "who is asked is not forgotten");
+        assert_eq!(
+            known.want(Time::ZERO, 1, &place(1)),
+            Want::Asked,
+            "who is asked is not forgotten"
+        );
+    }
+
+    #[test]
+    fn one_trunk_and_what_it_names_at_one_host_leave_others_their_fetches() {
+        let mut known = Certificates::default();
+        let at = |host: &str, n: usize| {
+            Place::parse(&format!("https://{host}.example/{n}.pem")).expect("a place")
+        };
+        let mut wants = |trunk, host, n| known.want(Time::ZERO, trunk, &at(host, n)) == Want::Fetch;
+        let slow = (0..20).filter(|n| wants(1, "slow", *n)).count();
+        assert_eq!(slow, MOST_OF_TRUNK_AT_HOST);
+        assert!(wants(2, "slow", 20), "another trunk's calls by the same carrier");
+        let others = (0..20).filter(|n| wants(1, "other", *n)).count();
+        assert_eq!(slow + others, MOST_OF_TRUNK);
+        assert!(!wants(1, "third", 0) && wants(2, "third", 0));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn sip_identity(data: &[u8]) {
             assert!((1..=MOST_HEADERS).contains(&signed.places().count()));
             for place in signed.places() {
                 assert!(place.to_string().starts_with("https://cr.carrier.example"), "{place}");
-                if certificates.want(Time::ZERO, place) == Want::Fetch {
+                if certificates.want(Time::ZERO, 0, place) == Want::Fetch {
                     let fetched = Fetched { pem: data.to_vec(), max_age: None };
                     certificates.take(Time::ZERO, at, place, Ok(fetched));
                 }

@@ -1,4 +1,4 @@
-//! Certificates of carriers, fetched over https: one task for each, and nothing waits for it.
+//! Certificates of carriers, fetched over https: one task for each, and no thread waits for it.
 //!
 //! Who says where they are is a stranger, so that the address is looked at before anybody is asked: a
 //! network of one's own, where something may answer that nobody else is to reach, is not. The hosts are
@@ -151,7 +151,7 @@ fn host(place: &Place) -> String {
 
 async fn read(response: Response<Incoming>) -> Result<Fetched, FetchFault> {
     if response.status() != StatusCode::OK {
-        return Err(FetchFault::Status);
+        return Err(fault_of(response.status()));
     }
     let max_age = response.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
     let max_age = max_age.and_then(max_age_of);
@@ -166,6 +166,16 @@ async fn read(response: Response<Incoming>) -> Result<Fetched, FetchFault> {
         pem.extend_from_slice(octets);
     }
     Ok(Fetched { pem, max_age })
+}
+
+/// What a status says that brings no certificate: that there is none, or that it may be had later.
+fn fault_of(status: StatusCode) -> FetchFault {
+    let is_for_now = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    if (300..500).contains(&status.as_u16()) && !is_for_now {
+        FetchFault::NotThere
+    } else {
+        FetchFault::Status
+    }
 }
 
 /// How long Cache-Control lets something be kept (RFC 9111 §5.2.2).
@@ -269,6 +279,18 @@ mod tests {
             "64:ff9b::101:101",
         ] {
             assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_has_no_certificate_is_told_from_one_that_is_ill() {
+        for status in [301, 302, 401, 403, 404, 410] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(fault_of(status), FetchFault::NotThere, "{status}");
+        }
+        for status in [204, 206, 408, 429, 500, 502, 503, 599] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(fault_of(status), FetchFault::Status, "{status}");
         }
     }
 

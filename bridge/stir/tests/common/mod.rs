@@ -140,7 +140,7 @@ pub fn verdict_of(
     let now = Time::ZERO;
     assert_eq!(signed.verdict(at, |place| certificates.get(now, place)), None);
     for place in signed.places() {
-        if certificates.want(now, place) == Want::Fetch {
+        if certificates.want(now, 0, place) == Want::Fetch {
             let fetched = Fetched { pem: pem.as_bytes().to_vec(), max_age: None };
             certificates.take(now, at, place, Ok(fetched));
         }
