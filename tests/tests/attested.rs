@@ -472,6 +472,67 @@ fn who_names_a_new_place_in_each_call_gets_in_by_none() {
 }
 
 #[test]
+fn a_signature_serves_one_call_at_one_time_and_a_call_that_was_not_answered_gives_it_back() {
+    let carrier = Carrier::new();
+    let mut world = verifying(&carrier, Verifying::RefuseInvalid);
+    let token = token(&carrier, (CALLER, DIAL_IN), START, 1);
+    let [one, two, three, four] = ["one", "two", "three", "four"]
+        .map(|name| signed_phone(&mut world, name, Some(token.clone())));
+    world.dial(one).run_for(ms(300)).hang_up(one).run_for(ms(300));
+    world.dial(two).dial(three).run_for(ms(300));
+    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier)).run_for(secs(1));
+    assert!(world.is_up(two), "the call before was not answered");
+    assert_eq!(world.ending(three), Some(Ending::Refused(438)));
+    world.hang_up(two).run_for(secs(1)).dial(four).run_for(secs(1));
+    assert_eq!(world.ending(four), Some(Ending::Refused(438)));
+    // By another way the same INVITE is the same call.
+    let header = format!("Identity: {}\r\n", self::token(&carrier, (CALLER, DIAL_IN), START, 2));
+    let invite = String::from_utf8(invite("forked", &header)).unwrap();
+    world.throw_at_sip(SOURCE, invite.as_bytes());
+    world.throw_at_sip(SOURCE, invite.as_bytes());
+    world.throw_at_sip(SOURCE, invite.replace("z9hG4bK", "z9hG4bKtwo").as_bytes());
+    world.run_for(secs(1));
+    let log = String::from_utf8_lossy(world.log()).into_owned();
+    let responses = log.split("SIP/2.0 ").filter_map(|part| part.split("\r\n\r\n").next());
+    let forked = responses.filter(|head| head.contains("Call-ID: forked\r\n"));
+    let statuses: Vec<&str> = forked.filter_map(|part| part.get(..3)).collect();
+    assert!(statuses.contains(&"482") && statuses.contains(&"200"), "{statuses:?}");
+    assert!(!statuses.contains(&"438"), "{statuses:?}");
+    world.finish();
+}
+
+#[test]
+fn a_signature_for_somebody_else_is_worth_nothing_whatever_header_names_him() {
+    let carrier = Carrier::new();
+    let mut world = verifying(&carrier, Verifying::RefuseInvalid);
+    let header = |n| format!("Identity: {}\r\n", token(&carrier, (CALLER, CALLEE), START, n));
+    let to = |to: &str, n| {
+        let invite = String::from_utf8(invite(&format!("to-{n}"), &header(n))).unwrap();
+        invite.replace(&format!("To: <sip:+{DIAL_IN}@h>"), to)
+    };
+    let copies = [
+        to(&format!("To: <sip:+{CALLEE}@h>"), 1),
+        to(&format!("To: <sip:+{DIAL_IN}@h>\r\nX-Called: +{CALLEE}"), 2),
+        to(&format!("To: <sip:+{DIAL_IN}@h>\r\nP-Called-Party-ID: <sip:+{CALLEE}@h>"), 3),
+        to(&format!("To: <sip:+{DIAL_IN}@h>\r\nP-Preferred-Identity: <sip:+{CALLEE}@h>"), 4),
+        to(&format!("To: <sip:+{DIAL_IN}@h>\r\nDiversion: <sip:+{CALLEE}@h>"), 5),
+    ];
+    for copy in &copies {
+        world.throw_at_sip(SOURCE, copy.as_bytes());
+    }
+    world.run_for(secs(1));
+    assert!(world.fetches().is_empty());
+    let log = String::from_utf8_lossy(world.log()).into_owned();
+    for n in 1..=copies.len() {
+        let refused = log.split("SIP/2.0 438").skip(1).any(|rest| {
+            rest.split("\r\n\r\n").next().unwrap().contains(&format!("Call-ID: to-{n}\r\n"))
+        });
+        assert!(refused, "{n}");
+    }
+    world.finish();
+}
+
+#[test]
 fn a_caller_who_hangs_up_while_his_signature_is_looked_into_leaves_nothing() {
     let carrier = Carrier::new();
     let mut world = verifying(&carrier, Verifying::Require);

@@ -51,7 +51,7 @@ pub(crate) struct Call {
     pub(crate) recorded: Option<DialogState>,
     /// How far the originating carrier vouches for the caller, as far as that is known.
     pub(crate) attest: Option<Attestation>,
-    /// The token that says so, which serves once.
+    /// The token that says so, until the call is answered: it serves once.
     pub(crate) token: Option<Box<[u8; 64]>>,
     /// As records name its leg; known when it has ended.
     pub(crate) leg_id: Option<Uuid>,
@@ -73,6 +73,20 @@ pub(crate) enum Stage {
     AwaitingAnswer,
     /// Answered and described.
     Up,
+}
+
+impl Stage {
+    /// Whether the call was answered.
+    pub(crate) const fn is_answered(&self) -> bool {
+        match self {
+            Self::AwaitingAnswer | Self::Up => true,
+            Self::Unverified(_)
+            | Self::Opening(..)
+            | Self::Offered(_)
+            | Self::Reserving(..)
+            | Self::Dialling(_) => false,
+        }
+    }
 }
 
 /// How many ports may still be tried for a leg.

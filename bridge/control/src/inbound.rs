@@ -82,7 +82,7 @@ impl Node {
         let terms = self.config.trunks.get(trunk);
         let terms = terms.map(|trunk| (trunk.srtp, trunk.srtp_keys, trunk.sound.clone()));
         let (srtp, srtp_keys, sound) = terms.unwrap_or_default();
-        let callees = self.signed_callees(trunk, &incoming);
+        let to = self.named_in_to(trunk, &incoming);
         self.name_callee(trunk, &mut incoming);
         if self.is_our_own(&incoming.sip_call_id) {
             let status = Status::LOOP_DETECTED;
@@ -96,10 +96,6 @@ impl Node {
             self.say_refused(now, source, status.code(), Cause::TrunkLimit(limit));
             return self.turn_away(now, incoming.dialog, Refused::TrunkLimit, status.into());
         }
-        let known = self.look_into(now, trunk, &mut incoming, &callees);
-        if self.refused_for(now, trunk, &incoming, &known) {
-            return;
-        }
         let end = self.associations.end(srtp, srtp_keys);
         let near = self.config.media.near(source);
         let terms = |at| Terms { dtls: end.as_ref(), met: Some(source), ..sound.terms(at, srtp) };
@@ -112,6 +108,11 @@ impl Node {
                     return self.turn_away(now, incoming.dialog, Refused::Description, rejection);
                 }
             };
+        let callees = self.signed_callees(trunk, &incoming, &to);
+        let known = self.look_into(now, trunk, &mut incoming, &callees);
+        if self.refused_for(now, trunk, &incoming, &known) {
+            return;
+        }
         // A carrier that asks who calls asks within its own calls to us as well.
         if let Some(login) = self.config.trunks.get(trunk).and_then(|trunk| trunk.login.clone()) {
             self.endpoint.set_login(incoming.dialog, login);
@@ -281,6 +282,9 @@ impl Node {
         self.refuse(Refused::NoPort);
         let Some(call) = self.calls.remove(id) else { return };
         self.usage.end(id);
+        if let Some(token) = &call.token {
+            self.verifier.release(token);
+        }
         if let Stage::Opening(incoming, _) = &call.stage {
             let status = Status::SERVICE_UNAVAILABLE.code();
             self.say_refused(now, incoming.flow.remote.ip(), status, Cause::NoPort);
@@ -314,9 +318,8 @@ impl Node {
             }
         };
         call.described.clone_from(&description);
-        if let Some(token) = call.token.take() {
-            self.verifier.answered(now, &token);
-        }
+        // It served.
+        call.token = None;
         let sent = self.endpoint.answer(now, incoming.dialog, description);
         if or_ended(&mut self.command_errors, sent).is_none() {
             return;

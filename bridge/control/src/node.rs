@@ -483,6 +483,9 @@ impl Node {
         if matches!(call.stage, Stage::Unverified(_)) {
             self.verifier.take_waiting(id);
         }
+        if let Some(token) = &call.token {
+            self.verifier.release(token);
+        }
         self.unwatch(id);
         self.keyings.forget(id);
         self.associations.forget(id);

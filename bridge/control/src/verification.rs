@@ -124,11 +124,14 @@ pub struct Verified {
 pub(crate) enum Assurance {
     /// Nobody wants to know.
     Unasked,
-    /// All.
-    Verdict(Verdict, Option<Box<[u8; 64]>>),
+    /// All; the token that a good verdict took.
+    Verdict(Verdict, Option<Token>),
     /// That certificates are to be had first.
     Waits(Box<Signed>),
 }
+
+/// What tells a token from all others: its signature.
+pub(crate) type Token = Box<[u8; 64]>;
 
 /// A call whose certificates are fetched.
 struct Waiting {
@@ -184,36 +187,57 @@ impl Verifier {
         self.waiting.len() < MOST_WAITING && of_trunk < MOST_OF_TRUNK
     }
 
-    /// The token of a call that was answered: nobody shows it a second time.
-    pub(crate) fn answered(&mut self, now: Time, token: &[u8; 64]) {
-        let oldest = (self.rules.freshness * 2).max(Duration::from_secs(1));
-        self.taken.note(now, token, oldest);
+    /// Whether a call may have this token: nobody else has or had it, unless his call was not answered.
+    fn claim(&mut self, now: Time, token: &[u8; 64]) -> bool {
+        let lasts = (self.rules.freshness * 2).max(Duration::from_secs(1));
+        self.taken.claim(now, token, lasts)
+    }
+
+    /// A call that had this token was not answered: who calls again for it may show it again.
+    pub(crate) fn release(&mut self, token: &[u8; 64]) {
+        self.taken.release(token);
     }
 }
 
-/// Tokens of calls that were answered, for as long as they could be shown again.
+/// Tokens of calls, for as long as they could be shown again.
 #[derive(Default)]
 struct Taken {
-    tokens: BTreeSet<[u8; 32]>,
+    tokens: BTreeMap<[u8; 32], Time>,
     by_time: BTreeSet<(Time, [u8; 32])>,
 }
 
 impl Taken {
-    fn has(&self, signature: &[u8; 64]) -> bool {
-        self.tokens.contains(&first_half(signature))
+    /// Takes a token; whether it was free.
+    fn claim(&mut self, now: Time, signature: &[u8; 64], lasts: Duration) -> bool {
+        while let Some((at, token)) = self.by_time.first().copied()
+            && at + lasts <= now
+        {
+            self.forget(at, token);
+        }
+        let token = first_half(signature);
+        if self.tokens.contains_key(&token) {
+            return false;
+        }
+        self.tokens.insert(token, now);
+        self.by_time.insert((now, token));
+        if self.tokens.len() > MOST_TAKEN
+            && let Some((at, oldest)) = self.by_time.first().copied()
+        {
+            self.forget(at, oldest);
+        }
+        true
     }
 
-    fn note(&mut self, now: Time, signature: &[u8; 64], lasts: Duration) {
+    fn release(&mut self, signature: &[u8; 64]) {
         let token = first_half(signature);
-        if self.tokens.insert(token) {
-            self.by_time.insert((now, token));
+        if let Some(at) = self.tokens.get(&token).copied() {
+            self.forget(at, token);
         }
-        while let Some((at, token)) = self.by_time.first().copied()
-            && (at + lasts <= now || self.tokens.len() > MOST_TAKEN)
-        {
-            self.by_time.remove(&(at, token));
-            self.tokens.remove(&token);
-        }
+    }
+
+    fn forget(&mut self, at: Time, token: [u8; 32]) {
+        self.by_time.remove(&(at, token));
+        self.tokens.remove(&token);
     }
 }
 
@@ -225,26 +249,39 @@ fn first_half(signature: &[u8; 64]) -> [u8; 32] {
 }
 
 impl Node {
-    /// Whom a call is signed for, if it is: every number that it names, but those who sent it on.
-    pub(crate) fn signed_callees(&self, trunk: usize, incoming: &Incoming) -> Vec<Number> {
+    /// Whom a call may be signed for: the number that it is put through to, and whom To names where that
+    /// is a number of ours as well. What other headers name, whoever copied the signature has written.
+    pub(crate) fn signed_callees(
+        &self,
+        trunk: usize,
+        incoming: &Incoming,
+        to: &[Number],
+    ) -> Vec<Number> {
+        let Some(Trunk { numbers, .. }) = self.config.trunks.get(trunk) else { return Vec::new() };
+        let dialled = self.dial_in(trunk, incoming).map(|dial_in| dial_in.number);
+        let forms = incoming.called.first().into_iter().flat_map(|one| one.forms.iter());
+        let read = forms.flat_map(|form| numbers.called(form));
+        let ours = to.iter().filter(|number| self.directory.dial_in(number).is_some()).copied();
+        let mut callees: Vec<Number> = Vec::new();
+        for number in dialled.into_iter().chain(read).chain(ours) {
+            if callees.len() < MOST_CALLEES && !callees.contains(&number) {
+                callees.push(number);
+            }
+        }
+        callees
+    }
+
+    /// Whom To names, in each reading; nobody where signatures are not looked into.
+    pub(crate) fn named_in_to(&self, trunk: usize, incoming: &Incoming) -> Vec<Number> {
         let Some(Trunk { numbers, verifying, .. }) = self.config.trunks.get(trunk) else {
             return Vec::new();
         };
         if *verifying == Verifying::Off {
             return Vec::new();
         }
-        let sent_on = |place: &CalledPlace| {
-            matches!(place, CalledPlace::Diversion | CalledPlace::HistoryInfo)
-        };
-        let forms = incoming.called.iter().filter(|one| !sent_on(&one.place));
-        let forms = forms.flat_map(|one| one.forms.iter());
-        let mut callees: Vec<Number> = Vec::new();
-        for number in forms.flat_map(|form| numbers.called(form)) {
-            if callees.len() < MOST_CALLEES && !callees.contains(&number) {
-                callees.push(number);
-            }
-        }
-        callees
+        let to = incoming.called.iter().filter(|one| one.place == CalledPlace::To);
+        let forms = to.flat_map(|one| one.forms.iter());
+        forms.flat_map(|form| numbers.called(form)).take(MOST_CALLEES).collect()
     }
 
     /// What is known of the caller's number now. Takes the signatures out of the INVITE.
@@ -268,12 +305,25 @@ impl Node {
             Inspection::Done(verdict) => return Assurance::Verdict(verdict, None),
             Inspection::Signed(signed) => signed,
         };
-        if self.verifier.taken.has(signed.signature()) {
-            return Assurance::Verdict(Verdict::Invalid(Reason::Replayed), None);
-        }
         match signed.verdict(call.at, |place| self.verifier.certificates.get(now, place)) {
-            Some(verdict) => Assurance::Verdict(verdict, Some(Box::new(*signed.signature()))),
+            Some(verdict) => {
+                let (verdict, token) = self.claim(now, verdict, signed.signature());
+                Assurance::Verdict(verdict, token)
+            }
             None => Assurance::Waits(signed),
+        }
+    }
+
+    /// What a verdict is worth: a token that is good serves one call, which has it from now on.
+    fn claim(&mut self, now: Time, verdict: Verdict, token: &[u8; 64]) -> (Verdict, Option<Token>) {
+        match verdict {
+            Verdict::Valid(_) if self.verifier.claim(now, token) => {
+                (verdict, Some(Box::new(*token)))
+            }
+            Verdict::Valid(_) => (Verdict::Invalid(Reason::Replayed), None),
+            Verdict::NoSignature | Verdict::Invalid(_) | Verdict::CouldNotFetch(_) => {
+                (verdict, None)
+            }
         }
     }
 
@@ -311,7 +361,13 @@ impl Node {
         sip_call_id: &str,
         known: Assurance,
     ) {
-        let Some(place) = self.calls.get(id).and_then(|call| call.trunk) else { return };
+        let Some(place) = self.calls.get(id).and_then(|call| call.trunk) else {
+            // It had no port.
+            if let Assurance::Verdict(_, Some(token)) = &known {
+                self.verifier.release(token);
+            }
+            return;
+        };
         let Some(trunk) = self.config.trunks.get(place) else { return };
         let (trunk, sip_call_id) = (trunk.name.clone(), sip_call_id.to_owned());
         match known {
@@ -326,7 +382,6 @@ impl Node {
                 let mut waits = false;
                 if let Some(call) = self.calls.get_mut(id) {
                     call.attest = Some(Attestation::Unchecked);
-                    call.token = Some(Box::new(*signed.signature()));
                     waits = matches!(call.stage, Stage::Unverified(_));
                 }
                 if !self.verifier.has_room(place) || !self.ask_for(now, place, &signed) {
@@ -380,9 +435,17 @@ impl Node {
             Some((id, call.signed.verdict(at, |place| certificates.get(now, place))?))
         });
         for (id, verdict) in verdicts.collect::<Vec<_>>() {
-            if let Some(verified) = self.verifier.take_waiting(id) {
-                self.settle(now, id, Verified { verdict, ..verified });
+            let token = self.verifier.waiting.get(&id).map(|call| *call.signed.signature());
+            let (Some(verified), Some(token)) = (self.verifier.take_waiting(id), token) else {
+                continue;
+            };
+            let (verdict, token) = self.claim(now, verdict, &token);
+            if let Some(call) = self.calls.get_mut(id)
+                && !call.stage.is_answered()
+            {
+                call.token = token;
             }
+            self.settle(now, id, Verified { verdict, ..verified });
         }
         self.run(now);
     }
@@ -442,16 +505,18 @@ mod tests {
             token
         };
         let lasts = Duration::from_secs(120);
-        taken.note(Time::ZERO, &token(1), lasts);
-        taken.note(Time::from_secs(119), &token(2), lasts);
-        assert!(taken.has(&token(1)));
+        assert!(taken.claim(Time::ZERO, &token(1), lasts));
+        assert!(taken.claim(Time::from_secs(119), &token(2), lasts));
         let mut negated = token(1);
         negated[63] = 1;
-        assert!(taken.has(&negated), "the other signature that says the same");
-        taken.note(Time::from_secs(120), &token(3), lasts);
-        assert!(!taken.has(&token(1)) && taken.has(&token(2)));
+        let late = Time::from_secs(119);
+        assert!(!taken.claim(late, &negated, lasts), "the other signature that says the same");
+        assert!(taken.claim(Time::from_secs(120), &token(1), lasts), "too old to be shown again");
+        assert!(!taken.claim(Time::from_secs(120), &token(2), lasts));
+        taken.release(&token(2));
+        assert!(taken.claim(Time::from_secs(120), &token(2), lasts));
         for n in 0..MOST_TAKEN as u64 * 2 {
-            taken.note(Time::from_secs(121), &token(n + 9), lasts);
+            taken.claim(Time::from_secs(121), &token(n + 9), lasts);
         }
         assert_eq!((taken.tokens.len(), taken.by_time.len()), (MOST_TAKEN, MOST_TAKEN));
     }
