@@ -502,6 +502,54 @@ fn a_signature_serves_one_call_at_one_time_and_a_call_that_was_not_answered_give
 }
 
 #[test]
+fn the_number_that_the_network_asserts_counts_where_it_is_signed_whether_or_not_it_is_believed() {
+    let (carrier, stranger) = (Carrier::new(), Carrier::new());
+    let verification = Verification { rules: rules(), authorities: carrier.authorities() };
+    let change = |trunks: &mut Vec<Trunk>| {
+        (trunks[0].verifying, trunks[0].trusted) = (Verifying::Record, false);
+        let places = [partyline_sip::Identity::Asserted, partyline_sip::Identity::From];
+        trunks[0].caller_from = places.to_vec();
+    };
+    let build = World::build().without_audio().verification(verification).trunks(change);
+    let mut world = build.start();
+    let own = "12025550177";
+    let ends = (own, DIAL_IN);
+    let [good, forged, bare, plain] = [
+        ("good", Some(token(&carrier, ends, START, 1))),
+        ("forged", Some(token(&stranger, ends, START, 2))),
+        ("bare", None),
+        ("plain", Some(token(&carrier, (CALLER, DIAL_IN), START, 3))),
+    ]
+    .map(|(name, identity)| {
+        world.phone_with(name, |phone| {
+            phone.from = format!("+{CALLER}");
+            phone.to = format!("+{DIAL_IN}");
+            let asserted = format!("<sip:+{own}@carrier.example>");
+            phone.headers.push(("P-Asserted-Identity".to_owned(), asserted));
+            phone.headers.extend(identity.map(|value| ("Identity".to_owned(), value)));
+        })
+    });
+    world.dial(good).dial(forged).dial(bare).dial(plain).run_for(ms(500));
+    assert!(!world.is_up(good) && world.is_up(bare), "who shows what, the verdict says");
+    assert!(world.is_up(plain), "it shows the same in any case");
+    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier)).run_for(secs(1));
+    assert!([good, forged].iter().all(|phone| world.is_up(*phone)), "nobody is refused for it");
+    let ids = [good, forged, bare, plain].map(|phone| world.call_id(phone).to_owned());
+    let records = world.finish();
+    let found = ids.map(|id| {
+        let leg = records.leg(&id);
+        (leg.ani.map(|number| number.to_string()).unwrap_or_default(), leg.ani_attest.unwrap())
+    });
+    let expected = [
+        (own, Attestation::Full),
+        (CALLER, Attestation::Invalid),
+        (CALLER, Attestation::None),
+        (CALLER, Attestation::Full),
+    ];
+    assert_eq!(found, expected.map(|(number, attest)| (number.to_owned(), attest)));
+}
+
+#[test]
 fn a_signature_for_somebody_else_is_worth_nothing_whatever_header_names_him() {
     let carrier = Carrier::new();
     let mut world = verifying(&carrier, Verifying::RefuseInvalid);

@@ -53,6 +53,9 @@ pub(crate) struct Call {
     pub(crate) attest: Option<Attestation>,
     /// The token that says so, until the call is answered: it serves once.
     pub(crate) token: Option<Box<[u8; 64]>>,
+    /// The caller's number that the token is about, where the trunk is not believed to say it: shown
+    /// where the token is good.
+    pub(crate) signed_for: Option<Number>,
     /// As records name its leg; known when it has ended.
     pub(crate) leg_id: Option<Uuid>,
 }
@@ -145,6 +148,7 @@ impl Call {
             recorded: None,
             attest: None,
             token: None,
+            signed_for: None,
             leg_id: None,
         }
     }

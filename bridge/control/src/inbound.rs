@@ -8,7 +8,7 @@ use partyline_model::{AudioId, CallId, Digit, Direction, Number, Time};
 use partyline_sip::message::Status;
 use partyline_sip::sdp::{Scope, Session, Terms};
 use partyline_sip::{
-    DialogId, Dropped, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Incoming,
+    DialogId, Dropped, EndKind as SipEndKind, Ended as SipEnded, Event, Hangup, Identity, Incoming,
     Presentation as SipPresentation, RefusedRequest, Rejection,
 };
 
@@ -109,7 +109,7 @@ impl Node {
                 }
             };
         let callees = self.signed_callees(trunk, &incoming, &to);
-        let known = self.look_into(now, trunk, &mut incoming, &callees);
+        let (known, signed_for) = self.look_into(now, trunk, &mut incoming, &callees);
         if self.refused_for(now, trunk, &incoming, &known) {
             return;
         }
@@ -124,9 +124,10 @@ impl Node {
         let welcome = self.welcome(trunk, &incoming);
         let srtp = self.own_srtp(srtp, srtp_keys);
         let sip_call_id = incoming.sip_call_id.clone();
-        let waits = self.waits_for_verdict(trunk, &known);
+        let waits = self.waits_for_verdict(trunk, (&known, signed_for));
         let call = Call::new(dialog, Stage::Unverified(incoming), (session_id, media_address));
-        self.calls.insert(id, Call { trunk: Some(trunk), welcome, offer, srtp, ..call });
+        let call = Call { trunk: Some(trunk), welcome, offer, srtp, signed_for, ..call };
+        self.calls.insert(id, call);
         if !waits {
             self.go_on(now, id);
         }
@@ -218,7 +219,9 @@ impl Node {
         let trunk = self.trunk_of(id);
         let trusted = trunk.is_some_and(|trunk| trunk.trusted);
         let user = incoming.user.as_deref().and_then(|name| self.number_of_user(name));
-        let ani = user.or_else(|| trunk.and_then(|trunk| caller(trunk, incoming)));
+        let signed_for = self.calls.get(id).and_then(|call| call.signed_for);
+        let shown = || trunk.and_then(|trunk| caller(trunk, incoming));
+        let ani = user.or(signed_for).or_else(shown);
         let ani_presentation = match (incoming.presentation, ani) {
             // Nobody in From, and a number that the network knows: the caller did not show it.
             (SipPresentation::Restricted, _) | (SipPresentation::Unavailable, Some(_)) => {
@@ -401,6 +404,14 @@ pub(crate) fn caller(trunk: &Trunk, incoming: &Incoming) -> Option<Number> {
     let named = |place| incoming.callers.iter().filter(move |caller| caller.identity == place);
     let mut callers = trunk.believed_callers().flat_map(named);
     callers.find_map(|caller| caller.forms.iter().find_map(|form| trunk.numbers.caller(form)))
+}
+
+/// The numbers that the network says are the caller's, believed or not: one of a `sip:` URI and one of a
+/// `tel:` URI (RFC 3325 §9.1).
+pub(crate) fn asserted(trunk: &Trunk, incoming: &Incoming) -> impl Iterator<Item = Number> {
+    let named = incoming.callers.iter().filter(|caller| caller.identity == Identity::Asserted);
+    let number = |form: &String| trunk.numbers.caller(form);
+    named.filter_map(move |caller| caller.forms.iter().find_map(number)).take(2)
 }
 
 /// Q.850 cause 88, incompatible destination.

@@ -284,34 +284,52 @@ impl Node {
         forms.flat_map(|form| numbers.called(form)).take(MOST_CALLEES).collect()
     }
 
-    /// What is known of the caller's number now. Takes the signatures out of the INVITE.
+    /// What is known of the caller's number now, and the number that is signed where it is another than
+    /// the trunk's calls are believed to have: the network's word (P-Asserted-Identity) is what carriers
+    /// sign, whether or not the trunk is believed without. Takes the signatures out of the INVITE.
     pub(crate) fn look_into(
         &mut self,
         now: Time,
         trunk: usize,
         incoming: &mut Incoming,
         callees: &[Number],
-    ) -> Assurance {
+    ) -> (Assurance, Option<Number>) {
         let headers = std::mem::take(&mut incoming.identities);
-        let Some(known) = self.config.trunks.get(trunk) else { return Assurance::Unasked };
+        let Some(known) = self.config.trunks.get(trunk) else { return (Assurance::Unasked, None) };
         // A user of ours has proved who calls.
         if known.verifying == Verifying::Off || incoming.user.is_some() {
-            return Assurance::Unasked;
+            return (Assurance::Unasked, None);
         }
-        let caller = crate::inbound::caller(known, incoming);
-        let call = Call { caller, callees, at: self.bridge.wall(now) };
-        let headers = headers.iter().map(|header| &**header);
-        let signed = match inspect(headers, &call, &self.verifier.rules) {
-            Inspection::Done(verdict) => return Assurance::Verdict(verdict, None),
+        let shown = crate::inbound::caller(known, incoming);
+        let at = self.bridge.wall(now);
+        let inspected = |caller| {
+            let headers = headers.iter().map(|header| &**header);
+            inspect(headers, &Call { caller, callees, at }, &self.verifier.rules)
+        };
+        let mut found = (inspected(shown), None);
+        let is_others = |found: &Inspection| {
+            let others = [Reason::OtherCaller, Reason::NoCaller].map(Verdict::Invalid);
+            matches!(found, Inspection::Done(verdict) if others.contains(verdict))
+        };
+        if is_others(&found.0) {
+            let asserted =
+                crate::inbound::asserted(known, incoming).filter(|one| Some(*one) != shown);
+            let mut asserted = asserted.map(|number| (inspected(Some(number)), Some(number)));
+            found = asserted.find(|(found, _)| !is_others(found)).unwrap_or(found);
+        }
+        let (inspection, signed_for) = found;
+        let signed = match inspection {
+            Inspection::Done(verdict) => return (Assurance::Verdict(verdict, None), None),
             Inspection::Signed(signed) => signed,
         };
-        match signed.verdict(call.at, |place| self.verifier.certificates.get(now, place)) {
+        let known = match signed.verdict(at, |place| self.verifier.certificates.get(now, place)) {
             Some(verdict) => {
                 let (verdict, token) = self.claim(now, verdict, signed.signature());
                 Assurance::Verdict(verdict, token)
             }
             None => Assurance::Waits(signed),
-        }
+        };
+        (known, signed_for)
     }
 
     /// What a verdict is worth: a token that is good serves one call, which has it from now on.
@@ -344,9 +362,15 @@ impl Node {
         true
     }
 
-    /// Whether a call is judged before it is put to the conference core, and cannot be yet.
-    pub(crate) fn waits_for_verdict(&self, trunk: usize, known: &Assurance) -> bool {
-        matches!(known, Assurance::Waits(_)) && self.policy(trunk).waits()
+    /// Whether a call is judged before it is put to the conference core, and cannot be yet: it may be
+    /// refused for it, or show another number.
+    pub(crate) fn waits_for_verdict(
+        &self,
+        trunk: usize,
+        (known, signed_for): (&Assurance, Option<Number>),
+    ) -> bool {
+        let matters = self.policy(trunk).waits() || signed_for.is_some();
+        matches!(known, Assurance::Waits(_)) && matters
     }
 
     fn policy(&self, trunk: usize) -> Verifying {
@@ -462,6 +486,8 @@ impl Node {
         self.outputs.push_back(Output::Verified(Box::new(verified)));
         if let Some(call) = self.calls.get_mut(id) {
             call.attest = Some(attest);
+            // A number that nobody vouches for is not shown for its signature.
+            call.signed_for = call.signed_for.filter(|_| matches!(verdict, Verdict::Valid(_)));
         }
         self.bridge.handle(now, Input::Attested { call: id, attest });
         self.judge(now, id, verdict);
