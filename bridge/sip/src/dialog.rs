@@ -227,6 +227,8 @@ pub(crate) struct Dialog {
     pub(crate) requests: Bucket,
     pub(crate) offers: Bucket,
     pub(crate) referrals: Bucket,
+    /// How often it subscribes.
+    pub(crate) subscribes: Bucket,
     /// Whether we placed the call, and made its Call-ID.
     pub(crate) placed: bool,
     pub(crate) extensions: Extensions,
@@ -258,6 +260,7 @@ impl Dialog {
             requests: Bucket::default(),
             offers: Bucket::default(),
             referrals: Bucket::default(),
+            subscribes: Bucket::default(),
             extensions,
             session: SessionTimer::new(extensions.timers),
             provisionals: None,

@@ -12,6 +12,7 @@ use crate::counters::Dropped;
 use crate::dialog::State;
 use crate::event::{DialogId, Event};
 use crate::message::{Headers, Message, Method, Name, Status};
+use crate::rate::Rate;
 use crate::subscription::{CONFERENCE, CONFERENCE_TYPE, Notice, Package, Stage, SubscriptionId};
 use crate::transaction::ServerKey;
 
@@ -22,6 +23,9 @@ const LEAST: u64 = 60;
 /// How many NOTIFYs of a call may be without answer when another subscription begins: the end of one
 /// that was over at once leaves its NOTIFY behind, and nothing else counts those.
 const MOST_UNANSWERED: usize = 2;
+/// How often a far end may subscribe, or refresh it, within one call: each has it sent all that there
+/// is to tell.
+const SUBSCRIBES: Rate = Rate { per_second: 1, burst: 5 };
 /// The longest `id` of an Event.
 const MAX_ID: usize = 64;
 
@@ -41,6 +45,10 @@ impl Endpoint {
             Ok(asked) => asked,
             Err(status) => return self.refuse_subscription(&request, status),
         };
+        if !held.subscribes.take(now, SUBSCRIBES) {
+            let (reason, status) = (Dropped::TooOften, Status::SERVICE_UNAVAILABLE);
+            return self.refuse(&request.template, reason, status, Some("Too Many Subscriptions"));
+        }
         let known = held.subscriptions.iter_mut().find(|one| one.package.is_conference());
         let (subscription, fresh) = match known {
             Some(one) if one.package == asked.package => {
