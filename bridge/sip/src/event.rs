@@ -12,6 +12,7 @@ use crate::counters::Dropped;
 use crate::flow::{Flow, NextHop, Resolve};
 use crate::message::{Message, Pin, Status, Uri};
 use crate::subscription::SubscriptionId;
+use crate::takeover::Takeover;
 
 /// One call in either direction, from its INVITE to its end; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -300,6 +301,9 @@ pub struct Incoming {
     pub identities: Vec<Box<str>>,
     /// The user of ours who has proved that he calls ([`Users`](crate::Users)).
     pub user: Option<Box<str>>,
+    /// The dialog of ours that the call is about. Nobody has looked yet whether there is one, nor
+    /// whether the caller may know ([`Endpoint::find_taken`](crate::Endpoint::find_taken)).
+    pub takeover: Option<Box<Takeover>>,
 }
 
 impl fmt::Debug for Incoming {

@@ -3,6 +3,7 @@
 use crate::message::{ALLOW, ALLOW_REFER, Headers, Name};
 use crate::reliable::{RELIABLE, Reliability};
 use crate::session_timer::{SessionTimers, TIMER, TimerMode};
+use crate::takeover::{JOIN, REPLACES};
 
 /// Which extensions of SIP are spoken with a far end, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,9 @@ pub struct Extensions {
     pub reliability: Reliability,
     /// Whether REFER is taken within calls (RFC 3515); what may be asked by it is the node's to know.
     pub refers: bool,
+    /// Whether calls may take the place of others, or come beside them (RFC 3891, RFC 3911), when the
+    /// far end has proved by its certificate who it is. Users of ours may in any case.
+    pub takeovers: bool,
 }
 
 /// The tag of who can do without the subscription that a REFER makes (RFC 4488 §3).
@@ -25,6 +29,8 @@ impl Extensions {
             (self.timers.mode != TimerMode::Off, TIMER),
             (self.reliability != Reliability::Off, RELIABLE),
             (self.refers, NO_REFER_SUB),
+            (self.takeovers, REPLACES),
+            (self.takeovers, JOIN),
         ];
         let spoken = tags.into_iter().filter(|(is_spoken, _)| *is_spoken);
         spoken.map(|(_, tag)| tag).collect::<Vec<_>>().join(", ")

@@ -147,6 +147,12 @@ impl Flow {
         Self { transport, local: None, remote, connection: None, trunk: None }
     }
 
+    /// Whether the far end has proved by a certificate that it is this trunk, as far as certificates
+    /// of the trunk are verified.
+    pub fn proves(self, trunk: u32) -> bool {
+        self.transport.is_secure() && self.connection.is_some() && self.trunk == Some(trunk)
+    }
+
     /// A flow of datagrams.
     pub const fn udp(local: Option<SocketAddr>, remote: SocketAddr) -> Self {
         Self { transport: Transport::Udp, local, remote, connection: None, trunk: None }

@@ -36,6 +36,7 @@ pub mod sdp;
 mod session_timer;
 mod shares;
 mod subscription;
+mod takeover;
 pub mod transaction;
 mod users;
 
@@ -56,4 +57,5 @@ pub use flow::{ConnectionId, Flow, NextHop, Resolve, ResolveId, Target, Transpor
 pub use reliable::Reliability;
 pub use session_timer::{SessionTimers, TimerMode};
 pub use subscription::SubscriptionId;
+pub use takeover::{Aim, NotTaken, Takeover};
 pub use users::{Realm, User, UserCounts, Users};

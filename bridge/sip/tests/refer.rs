@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Out, Ua, confirmed, request, response};
-use partyline_sip::message::{Message, Name, Status};
+use partyline_sip::message::{Message, Name, StartLine, Status};
 use partyline_sip::{CommandError, DialogId, Dropped, Event, Hangup, Referral, Rejection};
 
 fn taking() -> Ua {
@@ -275,6 +275,26 @@ fn what_names_nobody_or_several_is_refused() {
     assert_eq!(referral(&out).to.as_str(), "tel:+14165550199");
     ua.endpoint.reject_refer(ua.now, dialog, Status::NOT_FOUND).expect("it waits");
     assert_eq!(ua.drain().lines(), ["404 REFER"]);
+}
+
+#[test]
+fn a_refer_to_somebody_elses_call_says_that_none_is_taken_over_by_it() {
+    let mut ua = taking();
+    let (dialog, tag) = confirmed(&mut ua);
+    let reason = |out: &Out| {
+        let StartLine::Response { status, reason } = out.message(0).start else { return None };
+        Some((status.code(), reason.into_string()))
+    };
+    let fields = ["Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2", "a=b&rE%50laces=x", "join=x"];
+    for (cseq, fields) in (2..).zip(fields) {
+        let out = ua.feed(&refer(cseq, &tag, &format!("Refer-To: <sip:dora@h?{fields}>\r\n")));
+        let declined = (603, "No Call Is Taken Over By REFER".to_owned());
+        assert_eq!(reason(&out), Some(declined), "{fields}");
+        assert!(out.events.is_empty());
+    }
+    let out = ua.feed(&refer(9, &tag, "Refer-To: <sip:dora@h?Subject=Replaces>\r\n"));
+    assert_eq!(reason(&out).expect("a refusal").1, "Nothing But A Call Is Referred To");
+    ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("the call is left alone");
 }
 
 #[test]

@@ -182,6 +182,12 @@ impl World {
         let dialog = match event {
             Event::Invite(call) => {
                 self.begins(call.dialog);
+                if let Some(takeover) = &call.takeover
+                    && let Ok(taken) = self.endpoint.find_taken(takeover)
+                {
+                    assert!(self.known.contains(&taken), "{takeover:?}: a call that never began");
+                    assert_ne!(taken, call.dialog, "{takeover:?}: nobody takes his own place");
+                }
                 call.dialog
             }
             Event::Ringing { dialog, .. }

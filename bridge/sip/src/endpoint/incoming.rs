@@ -34,6 +34,7 @@ pub(super) fn read(dialog: DialogId, request: &mut Request, offer: Option<Bytes>
         pin: request.message.pin.take(),
         identities: identities(headers),
         user: None,
+        takeover: None,
     }
 }
 

@@ -22,6 +22,7 @@ mod request;
 mod respond;
 mod session;
 mod subscribe;
+mod takeover;
 mod terms;
 mod timeout;
 mod uac;

@@ -13,6 +13,7 @@ use crate::counters::Dropped;
 use crate::event::{Event, RefusedRequest, Suspicion};
 use crate::flow::{Flow, Transport};
 use crate::message::{Envelope, Message, Method, Name, Scheme, StartLine, Status, Unreadable, Uri};
+use crate::takeover;
 use crate::transaction::{ServerKey, TransactionId};
 
 /// A request on its way through the checks.
@@ -152,6 +153,9 @@ impl Endpoint {
             return self.refuse_extensions(&request);
         }
         let tagged = request.envelope.to.tag().is_some();
+        if (tagged || method != Method::Invite) && takeover::is_in(&request.message.headers) {
+            return self.refuse_takeover(&request);
+        }
         match method {
             _ if tagged => self.receive_in_dialog(now, method, key, request),
             Method::Invite => self.receive_invite(now, key, request),

@@ -164,6 +164,11 @@ fn read(headers: &Headers) -> Result<Referral, (Status, &'static str)> {
             Status::UNSUPPORTED_URI_SCHEME.reason_phrase(),
         ));
     }
+    // The far end of another call of his is to have that call with us instead (RFC 5589 §7). He would
+    // be asked nothing, and neither would who is called: that is for who calls in to do.
+    if [Name::Replaces, Name::Join].iter().any(|name| to.uri.has_header(name.as_str())) {
+        return Err((Status::DECLINE, "No Call Is Taken Over By REFER"));
+    }
     let is_invite = |method: &str| method.eq_ignore_ascii_case("INVITE");
     if to.uri.has_headers() || !to.uri.parameter("method").is_none_or(is_invite) {
         return Err((Status::DECLINE, "Nothing But A Call Is Referred To"));

@@ -11,11 +11,13 @@ use super::outside::Outcome;
 use super::receive::Request;
 use super::respond::add_abilities;
 use super::{Endpoint, Owner};
+use crate::admission::Limits;
 use crate::command::CommandError;
 use crate::counters::Dropped;
 use crate::dialog::{Contact, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::extensions::Extensions;
+use crate::flow::Flow;
 use crate::message::{Headers, Message, Method, Name, Status};
 use crate::session_timer::{Refused, SessionDue, retry_after};
 use crate::transaction::RequestId;
@@ -33,9 +35,16 @@ impl Endpoint {
     /// The extensions that are spoken with whoever sent a request.
     pub(super) fn extensions_with(&self, request: &Request) -> Extensions {
         let held = self.find_dialog(request).and_then(|id| self.dialogs.get(&id));
-        let trunk = || request.limits.and_then(|limits| limits.extensions);
-        let known = held.map(|held| held.extensions).or_else(trunk);
+        let of_source = || request.limits.map(|limits| self.extensions_of(&limits, request.flow));
+        let known = held.map(|held| held.extensions).or_else(of_source);
         known.unwrap_or(self.config.extensions)
+    }
+
+    /// Those that are spoken with a source of these limits in a call by `flow`.
+    pub(super) fn extensions_of(&self, limits: &Limits, flow: Flow) -> Extensions {
+        let extensions = limits.extensions.unwrap_or(self.config.extensions);
+        let proves = extensions.takeovers && flow.proves(limits.trunk);
+        Extensions { takeovers: proves || self.asks(Some(limits)), ..extensions }
     }
 
     /// Refuses a request for what it says of session timers.

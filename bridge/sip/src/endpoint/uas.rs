@@ -16,6 +16,7 @@ use crate::message::{ContentError, Headers, Host, Message, Method, Name, Status}
 use crate::reliable::{Provisionals, RELIABLE, Waiting};
 use crate::session_timer::{SessionTimer, TimersAsked};
 use crate::shares::Seat;
+use crate::takeover;
 use crate::transaction::timer::Backoff;
 use crate::transaction::{InviteServer, MergeKey, Server, ServerKey, TransactionId};
 
@@ -222,7 +223,14 @@ impl Endpoint {
             let template = &request.template;
             return self.refuse(template, Dropped::Misdirected, Status::LOOP_DETECTED, None);
         }
-        let extensions = limits.extensions.unwrap_or(self.config.extensions);
+        let takeover = match takeover::read(&request.message.headers) {
+            Ok(takeover) => takeover,
+            Err(phrase) => {
+                let (reason, status) = (Dropped::MalformedRequest, Status::BAD_REQUEST);
+                return self.refuse(&request.template, reason, status, Some(phrase));
+            }
+        };
+        let extensions = self.extensions_of(&limits, request.flow);
         let asked = TimersAsked::read(&request.message.headers);
         let mut session = SessionTimer::new(extensions.timers);
         if let Some(refused) = session.refusal(&asked) {
@@ -242,7 +250,8 @@ impl Endpoint {
         let (headers, offered) = (&request.message.headers, offer.is_some());
         let made = Provisionals::new(extensions.reliability, headers, offered, numbers);
         let id = DialogId(self.next_id());
-        let event = Incoming { user, ..incoming::read(id, &mut request, offer) };
+        let takeover = takeover.map(Box::new);
+        let event = Incoming { user, takeover, ..incoming::read(id, &mut request, offer) };
         let server = self.open_invite_server(now, (key, Some(merge)), id, &path, request);
         let mut dialog = Dialog::new(path, State::Offered { server }, extensions);
         (dialog.session, dialog.provisionals) = (session, made.map(Box::new));

@@ -82,6 +82,8 @@ names! {
     ReferTo "Refer-To" "r";
     ReferSub "Refer-Sub";
     ReferredBy "Referred-By" "b";
+    Replaces "Replaces";
+    Join "Join";
     Event "Event" "o";
     SubscriptionState "Subscription-State";
     AllowEvents "Allow-Events" "u";

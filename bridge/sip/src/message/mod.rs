@@ -34,8 +34,8 @@ pub(crate) use pin::has_pin;
 pub use redact::{MAX_REDACTED, Redacted, asks_for_privacy, redact};
 pub use scan::{Malformed, Params};
 pub use status::Status;
-pub(crate) use uri::escape_user;
 pub use uri::{Host, Scheme, Uri};
+pub(crate) use uri::{escape_user, unescape};
 pub(crate) use via::MAGIC_COOKIE;
 pub use via::Via;
 

@@ -147,6 +147,8 @@ fn kept(name: &Name) -> Kept {
         | Name::SessionExpires
         | Name::MinSe
         | Name::ReferSub
+        | Name::Replaces
+        | Name::Join
         | Name::Event
         | Name::SubscriptionState
         | Name::AllowEvents => Kept::Whole,

@@ -262,6 +262,15 @@ impl Uri {
         self.headers().is_some()
     }
 
+    /// Whether a header of this name is embedded.
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        let mut fields = self.headers().unwrap_or_default().split('&');
+        fields.any(|field| {
+            let of = field.split('=').next().unwrap_or(field);
+            unescape(of).trim_ascii().eq_ignore_ascii_case(name)
+        })
+    }
+
     /// The parameters of a SIP URI; none of any other.
     fn params(&self) -> ParamsRef<'_> {
         let (from, to) = self.sip().map_or((0, 0), |sip| sip.params);
