@@ -10,6 +10,7 @@ use partyline_secret::SecretDigits;
 
 use crate::bridge::{Bridge, Drain};
 use crate::call::{Call, Entry, Greeting, Phase, Topic};
+use crate::claim::Claim;
 use crate::event::{FIRST_OUTBOUND, Offered, Output, Refusal, RefusalCodes, Talk};
 use crate::guard::{Caller, Stranger};
 use crate::ledger::Gate;
@@ -22,19 +23,27 @@ use partyline_dialplan::Prompt;
 
 impl Bridge {
     /// A call came: its record begins, and the call is refused or its answer prepared.
-    pub(crate) fn offered(&mut self, now: Time, id: CallId, offered: &Offered) {
+    pub(crate) fn offered(
+        &mut self,
+        now: Time,
+        id: CallId,
+        offered: &Offered,
+        claim: Option<Claim>,
+    ) {
         if id >= FIRST_OUTBOUND || self.calls.contains_key(&id) {
             return;
         }
         let ids = (self.new_uuid(now), self.new_leg_seq());
         let mut book = LegBook::inbound(self.origin, ids, (now, self.fx.clock.at(now)), offered);
-        let (admission, typed) = match self.admit(offered) {
+        let (admission, typed) = match self.admit(offered, claim) {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 return self.refuse_unborn(now, id, book, (refusal, offered.codes.of(refusal)));
             }
         };
-        admission.fill(book.record_mut());
+        if let Some(admission) = admission {
+            admission.fill(book.record_mut());
+        }
         let open = book.revision();
         book.answer(now);
         let answered = book.next_revision();
@@ -43,17 +52,28 @@ impl Bridge {
         call.codes = offered.codes;
         call.caller = Caller::of(offered);
         call.stranger = Stranger::of(offered);
+        call.claim = claim;
         self.calls.insert(id, call);
         self.fx.persist(Gate::Answer(id), vec![open, answered]);
     }
 
-    /// Whether a call is let in, and with what.
-    fn admit(&mut self, offered: &Offered) -> Result<(Admission, SecretDigits), Refusal> {
+    /// Whether a call is let in, and with what. Who claims a place at a leg need not dial a number.
+    fn admit(
+        &mut self,
+        offered: &Offered,
+        claim: Option<Claim>,
+    ) -> Result<(Option<Admission>, SecretDigits), Refusal> {
         let retry_after = self.fx.config.retry_after;
         if self.drain != Drain::Open {
             return Err(Refusal::Draining { retry_after });
         }
-        let admission = self.look_up_number(offered)?;
+        let admission = match claim {
+            None => Some(self.look_up_number(offered)?),
+            Some(claim) => {
+                self.may_claim(claim)?;
+                self.look_up_number(offered).ok()
+            }
+        };
         if self.fx.ledger.is_failing() {
             return Err(Refusal::NotDurable { retry_after });
         }
@@ -99,6 +119,9 @@ impl Bridge {
             let refusal = Refusal::Draining { retry_after: self.fx.config.retry_after };
             return self.refuse(now, id, refusal);
         }
+        if let Err(refusal) = self.may_still_claim(id) {
+            return self.refuse(now, id, refusal);
+        }
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Greeting(Greeting::default());
         // Billing starts when the answer leaves, not when it was written down.
@@ -106,6 +129,7 @@ impl Bridge {
         call.answered_under = Some(Arc::clone(&self.directory));
         self.fx.outputs.push_back(Output::Answer { call: id });
         self.fx.outputs.push_back(Output::Talk { call: id, talk: Talk::Secret });
+        self.take_place(now, id);
     }
 
     /// The far end confirms the answer.
@@ -114,6 +138,7 @@ impl Bridge {
             call.confirmed = true;
         }
         self.heard(now, id);
+        self.place_confirmed(now, id);
     }
 
     /// The far end has our answer: from here the far end hears what is sent.
@@ -162,7 +187,7 @@ impl Bridge {
 
     /// The far end can hear: welcome it, or take what it typed ahead.
     pub(crate) fn greet(&mut self, now: Time, id: CallId) {
-        if self.greeting(id).is_none() {
+        if self.greeting(id).is_none() || self.come_beside(now, id) {
             return;
         }
         let ahead = self.take_typed(id);

@@ -30,8 +30,9 @@ enum Given {
 impl Bridge {
     /// `id` has passed every gate: it is of the conference from here on.
     pub(crate) fn arrive(&mut self, now: Time, id: CallId, grant: Grant) {
-        let dialled = self.calls.get(&id).is_some_and(|call| call.is_outbound());
-        if dialled && !self.by_conference.contains_key(&grant.conference) {
+        let brought =
+            self.calls.get(&id).is_some_and(|call| call.is_outbound() || call.claim.is_some());
+        if brought && !self.by_conference.contains_key(&grant.conference) {
             // The conference ended while it was on its way in: there is nobody to talk to.
             let close = Close::moderator(CloseReason::EndedByModerator);
             return self.dismiss(now, id, vec![Prompt::ConferenceEnded], close);
@@ -140,7 +141,7 @@ impl Bridge {
     }
 
     /// `id` waits for the moderator.
-    fn hold(&mut self, now: Time, id: CallId) {
+    pub(crate) fn hold(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.move_to(Place::Hold, now);
         self.fx.ledger.push(call.book.next_revision());
@@ -189,7 +190,7 @@ impl Bridge {
     }
 
     /// `id` is in the mix from here on.
-    fn mix(&mut self, now: Time, id: CallId) {
+    pub(crate) fn mix(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.move_to(Place::Conference, now);
         self.fx.ledger.push(call.book.next_revision());

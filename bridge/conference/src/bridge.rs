@@ -168,7 +168,10 @@ impl Bridge {
 
     fn apply(&mut self, now: Time, input: Input) {
         match input {
-            Input::Offered { call, offered } => self.offered(now, call, &offered),
+            Input::Offered { call, offered } => self.offered(now, call, &offered, None),
+            Input::Claimed { call, offered, claim } => {
+                self.offered(now, call, &offered, Some(claim));
+            }
             Input::Confirmed { call } => self.confirmed(now, call),
             Input::MediaStarted { call } => self.media_started(now, call),
             Input::MediaSilent { call, since } => {

@@ -11,6 +11,7 @@ use partyline_directory::Snapshot;
 use partyline_model::{AccountId, CallId, ConferenceId, MixId, PlaybackId, Role, SessionId, Time};
 use partyline_secret::SecretDigits;
 
+use crate::claim::Claim;
 use crate::effects::Effects;
 use crate::event::Output;
 use crate::event::{RefusalCodes, Talk};
@@ -65,6 +66,8 @@ pub(crate) struct Call {
     pub(crate) owed: Option<Owed>,
     /// Which guest of its conference the leg is, if it has no number that may be told.
     pub(crate) guest: u32,
+    /// The place that the leg came for, until it has it.
+    pub(crate) claim: Option<Claim>,
 }
 
 impl Call {
@@ -92,6 +95,7 @@ impl Call {
             stray_digits: 0,
             owed: None,
             guest: 0,
+            claim: None,
         }
     }
 

@@ -17,6 +17,7 @@ use partyline_model::{
     WallTime,
 };
 
+use crate::claim::{Claim, Unclaimed};
 use crate::invited::{Invitation, InvitationNews};
 
 /// The first call id of legs that the bridge dials. Ids below it are the caller's, for legs that
@@ -34,6 +35,15 @@ pub enum Input {
         call: CallId,
         /// What the call said.
         offered: Box<Offered>,
+    },
+    /// As [`Input::Offered`], and the call is for the place of a leg, or for one beside it.
+    Claimed {
+        /// The leg.
+        call: CallId,
+        /// What the call said.
+        offered: Box<Offered>,
+        /// The place, which the caller may have as far as the signalling knows.
+        claim: Claim,
     },
     /// The far end has our answer.
     Confirmed {
@@ -254,6 +264,7 @@ impl RefusalCodes {
             Refusal::Full { .. } => self.full,
             Refusal::Draining { .. } => self.draining,
             Refusal::NotDurable { .. } => self.not_durable,
+            Refusal::Claim(_, code) => code,
         }
     }
 }
@@ -569,13 +580,15 @@ pub enum Refusal {
         /// When the caller may try again.
         retry_after: Duration,
     },
+    /// The call does not get the place that it claims.
+    Claim(Unclaimed, StatusCode),
 }
 
 impl Refusal {
     /// When the caller may try again.
     pub const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::UnknownNumber | Self::Suspended => None,
+            Self::UnknownNumber | Self::Suspended | Self::Claim(..) => None,
             Self::Full { retry_after }
             | Self::Draining { retry_after }
             | Self::NotDurable { retry_after } => Some(retry_after),
@@ -586,7 +599,9 @@ impl Refusal {
     pub const fn q850(self) -> u8 {
         match self {
             Self::UnknownNumber => 1,
-            Self::Suspended => 21,
+            Self::Suspended | Self::Claim(Unclaimed::Barred, _) => 21,
+            Self::Claim(Unclaimed::Gone, _) => 31,
+            Self::Claim(Unclaimed::Elsewhere | Unclaimed::Full, _) => 17,
             Self::Full { .. } => 34,
             Self::Draining { .. } | Self::NotDurable { .. } => 41,
         }
@@ -597,6 +612,7 @@ impl Refusal {
             Self::UnknownNumber => CloseReason::NotFound,
             Self::Suspended => CloseReason::Admin,
             Self::Draining { .. } => CloseReason::Drain,
+            Self::Claim(..) => CloseReason::AuthReject,
             Self::Full { .. } | Self::NotDurable { .. } => CloseReason::Internal,
         }
     }

@@ -22,6 +22,7 @@ mod attendance;
 mod begin;
 mod bridge;
 mod call;
+mod claim;
 mod config;
 mod dialogue;
 mod dialout;
@@ -53,6 +54,7 @@ mod timers;
 
 pub use attendance::{Attendance, Attendee, AttendeeState};
 pub use bridge::{Bridge, Parts};
+pub use claim::{Claim, ClaimCodes, ClaimKind, Unclaimed};
 pub use config::{Config, EntryTiming};
 pub use event::{
     DialogNames, EndKind, Ended, FIRST_OUTBOUND, GuessAlarm, GuessCounts, GuessKey, Input, Offered,

@@ -45,6 +45,14 @@ impl Roster {
         legs.map(|&(call, _)| call)
     }
 
+    /// Puts a leg that is not in it in the place of one that is.
+    pub(crate) fn take_place(&mut self, of: CallId, by: CallId) {
+        debug_assert!(!self.legs.iter().any(|&(leg, _)| leg == by), "{by} is in twice");
+        if let Some((leg, _)) = self.legs.iter_mut().find(|(leg, _)| *leg == of) {
+            *leg = by;
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.legs.len()
     }
@@ -81,7 +89,8 @@ mod tests {
         assert!(roster.has_moderator());
         assert_eq!(roster.leave(CallId(1)), Some(Role::Moderator));
         assert_eq!(roster.leave(CallId(1)), None);
-        assert_eq!(roster.to_vec(), [CallId(3), CallId(2)]);
+        roster.take_place(CallId(3), CallId(4));
+        assert_eq!(roster.to_vec(), [CallId(4), CallId(2)]);
         assert!(!roster.has_moderator());
     }
 }

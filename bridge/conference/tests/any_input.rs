@@ -6,7 +6,7 @@ mod common;
 
 use common::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World, is_settled, ms, secs};
 use partyline_cdr_record::{CallFailure, LegState, Quality, Record, StatusCode};
-use partyline_conference::{EndKind, FIRST_OUTBOUND, Input};
+use partyline_conference::{ClaimKind, EndKind, FIRST_OUTBOUND, Input};
 use partyline_directory::{ReferenceNumber, StartsWith};
 use partyline_model::{CallId, Digit, MixId, PlaybackId, RecordingId, Time, WallTime};
 use proptest::prelude::*;
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 enum Step {
     Offer(u8),
+    Claim(u8, u8, bool),
     Invite(u8, String),
     Join(u8, u8),
     Keys(u8, String),
@@ -55,6 +56,8 @@ fn step() -> impl Strategy<Value = Step> {
     let call = 0u8..10;
     prop_oneof![
         4 => (0u8..6).prop_map(Step::Offer),
+        4 => (0u8..6, call.clone(), any::<bool>())
+            .prop_map(|(call, leg, beside)| Step::Claim(call, leg, beside)),
         6 => (0u8..6, 0u8..3).prop_map(|(call, role)| Step::Join(call, role)),
         14 => (call.clone(), keys()).prop_map(|(call, keys)| Step::Keys(call, keys)),
         3 => (call.clone(), prop::sample::select(vec!["+14165550199", "911", "14165550198", "x"]))
@@ -97,6 +100,12 @@ fn offer(world: &mut World, call: CallId) -> bool {
 fn play(world: &mut World, step: Step) {
     match step {
         Step::Offer(call) => drop(offer(world, id(call))),
+        Step::Claim(call, leg, beside) => {
+            if !world.legs.contains_key(&id(call)) {
+                let kind = if beside { ClaimKind::Beside } else { ClaimKind::InPlace };
+                world.claim(id(call), id(leg), kind);
+            }
+        }
         Step::Join(call, role) => {
             if offer(world, id(call)) {
                 world.run(secs(1));

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use partyline_cdr_record::Attestation;
-use partyline_conference::FIRST_OUTBOUND;
+use partyline_conference::{Claim, FIRST_OUTBOUND};
 use partyline_media::Codec;
 use partyline_model::{AccountId, AudioId, CallId, Number, Time, Uuid};
 use partyline_sip::sdp::{Offer, Session, Srtp};
@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) srtp: Srtp,
     /// The last description that we sent.
     pub(crate) described: Bytes,
+    /// What a call in claims of another, until the conference core knows.
+    pub(crate) claim: Option<Claim>,
     /// The clip that welcomes in place of the neutral one, from the number that was dialled.
     pub(crate) welcome: Option<AudioId>,
     /// Since when nothing came from the far end, while nothing does.
@@ -138,6 +140,7 @@ impl Call {
             session: Session::default(),
             srtp: Srtp::default(),
             described: Bytes::new(),
+            claim: None,
             welcome: None,
             silent_since: None,
             probed_at: None,

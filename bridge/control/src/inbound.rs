@@ -90,6 +90,10 @@ impl Node {
             self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
             return self.turn_away(now, incoming.dialog, Refused::Loop, status.into());
         }
+        let claim = match self.claim_of(trunk, &incoming) {
+            Ok(claim) => claim,
+            Err(why) => return self.refuse_claim(now, &incoming, why),
+        };
         if let Some(limit) = self.trunk_limit(now, trunk, Way::In) {
             let code = self.config.trunks.get(trunk).map(|trunk| trunk.reject.over_limit.get());
             let status = code.and_then(Status::new).unwrap_or(Status::SERVICE_UNAVAILABLE);
@@ -126,7 +130,7 @@ impl Node {
         let sip_call_id = incoming.sip_call_id.clone();
         let waits = self.waits_for_verdict(trunk, (&known, signed_for));
         let call = Call::new(dialog, Stage::Unverified(incoming), (session_id, media_address));
-        let call = Call { trunk: Some(trunk), welcome, offer, srtp, signed_for, ..call };
+        let call = Call { trunk: Some(trunk), claim, welcome, offer, srtp, signed_for, ..call };
         self.calls.insert(id, call);
         if !waits {
             self.go_on(now, id);
@@ -184,10 +188,18 @@ impl Node {
                 let offered = self.offered(id, &incoming, expects_media);
                 let allowed = self.trunk_of(id).is_some_and(|trunk| trunk.uri_passcode);
                 let pin = allowed && incoming.pin.is_some();
-                if let Some(call) = self.calls.get_mut(id) {
+                let claim = self.calls.get_mut(id).and_then(|call| {
                     call.stage = Stage::Offered(incoming);
-                }
-                self.bridge.handle(now, Input::Offered { call: id, offered: Box::new(offered) });
+                    call.claim.take()
+                });
+                let (call, offered) = (id, Box::new(offered));
+                // Who claims a place is asked for no passcode.
+                let pin = pin && claim.is_none();
+                let input = match claim {
+                    Some(claim) => Input::Claimed { call, offered, claim },
+                    None => Input::Offered { call, offered },
+                };
+                self.bridge.handle(now, input);
                 if pin {
                     self.type_pin(now, id);
                 }
@@ -378,10 +390,10 @@ impl Node {
     }
 
     /// Refuses a call for the conference core.
-    pub(crate) fn reject(&mut self, now: Time, id: CallId, rejection: Rejection) {
+    pub(crate) fn reject(&mut self, now: Time, id: CallId, cause: Cause, rejection: Rejection) {
         if let Some(Call { stage: Stage::Offered(incoming), .. }) = self.calls.get(id) {
             let (source, status) = (incoming.flow.remote.ip(), rejection.status.code());
-            self.say_refused(now, source, status, Cause::CallFlow(status));
+            self.say_refused(now, source, status, cause);
         }
         let dialog = self.calls.get(id).and_then(|call| call.dialog);
         self.forget(id);

@@ -13,6 +13,7 @@ mod attestation;
 mod banning;
 mod call_map;
 mod callee;
+mod claims;
 mod config;
 mod description;
 mod handshakes;
@@ -46,6 +47,7 @@ pub use admission::{
     Ban, BanCounts, Banned, ConnectionGate, FairQueue, Gate, Known, Offence, Sources, Unbannable,
     Unwanted, Unwelcome, Welcome,
 };
+pub use claims::ClaimFault;
 pub use config::{Config, PortRange, PortRangeError, Site, SourceKind, Trunk, TrunkAccount};
 pub use handshakes::{HandshakeCounts, HandshakeFailure};
 pub use identity::{FromUser, IdentityHeader, Presenting};

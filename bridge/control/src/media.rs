@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use partyline_cdr_record::Quality;
-use partyline_conference::{Input, Output as ConferenceOutput, Talk};
+use partyline_conference::{Input, Output as ConferenceOutput, Refusal, Talk};
 use partyline_dialplan::Prompt;
 use partyline_media::{
     AudioQueue, Command, Event, InBand, LegConfig, LegStats, Rtcp, Signalling, SrtpKeys,
@@ -16,6 +16,7 @@ use partyline_sip::{DialogId, Hangup};
 
 use crate::node::{Closing, Node, Output, or_ended};
 use crate::outcome;
+use crate::refusals::Cause;
 
 impl Node {
     /// Does what the conference core wants.
@@ -27,7 +28,15 @@ impl Node {
             }
             ConferenceOutput::Answer { call } => self.answer(now, call),
             ConferenceOutput::Reject { call, refusal, code } => {
-                self.reject(now, call, outcome::rejection(refusal, code));
+                let cause = match refusal {
+                    Refusal::Claim(why, _) => Cause::Claim(why.into()),
+                    Refusal::UnknownNumber
+                    | Refusal::Suspended
+                    | Refusal::Full { .. }
+                    | Refusal::Draining { .. }
+                    | Refusal::NotDurable { .. } => Cause::CallFlow(code.get()),
+                };
+                self.reject(now, call, cause, outcome::rejection(refusal, code));
             }
             ConferenceOutput::Hangup { call, q850 } => {
                 self.hang_up(now, call, Hangup { q850: Some(q850) });

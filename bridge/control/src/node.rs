@@ -140,17 +140,20 @@ pub enum Refused {
     TrunkLimit,
     /// The caller's number is not signed as the trunk wants it.
     Signature,
+    /// The call was to take the place of another, or to come beside it, and may not.
+    Claim,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::UnknownSource,
         Self::Description,
         Self::NoPort,
         Self::Loop,
         Self::TrunkLimit,
         Self::Signature,
+        Self::Claim,
     ];
 
     /// As metrics name it.
@@ -162,6 +165,7 @@ impl Refused {
             Self::Loop => "loop",
             Self::TrunkLimit => "trunk_limit",
             Self::Signature => "signature",
+            Self::Claim => "claim",
         }
     }
 }

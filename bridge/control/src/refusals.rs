@@ -13,6 +13,7 @@ use partyline_sip::Dropped;
 use partyline_sip::message::Status;
 use partyline_sip::sdp::SdpError;
 
+use crate::claims::ClaimFault;
 use crate::limits::TrunkLimit;
 
 /// How long the same refusal of the same source is counted and not said again.
@@ -36,6 +37,8 @@ pub enum Cause {
     TrunkLimit(TrunkLimit),
     /// The caller's number is not signed as the trunk wants it: in what way, or not at all.
     Signature(&'static str),
+    /// The call was to take the place of another or to come beside it, and does not get that.
+    Claim(ClaimFault),
     /// The call flow refused it, with this SIP status.
     CallFlow(u16),
 }
@@ -70,6 +73,7 @@ impl Refusal {
             Cause::Signature(why) => {
                 format!("the signature of the caller's number is worth nothing: {why}").into()
             }
+            Cause::Claim(why) => why.reason().into(),
             Cause::CallFlow(404) => "the dialled number is none of ours".into(),
             Cause::CallFlow(403) => "the account of the dialled number is suspended".into(),
             Cause::CallFlow(482) => "a call out came back to us".into(),
@@ -150,6 +154,11 @@ impl Refusal {
             Cause::Signature(_) => {
                 "tell the trunk's operator; verify of its [trunk.stir] says what is refused".into()
             }
+            Cause::Claim(ClaimFault::Unproven) => {
+                "let the telephone be a [[user]], or the far end show a certificate of its trunk"
+                    .into()
+            }
+            Cause::Claim(_) => "see the other call in `partyline cdr` or `partyline trace`".into(),
             Cause::CallFlow(404) => {
                 "compare the dialled number in `partyline cdr` with `partyline dial-in list`".into()
             }

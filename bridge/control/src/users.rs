@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use partyline_model::{Number, Time};
 use partyline_sip::auth::Ha1;
-use partyline_sip::{Destination, Dial, Transport, UserCounts, Users};
+use partyline_sip::{Destination, Dial, Extensions, Transport, UserCounts, Users};
 
 use crate::call_map::Dialling;
 use crate::identity;
@@ -107,6 +107,11 @@ impl Node {
         self.members.numbers.get(name).map(|member| member.number)
     }
 
+    /// The place of the trunk that a user belongs to.
+    pub(crate) fn trunk_of_user(&self, name: &str) -> Option<usize> {
+        self.members.numbers.get(name).map(|member| member.trunk)
+    }
+
     /// The name and the trunk's place of the user with a number, if he can be reached now.
     pub(crate) fn user_at(&self, number: Number) -> Option<(&str, usize)> {
         let users = self.endpoint.users()?;
@@ -135,7 +140,8 @@ impl Node {
             routes: binding.path.clone(),
             offer: Bytes::new(),
             headers: caller.headers,
-            extensions: Some(trunk.extensions),
+            // Whoever registers has proved who he is.
+            extensions: Some(Extensions { takeovers: true, ..trunk.extensions }),
             login: None,
             patience: Some(trunk.routing.patience),
             has_alternative: self.next_trunk(now, dialling).is_some(),

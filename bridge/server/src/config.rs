@@ -221,6 +221,8 @@ fn fill_in(trunk: &mut RawTrunk) {
     let usual = IdentityHeader::by_trust(trunk.trusted);
     trunk.identity.presenting.identity.get_or_insert(usual);
     trunk.extensions.refers = *trunk.refer.get_or_insert(trunk.kind == Some(SourceKind::Phones));
+    // What a certificate proves, where one is shown and looked at.
+    trunk.extensions.takeovers = trunk.transport.0 == Some(Transport::Tls) && trunk.tls_verify.0;
     if trunk.sources.is_none() {
         let usual = trunk.usual_sources();
         trunk.sources = Some(usual).filter(|usual| !usual.is_empty());

@@ -145,6 +145,12 @@ named! {
         FarEndHold = 114 "far_end_hold",
         /// The far end came back from its hold.
         FarEndResume = 115 "far_end_resume",
+        /// The leg took the place of another in the conference.
+        PlaceTaken = 116 "place_taken",
+        /// Another leg took the place of this one.
+        PlaceGiven = 117 "place_given",
+        /// The leg came beside another that is in the conference, without a passcode.
+        CameBeside = 118 "came_beside",
     }
 
     /// Who may speak in a conference.

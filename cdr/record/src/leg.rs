@@ -99,6 +99,8 @@ named! {
         Operator = 3 "operator",
         /// By its number, registered before.
         PreauthAni = 4 "preauth_ani",
+        /// By another leg, in whose place or beside which it came.
+        OtherLeg = 5 "other_leg",
     }
 
     /// Where a reference number came from.

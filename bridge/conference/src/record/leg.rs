@@ -129,7 +129,7 @@ impl LegBook {
     }
 
     /// The stamp of `now`: never from the wall clock of `now`.
-    fn stamp(&self, now: Time) -> WallTime {
+    pub(crate) fn stamp(&self, now: Time) -> WallTime {
         self.record.invited_at + now.since(self.invited)
     }
 

@@ -14,8 +14,8 @@ use partyline_cdr_record::{
     Record, StatusCode,
 };
 use partyline_conference::{
-    Bridge, Config, DialogNames, EndKind, Ended, GuessAlarm, Input, Invitation, InvitationNews,
-    Offered, Output, Parts, Refusal, Summary, Talk,
+    Bridge, Claim, ClaimCodes, ClaimKind, Config, DialogNames, EndKind, Ended, GuessAlarm, Input,
+    Invitation, InvitationNews, Offered, Output, Parts, Refusal, Summary, Talk,
 };
 use partyline_dialplan::star::Profiles;
 use partyline_dialplan::{Plan, Prompt};
@@ -259,7 +259,31 @@ impl World {
     }
 
     pub fn offer(&mut self, call: CallId, dnis: &str) {
-        let offered = Offered {
+        let offered = Box::new(self.offered(call, dnis));
+        self.legs.insert(call, Leg::default());
+        self.input(Input::Offered { call, offered });
+    }
+
+    /// A call that dials no number claims a place at `leg`.
+    pub fn claim(&mut self, call: CallId, leg: CallId, kind: ClaimKind) {
+        let [gone, elsewhere, barred, full] = [481, 488, 403, 486].map(StatusCode::new);
+        let codes = ClaimCodes { gone, elsewhere, barred, full };
+        let (offered, claim) = (Box::new(self.offered(call, "")), Claim { leg, kind, codes });
+        self.legs.insert(call, Leg::default());
+        self.input(Input::Claimed { call, offered, claim });
+    }
+
+    /// A new call that claims a place at `leg`.
+    pub fn claimant(&mut self, leg: CallId, kind: ClaimKind) -> CallId {
+        self.next_call += 1;
+        let call = CallId(self.next_call);
+        self.claim(call, leg, kind);
+        self.run(secs(1));
+        call
+    }
+
+    fn offered(&self, call: CallId, dnis: &str) -> Offered {
+        Offered {
             dnis: dnis.parse().ok(),
             dnis_raw: dnis.to_owned(),
             ani: Some(number("14165550100")),
@@ -275,9 +299,7 @@ impl World {
             phone: self.phone,
             expects_media: true,
             codes: partyline_conference::RefusalCodes::default(),
-        };
-        self.legs.insert(call, Leg::default());
-        self.input(Input::Offered { call, offered: Box::new(offered) });
+        }
     }
 
     /// Calls and enters `code` at once.
