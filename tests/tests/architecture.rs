@@ -53,7 +53,7 @@ const IMPURE: [&str; 23] = [
 /// hash functions of digest authentication.
 const MOST_EXTERNAL: usize = 8;
 /// Which crates of the workspace each may use: the arrows of ARCHITECTURE.md.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("partyline-model", &[]),
     ("partyline-dtmf", &[]),
     (
@@ -87,6 +87,16 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("partyline-export", &["partyline-model", "partyline-billing"]),
     ("partyline-cdr-store", &["partyline-model", "partyline-directory", "partyline-cdr-record"]),
     (
+        "partyline-operations",
+        &[
+            "partyline-model",
+            "partyline-directory",
+            "partyline-dialplan",
+            "partyline-cdr-store",
+            "partyline-billing",
+        ],
+    ),
+    (
         "partyline",
         &[
             "partyline-model",
@@ -97,6 +107,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "partyline-cdr-store",
             "partyline-conference",
             "partyline-control",
+            "partyline-operations",
             "partyline-media",
             "partyline-media-io",
             "partyline-dtls",

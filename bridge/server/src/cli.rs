@@ -26,11 +26,13 @@ mod lookup;
 mod passcode;
 mod pcap;
 mod reach;
+mod refusal;
 mod table;
 mod times;
 mod trace;
 mod trunk;
 mod user;
+mod who;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,14 +1,16 @@
 //! `partyline account`: customers and what they may do.
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
-use jiff::tz::TimeZone;
-use partyline_directory::{Account, AccountStatus, DialOutPolicy, Entitlements, ReferenceNumber};
-use partyline_model::{AccountId, Number};
+use partyline_directory::{Account, DialOutPolicy, Entitlements, ReferenceNumber};
+use partyline_model::Number;
+use partyline_operations::{
+    AccountSettings, AddAccount, SetAccount, ValueError, country_code, currency, time_zone, yes_no,
+};
 
 use super::context::Context;
 use super::lookup;
 use super::reach;
+use super::refusal::told;
 use super::table::{Align, Table, harmless};
 
 /// Customers: who pays, and what they may do.
@@ -120,147 +122,58 @@ pub(super) struct Settings {
 
 /// The beginnings of numbers; a type of its own, as clap takes a plain list for a repeated option.
 #[derive(Clone, Debug)]
-pub(super) struct Prefixes(pub(super) Vec<String>);
+pub(super) struct Prefixes(Vec<String>);
 
-pub(super) fn yes_no(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "yes" | "true" => Ok(true),
-        "no" | "false" => Ok(false),
-        _ => Err("expected yes or no"),
-    }
-}
-
-pub(super) fn time_zone(text: &str) -> Result<String, &'static str> {
-    match TimeZone::get(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("unknown time zone; use an IANA name such as America/Toronto"),
-    }
-}
-
-pub(super) fn currency(text: &str) -> Result<String, &'static str> {
-    match partyline_billing::currency(text) {
-        Some(currency) => Ok(currency.code().to_owned()),
-        None => Err("unknown currency; use an ISO 4217 code such as USD"),
-    }
-}
-
-pub(super) fn country_code(text: &str) -> Result<String, &'static str> {
-    let fits = (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    if fits { Ok(text.to_owned()) } else { Err("expected 1 to 3 digits such as 1 or 44") }
-}
-
-pub(super) fn prefixes(text: &str) -> Result<Prefixes, &'static str> {
-    let prefixes: Vec<String> = text
-        .split([',', ' '])
-        .map(|prefix| prefix.trim_start_matches('+'))
-        .filter(|prefix| !prefix.is_empty())
-        .map(str::to_owned)
-        .collect();
-    if prefixes.iter().any(|prefix| prefix.starts_with('0')) {
-        return Err("a number begins with its country code, never with 0, 00 or 011: write 44");
-    }
-    let digits = |p: &String| p.len() <= 15 && p.bytes().all(|b| b.is_ascii_digit());
-    if prefixes.iter().all(digits) {
-        Ok(Prefixes(prefixes))
-    } else {
-        Err("expected beginnings of numbers of up to 15 digits, separated by commas")
-    }
-}
-
-/// An account of which only the name is known.
-pub(super) fn blank(name: String) -> Account {
-    Account {
-        id: AccountId(0),
-        name,
-        tenant_id: 0,
-        status: AccountStatus::Active,
-        entitlements: Entitlements::default(),
-        caller_id: None,
-        time_zone: "UTC".to_owned(),
-        currency: "USD".to_owned(),
-        country_code: "1".to_owned(),
-        rate_plan: 0,
-    }
+fn prefixes(text: &str) -> Result<Prefixes, ValueError> {
+    partyline_operations::prefixes(text).map(Prefixes)
 }
 
 impl AccountCommand {
     pub(super) async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         match self {
             Self::Add { name, same_name, yes, settings } => {
-                settings.check_reach(yes)?;
-                check_name(context, &name, None, same_name).await?;
-                add(context, name, settings).await
+                let settings = settings.read(context).await?;
+                add(context, AddAccount { name, same_name, wide_reach: yes, settings }).await
             }
             Self::List => list(context).await,
             Self::Show { account } => show(context, &account).await,
             Self::Set { account, name, same_name, yes, settings } => {
-                settings.check_reach(yes)?;
-                if let Some(name) = &name {
-                    let own = lookup::account(context.store(), &account).await?.id;
-                    check_name(context, name, Some(own), same_name).await?;
-                }
-                if let Some(deck) = &settings.deck {
-                    let deck = lookup::deck(context.store(), deck).await?;
-                    let account = lookup::account(context.store(), &account).await?;
-                    super::deck::check_change(context.store(), &account, &deck, yes).await?;
-                }
-                set(context, &account, name, settings).await
+                let account = lookup::account(context.store(), &account).await?.id;
+                let settings = settings.read(context).await?;
+                let (wide_reach, price_jumps) = (yes, yes);
+                let request =
+                    SetAccount { account, name, same_name, wide_reach, price_jumps, settings };
+                set(context, request).await
             }
-            Self::Suspend { account } => status(context, &account, AccountStatus::Suspended).await,
-            Self::Resume { account } => status(context, &account, AccountStatus::Active).await,
+            Self::Suspend { account } => {
+                let account = lookup::account(context.store(), &account).await?.id;
+                let account = context.operations().suspend_account(account).await.map_err(told)?;
+                say_status(context, &account)
+            }
+            Self::Resume { account } => {
+                let account = lookup::account(context.store(), &account).await?.id;
+                let account = context.operations().resume_account(account).await.map_err(told)?;
+                say_status(context, &account)
+            }
             Self::Close { account, yes } => close(context, &account, yes).await,
         }
     }
 }
 
-/// Refuses no name, and that of another account that is not closed: commands and invoices could
-/// not tell the two apart.
-async fn check_name(
-    context: &Context<'_>,
-    name: &str,
-    own: Option<AccountId>,
-    same_name: bool,
-) -> anyhow::Result<()> {
-    lookup::printable("an account", name)?;
-    let accounts = context.store().accounts().await?.into_iter();
-    let mut others = accounts.filter(|a| Some(a.id) != own && a.status != AccountStatus::Closed);
-    match others.find(|other| other.name.trim() == name.trim()) {
-        Some(other) if !same_name => bail!(
-            "account {} is called {name:?} already; choose another name, or say --same-name",
-            other.id.0
-        ),
-        Some(_) | None => Ok(()),
-    }
-}
-
 async fn close(context: &mut Context<'_>, wanted: &str, yes: bool) -> anyhow::Result<()> {
     let account = lookup::account(context.store(), wanted).await?;
-    let (id, name) = (account.id.0, &account.name);
-    if account.status == AccountStatus::Closed {
-        bail!("account {id} {name:?} is closed already");
-    }
-    let mut change = context.store().change().await?;
-    let closed = change.close_account(account.id).await?;
-    let went = format!(
-        "{} conferences, {} passcodes, {} dial-in numbers of its own",
-        closed.conferences, closed.passcodes, closed.dial_ins
-    );
-    if !yes {
-        bail!("closing account {id} {name:?} is for good and removes {went}; say --yes");
-    }
-    change.commit_checked().await?;
-    context.say(format_args!("account {id} {name:?} is closed; removed: {went}"))
+    let closed = context.operations().close_account(account.id, yes).await.map_err(told)?;
+    context.say(format_args!(
+        "account {} {:?} is closed; removed: {}",
+        account.id.0,
+        account.name,
+        closed.words()
+    ))
 }
 
-async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> anyhow::Result<()> {
-    let mut account = blank(name);
-    let address = settings.address.join("\n");
-    settings.apply(context, &mut account, true).await?;
-    let mut change = context.numbering().await?;
-    let id = change.add_account(&account).await?;
-    change.set_account_address(id, &address).await?;
-    change.commit_checked().await?;
-    context.say(format_args!("account {} {:?} added", id.0, account.name))?;
+async fn add(context: &mut Context<'_>, request: AddAccount) -> anyhow::Result<()> {
+    let account = context.operations().add_account(request).await.map_err(told)?;
+    context.say(format_args!("account {} {:?} added", account.id.0, account.name))?;
     say_reach(context, &account)?;
     if account.rate_plan == 0 {
         context.say("It has no rate deck yet and cannot be invoiced: partyline deck use")?;
@@ -268,32 +181,16 @@ async fn add(context: &mut Context<'_>, name: String, settings: Settings) -> any
     Ok(())
 }
 
-async fn set(
-    context: &mut Context<'_>,
-    wanted: &str,
-    name: Option<String>,
-    settings: Settings,
-) -> anyhow::Result<()> {
-    let before = lookup::account(context.store(), wanted).await?;
-    let mut account = before.clone();
-    if let Some(name) = name {
-        account.name = name;
-    }
-    let address = (!settings.address.is_empty()).then(|| settings.address.join("\n"));
-    let dial_out = settings.dial_out.is_some();
-    settings.apply(context, &mut account, false).await?;
-    let known = context.store().account_address(account.id).await?;
-    if account == before && address.as_ref().is_none_or(|address| *address == known) {
-        bail!("nothing to change; see: partyline account set --help");
-    }
-    let mut change = context.store().change().await?;
-    change.update_account(&account).await?;
-    if let Some(address) = address {
-        change.set_account_address(account.id, &address).await?;
-    }
-    change.commit_checked().await?;
+async fn set(context: &mut Context<'_>, request: SetAccount) -> anyhow::Result<()> {
+    let dial_out = request.settings.dial_out.is_some();
+    let account = context.operations().set_account(request).await.map_err(told)?;
     context.say(format_args!("account {} {:?} changed", account.id.0, account.name))?;
     if dial_out { say_reach(context, &account) } else { Ok(()) }
+}
+
+fn say_status(context: &mut Context<'_>, account: &Account) -> anyhow::Result<()> {
+    let Account { id, name, status, .. } = account;
+    context.say(format_args!("account {} {name:?} is {status}", id.0))
 }
 
 /// What `*1` opens, and what it seems to open and does not.
@@ -306,44 +203,24 @@ fn say_reach(context: &mut Context<'_>, account: &Account) -> anyhow::Result<()>
 }
 
 impl Settings {
-    fn check_reach(&self, yes: bool) -> anyhow::Result<()> {
-        self.dial_out.as_ref().map_or(Ok(()), |listed| reach::check_width(&listed.0, yes))
-    }
-
-    /// Puts what was given into `account`.
-    async fn apply(
-        self,
-        context: &Context<'_>,
-        account: &mut Account,
-        is_new: bool,
-    ) -> anyhow::Result<()> {
-        let entitled = &mut account.entitlements;
-        take(&mut account.time_zone, self.time_zone);
-        take(&mut account.country_code, self.country_code);
-        take(&mut entitled.record, self.record);
-        take(&mut entitled.dial_out.prefixes, self.dial_out.map(|prefixes| prefixes.0));
-        take(&mut entitled.dial_out.max_concurrent, self.dial_out_max);
-        take(&mut entitled.security_passcode, self.security_passcode);
-        take(&mut entitled.reference_number, self.reference_number);
-        if self.caller_id.is_some() {
-            account.caller_id = self.caller_id;
-        }
-        if let Some(deck) = self.deck {
-            let deck = lookup::deck(context.store(), &deck).await?;
-            account.rate_plan = deck.plan;
-            if is_new && self.currency.is_none() {
-                account.currency = super::deck::currency(&deck)?.to_owned();
-            }
-        }
-        take(&mut account.currency, self.currency);
-        super::deck::check_currency(context.store(), account).await
-    }
-}
-
-/// Replaces what is there by what was given.
-pub(super) fn take<T>(place: &mut T, given: Option<T>) {
-    if let Some(value) = given {
-        *place = value;
+    async fn read(self, context: &Context<'_>) -> anyhow::Result<AccountSettings> {
+        let plan = match &self.deck {
+            Some(deck) => Some(lookup::deck(context.store(), deck).await?.plan),
+            None => None,
+        };
+        Ok(AccountSettings {
+            address: (!self.address.is_empty()).then(|| self.address.join("\n")),
+            time_zone: self.time_zone,
+            currency: self.currency,
+            country_code: self.country_code,
+            record: self.record,
+            dial_out: self.dial_out.map(|prefixes| prefixes.0),
+            dial_out_max: self.dial_out_max,
+            security_passcode: self.security_passcode,
+            reference_number: self.reference_number,
+            caller_id: self.caller_id,
+            plan,
+        })
     }
 }
 
@@ -408,37 +285,4 @@ async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
         context.say(closed)?;
     }
     Ok(())
-}
-
-async fn status(
-    context: &mut Context<'_>,
-    wanted: &str,
-    status: AccountStatus,
-) -> anyhow::Result<()> {
-    let account = lookup::account(context.store(), wanted).await?;
-    if account.status == AccountStatus::Closed {
-        bail!(
-            "account {} {:?} is closed for good; add another: partyline account add",
-            account.id.0,
-            account.name
-        );
-    }
-    let mut change = context.store().change().await?;
-    change.set_account_status(account.id, status).await?;
-    change.commit_checked().await?;
-    context.say(format_args!("account {} {:?} is {status}", account.id.0, account.name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_prefix_begins_with_what_is_typed_before_a_country_code() {
-        for text in ["0", "011", "0044", "1416,011"] {
-            assert!(prefixes(text).is_err(), "{text}");
-        }
-        assert_eq!(prefixes("+44, 1416").map(|p| p.0).unwrap(), ["44", "1416"]);
-        assert!(prefixes("").unwrap().0.is_empty());
-    }
 }

@@ -4,11 +4,13 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use partyline_directory::{Announce, Conference, StartsWith};
 use partyline_model::ConferenceId;
+use partyline_operations::{not_closed, printable, take, yes_no};
 
 use super::context::Context;
+use super::lookup;
 use super::passcode::{self, Codes};
+use super::refusal::told;
 use super::table::{Align, Table, harmless};
-use super::{account, lookup};
 
 /// Legs that fit a conference unless it is told otherwise.
 pub(super) const DEFAULT_MAX_LEGS: u16 = 100;
@@ -96,7 +98,7 @@ pub(super) struct Set {
     #[arg(long, value_name = "HOW")]
     announce: Option<Announce>,
     /// Whether it ends when the last moderator leaves
-    #[arg(long, value_name = "YES/NO", value_parser = account::yes_no)]
+    #[arg(long, value_name = "YES/NO", value_parser = yes_no)]
     ends_with_moderator: Option<bool>,
 }
 
@@ -138,8 +140,8 @@ impl ConferenceCommand {
 impl Add {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let account = lookup::account(context.store(), &self.account).await?;
-        lookup::not_closed(&account)?;
-        lookup::printable("a conference", &self.name)?;
+        not_closed(&account).map_err(told)?;
+        printable("a conference", &self.name)?;
         let conferences = context.store().conferences().await?;
         let twin = conferences.iter().find(|c| c.account == account.id && c.name == self.name);
         let twin = twin.map(|twin| twin.id.0);
@@ -173,13 +175,13 @@ impl Set {
         let before = lookup::conference(context.store(), &self.conference).await?;
         let mut conference = before.clone();
         if let Some(name) = self.name {
-            lookup::printable("a conference", &name)?;
+            printable("a conference", &name)?;
             conference.name = name;
         }
-        account::take(&mut conference.starts_with, self.starts_with);
-        account::take(&mut conference.max_legs, self.max_legs);
-        account::take(&mut conference.announce, self.announce);
-        account::take(&mut conference.ends_with_moderator, self.ends_with_moderator);
+        take(&mut conference.starts_with, self.starts_with);
+        take(&mut conference.max_legs, self.max_legs);
+        take(&mut conference.announce, self.announce);
+        take(&mut conference.ends_with_moderator, self.ends_with_moderator);
         if conference == before {
             bail!("nothing to change; see: partyline conference set --help");
         }

@@ -9,7 +9,10 @@ use partyline_cdr_store::Store;
 use partyline_cdr_store::admin::Change;
 use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::keys::Keys;
+use partyline_operations::{Actor, Operations};
 
+use super::who;
+use crate::clock;
 use crate::config::Config;
 use crate::data::Data;
 
@@ -21,12 +24,13 @@ pub(super) struct Context<'a> {
     pub(super) config: &'a Config,
     pub(super) data: Data,
     pub(super) out: &'a mut dyn Write,
+    actor: Actor,
 }
 
 impl<'a> Context<'a> {
     /// Opens the data folder, which must be there: a command makes none.
     pub(super) async fn open(config: &'a Config, out: &'a mut dyn Write) -> anyhow::Result<Self> {
-        Ok(Self { config, data: Data::open(config).await?, out })
+        Ok(Self { config, data: Data::open(config).await?, out, actor: who::actor() })
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
@@ -38,6 +42,11 @@ impl<'a> Context<'a> {
         &self.data.store
     }
 
+    /// What is done with the data folder, by who runs the command.
+    pub(super) fn operations(&self) -> Operations<'_> {
+        Operations::new(self.store(), &self.data.folders.journal, &self.actor, clock::wall())
+    }
+
     pub(super) fn keys(&self) -> &Keys {
         &self.data.keys
     }
@@ -47,12 +56,6 @@ impl<'a> Context<'a> {
     pub(super) async fn numbering(&self) -> anyhow::Result<Change> {
         self.know_numbers().await?;
         Ok(self.store().change().await?)
-    }
-
-    /// The number of the next rate plan.
-    pub(super) async fn next_plan(&self) -> anyhow::Result<u32> {
-        self.know_numbers().await?;
-        Ok(self.store().next_plan().await?)
     }
 
     async fn know_numbers(&self) -> anyhow::Result<()> {

@@ -1,26 +1,19 @@
 //! `partyline deck`: rate decks, checked before they are stored and never changed afterwards.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use partyline_billing::{Decimals, Deck, DeckError, Plans, Version, jumps};
-use partyline_cdr_store::Store;
-use partyline_cdr_store::admin::Deck as StoredDeck;
-use partyline_directory::Account;
-use partyline_model::WallTime;
+use partyline_billing::Decimals;
+use partyline_operations::{AddDeck, AddedDeck, RatesError, UseDeck, parse_deck};
 
 use super::context::Context;
 use super::lookup;
+use super::refusal::told;
 use super::table::{Align, Table};
 use super::times;
 use crate::{clock, demo};
-
-/// How long before a month a call may have been answered that ended in it.
-const LONGEST_CALL: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 
 /// Rate decks: what a minute costs.
 #[derive(Debug, Subcommand)]
@@ -115,64 +108,47 @@ async fn add(context: &mut Context<'_>, adding: Add) -> anyhow::Result<()> {
     let Add { file, since, yes } = adding;
     let (file, now) = (file.as_path(), clock::wall());
     let since = since.map(|since| times::moment(&since, "UTC", now)).transpose();
-    let since = since.context("--since")?.unwrap_or(now);
+    let since = since.context("--since")?;
     let shown = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("{shown}: cannot be read"))?;
-    let deck = Deck::accept(&text).map_err(|errors| refused(file, &errors))?;
-    let decks = context.store().decks().await?;
-    let plan = match decks.iter().find(|known| known.name == deck.id()) {
-        Some(known) => known.plan,
-        None => context.next_plan().await?,
-    };
-    for account in context.store().accounts().await? {
-        if account.rate_plan == plan && account.currency != deck.currency().code() {
-            bail!(
-                "{shown}: account {:?} is billed by deck {:?} in {}, and the file is in {}; give \
-                 the deck another deck_id",
-                account.name,
-                deck.id(),
-                account.currency,
-                deck.currency().code()
-            );
-        }
+    let csv = std::fs::read_to_string(file).with_context(|| format!("{shown}: cannot be read"))?;
+    let request = AddDeck { csv, since, insisted: yes };
+    let added = context.operations().add_deck(&request).await;
+    let AddedDeck { stored, deck, is_new } = added.map_err(|refusal| refused(file, refusal))?;
+    let (name, version, plan) = (&stored.name, stored.version, stored.plan);
+    if !is_new {
+        return context.say(format_args!(
+            "deck {name:?} version {version} is this file already; nothing was added"
+        ));
     }
-    let known: Vec<_> = decks.iter().filter(|known| known.plan == plan).collect();
-    if let Some(old) = known.last() {
-        if old.csv == text && old.since <= now && since == now {
-            let (name, version) = (&old.name, old.version);
-            return context.say(format_args!(
-                "deck {name:?} version {version} is this file already; nothing was added"
-            ));
-        }
-        if !yes {
-            check_planned(&known, since, now).context("nothing was stored")?;
-        }
-        let before = versions(&known, since)?;
-        let version = old.version + 1;
-        let after = [before.clone(), vec![Version { plan, version, since, deck: deck.clone() }]];
-        check_jumps(&before, &after.concat(), since, yes).context("nothing was stored")?;
-    }
-    let mut change = context.store().change().await?;
-    let added = change.add_deck_since(plan, deck.id(), &text, now, since).await?;
-    change.commit().await?;
     let rates = deck.rates().count();
     context.say(format_args!(
-        "deck {:?} version {} added: plan {plan}, {rates} rates in {}",
-        added.name,
-        added.version,
+        "deck {name:?} version {version} added: plan {plan}, {rates} rates in {}",
         deck.currency().code()
     ))?;
-    if since != now {
+    if let Some(since) = since {
         let since = times::local(since, "UTC");
         context.say(format_args!("It prices the calls answered from {since} on"))?;
     }
     Ok(())
 }
 
-fn refused(file: &Path, errors: &[DeckError]) -> anyhow::Error {
+fn refused(file: &Path, refusal: RatesError) -> anyhow::Error {
     let shown = file.display();
-    let lines: Vec<_> = errors.iter().map(|error| format!("\n  {shown}: {error}")).collect();
-    anyhow!("the deck is refused, nothing was stored:{}", lines.concat())
+    match refusal {
+        RatesError::Deck(errors) => {
+            let lines: Vec<_> =
+                errors.iter().map(|error| format!("\n  {shown}: {error}")).collect();
+            anyhow!("the deck is refused, nothing was stored:{}", lines.concat())
+        }
+        RatesError::OtherCurrency { .. } => anyhow!("{shown}: {refusal}"),
+        RatesError::Planned { .. } | RatesError::Jumps(_) => {
+            told(refusal).context("nothing was stored")
+        }
+        RatesError::Currency { .. }
+        | RatesError::Unusable { .. }
+        | RatesError::Numbering(_)
+        | RatesError::Store(_) => told(refusal),
+    }
 }
 
 async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {
@@ -188,7 +164,7 @@ async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {
     ]);
     let accounts = context.store().accounts().await?;
     for stored in context.store().decks().await? {
-        let deck = parse(&stored)?;
+        let deck = parse_deck(&stored).map_err(told)?;
         let users = accounts.iter().filter(|account| account.rate_plan == stored.plan).count();
         table.row(vec![
             stored.plan.to_string(),
@@ -206,7 +182,7 @@ async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {
 
 async fn show(context: &mut Context<'_>, wanted: &str) -> anyhow::Result<()> {
     let stored = lookup::deck(context.store(), wanted).await?;
-    let deck = parse(&stored)?;
+    let deck = parse_deck(&stored).map_err(told)?;
     let mut table = Table::new(&[
         ("line", Align::Right),
         ("kind", Align::Left),
@@ -245,148 +221,9 @@ async fn assign(
     deck: &str,
     yes: bool,
 ) -> anyhow::Result<()> {
-    let mut account = lookup::account(context.store(), account).await?;
+    let account = lookup::account(context.store(), account).await?.id;
     let deck = lookup::deck(context.store(), deck).await?;
-    check_change(context.store(), &account, &deck, yes).await?;
-    account.rate_plan = deck.plan;
-    check_currency(context.store(), &account).await?;
-    let mut change = context.store().change().await?;
-    change.update_account(&account).await?;
-    change.commit_checked().await?;
+    let request = UseDeck { account, plan: deck.plan, insisted: yes };
+    let account = context.operations().use_deck(request).await.map_err(told)?;
     context.say(format_args!("account {:?} is billed by deck {:?}", account.name, deck.name))
-}
-
-/// Refuses another deck for an account when a price would become tenfold or a tenth by it, unless
-/// `yes`.
-///
-/// # Errors
-/// The prices, and what to do.
-pub(super) async fn check_change(
-    store: &Store,
-    account: &Account,
-    new: &StoredDeck,
-    yes: bool,
-) -> anyhow::Result<()> {
-    let (now, decks) = (clock::wall(), store.decks().await?);
-    let of = |plan| -> Vec<_> { decks.iter().filter(|deck| deck.plan == plan).collect() };
-    let (before, after) = (of(account.rate_plan), of(new.plan));
-    check_jumps(&versions(&before, now)?, &versions(&after, now)?, now, yes)
-}
-
-/// Refuses to replace, from `since` on, a version that is for calls to come, and would then price
-/// none.
-fn check_planned(versions: &[&StoredDeck], since: WallTime, now: WallTime) -> anyhow::Result<()> {
-    let replaced = |deck: &StoredDeck| {
-        versions.iter().any(|other| other.version > deck.version && other.since <= deck.since)
-    };
-    let planned = |deck: &&&StoredDeck| deck.since > now && deck.since >= since && !replaced(deck);
-    let Some(StoredDeck { name, version, since, .. }) = versions.iter().find(planned) else {
-        return Ok(());
-    };
-    let since = times::local(*since, "UTC");
-    bail!(
-        "version {version} of deck {name:?} is for the calls from {since} on, and a later version \
-         replaces it: it would never price a call. If that is meant, say --yes; to keep it, say \
-         --yes and add its file once more with --since behind this one"
-    );
-}
-
-/// What may price calls answered from `since` on, of the versions of one plan in their order.
-fn versions(decks: &[&StoredDeck], since: WallTime) -> anyhow::Result<Vec<Version>> {
-    let replaced =
-        |version: u32| decks.iter().any(|other| other.version > version && other.since <= since);
-    let kept = decks.iter().filter(|stored| !replaced(stored.version));
-    kept.map(|stored| {
-        let StoredDeck { plan, version, since, .. } = **stored;
-        Ok(Version { plan, version, since, deck: parse(stored)? })
-    })
-    .collect()
-}
-
-fn check_jumps(
-    before: &[Version],
-    after: &[Version],
-    since: WallTime,
-    yes: bool,
-) -> anyhow::Result<()> {
-    const MOST: usize = 10;
-    let jumps = if yes { Vec::new() } else { jumps(before, after, since) };
-    if jumps.is_empty() {
-        return Ok(());
-    }
-    let mut lines = String::new();
-    for jump in jumps.iter().take(MOST) {
-        write!(lines, "\n  {jump}")?;
-    }
-    if jumps.len() > MOST {
-        write!(lines, "\n  and {} more", jumps.len() - MOST)?;
-    }
-    bail!("prices become tenfold, or a tenth; if that is meant, say --yes:{lines}");
-}
-
-/// The decks that may price an account's calls which ended at `from` or later, its plan being
-/// `own` today.
-///
-/// # Errors
-/// As [`parse`].
-pub(super) async fn plans(store: &Store, own: u32, from: WallTime) -> anyhow::Result<Plans> {
-    let answered = from.as_micros().saturating_sub_unsigned(micros(LONGEST_CALL));
-    let mut plans = Plans::new(own);
-    let decks = store.decks().await?;
-    for stored in &decks {
-        // What another version had replaced before any of the calls was answered is not read.
-        let replaced = decks.iter().any(|other| {
-            (other.plan, other.since.as_micros() <= answered) == (stored.plan, true)
-                && other.version > stored.version
-        });
-        if !replaced {
-            let StoredDeck { plan, version, since, .. } = *stored;
-            plans.add(Version { plan, version, since, deck: parse(stored)? });
-        }
-    }
-    Ok(plans)
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Reads a stored deck again.
-///
-/// # Errors
-/// It was stored by a program with other rules.
-pub(super) fn parse(stored: &StoredDeck) -> anyhow::Result<Deck> {
-    Deck::parse(&stored.csv).map_err(|errors| {
-        let first = errors.first().map(ToString::to_string).unwrap_or_default();
-        anyhow!("deck {:?} version {} cannot be used: {first}", stored.name, stored.version)
-    })
-}
-
-/// The currency of a stored deck.
-///
-/// # Errors
-/// As [`parse`].
-pub(super) fn currency(stored: &StoredDeck) -> anyhow::Result<&'static str> {
-    Ok(parse(stored)?.currency().code())
-}
-
-/// Refuses an account in another currency than its deck: its invoice could not be summed.
-///
-/// # Errors
-/// Both currencies, and what to do.
-pub(super) async fn check_currency(store: &Store, account: &Account) -> anyhow::Result<()> {
-    let Some(stored) = store.deck(account.rate_plan).await? else { return Ok(()) };
-    let currency = currency(&stored)?;
-    if currency != account.currency {
-        bail!(
-            "deck {:?} is in {currency} and account {:?} in {}; use a deck in {}, or change the \
-             account: partyline account set {} --currency {currency}",
-            stored.name,
-            account.name,
-            account.currency,
-            account.currency,
-            account.id.0
-        );
-    }
-    Ok(())
 }

@@ -5,9 +5,11 @@ use clap::{Args, Subcommand};
 use partyline_cdr_store::StoreError;
 use partyline_directory::{AccessKind, DialIn};
 use partyline_model::Number;
+use partyline_operations::{ValueError, alias, not_closed};
 
 use super::context::Context;
 use super::lookup;
+use super::refusal::told;
 use super::table::{Align, Table};
 
 /// The language of the prompts that there are.
@@ -75,18 +77,8 @@ pub(super) struct Set {
     welcome: Option<String>,
 }
 
-fn alias_or_none(text: &str) -> Result<String, &'static str> {
+fn alias_or_none(text: &str) -> Result<String, ValueError> {
     if text.is_empty() { Ok(String::new()) } else { alias(text) }
-}
-
-/// What the user part of a SIP URI may be, short of escapes (RFC 3261 §25.1).
-pub(super) fn alias(text: &str) -> Result<String, &'static str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/".contains(c);
-    if !text.is_empty() && text.chars().all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err("an alias is the user part of a SIP URI: letters, digits and -_.!~*'()&=+$,;?/")
-    }
 }
 
 impl DialInCommand {
@@ -112,7 +104,7 @@ impl Add {
         let account = match &self.account {
             Some(account) => {
                 let account = lookup::account(context.store(), account).await?;
-                lookup::not_closed(&account)?;
+                not_closed(&account).map_err(told)?;
                 Some(account.id)
             }
             None => None,
@@ -145,7 +137,7 @@ impl Set {
             Some("all") => dial_in.account = None,
             Some(account) => {
                 let account = lookup::account(context.store(), account).await?;
-                lookup::not_closed(&account)?;
+                not_closed(&account).map_err(told)?;
                 dial_in.account = Some(account.id);
             }
             None => {}

@@ -13,6 +13,7 @@ use partyline_cdr_store::admin::Strength;
 use zeroize::Zeroizing;
 
 use super::context::Context;
+use super::refusal::told;
 use super::table::{Align, Table};
 use super::{dial_in, reach};
 use adder::Adder;
@@ -80,8 +81,10 @@ impl Import {
             match row {
                 Row::Account { account, .. } => {
                     let dial_out = &account.entitlements.dial_out;
-                    if let Err(error) = reach::check_width(&dial_out.prefixes, self.yes) {
-                        faults.push(Fault { line: *line, message: error.to_string() });
+                    if let Err(error) =
+                        partyline_operations::check_reach(&dial_out.prefixes, self.yes)
+                    {
+                        faults.push(Fault { line: *line, message: told(error).to_string() });
                     }
                     closed.extend(reach::opened(dial_out));
                     closed.extend(reach::left_closed(dial_out));
@@ -99,7 +102,7 @@ impl Import {
         }
         let (change, done) = adder.done();
         if !faults.is_empty() {
-            bail!("nothing was imported:{}", told(&shown, faults));
+            bail!("nothing was imported:{}", listed(&shown, faults));
         }
         change.commit_checked().await.context("nothing was imported")?;
         context.say(format_args!(
@@ -138,7 +141,7 @@ impl Import {
 }
 
 /// The faults, by line; lines with the same fault together.
-fn told(file: &str, mut faults: Vec<Fault>) -> String {
+fn listed(file: &str, mut faults: Vec<Fault>) -> String {
     /// Lines that are named beside the first.
     const MOST: usize = 5;
     faults.sort_by_key(|fault| fault.line);
@@ -178,7 +181,7 @@ mod tests {
         let mut faults: Vec<_> = (2..102).map(|line| fault(line, "in use")).collect();
         faults.extend([fault(50, "odd"), fault(7, "rare"), fault(9, "rare")]);
         assert_eq!(
-            told("a.csv", faults),
+            listed("a.csv", faults),
             "\n  a.csv:2: in use (also in line 3, 4, 5, 6, 7 and 94 more)\
              \n  a.csv:7: rare (also in line 9)\n  a.csv:50: odd"
         );

@@ -26,9 +26,11 @@ use partyline_cdr_store::admin::NewInvoice;
 use partyline_cdr_store::ingest::Ingest;
 use partyline_directory::Account;
 use partyline_model::{Uuid, WallTime};
+use partyline_operations::plans;
 
 use super::context::{Context, LAG_PATIENCE};
-use super::{deck, files, lookup, times};
+use super::refusal::told;
+use super::{files, lookup, times};
 use crate::clock;
 use crate::config::Seller;
 
@@ -161,7 +163,7 @@ async fn rated(
     let (from, to) = (parties.period.from(), parties.period.to());
     let sound = store.ensure_sound().await;
     sound.context("nothing is invoiced from what may have changed")?;
-    let plans = deck::plans(store, parties.account.rate_plan, from).await?;
+    let plans = plans(store, parties.account.rate_plan, from).await.map_err(told)?;
     let mut tally = Tally::new(parties.period.clone(), &plans);
     store.uninvoiced_legs(account, from, to, |leg| tally.add(leg)).await?;
     let conferences = if tally.conferences().is_empty() {

@@ -3,52 +3,18 @@
 
 use std::fmt::Write;
 
-use anyhow::bail;
-use partyline_dialplan::{Plan, codes_opened_by};
+use partyline_dialplan::Plan;
 use partyline_directory::DialOutPolicy;
+use partyline_operations::countries;
 
 /// Columns of a line.
 const WIDTH: usize = 96;
-
-/// Most countries of one prefix that are named.
-const NAMED: usize = 12;
 
 /// What each prefix opens: `44 (United Kingdom)`; `None` for none.
 pub(super) fn opened(policy: &DialOutPolicy) -> Option<String> {
     let each = policy.prefixes.iter().map(|prefix| format!("{prefix} ({})", countries(prefix)));
     let each: Vec<String> = each.collect();
     (!each.is_empty()).then(|| format!("*1 opens {}", each.join(", ")))
-}
-
-fn countries(prefix: &str) -> String {
-    let all: Vec<_> = codes_opened_by(prefix).collect();
-    match &all[..] {
-        [] => "no country".to_owned(),
-        [(code, country)] if prefix.len() > code.len() => format!("in {country}"),
-        [(_, country)] => (*country).to_owned(),
-        _ => {
-            let named = all.iter().take(NAMED).map(|(code, country)| format!("{country} {code}"));
-            let named = named.collect::<Vec<_>>().join(", ");
-            let more = all.len().saturating_sub(NAMED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("{} countries: {named}{more}", all.len())
-        }
-    }
-}
-
-/// Refuses a prefix that is not yet a country code, such as `8`, unless `yes`: it opens every
-/// country whose code begins with it.
-pub(super) fn check_width(prefixes: &[String], yes: bool) -> anyhow::Result<()> {
-    let is_wide =
-        |prefix: &&String| codes_opened_by(prefix).any(|(code, _)| code.len() > prefix.len());
-    match prefixes.iter().find(is_wide) {
-        Some(wide) if !yes => bail!(
-            "{wide} is not a country code; it would open {}. List the codes that are wanted, or say \
-             --yes",
-            countries(wide)
-        ),
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// The ranges with prices of their own that the prefixes do not open, with how to open them;
@@ -100,19 +66,6 @@ mod tests {
         let text = opened(&["8"]).unwrap();
         assert!(text.contains("Japan 81") && text.contains("countries"), "{text}");
         assert_eq!(opened(&[]), None);
-    }
-
-    #[test]
-    fn a_prefix_of_many_countries_wants_a_yes() {
-        let check = |prefix: &str, yes| check_width(&[prefix.to_owned()], yes);
-        for code in ["1", "7", "44", "1876", "4420", "999"] {
-            assert!(check(code, false).is_ok(), "{code}");
-        }
-        for wide in ["8", "4", "35", "97"] {
-            let error = check(wide, false).unwrap_err().to_string();
-            assert!(error.contains("not a country code"), "{error}");
-            assert!(check(wide, true).is_ok(), "{wide}");
-        }
     }
 
     #[test]

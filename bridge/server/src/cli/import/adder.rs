@@ -7,12 +7,14 @@ use anyhow::{anyhow, bail};
 use partyline_cdr_store::admin::{Change, Strength};
 use partyline_directory::{Account, AccountStatus, Conference, DialIn};
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId, Role};
+use partyline_operations::{check_currency, parse_deck, pick};
 use zeroize::Zeroizing;
 
 use super::row::{Code, Given, Row};
 use crate::cli::context::Context;
 use crate::cli::passcode::Adding;
-use crate::cli::{deck, dial_in, lookup};
+use crate::cli::refusal::told;
+use crate::cli::{dial_in, lookup};
 
 /// What a run has done.
 #[derive(Default)]
@@ -143,14 +145,16 @@ impl<'c, 'a> Adder<'c, 'a> {
         if let Some(deck) = deck {
             let deck = lookup::deck(store, &deck).await?;
             if !is_new {
-                deck::check_change(store, &before, &deck, self.yes).await?;
+                let operations = self.context.operations();
+                operations.check_rates(&before, deck.plan, self.yes).await.map_err(told)?;
             }
             account.rate_plan = deck.plan;
             if is_new && !given.has("currency") {
-                account.currency = deck::currency(&deck)?.to_owned();
+                let deck = parse_deck(&deck).map_err(told)?;
+                account.currency = deck.currency().code().to_owned();
             }
         }
-        deck::check_currency(store, &account).await?;
+        check_currency(store, &account).await.map_err(told)?;
         if is_new {
             account.id = self.change.add_account(&account).await?;
             self.change.set_account_address(account.id, address).await?;
@@ -381,6 +385,10 @@ fn differences(before: &Account, after: &Account) -> Vec<&'static str> {
     columns.into_iter().filter(|(_, same)| !same).map(|(column, _)| column).collect()
 }
 
-fn find(kind: &str, wanted: &str, known: Vec<(u64, String)>) -> anyhow::Result<(u64, String)> {
-    lookup::pick(kind, wanted, known, |item| (item.0, &item.1))
+fn find(
+    kind: &'static str,
+    wanted: &str,
+    known: Vec<(u64, String)>,
+) -> anyhow::Result<(u64, String)> {
+    pick(kind, wanted, known, |item| (item.0, &item.1)).map_err(told)
 }

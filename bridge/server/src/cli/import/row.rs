@@ -11,11 +11,12 @@ use clap::ValueEnum;
 use partyline_billing::Lines;
 use partyline_directory::{AccessKind, Account, Conference, DialIn};
 use partyline_model::{AccountId, ConferenceId, Role};
+use partyline_operations::{country_code, currency, prefixes, time_zone, yes_no};
 use zeroize::Zeroizing;
 
 use super::Fault;
 use crate::cli::passcode::CodeRole;
-use crate::cli::{account, conference, dial_in};
+use crate::cli::{conference, dial_in};
 
 /// What a row says. Accounts and conferences are named as the file names them; where `given` is,
 /// it names the columns that are not empty: only they change what is there already.
@@ -180,17 +181,15 @@ impl<'a> Cells<'a> {
     }
 
     fn account(&mut self) -> Option<Row> {
-        let mut account = account::blank(self.required("name")?);
-        self.read("time_zone", &mut account.time_zone, account::time_zone);
-        self.read("currency", &mut account.currency, account::currency);
-        self.read("country_code", &mut account.country_code, account::country_code);
+        let mut account = partyline_operations::blank_account(self.required("name")?);
+        self.read("time_zone", &mut account.time_zone, time_zone);
+        self.read("currency", &mut account.currency, currency);
+        self.read("country_code", &mut account.country_code, country_code);
         let entitled = &mut account.entitlements;
-        self.read("record", &mut entitled.record, account::yes_no);
-        self.read("dial_out", &mut entitled.dial_out.prefixes, |text| {
-            account::prefixes(text).map(|prefixes| prefixes.0)
-        });
+        self.read("record", &mut entitled.record, yes_no);
+        self.read("dial_out", &mut entitled.dial_out.prefixes, prefixes);
         self.read("dial_out_max", &mut entitled.dial_out.max_concurrent, whole);
-        self.read("security_passcode", &mut entitled.security_passcode, account::yes_no);
+        self.read("security_passcode", &mut entitled.security_passcode, yes_no);
         self.read("reference_number", &mut entitled.reference_number, FromStr::from_str);
         self.read("caller_id", &mut account.caller_id, |text| text.parse().map(Some));
         let address = self.text("address").unwrap_or_default().split('|');
@@ -218,8 +217,8 @@ impl<'a> Cells<'a> {
             other => other,
         });
         self.read("announce", &mut conference.announce, FromStr::from_str);
-        self.read("enabled", &mut conference.enabled, account::yes_no);
-        self.read("ends_with_moderator", &mut conference.ends_with_moderator, account::yes_no);
+        self.read("enabled", &mut conference.enabled, yes_no);
+        self.read("ends_with_moderator", &mut conference.ends_with_moderator, yes_no);
         let codes = [
             (Role::Moderator, self.code("moderator")),
             (Role::Participant, self.code("participant")),
@@ -247,7 +246,7 @@ impl<'a> Cells<'a> {
         self.read("number", &mut number, |text| text.parse().map(Some));
         let mut aliases = Vec::new();
         self.read("aliases", &mut aliases, |text| {
-            text.split_whitespace().map(dial_in::alias).collect()
+            text.split_whitespace().map(partyline_operations::alias).collect()
         });
         let mut access_kind = AccessKind::Local;
         self.read("access_kind", &mut access_kind, FromStr::from_str);

@@ -1,0 +1,113 @@
+//! What administrators do, as typed requests, results and errors: the rules that the command line
+//! and whatever else administers a bridge have in common.
+//!
+//! Each operation is a function of [`Operations`]. It takes a request, reads and writes within one
+//! transaction, and gives what has become of it, or an error that says what to do. Nothing here
+//! parses arguments or prints; no error names an option of a command, and none repeats the digits
+//! of a passcode. Time is an input.
+
+#![forbid(unsafe_code)]
+
+mod account;
+mod find;
+mod rates;
+mod reach;
+mod value;
+
+use std::path::Path;
+use std::time::Duration;
+
+use partyline_cdr_store::admin::Change;
+use partyline_cdr_store::ingest::Ingest;
+use partyline_cdr_store::{Store, StoreError};
+use partyline_model::WallTime;
+
+pub use account::{
+    AccountError, AccountSettings, AddAccount, ClosedAccount, SetAccount, blank_account,
+    not_closed, take,
+};
+pub use find::{FindError, find_account, find_conference, find_deck, find_dial_in, pick};
+pub use rates::{AddDeck, AddedDeck, RatesError, UseDeck, check_currency, parse_deck, plans};
+pub use reach::{WideReach, check_reach, countries};
+pub use value::{
+    NameError, ValueError, alias, country_code, currency, prefixes, printable, time_zone, utc,
+    yes_no,
+};
+
+/// How long a running bridge may take to fill the database with what it has in the journal.
+const LAG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// By which way somebody administers the bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// The command line.
+    Cli,
+    /// The interface for programs.
+    Api,
+    /// The pages for customers and staff.
+    Portal,
+    /// The bridge itself, at its first start.
+    Bridge,
+}
+
+/// Who does it, and by which way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// By which way.
+    pub via: Via,
+    /// A login, a person or a key, as that way knows them.
+    pub name: String,
+}
+
+/// The data folder as an administrator works on it.
+pub struct Operations<'a> {
+    store: &'a Store,
+    journal: &'a Path,
+    actor: &'a Actor,
+    now: WallTime,
+}
+
+/// Why a change that gives new numbers does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum NumberingError {
+    /// The database lacks calls that may name the number.
+    #[error("no new number is given while calls of before are not known: {0}")]
+    Behind(#[source] StoreError),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<'a> Operations<'a> {
+    /// On `store`, which is filled from the folder `journal`, as `actor` at `now`.
+    pub const fn new(store: &'a Store, journal: &'a Path, actor: &'a Actor, now: WallTime) -> Self {
+        Self { store, journal, actor, now }
+    }
+
+    /// Who acts.
+    pub const fn actor(&self) -> &Actor {
+        self.actor
+    }
+
+    /// Begins a change. What is read of the store until it ends is what it changes: no other writer
+    /// is under way.
+    async fn change(&self) -> Result<Change, StoreError> {
+        self.store.change().await
+    }
+
+    /// As [`Self::change`], for one that gives new numbers. None may be one that a call of before
+    /// names: what the journal has is taken first, or the running bridge is waited for.
+    async fn numbering(&self) -> Result<Change, NumberingError> {
+        self.know_numbers().await?;
+        Ok(self.change().await?)
+    }
+
+    async fn know_numbers(&self) -> Result<(), NumberingError> {
+        let ingest = Ingest::new(self.store.clone(), self.journal);
+        // The journal is locked only when that is needed: a bridge may be starting.
+        if ingest.has_more().await.map_err(NumberingError::Behind)? {
+            ingest.ensure_caught_up(LAG_PATIENCE).await.map_err(NumberingError::Behind)?;
+        }
+        Ok(())
+    }
+}
