@@ -364,7 +364,7 @@ impl AccountSettings {
 }
 
 /// Replaces what is there by what was given.
-pub fn take<T>(place: &mut T, given: Option<T>) {
+pub(crate) fn take<T>(place: &mut T, given: Option<T>) {
     if let Some(value) = given {
         *place = value;
     }

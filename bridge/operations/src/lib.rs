@@ -9,7 +9,10 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod conference;
+mod dial_in;
 mod find;
+mod passcode;
 mod rates;
 mod reach;
 mod value;
@@ -19,14 +22,19 @@ use std::time::Duration;
 
 use partyline_cdr_store::admin::Change;
 use partyline_cdr_store::ingest::Ingest;
+use partyline_cdr_store::keys::Keys;
 use partyline_cdr_store::{Store, StoreError};
 use partyline_model::WallTime;
 
 pub use account::{
-    AccountError, AccountSettings, AddAccount, ClosedAccount, SetAccount, blank_account,
-    not_closed, take,
+    AccountError, AccountSettings, AddAccount, ClosedAccount, SetAccount, blank_account, not_closed,
 };
+pub use conference::{
+    AddConference, AddedConference, ConferenceError, DEFAULT_MAX_LEGS, SetConference,
+};
+pub use dial_in::{DialInError, LANGUAGE, SetDialIn};
 pub use find::{FindError, find_account, find_conference, find_deck, find_dial_in, pick};
+pub use passcode::{AddingCodes, CodeError, Codes, NewPasscodes, PasscodeError, RolePasscode};
 pub use rates::{AddDeck, AddedDeck, RatesError, UseDeck, check_currency, parse_deck, plans};
 pub use reach::{WideReach, check_reach, countries};
 pub use value::{
@@ -62,6 +70,7 @@ pub struct Actor {
 /// The data folder as an administrator works on it.
 pub struct Operations<'a> {
     store: &'a Store,
+    keys: &'a Keys,
     journal: &'a Path,
     actor: &'a Actor,
     now: WallTime,
@@ -79,9 +88,15 @@ pub enum NumberingError {
 }
 
 impl<'a> Operations<'a> {
-    /// On `store`, which is filled from the folder `journal`, as `actor` at `now`.
-    pub const fn new(store: &'a Store, journal: &'a Path, actor: &'a Actor, now: WallTime) -> Self {
-        Self { store, journal, actor, now }
+    /// On `store` with its `keys`, which is filled from the folder `journal`, as `actor` at `now`.
+    pub const fn new(
+        store: &'a Store,
+        keys: &'a Keys,
+        journal: &'a Path,
+        actor: &'a Actor,
+        now: WallTime,
+    ) -> Self {
+        Self { store, keys, journal, actor, now }
     }
 
     /// Who acts.

@@ -1,19 +1,16 @@
 //! `partyline conference`: the rooms that passcodes open.
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use partyline_directory::{Announce, Conference, StartsWith};
-use partyline_model::ConferenceId;
-use partyline_operations::{not_closed, printable, take, yes_no};
+use partyline_operations::{
+    AddConference, AddedConference, DEFAULT_MAX_LEGS, SetConference, yes_no,
+};
 
 use super::context::Context;
 use super::lookup;
 use super::passcode::{self, Codes};
 use super::refusal::told;
 use super::table::{Align, Table, harmless};
-
-/// Legs that fit a conference unless it is told otherwise.
-pub(super) const DEFAULT_MAX_LEGS: u16 = 100;
 
 /// Conferences of an account.
 #[derive(Debug, Subcommand)]
@@ -110,28 +107,24 @@ impl ConferenceCommand {
             Self::Show { conference } => show(context, &conference).await,
             Self::Set(set) => set.run(context).await,
             Self::Remove { conference } => {
-                let conference = lookup::conference(context.store(), &conference).await?;
-                let mut change = context.store().change().await?;
-                let passcodes = change.remove_conference(conference.id).await?;
-                change.commit_checked().await?;
+                let Conference { id, name, .. } =
+                    lookup::conference(context.store(), &conference).await?;
+                let removed = context.operations().remove_conference(id).await;
+                let passcodes = removed.map_err(told)?;
                 context.say(format_args!(
-                    "conference {} {:?} removed, with {passcodes} passcodes",
-                    conference.id.0, conference.name
+                    "conference {} {name:?} removed, with {passcodes} passcodes",
+                    id.0
                 ))
             }
             Self::Enable { conference } => {
-                let conference = lookup::conference(context.store(), &conference).await?;
-                let mut change = context.store().change().await?;
-                change.enable_conference(conference.id).await?;
-                change.commit_checked().await?;
-                context.say(format_args!("conference {} is enabled", conference.id.0))
+                let id = lookup::conference(context.store(), &conference).await?.id;
+                context.operations().enable_conference(id, true).await.map_err(told)?;
+                context.say(format_args!("conference {} is enabled", id.0))
             }
             Self::Disable { conference } => {
-                let conference = lookup::conference(context.store(), &conference).await?;
-                let mut change = context.store().change().await?;
-                change.disable_conference(conference.id).await?;
-                change.commit_checked().await?;
-                context.say(format_args!("conference {} is disabled", conference.id.0))
+                let id = lookup::conference(context.store(), &conference).await?.id;
+                context.operations().enable_conference(id, false).await.map_err(told)?;
+                context.say(format_args!("conference {} is disabled", id.0))
             }
         }
     }
@@ -139,55 +132,40 @@ impl ConferenceCommand {
 
 impl Add {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let account = lookup::account(context.store(), &self.account).await?;
-        not_closed(&account).map_err(told)?;
-        printable("a conference", &self.name)?;
-        let conferences = context.store().conferences().await?;
-        let twin = conferences.iter().find(|c| c.account == account.id && c.name == self.name);
-        let twin = twin.map(|twin| twin.id.0);
-        let mut conference = Conference {
-            id: ConferenceId(0),
-            account: account.id,
+        let request = AddConference {
+            account: lookup::account(context.store(), &self.account).await?.id,
             name: self.name,
             starts_with: self.starts_with,
             max_legs: self.max_legs,
             announce: self.announce,
-            enabled: true,
             ends_with_moderator: self.ends_with_moderator,
+            codes: self.codes.read(),
         };
-        let mut change = context.numbering().await?;
-        conference.id = change.add_conference(&conference).await?;
-        let made = self.codes.add(context, &mut change, conference.id).await?;
-        change.commit_checked().await?;
+        let added = context.operations().add_conference(request).await;
+        let AddedConference { conference, twin, passcodes } = added.map_err(told)?;
         let Conference { id, name, .. } = conference;
         context.say(format_args!("conference {} {name:?} added", id.0))?;
         if let Some(twin) = twin {
             context.say(format_args!(
-                "Conference {twin} has the name too: give commands the number"
+                "Conference {} has the name too: give commands the number",
+                twin.0
             ))?;
         }
-        passcode::announce(context, &made)
+        passcode::announce(context, &passcodes)
     }
 }
 
 impl Set {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let before = lookup::conference(context.store(), &self.conference).await?;
-        let mut conference = before.clone();
-        if let Some(name) = self.name {
-            printable("a conference", &name)?;
-            conference.name = name;
-        }
-        take(&mut conference.starts_with, self.starts_with);
-        take(&mut conference.max_legs, self.max_legs);
-        take(&mut conference.announce, self.announce);
-        take(&mut conference.ends_with_moderator, self.ends_with_moderator);
-        if conference == before {
-            bail!("nothing to change; see: partyline conference set --help");
-        }
-        let mut change = context.store().change().await?;
-        change.update_conference(&conference).await?;
-        change.commit_checked().await?;
+        let request = SetConference {
+            conference: lookup::conference(context.store(), &self.conference).await?.id,
+            name: self.name,
+            starts_with: self.starts_with,
+            max_legs: self.max_legs,
+            announce: self.announce,
+            ends_with_moderator: self.ends_with_moderator,
+        };
+        let conference = context.operations().set_conference(request).await.map_err(told)?;
         context.say(format_args!("conference {} {:?} changed", conference.id.0, conference.name))
     }
 }

@@ -44,7 +44,8 @@ impl<'a> Context<'a> {
 
     /// What is done with the data folder, by who runs the command.
     pub(super) fn operations(&self) -> Operations<'_> {
-        Operations::new(self.store(), &self.data.folders.journal, &self.actor, clock::wall())
+        let journal = &self.data.folders.journal;
+        Operations::new(self.store(), self.keys(), journal, &self.actor, clock::wall())
     }
 
     pub(super) fn keys(&self) -> &Keys {

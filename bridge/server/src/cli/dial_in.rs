@@ -1,19 +1,14 @@
 //! `partyline dial-in`: the numbers that callers dial.
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use partyline_cdr_store::StoreError;
 use partyline_directory::{AccessKind, DialIn};
 use partyline_model::Number;
-use partyline_operations::{ValueError, alias, not_closed};
+use partyline_operations::{LANGUAGE, SetDialIn, ValueError, alias};
 
 use super::context::Context;
 use super::lookup;
 use super::refusal::told;
 use super::table::{Align, Table};
-
-/// The language of the prompts that there are.
-pub(super) const LANGUAGE: &str = "en-US";
 
 /// Numbers that callers dial to reach the bridge.
 #[derive(Debug, Subcommand)]
@@ -88,11 +83,7 @@ impl DialInCommand {
             Self::List => list(context).await,
             Self::Set(set) => set.run(context).await,
             Self::Remove { number } => {
-                let mut change = context.store().change().await?;
-                if !change.remove_dial_in(number).await? {
-                    bail!("there is no dial-in number {number}; see: partyline dial-in list");
-                }
-                change.commit_checked().await?;
+                context.operations().remove_dial_in(number).await.map_err(told)?;
                 context.say(format_args!("dial-in number {number} removed"))
             }
         }
@@ -102,11 +93,7 @@ impl DialInCommand {
 impl Add {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
         let account = match &self.account {
-            Some(account) => {
-                let account = lookup::account(context.store(), account).await?;
-                not_closed(&account).map_err(told)?;
-                Some(account.id)
-            }
+            Some(account) => Some(lookup::account(context.store(), account).await?.id),
             None => None,
         };
         let number = self.number;
@@ -118,9 +105,7 @@ impl Add {
             language: LANGUAGE.to_owned(),
             welcome: self.welcome,
         };
-        let mut change = context.store().change().await?;
-        change.add_dial_in(&dial_in).await.map_err(|error| refusal(error, number))?;
-        change.commit_checked().await.context("the number cannot be added")?;
+        context.operations().add_dial_in(&dial_in).await.map_err(told)?;
         context.say(format_args!("dial-in number {number} added"))?;
         say_missing(context, dial_in.welcome.as_deref())
     }
@@ -128,32 +113,22 @@ impl Add {
 
 impl Set {
     async fn run(self, context: &mut Context<'_>) -> anyhow::Result<()> {
-        let before = lookup::dial_in(context.store(), self.number).await?;
-        let mut dial_in = before.clone();
-        if let Some(aliases) = self.alias {
-            dial_in.aliases = aliases.into_iter().filter(|alias| !alias.is_empty()).collect();
-        }
-        match self.account.as_deref() {
-            Some("all") => dial_in.account = None,
-            Some(account) => {
-                let account = lookup::account(context.store(), account).await?;
-                not_closed(&account).map_err(told)?;
-                dial_in.account = Some(account.id);
-            }
-            None => {}
-        }
-        if let Some(access) = self.access {
-            dial_in.access_kind = access;
-        }
-        if let Some(welcome) = self.welcome {
-            dial_in.welcome = (!welcome.is_empty()).then_some(welcome);
-        }
-        if dial_in == before {
-            bail!("nothing to change; see: partyline dial-in set --help");
-        }
-        let mut change = context.store().change().await?;
-        change.update_dial_in(&dial_in).await?;
-        change.commit_checked().await.context("the number cannot be changed")?;
+        let account = match self.account.as_deref() {
+            Some("all") => Some(None),
+            Some(account) => Some(Some(lookup::account(context.store(), account).await?.id)),
+            None => None,
+        };
+        let no_empty = |aliases: Vec<String>| {
+            aliases.into_iter().filter(|alias| !alias.is_empty()).collect::<Vec<_>>()
+        };
+        let request = SetDialIn {
+            number: self.number,
+            aliases: self.alias.map(no_empty),
+            account,
+            access_kind: self.access,
+            welcome: self.welcome.map(|name| (!name.is_empty()).then_some(name)),
+        };
+        let dial_in = context.operations().set_dial_in(request).await.map_err(told)?;
         context.say(format_args!("dial-in number {} changed", dial_in.number))?;
         say_missing(context, dial_in.welcome.as_deref())
     }
@@ -171,18 +146,6 @@ pub(super) fn say_missing(context: &mut Context<'_>, welcome: Option<&str>) -> a
          started anew",
         file.display()
     ))
-}
-
-/// Why the store refuses `number`.
-pub(super) fn refusal(error: StoreError, number: Number) -> anyhow::Error {
-    if let StoreError::Duplicate(_) = error {
-        anyhow::anyhow!(
-            "dial-in number {number} exists already; to change it: \
-             partyline dial-in set {number}"
-        )
-    } else {
-        error.into()
-    }
 }
 
 async fn list(context: &mut Context<'_>) -> anyhow::Result<()> {

@@ -2,8 +2,7 @@
 
 use partyline_cdr_store::Store;
 use partyline_cdr_store::admin::Deck;
-use partyline_directory::{Account, Conference, DialIn};
-use partyline_model::Number;
+use partyline_directory::{Account, Conference};
 use partyline_operations as operations;
 
 use super::refusal::told;
@@ -22,14 +21,6 @@ pub(super) async fn account(store: &Store, wanted: &str) -> anyhow::Result<Accou
 /// There is none, or several have the name.
 pub(super) async fn conference(store: &Store, wanted: &str) -> anyhow::Result<Conference> {
     operations::find_conference(store, wanted).await.map_err(told)
-}
-
-/// The dial-in number.
-///
-/// # Errors
-/// There is none.
-pub(super) async fn dial_in(store: &Store, number: Number) -> anyhow::Result<DialIn> {
-    operations::find_dial_in(store, number).await.map_err(told)
 }
 
 /// The newest version of the deck with this plan number or name.

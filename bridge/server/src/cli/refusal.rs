@@ -1,7 +1,10 @@
 //! What the command line adds to a refusal: the command or the option that helps.
 
 use anyhow::anyhow;
-use partyline_operations::{AccountError, FindError, RatesError, WideReach};
+use partyline_operations::{
+    AccountError, CodeError, ConferenceError, DialInError, FindError, PasscodeError, RatesError,
+    WideReach,
+};
 
 /// A refusal that a command or an option of the program helps with.
 pub(super) trait Refusal: std::fmt::Display {
@@ -71,6 +74,47 @@ impl Refusal for RatesError {
             | Self::Unusable { .. }
             | Self::Numbering(_)
             | Self::Store(_) => String::new(),
+        }
+    }
+}
+
+impl Refusal for CodeError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Weak(_) | Self::Near => " with --weak-ok".to_owned(),
+            Self::Unusable(_) | Self::Twice | Self::Taken | Self::Store(_) => String::new(),
+        }
+    }
+}
+
+impl Refusal for PasscodeError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Digits { why, .. } => why.hint(),
+            Self::OneOnly(_) | Self::Numbering(_) | Self::Store(_) => String::new(),
+        }
+    }
+}
+
+impl Refusal for ConferenceError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Account(refusal) => refusal.hint(),
+            Self::Passcode(refusal) => refusal.hint(),
+            Self::Unchanged => "; see: partyline conference set --help".to_owned(),
+            Self::Name(_) | Self::NoLegs | Self::Numbering(_) | Self::Store(_) => String::new(),
+        }
+    }
+}
+
+impl Refusal for DialInError {
+    fn hint(&self) -> String {
+        match self {
+            Self::Exists(number) => format!("; to change it: partyline dial-in set {number}"),
+            Self::Unknown(_) => "; see: partyline dial-in list".to_owned(),
+            Self::Account(refusal) => refusal.hint(),
+            Self::Unchanged => "; see: partyline dial-in set --help".to_owned(),
+            Self::Alias(_) | Self::Inconsistent { .. } | Self::Store(_) => String::new(),
         }
     }
 }

@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
+use partyline_cdr_store::StoreError;
 use partyline_cdr_store::admin::{Change, Strength};
 use partyline_directory::{Account, AccountStatus, Conference, DialIn};
 use partyline_model::{AccountId, ConferenceId, Number, PasscodeId, Role};
-use partyline_operations::{check_currency, parse_deck, pick};
+use partyline_operations::{
+    AddingCodes, DialInError, PasscodeError, check_currency, parse_deck, pick,
+};
 use zeroize::Zeroizing;
 
 use super::row::{Code, Given, Row};
 use crate::cli::context::Context;
-use crate::cli::passcode::Adding;
+use crate::cli::lookup;
 use crate::cli::refusal::told;
-use crate::cli::{dial_in, lookup};
 
 /// What a run has done.
 #[derive(Default)]
@@ -297,9 +299,9 @@ impl<'c, 'a> Adder<'c, 'a> {
                     return Ok(());
                 }
                 let dial_ins: Vec<Number> = self.dial_ins.iter().map(|d| d.number).collect();
-                let adding = Adding { keys, dial_ins: &dial_ins, strength: self.strength };
+                let adding = AddingCodes { keys, dial_ins: &dial_ins, strength: self.strength };
                 let added = adding.given(&mut self.change, conference, role, &digits).await;
-                let id = added.map_err(|error| anyhow!("{} passcode: {error}", role.as_str()))?;
+                let id = added.map_err(|why| told(PasscodeError::Digits { role, why }))?;
                 (id, digits)
             }
             Code::Random => {
@@ -318,7 +320,10 @@ impl<'c, 'a> Adder<'c, 'a> {
         let known = self.dial_ins.iter_mut().find(|known| known.number == number);
         let Some(known) = known else {
             let added = self.change.add_dial_in(&row).await;
-            added.map_err(|error| dial_in::refusal(error, number))?;
+            if let Err(StoreError::Duplicate(_)) = added {
+                return Err(told(DialInError::Exists(number)));
+            }
+            added?;
             self.dial_ins.push(row);
             self.done.dial_ins += 1;
             return Ok(());

@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::Fault;
 use crate::cli::passcode::CodeRole;
-use crate::cli::{conference, dial_in};
 
 /// What a row says. Accounts and conferences are named as the file names them; where `given` is,
 /// it names the columns that are not empty: only they change what is there already.
@@ -206,7 +205,7 @@ impl<'a> Cells<'a> {
             account: AccountId(0),
             name: self.required("name")?,
             starts_with: partyline_directory::StartsWith::default(),
-            max_legs: conference::DEFAULT_MAX_LEGS,
+            max_legs: partyline_operations::DEFAULT_MAX_LEGS,
             announce: partyline_directory::Announce::default(),
             enabled: true,
             ends_with_moderator: false,
@@ -255,7 +254,7 @@ impl<'a> Cells<'a> {
             aliases,
             account: None,
             access_kind,
-            language: dial_in::LANGUAGE.to_owned(),
+            language: partyline_operations::LANGUAGE.to_owned(),
             welcome: self.text("welcome").map(str::to_owned),
         };
         let account = self.text("account").map(str::to_owned);
