@@ -21,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use partyline_cdr_store::admin::Change;
+pub use partyline_cdr_store::admin::{Actor, Via};
 use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::keys::Keys;
 use partyline_cdr_store::{Store, StoreError};
@@ -44,28 +45,6 @@ pub use value::{
 
 /// How long a running bridge may take to fill the database with what it has in the journal.
 const LAG_PATIENCE: Duration = Duration::from_secs(10);
-
-/// By which way somebody administers the bridge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// The command line.
-    Cli,
-    /// The interface for programs.
-    Api,
-    /// The pages for customers and staff.
-    Portal,
-    /// The bridge itself, at its first start.
-    Bridge,
-}
-
-/// Who does it, and by which way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor {
-    /// By which way.
-    pub via: Via,
-    /// A login, a person or a key, as that way knows them.
-    pub name: String,
-}
 
 /// The data folder as an administrator works on it.
 pub struct Operations<'a> {
@@ -99,20 +78,15 @@ impl<'a> Operations<'a> {
         Self { store, keys, journal, actor, now }
     }
 
-    /// Who acts.
-    pub const fn actor(&self) -> &Actor {
-        self.actor
-    }
-
     /// Begins a change. What is read of the store until it ends is what it changes: no other writer
     /// is under way.
-    async fn change(&self) -> Result<Change, StoreError> {
-        self.store.change().await
+    pub async fn change(&self) -> Result<Change, StoreError> {
+        self.store.change(self.actor, self.now).await
     }
 
     /// As [`Self::change`], for one that gives new numbers. None may be one that a call of before
     /// names: what the journal has is taken first, or the running bridge is waited for.
-    async fn numbering(&self) -> Result<Change, NumberingError> {
+    pub async fn numbering(&self) -> Result<Change, NumberingError> {
         self.know_numbers().await?;
         Ok(self.change().await?)
     }

@@ -116,7 +116,7 @@ impl Operations<'_> {
         Ok((conference, made))
     }
 
-    /// The passcodes of a conference, in clear.
+    /// The passcodes of a conference, in clear. The audit log says who saw them.
     ///
     /// # Errors
     /// [`StoreError`]: they cannot be unsealed, or the store fails.
@@ -124,11 +124,11 @@ impl Operations<'_> {
         &self,
         conference: ConferenceId,
     ) -> Result<Vec<RolePasscode>, StoreError> {
-        let mut shown = Vec::new();
-        for row in self.store.passcodes(conference).await? {
-            let digits = self.store.reveal_passcode(self.keys, row.id).await?;
-            shown.push(RolePasscode { role: row.role, digits });
-        }
+        let mut change = self.change().await?;
+        let shown = change.show_passcodes(self.keys, conference).await?;
+        // They are shown only if that is written down.
+        change.commit().await?;
+        let shown = shown.into_iter().map(|(role, digits)| RolePasscode { role, digits }).collect();
         Ok(shown)
     }
 

@@ -17,6 +17,7 @@ use partyline_cdr_record::{
     Origin, Presentation, Record,
 };
 use partyline_cdr_store::Store;
+use partyline_cdr_store::admin::{Actor, Via};
 use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::journal::{FileDisk, Journal, JournalConfig};
 use partyline_cdr_store::keys::Keys;
@@ -140,10 +141,14 @@ fn session(n: u64) -> ConferenceRecord {
     session
 }
 
+fn actor() -> Actor {
+    Actor { via: Via::Cli, name: "load".to_owned() }
+}
+
 async fn fill(data: &Path, legs: u64) -> Result<()> {
     let store = Store::open(&data.join("partyline.db")).await?;
     Keys::open(&data.join("keys"))?;
-    let mut change = store.change().await?;
+    let mut change = store.change(&actor(), START).await?;
     let deck = change.add_deck(1, "load", DECK, START).await?;
     let account = Account {
         id: AccountId(0),
@@ -196,7 +201,8 @@ async fn watch(mut child: Child, data: &Path) -> Result<(u64, Duration)> {
             memory = memory.max(peak(&text).unwrap_or(0));
         }
         let began = Instant::now();
-        let mut change = store.change().await.context("another writer waited in vain")?;
+        let mut change =
+            store.change(&actor(), START).await.context("another writer waited in vain")?;
         changes += 1;
         change.set_account_address(AccountId(1), &format!("Room {changes}")).await?;
         change.commit().await?;

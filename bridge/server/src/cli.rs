@@ -6,6 +6,7 @@
 
 mod account;
 mod ask;
+mod audit;
 mod backup;
 mod ban;
 mod cdr;
@@ -66,6 +67,7 @@ Examples:
   partyline conference add 'Weekly review' --account 'Harbour & Pine LLP'
   partyline dial-in add 14165550123
   partyline cdr list                          the latest calls
+  partyline audit list                        who changed what
   partyline dtmf call.pcap                    the keys that a caller pressed
   partyline dialplan star-codes               what callers may press in a conference
   partyline trunk status                      which trunks of the running bridge are up
@@ -118,6 +120,9 @@ enum Command {
     Deck(deck::DeckCommand),
     /// Add many accounts, conferences, passcodes and dial-in numbers from one CSV file
     Import(import::Import),
+    /// Who changed what, and whether the log of it is what was written
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Call records
     #[command(subcommand)]
     Cdr(cdr::CdrCommand),
@@ -224,6 +229,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         Command::DialIn(command) => command.run(context).await?,
         Command::Deck(command) => command.run(context).await?,
         Command::Import(command) => command.run(context).await?,
+        Command::Audit(command) => return command.run(context).await,
         Command::Cdr(command) => return command.run(context).await,
         Command::Invoice(command) => return command.run(context).await,
     }

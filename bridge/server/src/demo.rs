@@ -4,6 +4,7 @@
 //! passcodes and a dial-in number. Its dial-outs reach only numbers that belong to nobody
 //! (1 416 555-01xx).
 
+use partyline_cdr_store::admin::{Actor, Via};
 use partyline_cdr_store::keys::Keys;
 use partyline_cdr_store::{Store, StoreError};
 use partyline_directory::{
@@ -39,7 +40,8 @@ pub(crate) struct Demo {
 /// # Errors
 /// The store fails; nothing was made then.
 pub(crate) async fn ensure(store: &Store, keys: &Keys) -> Result<Option<Demo>, StoreError> {
-    let mut change = store.change().await?;
+    let actor = Actor { via: Via::Bridge, name: "first start".to_owned() };
+    let mut change = store.change(&actor, clock::wall()).await?;
     // Asked while no other writer can be under way: two first starts make one demonstration.
     if !store.accounts().await?.is_empty() {
         return Ok(None);

@@ -116,6 +116,9 @@ fn a_folder_of_format_1_opens_with_its_records_and_passcodes() {
     assert!(has_line(&bench.ok(&["account", "list"]), &["2", "Harbour & Pine LLP"]));
     let identity = fs::read_to_string(bench.data().join("identity")).unwrap();
     assert!(identity.contains("\nformat = 2\nfolder = "), "{identity}");
+    // A folder of before audit logs begins one.
+    assert!(has_line(&bench.ok(&["audit", "list"]), &["1  ", "conference 1", "passcodes shown"]));
+    assert!(bench.ok(&["audit", "verify"]).contains("holds together: 1 entries"));
 }
 
 #[test]

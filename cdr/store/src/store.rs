@@ -198,6 +198,7 @@ fn migrations() -> Migrator {
         (6, "removed", include_str!("../migrations/sqlite/0006_removed.sql")),
         (7, "numbers", include_str!("../migrations/sqlite/0007_numbers.sql")),
         (8, "places", include_str!("../migrations/sqlite/0008_places.sql")),
+        (9, "audit", include_str!("../migrations/sqlite/0009_audit.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sql.into_sql_str();

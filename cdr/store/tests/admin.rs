@@ -6,7 +6,7 @@ mod common;
 
 use std::path::Path;
 
-use common::wall;
+use common::{actor, wall};
 use partyline_cdr_store::admin::{NewInvoice, Strength};
 use partyline_cdr_store::keys::Keys;
 use partyline_cdr_store::{Store, StoreError};
@@ -73,7 +73,7 @@ fn dial_in() -> DialIn {
 
 /// One account, one conference, one dial-in number.
 async fn set_up(store: &Store) -> (AccountId, ConferenceId) {
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let account = change.add_account(&account()).await.unwrap();
     let conference = change.add_conference(&conference(account)).await.unwrap();
     change.add_dial_in(&dial_in()).await.unwrap();
@@ -86,7 +86,7 @@ async fn what_is_written_is_what_the_bridge_is_given() {
     let dir = tempfile::tempdir().unwrap();
     let (store, keys) = open(&dir).await;
     let (account_id, conference_id) = set_up(&store).await;
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let moderator = Role::Moderator;
     let add = change.add_passcode(&keys, conference_id, moderator, "48151623", Strength::Required);
     let passcode = add.await.unwrap();
@@ -116,7 +116,7 @@ async fn every_change_moves_the_version() {
     let (account, conference) = set_up(&store).await;
     let mut last = store.directory_version().await.unwrap();
     for step in 0..6 {
-        let mut change = store.change().await.unwrap();
+        let mut change = store.change(&actor(), wall(0)).await.unwrap();
         let role = Role::Participant;
         match step {
             0 => change.set_account_status(account, AccountStatus::Suspended).await.unwrap(),
@@ -141,7 +141,7 @@ async fn a_change_that_is_not_committed_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (store, keys) = open(&dir).await;
     let before = store.directory_version().await.unwrap();
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let account = change.add_account(&account()).await.unwrap();
     let id = change.add_conference(&conference(account)).await.unwrap();
     let role = Role::Moderator;
@@ -158,11 +158,11 @@ async fn a_change_that_breaks_the_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(&dir).await;
     let broken = Account { currency: "dollars".to_owned(), ..account() };
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     change.add_account(&broken).await.unwrap();
     assert!(matches!(change.commit_checked().await, Err(StoreError::Directory(_))));
     assert!(store.accounts().await.unwrap().is_empty());
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     change.add_account(&account()).await.unwrap();
     change.commit_checked().await.unwrap();
     assert_eq!(store.accounts().await.unwrap().len(), 1);
@@ -173,7 +173,7 @@ async fn a_passcode_is_refused_when_it_is_weak_taken_or_near_another() {
     let dir = tempfile::tempdir().unwrap();
     let (store, keys) = open(&dir).await;
     let (account, id) = set_up(&store).await;
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let other = change.add_conference(&conference(account)).await.unwrap();
     let (host, required) = (Role::Moderator, Strength::Required);
     change.add_passcode(&keys, id, host, "481516", required).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_random_passcode_can_be_shown_again_and_is_nowhere_in_clear() {
     let dir = tempfile::tempdir().unwrap();
     let (store, keys) = open(&dir).await;
     let (_, conference) = set_up(&store).await;
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let role = Role::Participant;
     let (id, digits) = change.add_random_passcode(&keys, conference, role, Some(12)).await.unwrap();
     let short = change.add_random_passcode(&keys, conference, role, Some(5)).await;
@@ -236,7 +236,7 @@ async fn decks_are_counted_and_the_newest_is_used() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(&dir).await;
     assert_eq!(store.deck(3).await.unwrap(), None);
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let one = change.add_deck(3, "spring", "prefix,rate\n", wall(0)).await.unwrap();
     let two = change.add_deck(3, "autumn", "prefix,rate\n1,2\n", wall(1)).await.unwrap();
     change.commit().await.unwrap();
@@ -266,7 +266,7 @@ async fn a_charge_is_invoiced_once_and_numbers_have_no_gaps() {
         files: &files,
     };
 
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let first = change.issue_invoice(&new(1, &charges)).await.unwrap();
     change.commit().await.unwrap();
     for (name, bytes) in &files {
@@ -275,19 +275,19 @@ async fn a_charge_is_invoiced_once_and_numbers_have_no_gaps() {
     }
     assert_eq!(store.invoice_file("2026", 1, "xml").await.unwrap(), None);
 
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let twice = [(other, "bridge".into()), (leg, "ld".into())];
     let twice = change.issue_invoice(&new(2, &twice)).await;
     assert!(matches!(twice, Err(StoreError::Duplicate(_))));
     drop(change);
 
     let others = [(other, "bridge".into())];
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let late = change.issue_invoice(&new(1, &others)).await;
     assert!(matches!(late, Err(StoreError::Number { next: 2 })), "{late:?}");
     drop(change);
     assert_eq!(store.next_invoice_number("2026").await.unwrap(), 2);
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     let second = change.issue_invoice(&new(2, &others)).await.unwrap();
     change.commit().await.unwrap();
     assert_eq!(second.number, 2, "the refused invoice took no number");
@@ -357,7 +357,7 @@ async fn a_damaged_file_of_an_invoice_is_not_handed_out() {
         charges: &[(Uuid(1), "bridge".into())],
         files: &files,
     };
-    let mut change = store.change().await.unwrap();
+    let mut change = store.change(&actor(), wall(0)).await.unwrap();
     change.issue_invoice(&new).await.unwrap();
     change.commit().await.unwrap();
     let options =

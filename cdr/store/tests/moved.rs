@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{answered, closed, invited, of, origin, session, wall};
+use common::{actor, answered, closed, invited, of, origin, session, wall};
 use partyline_cdr_record::{AccessCode, Record, Text};
 use partyline_cdr_store::admin::Strength;
 use partyline_cdr_store::folder::FolderParts;
@@ -244,7 +244,7 @@ async fn numbers_that_a_record_names_are_never_given_again() {
     // The session is of account 5001.
     assert_eq!(folder.store.next_account().await.unwrap(), 5002);
     assert_eq!(folder.store.next_plan().await.unwrap(), 61);
-    let mut change = folder.store.change().await.unwrap();
+    let mut change = folder.store.change(&actor(), wall(0)).await.unwrap();
     let made = change.add_account(&blank()).await.unwrap();
     let room = Conference {
         id: ConferenceId(0),

@@ -4,10 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use partyline_cdr_store::Store;
-use partyline_cdr_store::admin::Change;
-use partyline_cdr_store::ingest::Ingest;
 use partyline_cdr_store::keys::Keys;
 use partyline_operations::{Actor, Operations};
 
@@ -50,26 +47,6 @@ impl<'a> Context<'a> {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.data.keys
-    }
-
-    /// Begins a change that gives new numbers. None may be one that a call of before names: what
-    /// the journal has is taken first, or the running bridge is waited for.
-    pub(super) async fn numbering(&self) -> anyhow::Result<Change> {
-        self.know_numbers().await?;
-        Ok(self.store().change().await?)
-    }
-
-    async fn know_numbers(&self) -> anyhow::Result<()> {
-        let ingest = Ingest::new(self.store().clone(), &self.data.folders.journal);
-        let known = async {
-            // The journal is locked only when that is needed: a bridge may be starting.
-            if ingest.has_more().await? {
-                ingest.ensure_caught_up(LAG_PATIENCE).await
-            } else {
-                Ok(())
-            }
-        };
-        known.await.context("no new number is given while calls of before are not known")
     }
 
     /// Prints a line.

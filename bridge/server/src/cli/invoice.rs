@@ -204,7 +204,7 @@ async fn issue(
             charges: &charges,
             files: &files,
         };
-        let mut change = store.change().await?;
+        let mut change = context.operations().change().await?;
         match change.issue_invoice(&new).await {
             Ok(_) => {
                 change.commit().await?;

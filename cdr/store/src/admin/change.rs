@@ -1,10 +1,12 @@
 //! One transaction of changes to accounts, conferences and dial-in numbers.
 
 use partyline_directory::{Account, AccountStatus, Conference, DialIn};
-use partyline_model::{AccountId, ConferenceId, Number};
+use partyline_model::{AccountId, ConferenceId, Number, WallTime};
 use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Sqlite, Transaction};
 
+use super::audit::{Actor, Entry, Notes};
+use super::directory::{all_dial_ins, one_account, one_conference, one_dial_in};
 use crate::StoreError;
 use crate::store::{Store, int};
 
@@ -12,6 +14,7 @@ use crate::store::{Store, int};
 /// does.
 pub struct Change {
     pub(super) tx: Transaction<'static, Sqlite>,
+    pub(super) notes: Notes,
 }
 
 /// What went with an account that was closed.
@@ -26,12 +29,14 @@ pub struct Closed {
 }
 
 impl Store {
-    /// Begins a change. Other writers wait until it ends.
+    /// Begins a change that `actor` makes at `now`, as the audit log will say. Other writers wait
+    /// until it ends.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn change(&self) -> Result<Change, StoreError> {
-        Ok(Change { tx: self.write().await? })
+    pub async fn change(&self, actor: &Actor, now: WallTime) -> Result<Change, StoreError> {
+        let notes = Notes::new(actor, now, self.folder());
+        Ok(Change { tx: self.write().await?, notes })
     }
 }
 
@@ -40,8 +45,14 @@ impl Change {
     ///
     /// # Errors
     /// [`StoreError::Database`]; none of the changes was made.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.notes.write(&mut self.tx).await?;
         Ok(self.tx.commit().await?)
+    }
+
+    /// What the changes are so far, an entry for each object that is otherwise.
+    pub fn entries(&self) -> &[Entry] {
+        self.notes.entries()
     }
 
     /// Adds an account and gives its id; `account.id` is not used.
@@ -53,7 +64,9 @@ impl Change {
             dial_out_max, security_passcode, reference_number, caller_id, time_zone, currency, \
             country_code, rate_plan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let done = bind_account(sqlx::query(insert), account).execute(&mut *self.tx).await?;
-        Ok(AccountId(done.last_insert_rowid().unsigned_abs()))
+        let id = AccountId(done.last_insert_rowid().unsigned_abs());
+        self.notes.account(None, &Account { id, ..account.clone() });
+        Ok(id)
     }
 
     /// Replaces everything of the account with `account.id` but its address.
@@ -65,8 +78,11 @@ impl Change {
             dial_out_prefixes = ?, dial_out_max = ?, security_passcode = ?, reference_number = ?, \
             caller_id = ?, time_zone = ?, currency = ?, country_code = ?, rate_plan = ? \
             WHERE id = ?";
+        let before = one_account(&mut self.tx, account.id).await?;
         let update = bind_account(sqlx::query(update), account).bind(int(account.id.0));
-        found(&update.execute(&mut *self.tx).await?, "account", account.id.0)
+        found(&update.execute(&mut *self.tx).await?, "account", account.id.0)?;
+        self.notes.account(Some(&before), account);
+        Ok(())
     }
 
     /// Suspends an account, or takes it into use again.
@@ -78,9 +94,12 @@ impl Change {
         id: AccountId,
         status: AccountStatus,
     ) -> Result<(), StoreError> {
+        let before = one_account(&mut self.tx, id).await?;
         let update = sqlx::query("UPDATE account SET status = ? WHERE id = ?");
         let update = update.bind(status.as_str()).bind(int(id.0));
-        found(&update.execute(&mut *self.tx).await?, "account", id.0)
+        found(&update.execute(&mut *self.tx).await?, "account", id.0)?;
+        self.notes.account(Some(&before), &Account { status, ..before.clone() });
+        Ok(())
     }
 
     /// Sets the postal address that invoices print, lines separated by newlines.
@@ -92,9 +111,14 @@ impl Change {
         id: AccountId,
         address: &str,
     ) -> Result<(), StoreError> {
+        let account = one_account(&mut self.tx, id).await?;
+        let before = sqlx::query_scalar("SELECT address FROM account WHERE id = ?");
+        let before: String = before.bind(int(id.0)).fetch_one(&mut *self.tx).await?;
         let update = sqlx::query("UPDATE account SET address = ? WHERE id = ?");
         let update = update.bind(address).bind(int(id.0));
-        found(&update.execute(&mut *self.tx).await?, "account", id.0)
+        found(&update.execute(&mut *self.tx).await?, "account", id.0)?;
+        self.notes.address(&account, &before, address);
+        Ok(())
     }
 
     /// Adds a conference and gives its id; `conference.id` is not used.
@@ -109,7 +133,9 @@ impl Change {
             enabled, ends_with_moderator) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let done = bind_conference(sqlx::query(insert), conference).execute(&mut *self.tx).await;
         let done = done.map_err(|error| no_account(error, Some(conference.account)))?;
-        Ok(ConferenceId(done.last_insert_rowid().unsigned_abs()))
+        let id = ConferenceId(done.last_insert_rowid().unsigned_abs());
+        self.notes.conference(None, &Conference { id, ..conference.clone() });
+        Ok(id)
     }
 
     /// Replaces everything of the conference with `conference.id`.
@@ -119,10 +145,13 @@ impl Change {
     pub async fn update_conference(&mut self, conference: &Conference) -> Result<(), StoreError> {
         let update = "UPDATE conference SET account_id = ?, name = ?, starts_with = ?, \
             max_legs = ?, announce = ?, enabled = ?, ends_with_moderator = ? WHERE id = ?";
+        let before = one_conference(&mut self.tx, conference.id).await?;
         let update = bind_conference(sqlx::query(update), conference).bind(int(conference.id.0));
         let done = update.execute(&mut *self.tx).await;
         let done = done.map_err(|error| no_account(error, Some(conference.account)))?;
-        found(&done, "conference", conference.id.0)
+        found(&done, "conference", conference.id.0)?;
+        self.notes.conference(Some(&before), conference);
+        Ok(())
     }
 
     /// Takes a conference into use.
@@ -130,8 +159,7 @@ impl Change {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Database`].
     pub async fn enable_conference(&mut self, id: ConferenceId) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE conference SET enabled = 1 WHERE id = ?");
-        found(&update.bind(int(id.0)).execute(&mut *self.tx).await?, "conference", id.0)
+        self.set_enabled(id, true).await
     }
 
     /// Takes a conference out of use; callers hear that it is not available.
@@ -139,8 +167,16 @@ impl Change {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Database`].
     pub async fn disable_conference(&mut self, id: ConferenceId) -> Result<(), StoreError> {
-        let update = sqlx::query("UPDATE conference SET enabled = 0 WHERE id = ?");
-        found(&update.bind(int(id.0)).execute(&mut *self.tx).await?, "conference", id.0)
+        self.set_enabled(id, false).await
+    }
+
+    async fn set_enabled(&mut self, id: ConferenceId, enabled: bool) -> Result<(), StoreError> {
+        let before = one_conference(&mut self.tx, id).await?;
+        let update = sqlx::query("UPDATE conference SET enabled = ? WHERE id = ?");
+        let update = update.bind(enabled).bind(int(id.0));
+        found(&update.execute(&mut *self.tx).await?, "conference", id.0)?;
+        self.notes.conference(Some(&before), &Conference { enabled, ..before.clone() });
+        Ok(())
     }
 
     /// Removes a conference and takes its passcodes out of use; how many. Its row stays for the
@@ -149,11 +185,13 @@ impl Change {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Database`].
     pub async fn remove_conference(&mut self, id: ConferenceId) -> Result<u64, StoreError> {
+        let conference = one_conference(&mut self.tx, id).await?;
         let update = "UPDATE conference SET removed = 1, enabled = 0 WHERE id = ? AND removed = 0";
         let done = sqlx::query(update).bind(int(id.0)).execute(&mut *self.tx).await?;
         found(&done, "conference", id.0)?;
         let retire = "UPDATE passcode SET retired = 1 WHERE conference_id = ? AND retired = 0";
         let retired = sqlx::query(retire).bind(int(id.0)).execute(&mut *self.tx).await?;
+        self.notes.conference_removed(&conference);
         Ok(retired.rows_affected())
     }
 
@@ -176,8 +214,11 @@ impl Change {
             closed.passcodes +=
                 self.remove_conference(ConferenceId(conference.unsigned_abs())).await?;
         }
-        let delete = sqlx::query("DELETE FROM dial_in WHERE account_id = ?").bind(int(id.0));
-        closed.dial_ins = delete.execute(&mut *self.tx).await?.rows_affected();
+        for dial_in in all_dial_ins(&mut self.tx).await? {
+            if dial_in.account == Some(id) && self.remove_dial_in(dial_in.number).await? {
+                closed.dial_ins += 1;
+            }
+        }
         Ok(closed)
     }
 
@@ -186,6 +227,9 @@ impl Change {
     /// # Errors
     /// [`StoreError::NotFound`] for its account, [`StoreError::Database`].
     pub async fn update_dial_in(&mut self, dial_in: &DialIn) -> Result<bool, StoreError> {
+        let Some(before) = one_dial_in(&mut self.tx, dial_in.number).await? else {
+            return Ok(false);
+        };
         let update = "UPDATE dial_in SET aliases = ?, account_id = ?, access_kind = ?, \
             language = ?, welcome = ? WHERE number = ?";
         let done = sqlx::query(update)
@@ -198,6 +242,7 @@ impl Change {
             .execute(&mut *self.tx)
             .await;
         let done = done.map_err(|error| no_account(error, dial_in.account))?;
+        self.notes.dial_in(Some(&before), Some(dial_in));
         Ok(done.rows_affected() > 0)
     }
 
@@ -219,7 +264,10 @@ impl Change {
             .execute(&mut *self.tx)
             .await;
         match done {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.notes.dial_in(None, Some(dial_in));
+                Ok(())
+            }
             Err(error) if is_duplicate(&error) => Err(StoreError::Duplicate("this dial-in number")),
             Err(error) => Err(no_account(error, dial_in.account)),
         }
@@ -230,6 +278,8 @@ impl Change {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn remove_dial_in(&mut self, number: Number) -> Result<bool, StoreError> {
+        let Some(before) = one_dial_in(&mut self.tx, number).await? else { return Ok(false) };
+        self.notes.dial_in(Some(&before), None);
         let delete = sqlx::query("DELETE FROM dial_in WHERE number = ?").bind(number.to_string());
         Ok(delete.execute(&mut *self.tx).await?.rows_affected() > 0)
     }

@@ -48,9 +48,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Database`], [`StoreError::Column`].
     pub async fn account(&self, id: AccountId) -> Result<Account, StoreError> {
-        let row = sqlx::query("SELECT * FROM account WHERE id = ?").bind(int(id.0));
-        let row = row.fetch_optional(&self.pool).await?;
-        account(&row.ok_or(StoreError::NotFound { kind: "account", id: id.0 })?)
+        one_account(&mut *self.pool.acquire().await?, id).await
     }
 
     /// The postal address that an account's invoices print.
@@ -76,10 +74,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Database`], [`StoreError::Column`].
     pub async fn conference(&self, id: ConferenceId) -> Result<Conference, StoreError> {
-        let row =
-            sqlx::query("SELECT * FROM conference WHERE id = ? AND removed = 0").bind(int(id.0));
-        let row = row.fetch_optional(&self.pool).await?;
-        conference(&row.ok_or(StoreError::NotFound { kind: "conference", id: id.0 })?)
+        one_conference(&mut *self.pool.acquire().await?, id).await
     }
 
     /// All dial-in numbers, in the order of their digits.
@@ -117,6 +112,32 @@ async fn version(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     unsigned(&row, "version")
 }
 
+pub(super) async fn one_account(
+    connection: &mut SqliteConnection,
+    id: AccountId,
+) -> Result<Account, StoreError> {
+    let row = sqlx::query("SELECT * FROM account WHERE id = ?").bind(int(id.0));
+    let row = row.fetch_optional(connection).await?;
+    account(&row.ok_or(StoreError::NotFound { kind: "account", id: id.0 })?)
+}
+
+pub(super) async fn one_conference(
+    connection: &mut SqliteConnection,
+    id: ConferenceId,
+) -> Result<Conference, StoreError> {
+    let row = sqlx::query("SELECT * FROM conference WHERE id = ? AND removed = 0").bind(int(id.0));
+    let row = row.fetch_optional(connection).await?;
+    conference(&row.ok_or(StoreError::NotFound { kind: "conference", id: id.0 })?)
+}
+
+pub(super) async fn one_dial_in(
+    connection: &mut SqliteConnection,
+    number: Number,
+) -> Result<Option<DialIn>, StoreError> {
+    let row = sqlx::query("SELECT * FROM dial_in WHERE number = ?").bind(number.to_string());
+    row.fetch_optional(connection).await?.as_ref().map(dial_in).transpose()
+}
+
 async fn all_accounts(connection: &mut SqliteConnection) -> Result<Vec<Account>, StoreError> {
     let rows = sqlx::query("SELECT * FROM account ORDER BY id").fetch_all(connection).await?;
     rows.iter().map(account).collect()
@@ -132,7 +153,9 @@ async fn all_passcodes(connection: &mut SqliteConnection) -> Result<Vec<Passcode
     rows.fetch_all(connection).await?.iter().map(passcode).collect()
 }
 
-async fn all_dial_ins(connection: &mut SqliteConnection) -> Result<Vec<DialIn>, StoreError> {
+pub(super) async fn all_dial_ins(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<DialIn>, StoreError> {
     let rows = sqlx::query("SELECT * FROM dial_in ORDER BY number").fetch_all(connection).await?;
     rows.iter().map(dial_in).collect()
 }

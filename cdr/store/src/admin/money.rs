@@ -121,7 +121,9 @@ impl Change {
         .execute(&mut *self.tx)
         .await?;
         let (name, csv) = (name.to_owned(), csv.to_owned());
-        Ok(Deck { plan, version, name, csv, sha256, added_at: now, since })
+        let deck = Deck { plan, version, name, csv, sha256, added_at: now, since };
+        self.notes.deck(last, &deck);
+        Ok(deck)
     }
 
     /// Issues an invoice under the number that its files were made with.
@@ -157,6 +159,7 @@ impl Change {
         for (name, bytes) in new.files {
             self.keep_file(new, name, bytes).await?;
         }
+        self.notes.invoice(new, &sha256);
         Ok(Invoice {
             series: new.series.to_owned(),
             number: new.number,

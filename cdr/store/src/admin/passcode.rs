@@ -7,6 +7,7 @@ use sqlx::Row;
 use zeroize::Zeroizing;
 
 use super::change::{Change, found, is_duplicate};
+use super::directory::one_conference;
 use crate::StoreError;
 use crate::keys::Keys;
 use crate::store::{Store, int, unsigned};
@@ -71,7 +72,11 @@ impl Change {
             .execute(&mut *self.tx)
             .await;
         match done {
-            Ok(done) => Ok(PasscodeId(done.last_insert_rowid().unsigned_abs())),
+            Ok(done) => {
+                let of = one_conference(&mut self.tx, conference).await?;
+                self.notes.passcode(&of, role, true);
+                Ok(PasscodeId(done.last_insert_rowid().unsigned_abs()))
+            }
             Err(error) if is_duplicate(&error) => {
                 let owner: Option<i64> = sqlx::query_scalar(
                     "SELECT conference_id FROM passcode WHERE verifier = ? AND retired = 0",
@@ -125,7 +130,36 @@ impl Change {
     /// [`StoreError::NotFound`], [`StoreError::Database`].
     pub async fn retire_passcode(&mut self, id: PasscodeId) -> Result<(), StoreError> {
         let update = sqlx::query("UPDATE passcode SET retired = 1 WHERE id = ? AND retired = 0");
-        found(&update.bind(int(id.0)).execute(&mut *self.tx).await?, "passcode", id.0)
+        found(&update.bind(int(id.0)).execute(&mut *self.tx).await?, "passcode", id.0)?;
+        let row = sqlx::query("SELECT conference_id, role FROM passcode WHERE id = ?");
+        let row = row.bind(int(id.0)).fetch_one(&mut *self.tx).await?;
+        let conference = ConferenceId(unsigned(&row, "conference_id")?);
+        let of = one_conference(&mut self.tx, conference).await?;
+        self.notes.passcode(&of, role(row.try_get("role")?)?, false);
+        Ok(())
+    }
+
+    /// The digits of all passcodes of a conference, for those who may see them: the audit log says
+    /// that they were shown, once this is committed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unseal`], [`StoreError::Database`].
+    pub async fn show_passcodes(
+        &mut self,
+        keys: &Keys,
+        conference: ConferenceId,
+    ) -> Result<Vec<(Role, Zeroizing<String>)>, StoreError> {
+        let of = one_conference(&mut self.tx, conference).await?;
+        self.notes.passcodes_shown(&of);
+        let rows = sqlx::query(
+            "SELECT role, sealed FROM passcode WHERE conference_id = ? AND retired = 0 ORDER BY id",
+        );
+        let rows = rows.bind(int(conference.0)).fetch_all(&mut *self.tx).await?;
+        let shown = rows.iter().map(|row| {
+            let sealed: &[u8] = row.try_get("sealed")?;
+            Ok((role(row.try_get("role")?)?, keys.unseal(sealed, conference)?))
+        });
+        shown.collect()
     }
 
     async fn is_near_another(

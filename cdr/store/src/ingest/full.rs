@@ -90,7 +90,7 @@ async fn a_transaction_that_sqlite_ended_leaves_no_broken_connection() {
         assert!(sqlx::query(insert).execute(&mut *tx).await.is_err());
     }
     sqlx::query("DROP TRIGGER full").execute(&store.pool).await.unwrap();
-    store.change().await.unwrap().commit().await.unwrap();
+    store.write().await.unwrap().commit().await.unwrap();
 }
 
 #[tokio::test]

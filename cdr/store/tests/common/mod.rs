@@ -262,3 +262,9 @@ pub(crate) fn session(n: u128, at: i64) -> ConferenceRecord {
 pub(crate) fn of(leg: &LegRecord) -> Record {
     Record::Leg(Box::new(leg.clone()))
 }
+
+/// Who changes something in tests.
+pub(crate) fn actor() -> partyline_cdr_store::admin::Actor {
+    let via = partyline_cdr_store::admin::Via::Cli;
+    partyline_cdr_store::admin::Actor { via, name: "anna".to_owned() }
+}

@@ -64,7 +64,7 @@ impl<'c, 'a> Adder<'c, 'a> {
         yes: bool,
     ) -> anyhow::Result<Self> {
         let store = context.store();
-        let change = context.numbering().await?;
+        let change = context.operations().numbering().await?;
         // Read while no other writer can be under way.
         let mut accounts = store.accounts().await?;
         accounts.retain(|account| account.status != AccountStatus::Closed);
