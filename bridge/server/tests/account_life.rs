@@ -114,6 +114,56 @@ fn the_audit_log_says_who_changed_what_and_holds_through_a_backup() {
 }
 
 #[test]
+fn a_dry_run_of_an_import_says_each_field_before_and_after_and_changes_nothing() {
+    let bench = Bench::empty();
+    let example = include_str!("../config/import.example.csv");
+    let path = bench.file("import.csv", example).display().to_string();
+    let state = |bench: &Bench| (bench.version(), bench.ok(&["audit", "list"]));
+    let before = state(&bench);
+    let said = bench.ok(&["import", &path, "--dry-run"]);
+    assert!(has_line(&said, &["account 1 \"Harbour & Pine LLP\" added"]), "{said}");
+    assert!(has_line(&said, &["    moderator passcode: none → set"]), "{said}");
+    assert!(
+        said.ends_with(
+            "6 would be added, 0 changed; 0 are there already, as the file has \
+        them. Nothing was imported\n"
+        ),
+        "{said}"
+    );
+    assert!(!said.contains("60418297"), "{said}");
+    assert_eq!(state(&bench), before);
+
+    bench.ok(&["import", &path]);
+    let before = state(&bench);
+    let changed = example
+        .replace("Accounts payable|", "Receivables|")
+        .replace("60418297", "83610475")
+        .replace(",500,silent", ",400,silent");
+    let path = bench.file("import.csv", &changed).display().to_string();
+    let said = bench.ok(&["import", &path, "--dry-run"]);
+    for line in [
+        "account 1 \"Harbour & Pine LLP\" changed",
+        "    address: Accounts payable, 1 Water Street, Halifax NS  B3J 3Z3 → Receivables, 1 Water \
+            Street, Halifax NS  B3J 3Z3",
+        "conference 1 \"Partners\" changed",
+        "    moderator passcode: set → changed",
+        "    max_legs: 500 → 400",
+        "0 would be added, 3 changed; ",
+    ] {
+        assert!(has_line(&said, &[line]), "{line}: {said}");
+    }
+    assert!(!said.contains("83610475"), "{said}");
+    assert_eq!(state(&bench), before);
+
+    // What a bad row says is the same, and a good one beside it is not taken.
+    let rows = "kind,name,account\naccount,New,\nconference,A,Nobody\n";
+    let path = bench.file("bad.csv", rows).display().to_string();
+    let said = bench.fails(&["import", &path, "--dry-run"]);
+    assert!(said.contains("bad.csv:3: there is no account \"Nobody\""), "{said}");
+    assert_eq!(state(&bench), before);
+}
+
+#[test]
 fn a_log_that_was_changed_says_where() {
     let bench = Bench::with_demo();
     bench.ok(&["account", "suspend", "Demo"]);

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use partyline_cdr_store::admin::Strength;
+use partyline_cdr_store::admin::{Act, Entry, Strength};
 use zeroize::Zeroizing;
 
 use super::context::Context;
 use super::refusal::told;
-use super::table::{Align, Table};
-use super::{dial_in, reach};
-use adder::Adder;
+use super::table::{Align, Table, harmless};
+use super::{audit, dial_in, reach};
+use adder::{Adder, Done};
 use row::Row;
 
 /// Add many accounts, conferences, passcodes and dial-in numbers from one CSV file: all, or none.
@@ -25,6 +25,9 @@ use row::Row;
 pub(super) struct Import {
     /// The CSV file
     file: PathBuf,
+    /// Change nothing: say what would be added, and what would be changed from what to what
+    #[arg(long)]
+    dry_run: bool,
     /// Take passcodes that are easy to guess
     #[arg(long)]
     weak_ok: bool,
@@ -50,6 +53,9 @@ conference  account, name, starts_with, max_legs, announce, enabled, ends_with_m
             moderator, participant (digits of the passcodes; empty: random, printed once)
 passcode    conference, role (moderator or participant), passcode (digits; empty: random)
 dial_in     number, aliases (separated by spaces), account, access_kind, welcome
+
+--dry-run says what would be added, and of what is there each value that would be another, before
+and after; passcodes are told as changed, without digits.
 
 Example, with which two conferences stand by:
   kind,account,name,number,moderator,participant
@@ -100,9 +106,13 @@ impl Import {
                 faults.push(Fault { line, message: format!("{error:#}") });
             }
         }
-        let (change, done) = adder.done();
+        let (mut change, done) = adder.done();
         if !faults.is_empty() {
             bail!("nothing was imported:{}", listed(&shown, faults));
+        }
+        if self.dry_run {
+            change.check().await.context("nothing would be imported")?;
+            return say_plan(context, change.entries(), &done);
         }
         change.commit_checked().await.context("nothing was imported")?;
         context.say(format_args!(
@@ -138,6 +148,23 @@ impl Import {
         }
         context.say(table)
     }
+}
+
+/// Says what an import would do, one object after the other and field by field.
+fn say_plan(context: &mut Context<'_>, entries: &[Entry], done: &Done) -> anyhow::Result<()> {
+    for entry in entries {
+        context.say(harmless(audit::title(entry)))?;
+        for change in &entry.fields {
+            context.say(format_args!("    {}", harmless(audit::change(change))))?;
+        }
+    }
+    let added = entries.iter().filter(|entry| entry.act == Act::Added.as_str()).count();
+    context.say(format_args!(
+        "{added} would be added, {} changed; {} are there already, as the file has them. Nothing was \
+         imported",
+        entries.len() - added,
+        done.unchanged
+    ))
 }
 
 /// The faults, by line; lines with the same fault together.

@@ -15,8 +15,17 @@ impl Change {
     /// # Errors
     /// [`StoreError::Directory`], [`StoreError::Database`]; none of the changes was made.
     pub async fn commit_checked(mut self) -> Result<(), StoreError> {
+        self.check().await?;
+        self.commit().await
+    }
+
+    /// Whether the directory would hold together with these changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`], [`StoreError::Database`].
+    pub async fn check(&mut self) -> Result<(), StoreError> {
         // Verifiers are compared, never computed: any pepper does.
         snapshot(&mut self.tx, Arc::new(Pepper::new(&[0; 32]))).await?;
-        self.commit().await
+        Ok(())
     }
 }
