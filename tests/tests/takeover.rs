@@ -62,7 +62,11 @@ fn on_the_hook(builder: Builder) -> Scene {
     let own = [phones(5, &[ANNAS, BENS, DANS]), phones(6, &[CARLS])];
     let builder = builder.trunks(|trunks| drop(trunks.splice(0..0, own))).keep_log();
     let mut world = builder.start();
-    let realm = || Realm { name: REALM.into(), hashes: vec![Hash::Sha256, Hash::Md5] };
+    let realm = || Realm {
+        name: REALM.into(),
+        hashes: vec![Hash::Sha256, Hash::Md5],
+        nat_keep_alive: None,
+    };
     let users = [("anna", 5), ("ben", 5), ("carl", 6), ("dan", 5)];
     let user = |(name, trunk): (&str, u32)| User {
         name: name.into(),

@@ -15,7 +15,7 @@ use partyline_dialplan::Prompt;
 use partyline_model::{CallId, Role, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Entry, Grant, Member, Phase};
+use crate::call::{Entry, Grant, Phase};
 use crate::event::Refusal;
 use crate::record::{Close, Event, LegBook, Place};
 use crate::session::State;
@@ -110,7 +110,8 @@ impl Bridge {
         if session.state.is_closing() {
             return Err(Unclaimed::Gone);
         }
-        if session.security.is_some() || !leg.grant.is_some_and(|grant| self.is_open(grant)) {
+        let asks = session.locked || session.security.is_some();
+        if asks || !leg.grant.is_some_and(|grant| self.is_open(grant)) {
             return Err(Unclaimed::Barred);
         }
         match claim.kind {
@@ -162,6 +163,7 @@ impl Bridge {
         self.drop_invited(now, old);
         self.event(now, old, Event::new(FeatureCode::Leave));
         let Some(call) = self.calls.get_mut(&old) else { return };
+        let guest = call.guest;
         let Phase::Member(member) = std::mem::replace(&mut call.phase, Phase::Leaving(close))
         else {
             return;
@@ -170,13 +172,16 @@ impl Bridge {
         let (conf_ms, session_id) = (call.book.conf_ms(), member.session);
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         session.roster.take_place(old, new);
+        session.floor.take_place(old, new);
         session.book.leg_went(conf_ms);
         session.book.leg_came();
         let (conf_id, waits) = (session.book.conf_id(), matches!(session.state, State::Waiting));
         self.fx.changed.insert(session_id);
         let Some(call) = self.calls.get_mut(&new) else { return };
-        call.phase =
-            Phase::Member(Member { muted: member.muted, ..Member::new(session_id, grant.role) });
+        call.guest = guest;
+        let mut member = member;
+        member.keys.reset();
+        call.phase = Phase::Member(member);
         call.book.record_mut().conf_id = Some(conf_id);
         let expects_media = call.expects_media;
         self.event(now, new, Event::new(FeatureCode::PlaceTaken).about(old_id));

@@ -40,6 +40,14 @@ impl Floor {
         self.hands.iter().position(|&(who, _)| who == call).map(|at| at + 1)
     }
 
+    /// The hand and the word of `old` are those of `new` from here on.
+    pub(crate) fn take_place(&mut self, old: CallId, new: CallId) {
+        let hands = self.hands.iter_mut().chain(&mut self.word);
+        for (who, _) in hands.filter(|(who, _)| *who == old) {
+            *who = new;
+        }
+    }
+
     /// Forgets a hand, and the word of who is gone.
     pub(crate) fn forget(&mut self, call: CallId) {
         self.hands.retain(|&(who, _)| who != call);

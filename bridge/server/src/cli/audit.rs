@@ -1,6 +1,5 @@
 //! `partyline audit`: who changed what, and whether the log of it is what was written.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::bail;
