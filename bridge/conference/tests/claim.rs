@@ -4,7 +4,7 @@ mod common;
 
 use common::{LISTENER, MODERATOR, PARTICIPANT, World, secs};
 use partyline_cdr_record::{CloseReason, FeatureCode};
-use partyline_conference::{ClaimKind, Refusal, Unclaimed};
+use partyline_conference::{ClaimKind, Refusal, Talk, Unclaimed};
 use partyline_dialplan::Prompt;
 use partyline_directory::AccountStatus;
 use partyline_model::{CallId, Role};
@@ -102,6 +102,42 @@ fn a_conference_that_was_closed_or_secured_bars_every_claim() {
         let secured = world.claimant(moderator, kind);
         assert_eq!(why(&world, secured), Some(Unclaimed::Barred), "not even by a moderator");
     }
+}
+
+#[test]
+fn a_locked_conference_bars_every_claim() {
+    for kind in KINDS {
+        let mut world = World::new();
+        let (moderator, other) = conference(&mut world);
+        world.press(moderator, "*7");
+        world.run(secs(1));
+        let claimant = world.claimant(other, kind);
+        assert_eq!(why(&world, claimant), Some(Unclaimed::Barred));
+        world.press(moderator, "*7");
+        world.run(secs(1));
+        let claimant = world.claimant(other, kind);
+        assert!(!world.is_over(claimant), "the lock was taken off");
+    }
+}
+
+#[test]
+fn the_raised_hand_and_the_moderators_mute_go_with_the_place() {
+    let mut world = World::new();
+    let (moderator, other) = conference(&mut world);
+    world.press(other, "*5");
+    world.run(secs(3));
+    let new = world.claimant(other, ClaimKind::InPlace);
+    world.run(secs(3));
+    world.press(moderator, "*2");
+    assert!(world.heard(new).contains(&Prompt::AskYourQuestion));
+    world.run(secs(5));
+    world.press(moderator, "*8");
+    world.press(moderator, "2");
+    world.press(moderator, "#");
+    assert_eq!(world.leg(new).talk, Some(Talk::Muted));
+    let newer = world.claimant(new, ClaimKind::InPlace);
+    world.run(secs(2));
+    assert_eq!(world.leg(newer).talk, Some(Talk::Muted), "a new telephone opens no closed line");
 }
 
 #[test]
