@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use partyline_model::Time;
 use partyline_sip::rate::Rate;
-use partyline_sip::{Flow, Suspicion};
+use partyline_sip::{DialogId, Flow, Suspicion};
 
 use crate::admission::{Ban, BanCounts, Offence, Sources, Standing, Unbannable};
 use crate::node::{Node, Output};
@@ -25,6 +25,12 @@ impl Node {
         self.offended(now, flow.remote.ip(), offence);
     }
 
+    /// What came by the connection of `flow` is no SIP that could be followed.
+    pub fn handle_garbled(&mut self, now: Time, flow: Flow) {
+        self.suspect(now, flow, Suspicion::Garbage);
+        self.run(now);
+    }
+
     /// A telephone typed a passcode, which was right, or was looked at no more.
     pub(crate) fn typed(&mut self, now: Time, phone: IpAddr, was_right: bool) {
         if was_right {
@@ -39,12 +45,24 @@ impl Node {
         if self.endpoint.users().is_some_and(|users| users.has_seen(source)) {
             self.bans.vouch(now, source);
         }
-        let standing = self.sources.standing(source);
+        let speaks = || self.endpoint.is_far_end(source);
+        let standing = (self.sources.standing(source), speaks);
         if let Some(ban) = self.bans.note(now, source, offence, standing) {
             self.publish_bans(now);
             if self.bans_said.take(now, SAID) {
                 self.outputs.push_back(Output::Banned(ban));
             }
+        }
+    }
+
+    /// A call is up: its far end may hang up from where it says that it is.
+    pub(crate) fn spare_far_end(&mut self, now: Time, dialog: DialogId) {
+        if self.bans.is_empty() {
+            return;
+        }
+        let far_ends = self.endpoint.far_ends(dialog);
+        if far_ends.into_iter().fold(false, |any, source| self.bans.spare(now, source) | any) {
+            self.publish_bans(now);
         }
     }
 

@@ -33,10 +33,16 @@ impl Node {
                 self.invited(now, incoming);
             }
             Event::Ringing { dialog, .. } => self.callee_rings(now, dialog),
-            Event::Answered { dialog, described } => self.answered(now, dialog, described),
+            Event::Answered { dialog, described } => {
+                self.spare_far_end(now, dialog);
+                self.answered(now, dialog, described);
+            }
             Event::EarlyOffer { dialog, offer } => self.early_offer(now, dialog, &offer),
             Event::Terms { dialog, terms } => self.terms_of_refusal(now, dialog, &terms),
-            Event::Confirmed { dialog, sdp } => self.confirmed(now, dialog, sdp.as_deref()),
+            Event::Confirmed { dialog, sdp } => {
+                self.spare_far_end(now, dialog);
+                self.confirmed(now, dialog, sdp.as_deref());
+            }
             Event::Reinvite { dialog, offer } => self.reinvited(now, dialog, offer.as_deref()),
             Event::Refresh { dialog } => self.refresh(now, dialog),
             Event::Reinvited { dialog, result } => {

@@ -170,12 +170,15 @@ impl Path {
     /// its Contact or the route to it names.
     pub(crate) fn leads_to(&self, source: IpAddr) -> bool {
         let source = source.to_canonical();
-        let is = |ip: IpAddr| ip.to_canonical() == source;
-        let names = |uri: &Uri| uri.host().and_then(|host| host.address()).is_some_and(is);
-        self.flow.is_some_and(|flow| is(flow.remote.ip()))
-            || self.heard_from.is_some_and(|heard| is(heard.ip()))
-            || names(&self.target)
-            || self.routes.iter().any(|route| names(&route.uri))
+        self.addresses().any(|ip| ip.to_canonical() == source)
+    }
+
+    /// The addresses that requests of the peer may come from.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let met = self.flow.map(|flow| flow.remote).into_iter().chain(self.heard_from);
+        let named = [&self.target].into_iter().chain(self.routes.iter().map(|route| &route.uri));
+        let named = named.filter_map(|uri| uri.host().and_then(|host| host.address()));
+        met.map(|at| at.ip()).chain(named)
     }
 
     /// Takes in a response to the INVITE, which refreshes the target.

@@ -268,6 +268,16 @@ impl World {
         self.net.give_back(bytes);
     }
 
+    /// A connection from an address brings what is no SIP, and is closed for it.
+    pub fn garble(&mut self, from: SocketAddr) -> &mut Self {
+        self.opened += 1;
+        let (local, connection) = (Some(BRIDGE), Some(ConnectionId(self.opened)));
+        let flow = Flow { local, connection, ..Flow::new(Transport::Tcp, from) };
+        self.node.handle_garbled(time(self.now), flow);
+        self.node.handle_closed(time(self.now), flow);
+        self.run_for(Duration::ZERO)
+    }
+
     /// The connection to the far end at an address, if there is one.
     pub(super) fn stream(&self, at: SocketAddr) -> Option<Flow> {
         let connection = self.far_ends.get(&at)?.connection?;

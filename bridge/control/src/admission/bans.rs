@@ -8,7 +8,7 @@
 //! The source of a datagram may be forged, and a ban must not be a weapon against whose address it
 //! is. So of sources that trunks have only those offences count that prove where their sender is: by
 //! an answer to a question of ours, by the ACK of a call, or on a connection. A stranger is not served
-//! anyway, and loses nothing by a ban. A trunk's own host and a carrier's networks are never banned but
+//! anyway, and loses nothing by a ban, unless it is the far end of a call: then it has none for that. A trunk's own host and a carrier's networks are never banned but
 //! by the operator's word, which hosts are not by either, nor where somebody was
 //! right with a passcode or a password within a day: an office is not shut out for one of its
 //! telephones.
@@ -210,12 +210,14 @@ impl Bans {
     }
 
     /// Notes an offence of `source`, which is where it says, or may be; the ban that begins.
+    /// `speaks` says whether somebody's call is there, who would be heard no more: it is asked where a
+    /// ban would begin for what is not proven.
     pub(crate) fn note(
         &mut self,
         now: Time,
         source: IpAddr,
         (offence, is_proven): (Offence, bool),
-        standing: Standing,
+        (standing, speaks): (Standing, impl FnOnce() -> bool),
     ) -> Option<Ban> {
         self.count(offence, |counts| &mut counts.offences);
         let source = host(source);
@@ -232,7 +234,10 @@ impl Bans {
         }
         let mut row = before.unwrap_or(Row { clean_at: now, steps: 0, since: now, ban: None });
         row.clean_at = row.clean_at.max(now) + FORGETS * offence.points();
-        if row.clean_at - now < FORGETS * FULL {
+        let most = FORGETS * FULL;
+        if row.clean_at - now < most || !is_proven && speaks() {
+            // It may be banned at the next word when the call is over.
+            row.clean_at = row.clean_at.min(now + most);
             self.put(now, source, row);
             return None;
         }
@@ -274,12 +279,25 @@ impl Bans {
         is_banned
     }
 
+    /// Ends the ban of a source that is the far end of a call by now, where it may be for what others
+    /// said in its name; whether there was one.
+    pub(crate) fn spare(&mut self, now: Time, source: IpAddr) -> bool {
+        let ban = self.rows.get(&host(source)).and_then(|row| row.ban);
+        let unproven = matches!(ban, Some((Offence::Garbage | Offence::Scan, _)));
+        unproven && self.remove(now, source)
+    }
+
     /// Ends the bans of hosts that are a trunk's by now; whether there were any.
     pub(crate) fn free(&mut self, now: Time, is_trunks: impl Fn(IpAddr) -> bool) -> bool {
         let ends = self.ends.iter().map(|(_, source)| *source);
         let hosts: Vec<_> =
             ends.chain(self.endless.iter().copied()).filter(|source| is_trunks(*source)).collect();
         hosts.iter().fold(false, |any, source| self.remove(now, *source) | any)
+    }
+
+    /// Whether nobody is banned.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty() && self.endless.is_empty()
     }
 
     /// Whom nobody listens to.
@@ -391,7 +409,7 @@ mod tests {
         standing: Standing,
     ) -> Option<(usize, Duration)> {
         (1..1000).find_map(|times| {
-            let ban = bans.note(now, source, how, standing)?;
+            let ban = bans.note(now, source, how, (standing, || false))?;
             Some((times, ban.until.expect("it ends") - now))
         })
     }
@@ -424,12 +442,16 @@ mod tests {
         for n in 0..10_000 {
             let now = NOW + secs(30 * n);
             let how = (Offence::Garbage, true);
-            assert_eq!(bans.note(now, ip(1), how, Standing::Known), None);
+            assert_eq!(bans.note(now, ip(1), how, (Standing::Known, || false)), None);
         }
         let old_password = (Offence::Password, true);
         for n in 0..1000 {
             let now = NOW + secs(400_000 + 120 * n);
-            assert_eq!(bans.note(now, ip(2), old_password, Standing::Known), None, "a telephone");
+            assert_eq!(
+                bans.note(now, ip(2), old_password, (Standing::Known, || false)),
+                None,
+                "a telephone"
+            );
         }
     }
 
@@ -500,7 +522,7 @@ mod tests {
         }
         for n in 0..100_000 {
             let how = (Offence::Garbage, false);
-            bans.note(now, ip(n), how, Standing::Stranger);
+            bans.note(now, ip(n), how, (Standing::Stranger, || false));
             if n < 10_000 {
                 until_banned(&mut bans, now, ip(200_000 + n), how, Standing::Stranger);
             }

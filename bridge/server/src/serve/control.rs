@@ -193,6 +193,7 @@ impl Control {
             Some(Arrival::Message { flow, payload }) => {
                 self.node.handle_message(now, flow, &payload);
             }
+            Some(Arrival::Garbled { flow }) => self.node.handle_garbled(now, flow),
             Some(Arrival::Closed { flow }) => self.node.handle_closed(now, flow),
             Some(Arrival::Unreachable { flow }) => self.node.handle_unreachable(now, flow),
             Some(Arrival::Opened { .. }) | None => {}

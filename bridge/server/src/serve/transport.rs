@@ -45,6 +45,8 @@ pub(super) enum Arrival {
     Message { flow: Flow, payload: Bytes },
     /// A connection is there; messages may be sent on it.
     Opened { flow: Flow, outlet: Outlet, names: Vec<String> },
+    /// What comes by a connection is no SIP that could be followed; it is closed for that.
+    Garbled { flow: Flow },
     /// A connection is gone.
     Closed { flow: Flow },
     /// A connection that was to be opened for `flow` did not come to be.

@@ -18,7 +18,7 @@ use crate::counters::Dropped;
 use crate::dialog::{Contact, Path, Renegotiation, State};
 use crate::event::{DialogId, EndKind, Ended, Ender, Event};
 use crate::message::{Headers, Host, InfoBody, Method, Name, StartLine, Status, Uri};
-use crate::rate::Rate;
+use crate::rate::{Rate, host};
 use crate::session_timer::TimersAsked;
 use crate::transaction::{ServerKey, TransactionId};
 
@@ -275,6 +275,19 @@ impl Endpoint {
     /// or named, or that belongs to the same trunk.
     pub(super) fn speaks_for(&self, path: &Path, request: &Request) -> bool {
         self.belongs_to(path, request.source().ip())
+    }
+
+    /// Whether what comes from `source`, or from its /64, may be of the far end of a call.
+    pub fn is_far_end(&self, source: IpAddr) -> bool {
+        let source = host(source);
+        let mut paths = self.dialogs.values().map(|held| &held.path);
+        paths.any(|path| path.addresses().any(|ip| host(ip) == source))
+    }
+
+    /// Where requests of the far end of a call may come from.
+    pub fn far_ends(&self, dialog: DialogId) -> Vec<IpAddr> {
+        let path = self.dialogs.get(&dialog).map(|held| &held.path);
+        path.into_iter().flat_map(Path::addresses).collect()
     }
 
     fn belongs_to(&self, path: &Path, ip: IpAddr) -> bool {

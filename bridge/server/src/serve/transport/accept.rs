@@ -228,6 +228,9 @@ async fn talk<F: Future<Output = Farewell>>(
         return Farewell::Told;
     }
     let why = converse((messages, replies, cut)).await;
+    if let Farewell::Broken(_) = why {
+        line.shared.tell(Arrival::Garbled { flow: line.flow }).await;
+    }
     line.shared.tell(Arrival::Closed { flow: line.flow }).await;
     why
 }

@@ -183,7 +183,9 @@ impl Streams {
                 self.remove(flow.connection?);
                 Some(Arrival::Closed { flow })
             }
-            other @ (Arrival::Message { .. } | Arrival::Unreachable { .. }) => Some(other),
+            other @ (Arrival::Message { .. }
+            | Arrival::Garbled { .. }
+            | Arrival::Unreachable { .. }) => Some(other),
         }
     }
 
