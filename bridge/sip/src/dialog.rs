@@ -250,6 +250,10 @@ pub(crate) struct Dialog {
     pub(crate) subscriptions: Vec<Subscription>,
     /// The NOTIFYs without a final response, those of subscriptions that are over among them.
     pub(crate) unanswered: usize,
+    /// Where one was answered: somebody there wants them.
+    pub(crate) answers_at: Option<Uri>,
+    /// Whether one was not, where nothing of the call was ever heard.
+    pub(crate) is_deaf: bool,
 }
 
 impl Dialog {
@@ -273,6 +277,8 @@ impl Dialog {
             has_referred: false,
             subscriptions: Vec::new(),
             unanswered: 0,
+            answers_at: None,
+            is_deaf: false,
         }
     }
 }

@@ -245,6 +245,40 @@ fn the_end_of_a_subscription_waits_for_the_answer_to_what_was_told_before() {
 }
 
 #[test]
+fn a_call_whose_contact_is_somebody_else_has_him_sent_one_notify() {
+    for contact in ["sip:victim@198.51.100.9:5060", "sip:victim@victim.example"] {
+        for refers in [false, true] {
+            let mut ua = Ua::new();
+            ua.endpoint.set_admission(Box::new(common::Apart));
+            let aim = |text: String| text.replace("sip:caller@192.0.2.1:5060", contact);
+            let (dialog, tag) = confirmed(&mut ua);
+            let update = request("UPDATE", 2, "aimed", Some(&tag), "");
+            let out = ua.feed(&aim(update));
+            assert_eq!(out.lines(), ["200 UPDATE"]);
+            let mut told = 0;
+            for cseq in 3..30 {
+                let out = ua.feed(&aim(subscribe(cseq, &tag, "Event: conference\r\n")));
+                if out.lines() == ["200 SUBSCRIBE"] {
+                    let out = tell(&mut ua, dialog, &out);
+                    let aimed = out
+                        .sent
+                        .iter()
+                        .filter(|sent| sent.flow.remote != common::addr(common::PEER));
+                    told += aimed.count();
+                }
+                if refers {
+                    ua.secs(2);
+                } else {
+                    ua.secs(40);
+                }
+            }
+            let most = usize::from(contact.contains("198"));
+            assert_eq!(told, most, "{contact} {refers}");
+        }
+    }
+}
+
+#[test]
 fn a_contact_that_the_caller_was_never_at_is_told_nothing() {
     for contact in ["sip:victim@198.51.100.9:5060", "sip:victim@victim.example"] {
         let mut ua = Ua::with(|config| config.resolves = true);

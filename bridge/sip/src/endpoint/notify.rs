@@ -1,6 +1,9 @@
 //! NOTIFY within a call (RFC 6665 §4.2): the next one goes out when the one before was answered, and
 //! says the newest only.
 //!
+//! A Contact may name anybody. Where nothing of the call was ever heard, and no NOTIFY answered, one is
+//! without answer at a time; after one that was not answered no more go there.
+//!
 //! A subscription ends with its time, with its call, or with a NOTIFY that is refused or not answered
 //! (§4.2.2); the call itself goes on (RFC 5057 §5.2).
 
@@ -13,6 +16,10 @@ use super::{Endpoint, Owner};
 use crate::event::{DialogId, Event};
 use crate::message::{Method, Name};
 use crate::subscription::{Notice, Package, Stage, Subscription, SubscriptionId};
+
+/// How many NOTIFYs of a call may be without answer when another subscription begins: the end of one
+/// that was over at once leaves its NOTIFY behind, and nothing else counts those.
+const MOST_UNANSWERED: usize = 2;
 
 impl Endpoint {
     /// Begins a subscription of the far end of a call; its first NOTIFY is the caller's to send.
@@ -47,6 +54,41 @@ impl Endpoint {
         }
     }
 
+    /// How many NOTIFYs of a call may be without answer where it is now.
+    pub(super) fn most_unanswered(&self, dialog: DialogId) -> usize {
+        let Some(held) = self.dialogs.get(&dialog) else { return 0 };
+        let is_wanted = held.answers_at.as_ref() == Some(&held.path.target);
+        match (is_wanted || self.leads_home(&held.path), held.is_deaf) {
+            (true, _) => MOST_UNANSWERED,
+            (false, false) => 1,
+            (false, true) => 0,
+        }
+    }
+
+    /// Whether a NOTIFY has to wait for the answer to another, or is for nobody.
+    fn holds_back(&mut self, id: DialogId, subscription: SubscriptionId, notice: &Notice) -> bool {
+        let most = self.most_unanswered(id);
+        let Some(held) = self.dialogs.get_mut(&id) else { return true };
+        if most == MOST_UNANSWERED || held.unanswered < most {
+            return false;
+        }
+        let Some(at) = held.subscriptions.iter().position(|one| one.id == subscription) else {
+            return true;
+        };
+        if most > 0 && !notice.stage.is_over() {
+            if let Some(told) = held.subscriptions.get_mut(at) {
+                told.waiting = Some(notice.clone());
+            }
+            return true;
+        }
+        let gone = held.subscriptions.remove(at);
+        self.time_subscriptions(id);
+        if gone.package.is_conference() && notice.stage != Stage::Gone {
+            self.emit(Event::Unsubscribed { dialog: id, subscription });
+        }
+        true
+    }
+
     fn send_notify(
         &mut self,
         now: Time,
@@ -54,6 +96,9 @@ impl Endpoint {
         subscription: SubscriptionId,
         mut notice: Notice,
     ) {
+        if self.holds_back(id, subscription, &notice) {
+            return;
+        }
         let agent = self.config.user_agent.clone();
         let Some(held) = self.dialogs.get_mut(&id) else { return };
         let Some(at) = held.subscriptions.iter().position(|one| one.id == subscription) else {
@@ -106,14 +151,25 @@ impl Endpoint {
         subscription: SubscriptionId,
         outcome: &Outcome,
     ) {
+        let is_home = self.dialogs.get(&dialog).is_some_and(|held| self.leads_home(&held.path));
         let Some(held) = self.dialogs.get_mut(&dialog) else { return };
         held.unanswered = held.unanswered.saturating_sub(1);
+        match outcome {
+            Outcome::Response(..) => held.answers_at = Some(held.path.target.clone()),
+            Outcome::Nothing(_) => held.is_deaf |= !is_home,
+        }
         let at = held.subscriptions.iter().position(|one| one.id == subscription);
         let Some(told) = at.and_then(|at| held.subscriptions.get_mut(at)) else { return };
         told.sending = None;
         if outcome.status().is_success() {
-            if let Some(notice) = told.waiting.take() {
-                self.send_notify(now, dialog, subscription, notice);
+            // Others may have waited for this answer as well.
+            for id in self.ids_of_waiting(dialog) {
+                let held = self.dialogs.get_mut(&dialog);
+                let mut all = held.into_iter().flat_map(|held| &mut held.subscriptions);
+                let told = all.find(|one| one.id == id);
+                if let Some(notice) = told.and_then(|told| told.waiting.take()) {
+                    self.send_notify(now, dialog, id, notice);
+                }
             }
             return;
         }
@@ -123,6 +179,13 @@ impl Endpoint {
         if watched && self.dialog(dialog).is_ok() {
             self.emit(Event::Unsubscribed { dialog, subscription });
         }
+    }
+
+    /// The subscriptions that have something to say, and await no answer of their own.
+    fn ids_of_waiting(&self, dialog: DialogId) -> Vec<SubscriptionId> {
+        let held = self.dialogs.get(&dialog);
+        let all = held.into_iter().flat_map(|held| &held.subscriptions);
+        all.filter(|one| one.waiting.is_some() && one.sending.is_none()).map(|one| one.id).collect()
     }
 
     /// The call is over: every subscriber is told so, with what he was told last.

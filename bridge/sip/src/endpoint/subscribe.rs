@@ -20,9 +20,6 @@ use crate::transaction::ServerKey;
 const USUAL: u64 = 3600;
 /// The least that is granted (RFC 6665 §4.2.1.1).
 const LEAST: u64 = 60;
-/// How many NOTIFYs of a call may be without answer when another subscription begins: the end of one
-/// that was over at once leaves its NOTIFY behind, and nothing else counts those.
-const MOST_UNANSWERED: usize = 2;
 /// How often a far end may subscribe, or refresh it, within one call: each has it sent all that there
 /// is to tell.
 const SUBSCRIBES: Rate = Rate { per_second: 1, burst: 5 };
@@ -37,6 +34,7 @@ impl Endpoint {
         key: ServerKey,
         request: Request,
     ) {
+        let most_unanswered = self.most_unanswered(id);
         let Some(held) = self.dialogs.get_mut(&id) else { return };
         if !matches!(held.state, State::Confirmed(_)) {
             return self.refuse_overlap(&request);
@@ -57,7 +55,7 @@ impl Endpoint {
             }
             // One is enough for whoever is in one conference.
             Some(_) => return self.refuse_subscription(&request, Status::FORBIDDEN),
-            None if held.unanswered >= MOST_UNANSWERED => return self.refuse_overlap(&request),
+            None if held.unanswered >= most_unanswered => return self.refuse_overlap(&request),
             None => (SubscriptionId(self.next_id()), true),
         };
         self.refresh_target(id, &request);

@@ -80,6 +80,20 @@ impl Endpoint {
         ways.into_iter().flatten().collect()
     }
 
+    /// Whether requests to the far end of a call go where it was met, or where its trunk is.
+    pub(super) fn leads_home(&self, path: &Path) -> bool {
+        match self.ways(path).front() {
+            Some(Way::Flow(flow) | Way::Datagram(flow)) => {
+                let (ip, met) = (flow.remote.ip(), path.flow.map(|met| met.remote.ip()));
+                flow.connection.is_some()
+                    || met.is_some_and(|met| {
+                        met.to_canonical() == ip.to_canonical() || self.admission.allies(met, ip)
+                    })
+            }
+            Some(Way::Name(..)) | None => false,
+        }
+    }
+
     /// The first of these that is an address already.
     pub(super) fn known_way(&self, path: &Path) -> Option<Flow> {
         self.ways(path).into_iter().find_map(|way| match way {
