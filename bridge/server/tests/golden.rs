@@ -83,7 +83,14 @@ fn assert_legs_are_kept(bench: &Bench) {
     let said = bench.ok(&["cdr", "features", "--since", "2026-09-01", "--json", "--full"]);
     let key = ["leg_id", "feature_seq"];
     let expected = fs::read_to_string(golden("expected/features.jsonl")).unwrap();
-    assert_eq!(by_key(&said, &key), by_key(&expected, &key));
+    let (mut said, expected) = (by_key(&said, &key), by_key(&expected, &key));
+    for feature in said.values_mut() {
+        // Of records before schema 2 it is not known in what role a leg did what it did.
+        let later =
+            ["actor", "actor_id", "role"].map(|name| feature.as_object_mut().unwrap().remove(name));
+        assert_eq!(later, [Some("leg".into()), Some(Value::Null), Some(Value::Null)]);
+    }
+    assert_eq!(said, expected);
 }
 
 /// What is paid: the total, the lines, and the amount of every leg.
