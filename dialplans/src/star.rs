@@ -49,7 +49,7 @@ macro_rules! commands {
                 }
             }
 
-            /// What it does, in a sentence for people.
+            /// A sentence for people on what the command does.
             pub const fn does(self) -> &'static str {
                 match self {
                     $(Self::$command => concat!($($does),+).trim_ascii(),)*
@@ -63,7 +63,7 @@ macro_rules! commands {
                 }
             }
 
-            /// What it does, as the help says it after the keys.
+            /// The clip of the help that follows the keys.
             pub const fn spoken(self) -> Prompt {
                 match self {
                     $(Self::$command => Prompt::$spoken,)*
@@ -134,7 +134,7 @@ impl Command {
         Self::ALL.iter().copied().find(|command| command.name() == name)
     }
 
-    /// Whose it is, for people: `everyone`, `speakers` or `moderators`.
+    /// For people, who may use the command: `everyone`, `speakers` or `moderators`.
     pub const fn whose(self) -> &'static str {
         match self.audience() {
             Audience::Everyone => "everyone",

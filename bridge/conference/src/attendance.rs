@@ -78,6 +78,7 @@ impl Bridge {
 fn attendee(call: &Call, session: &Session) -> Attendee {
     let record = call.book.record();
     let state = match &call.phase {
+        Phase::Member(member) if member.room.is_some() => AttendeeState::Away,
         Phase::Member(_) if call.held || !session.state.is_mixed() => AttendeeState::Away,
         Phase::Member(member) if session.silences(call, member) => AttendeeState::Muted,
         Phase::Member(_) => AttendeeState::Talking,

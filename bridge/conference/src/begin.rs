@@ -57,7 +57,6 @@ impl Bridge {
         call.book.record_mut().conference_id = Some(grant.conference);
         session.roster.join(id, grant.role);
         session.book.leg_came();
-        session.arrives(&self.fx, now);
         if attendance::number(call.book.record()).is_none() {
             session.guests += 1;
             call.guest = session.guests;
@@ -128,7 +127,7 @@ impl Bridge {
             knocking: Vec::new(),
             rooms: BTreeMap::new(),
             guests: 0,
-            arrivals: VecDeque::new(),
+            movements: VecDeque::new(),
             alone_music: false,
             announced: None,
             alone_told: false,
@@ -176,7 +175,7 @@ impl Bridge {
         if first {
             prompts.push(Prompt::FirstPerson);
         } else {
-            self.announce_caller(session_id, id, Prompt::ToneJoin);
+            self.announce_caller(now, session_id, id, Prompt::ToneJoin);
         }
         if open && given == Given::Nothing && self.may_add_reference(id) {
             // The conference has begun: an optional question keeps nobody waiting.
@@ -206,15 +205,29 @@ impl Bridge {
     }
 
     /// `id` came to `session` or left it: heard as the conference has it.
-    pub(crate) fn announce_caller(&mut self, session: SessionId, id: CallId, tone: Prompt) {
+    pub(crate) fn announce_caller(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        id: CallId,
+        tone: Prompt,
+    ) {
         let name = self.calls.get(&id).map(Call::name).unwrap_or_default();
         if let Some(session) = self.sessions.get_mut(&session) {
-            session.announce_caller(&mut self.fx, tone, name);
+            session.announce_caller(now, &mut self.fx, (tone, name));
         }
     }
 
     /// Thanks for waiting, again and again.
     pub(crate) fn thank(&mut self, now: Time, id: CallId) {
+        let knocks_at = match self.calls.get(&id).map(|call| &call.phase) {
+            Some(Phase::Entry(entry)) => entry.knocks_at,
+            _ => None,
+        };
+        // Whoever was busy when somebody knocked hears of it now.
+        if let Some(session) = knocks_at {
+            self.tell_of_knock(now, session);
+        }
         self.speak(now, id, vec![Prompt::ThankYouForWaiting]);
         self.fx.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, self.fx.config.hold_thanks);
     }
@@ -239,6 +252,10 @@ impl Bridge {
             session.roster.calls().filter(|id| self.calls.get(id).is_some_and(Call::is_in_main));
         let in_mix = in_mix.take(2).count();
         session.had_company |= in_mix > 1;
+        let only = session.roster.calls().next().filter(|_| session.roster.len() == 1);
+        let last_is_here = only
+            .and_then(|id| self.calls.get(&id))
+            .is_some_and(|call| matches!(call.phase, Phase::Member(_)));
         let music = Timer::Session(session_id, SessionTimer::AloneMusic);
         let limit = Timer::Session(session_id, SessionTimer::AloneLimit);
         if in_mix == 1 && session.state.is_open() {
@@ -253,7 +270,7 @@ impl Bridge {
                 self.fx.touched.extend(session.roster.calls());
             }
         }
-        if in_mix == 1 && session.state.is_open() && session.roster.len() == 1 {
+        if last_is_here && session.state.is_open() {
             if !self.fx.timers.is_set(limit) {
                 self.fx.timers.set(limit, now, self.fx.config.alone_limit);
             }

@@ -16,7 +16,7 @@ use crate::effects::Effects;
 use crate::event::Output;
 use crate::event::{RefusalCodes, Talk};
 use crate::guard::{Caller, Stranger, Tries};
-use crate::guess::Guess;
+use crate::guess::{Guess, Secret};
 use crate::invited::Owed;
 use crate::record::{Close, Event, LegBook};
 use crate::roll::Roll;
@@ -66,6 +66,8 @@ pub(crate) struct Call {
     pub(crate) owed: Option<Owed>,
     /// Which guest of its conference the leg is, if it has no number that may be told.
     pub(crate) guest: u32,
+    /// Wrong tries at becoming a moderator.
+    pub(crate) wrong_promotions: u8,
     /// The place that the leg came for, until it has it.
     pub(crate) claim: Option<Claim>,
 }
@@ -95,6 +97,7 @@ impl Call {
             stray_digits: 0,
             owed: None,
             guest: 0,
+            wrong_promotions: 0,
             claim: None,
         }
     }
@@ -134,16 +137,19 @@ impl Call {
 
     /// Whether keys of the leg may be a secret before they are classified.
     pub(crate) fn types_a_secret(&self) -> bool {
-        matches!(
-            self.question,
-            Some(Question {
-                topic: Topic::NewSecurity
-                    | Topic::NewSecurityAgain(_)
-                    | Topic::Security
-                    | Topic::Promote,
-                ..
-            })
-        )
+        // What is typed while a verdict waits belongs to the next try.
+        let waits = self.guess.as_ref().is_some_and(|guess| guess.secret == Secret::Promote);
+        waits
+            || matches!(
+                self.question,
+                Some(Question {
+                    topic: Topic::NewSecurity
+                        | Topic::NewSecurityAgain(_)
+                        | Topic::Security
+                        | Topic::Promote,
+                    ..
+                })
+            )
     }
 }
 

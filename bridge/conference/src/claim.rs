@@ -14,6 +14,7 @@ use partyline_cdr_record::{AccessCode, AuthMethod, CloseReason, FeatureCode, Sta
 use partyline_dialplan::Prompt;
 use partyline_model::{CallId, Role, Time};
 
+use crate::attendance;
 use crate::bridge::Bridge;
 use crate::call::{Entry, Grant, Phase};
 use crate::event::Refusal;
@@ -146,9 +147,13 @@ impl Bridge {
         // Its own passcode is that of whoever has its place; who comes beside it has none.
         let code = old.access_codes.last().cloned().filter(|code| code.role == grant.role);
         let tenant_id = old.tenant_id;
+        // Whatever number the claimant named: it goes on as the call whose leg vouches was dialled.
+        let dialled = (old.dnis, old.access_kind);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let is_in_place = call.claim.is_some_and(|claim| claim.kind == ClaimKind::InPlace);
         (call.grant, call.answered_under) = (Some(grant), None);
+        let record = call.book.record_mut();
+        (record.dnis, record.access_kind) = dialled;
         call.book.vouched(now, (tenant_id, plan), grant, code.filter(|_| is_in_place));
     }
 
@@ -173,14 +178,20 @@ impl Bridge {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         session.roster.take_place(old, new);
         session.floor.take_place(old, new);
+        session.guests += 1;
+        let next_guest = session.guests;
         session.book.leg_went(conf_ms);
         session.book.leg_came();
         let (conf_id, waits) = (session.book.conf_id(), matches!(session.state, State::Waiting));
         self.fx.changed.insert(session_id);
         let Some(call) = self.calls.get_mut(&new) else { return };
         call.guest = guest;
+        if guest == 0 && attendance::number(call.book.record()).is_none() {
+            call.guest = next_guest;
+        }
         let mut member = member;
         member.keys.reset();
+        let is_aside = member.room.is_some();
         call.phase = Phase::Member(member);
         call.book.record_mut().conf_id = Some(conf_id);
         let expects_media = call.expects_media;
@@ -189,6 +200,10 @@ impl Bridge {
             self.hold(now, new);
         } else {
             self.mix(now, new);
+        }
+        if is_aside && let Some(call) = self.calls.get_mut(&new) {
+            call.book.move_to(Place::Private, now);
+            self.fx.ledger.push(call.book.next_revision());
         }
         self.touch(new);
         if expects_media {

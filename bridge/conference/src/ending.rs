@@ -125,6 +125,7 @@ impl Bridge {
         let Some(session_id) = self.calls.get(&id).and_then(|call| call.session()) else { return };
         self.drop_callee(now, id);
         self.drop_invited(now, id);
+        self.lose_word(now, id, session_id);
         self.event(now, id, Event::new(FeatureCode::Leave));
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.move_to(Place::Outside, now);
@@ -143,7 +144,7 @@ impl Bridge {
         match (session.state, leaderless) {
             (State::Live, true) => self.moderator_left(now, session_id, parting),
             (State::Live | State::Ending, _) => {
-                self.announce_caller(session_id, id, Prompt::ToneLeave);
+                self.announce_caller(now, session_id, id, Prompt::ToneLeave);
             }
             (State::Waiting | State::Closing { .. }, _) => {}
         }
@@ -152,6 +153,7 @@ impl Bridge {
 
     /// The last moderator left.
     fn moderator_left(&mut self, now: Time, session_id: SessionId, parting: Parting) {
+        self.open_floor(now, session_id);
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         if !session.rules.ends_with_moderator {
             self.announce(session_id, vec![Prompt::ToneLeave, Prompt::ModeratorLeftContinues]);
@@ -183,7 +185,9 @@ impl Bridge {
             now,
             self.fx.config.ending,
         );
-        self.announce(session_id, vec![Prompt::ModeratorLeftEndingTwoMinutes]);
+        if let Some(session) = self.sessions.get_mut(&session_id) {
+            session.announce_at_once(&mut self.fx, vec![Prompt::ModeratorLeftEndingTwoMinutes]);
+        }
     }
 
     /// A moderator returned before the conference ended.
@@ -237,6 +241,7 @@ impl Bridge {
             self.drop_callee(now, id);
             self.drop_invited(now, id);
             self.take_question(id);
+            self.drop_guess(id);
             self.hush(id);
             if let Some(Phase::Member(member)) = self.calls.get_mut(&id).map(|call| &mut call.phase)
             {
@@ -244,7 +249,7 @@ impl Bridge {
             }
         }
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let farewell = session.announce(&mut self.fx, vec![prompt]);
+        let farewell = session.announce_at_once(&mut self.fx, vec![prompt]);
         self.fx.timers.cancel_session(session_id);
         self.fx.timers.set(
             Timer::Session(session_id, SessionTimer::Farewell),
@@ -388,7 +393,9 @@ impl Bridge {
             return;
         }
         let phase = std::mem::replace(&mut call.phase, Phase::Opening);
-        let Phase::Apart(Apart { member, .. }) = phase else { return };
+        let Phase::Apart(Apart { mut member, .. }) = phase else { return };
+        // Wherever the leg went aside from: what it hears says that it is back in the conference.
+        member.room = None;
         let session = member.session;
         call.phase = Phase::Member(member);
         call.question = None;

@@ -418,6 +418,11 @@ pub enum Output {
         /// From here on.
         talk: Talk,
     },
+    /// Drop what plays into a mix or waits to.
+    HushMix {
+        /// The mix.
+        mix: MixId,
+    },
     /// Play into a mix, after what waits to be played into it.
     PlayMix {
         /// The mix.

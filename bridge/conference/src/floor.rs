@@ -96,7 +96,7 @@ impl Bridge {
         let silent = session.silences(call, member);
         let presents = session.floor.mode == TalkMode::Presentation && member.room.is_none();
         let moderates = call.grant.is_some_and(|grant| grant.role == Role::Moderator);
-        if silent && member.barred {
+        if silent && member.barred && !moderates {
             let prompt = Prompt::MutedByModerator;
             return self.deny(now, id, Command::Mute, DenyReason::State, prompt);
         }
@@ -169,6 +169,10 @@ impl Bridge {
     pub(crate) fn bar(&mut self, now: Time, by: CallId, target: CallId) -> Option<bool> {
         let call = self.calls.get_mut(&target)?;
         let leg_id = call.book.leg_id();
+        // A moderator may open his line whoever closed it, and a listener has none to open.
+        if call.grant.is_none_or(|grant| grant.role != Role::Participant) {
+            return None;
+        }
         let Phase::Member(member) = &mut call.phase else { return None };
         member.barred = !member.barred;
         let barred = member.barred;
@@ -226,6 +230,44 @@ impl Bridge {
     }
 }
 
+/// When somebody goes.
+impl Bridge {
+    /// Who has the word leaves, or becomes a moderator: the word is nobody's.
+    pub(crate) fn lose_word(&mut self, now: Time, id: CallId, session_id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        if let Some((_, since)) = session.floor.word.take_if(|(who, _)| *who == id) {
+            let detail = FeatureDetail::Millis(millis(now.since(since)));
+            self.event(now, id, Event::new(FeatureCode::QaClose).with(detail));
+        }
+    }
+
+    /// No moderator is there who could open lines or doors: all may speak, and those who asked come in.
+    pub(crate) fn open_floor(&mut self, now: Time, session_id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let from = session.floor.mode;
+        session.floor = Floor::OPEN;
+        let was_locked = std::mem::take(&mut session.locked);
+        if from != TalkMode::Conversation {
+            let detail = FeatureDetail::Mode { from, to: TalkMode::Conversation };
+            let event = Event::of_system(FeatureCode::LectureMode).with(detail);
+            session.note(now, &mut self.fx, event);
+        }
+        if was_locked {
+            session.note(now, &mut self.fx, Event::of_system(FeatureCode::Unlock));
+        }
+        for id in session.roster.participants() {
+            let Some(call) = self.calls.get_mut(&id) else { continue };
+            if let Phase::Member(member) | Phase::Apart(Apart { member, .. }) = &mut call.phase {
+                (member.hushed, member.barred) = (false, false);
+                call.touch(&mut self.fx);
+            }
+        }
+        for caller in session.knocking.clone() {
+            self.admit_knocker(now, caller);
+        }
+    }
+}
+
 /// Raised hands.
 impl Bridge {
     /// `*5` of a participant: raises the hand, or lowers it.
@@ -246,7 +288,7 @@ impl Bridge {
         prompts.push(Prompt::InLine);
         self.speak(now, id, prompts);
         if place == 1 {
-            self.tell_moderators(now, session_id, Prompt::HandIsUp);
+            self.tell_moderators(now, session_id, &[Prompt::HandIsUp]);
         }
     }
 
@@ -290,7 +332,7 @@ impl Bridge {
     fn take_word(&mut self, now: Time, by: CallId, session_id: SessionId) -> bool {
         let Some(session) = self.sessions.get_mut(&session_id) else { return false };
         let Some((who, since)) = session.floor.word.take() else { return false };
-        let closes = session.floor.mode != TalkMode::Conversation;
+        let closes = session.floor.mode != TalkMode::Conversation || session.floor.all_muted;
         let Some(call) = self.calls.get_mut(&who) else { return false };
         let leg_id = call.book.leg_id();
         if let Phase::Member(member) = &mut call.phase {

@@ -66,6 +66,7 @@ impl Bridge {
     pub(crate) fn drop_guess(&mut self, id: CallId) {
         let guess = self.calls.get_mut(&id).and_then(|call| call.guess.take());
         if let Some(guess) = guess {
+            self.fx.timers.cancel(Timer::Call(id, CallTimer::Verdict));
             self.guard.give_back(&guess.turn);
         }
     }

@@ -32,12 +32,12 @@ impl Bridge {
         if legs > self.fx.config.silent_above {
             return;
         }
-        self.tell_moderators(now, session, Prompt::CallerOnHold);
+        self.tell_moderators(now, session, &[Prompt::CallerOnHold]);
     }
 
     /// Tells something to the moderators, privately: to those who are not in the midst of something
     /// else.
-    pub(crate) fn tell_moderators(&mut self, now: Time, session: SessionId, prompt: Prompt) {
+    pub(crate) fn tell_moderators(&mut self, now: Time, session: SessionId, prompts: &[Prompt]) {
         let Some(session) = self.sessions.get(&session).filter(|it| it.state.is_open()) else {
             return;
         };
@@ -45,7 +45,7 @@ impl Bridge {
             let Some(call) = self.calls.get_mut(&moderator) else { continue };
             let is_free = call.question.is_none() && call.speaking.is_none() && !call.held;
             if is_free && matches!(call.phase, Phase::Member(_)) {
-                call.speak(now, &mut self.fx, vec![prompt]);
+                call.speak(now, &mut self.fx, prompts.to_vec());
             }
         }
     }

@@ -1,8 +1,8 @@
 //! `*7`: a locked conference, and who asks to be let in.
 
 use partyline_cdr_record::{CloseReason, DenyReason, FeatureCode};
-use partyline_dialplan::Prompt;
-use partyline_dialplan::star::Command;
+use partyline_dialplan::star::{Command, Menu};
+use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Digit, Role, SessionId, Time};
 
 use crate::bridge::Bridge;
@@ -28,7 +28,7 @@ impl Bridge {
         self.event(now, id, Event::of(code, Command::Lock));
         self.speak(now, id, vec![prompt]);
         for caller in waiting {
-            self.admit_knocker(now, caller);
+            self.let_in(now, id, caller);
         }
     }
 
@@ -52,6 +52,10 @@ impl Bridge {
             return self.advance(now, id);
         }
         let Some(&session_id) = self.by_conference.get(&grant.conference) else { return };
+        // A pound that comes late, after a code that was complete without it, is no answer.
+        if digit == Some(Digit::POUND) || digit == Some(Digit::STAR) {
+            return self.ask(now, id, Topic::Knock, 1, Vec::new());
+        }
         let wants_in = digit.and_then(Digit::decimal) == Some(1);
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         if !wants_in || session.knocking.len() >= MOST_KNOCKING {
@@ -63,9 +67,28 @@ impl Bridge {
         entry.knocks_at = Some(session_id);
         let limit = self.fx.config.hold_limit;
         self.fx.timers.set(Timer::Call(id, CallTimer::HoldLimit), now, limit);
-        self.event(now, id, Event::new(FeatureCode::LockKnock));
+        let again = self.fx.config.hold_thanks;
+        self.fx.timers.set(Timer::Call(id, CallTimer::HoldThanks), now, again);
+        let leg_id = call.book.leg_id();
+        if let Some(session) = self.sessions.get_mut(&session_id) {
+            let event = Event::new(FeatureCode::LockKnock).about(leg_id);
+            session.note(now, &mut self.fx, event);
+        }
         self.speak(now, id, vec![Prompt::KnockWait]);
-        self.tell_moderators(now, session_id, Prompt::CallerWaiting);
+        self.tell_of_knock(now, session_id);
+    }
+
+    /// Tells the moderators that somebody asks to be let in, and by which key they hear who.
+    pub(crate) fn tell_of_knock(&mut self, now: Time, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let profile = self.star_profile(session.account);
+        let keys = profile.keys(Menu::Room(Role::Moderator), Command::RollCall);
+        let mut prompts = vec![Prompt::CallerWaiting];
+        if let Some(keys) = keys {
+            prompts.push(Prompt::ToReviewPress);
+            prompts.extend(say::keys(keys));
+        }
+        self.tell_moderators(now, session_id, &prompts);
     }
 
     /// A moderator lets in who asked.
@@ -77,7 +100,7 @@ impl Bridge {
         self.admit_knocker(now, id);
     }
 
-    fn admit_knocker(&mut self, now: Time, id: CallId) {
+    pub(crate) fn admit_knocker(&mut self, now: Time, id: CallId) {
         self.leave_door(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Entry(entry) = &mut call.phase else { return };
@@ -107,6 +130,7 @@ impl Bridge {
         let Phase::Entry(entry) = &mut call.phase else { return };
         let Some(session) = entry.knocks_at.take() else { return };
         self.fx.timers.cancel(Timer::Call(id, CallTimer::HoldLimit));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::HoldThanks));
         call.touch(&mut self.fx);
         if let Some(session) = self.sessions.get_mut(&session) {
             session.knocking.retain(|&caller| caller != id);

@@ -9,19 +9,26 @@ use partyline_model::{CallId, Role, Time};
 use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
-use crate::call::{Phase, Topic};
+use crate::call::{Asked, Phase, Topic};
 use crate::guess::{Guess, Secret};
 use crate::record::Event;
 use crate::session::State;
 
-/// Tries at the moderator passcode.
+/// Tries at the moderator passcode each time.
 const TRIES: u8 = 2;
+/// Wrong tries in one call.
+const MOST_WRONG: u8 = 4;
 
 impl Bridge {
     /// `*3`: the moderator passcode is asked for.
     pub(crate) fn promote_code(&mut self, now: Time, id: CallId) {
-        // Whose number was dialled by us was asked for no passcode: no number says which are valid.
-        if self.calls.get(&id).is_some_and(|call| call.is_outbound()) {
+        let Some(call) = self.calls.get(&id) else { return };
+        if call.wrong_promotions >= MOST_WRONG {
+            let why = DenyReason::Policy;
+            return self.deny(now, id, Command::Promote, why, Prompt::NotNow);
+        }
+        // No number that was dialled says which passcodes are valid.
+        if call.book.record().dnis.is_none() {
             let why = DenyReason::State;
             return self.deny(now, id, Command::Promote, why, Prompt::NotAvailableYet);
         }
@@ -43,6 +50,9 @@ impl Bridge {
 
     /// Too many have been wrong lately: no verdict.
     pub(crate) fn promote_withheld(&mut self, now: Time, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.wrong_promotions = call.wrong_promotions.saturating_add(1);
+        }
         let event = Event::of(FeatureCode::Promote, Command::Promote);
         self.event(now, id, event.denied(DenyReason::Policy));
         self.speak(now, id, vec![Prompt::ModeratorPasscodeWrong]);
@@ -60,6 +70,9 @@ impl Bridge {
         let Some(found) = found else {
             self.event(now, id, Event::of(FeatureCode::Promote, Command::Promote).failed());
             self.guess_was_wrong(now, id, Secret::Promote);
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.wrong_promotions = call.wrong_promotions.saturating_add(1);
+            }
             let left = tries.saturating_sub(1);
             if left == 0 {
                 return self.speak(now, id, vec![Prompt::ModeratorPasscodeWrong]);
@@ -68,10 +81,14 @@ impl Bridge {
             return self.ask(now, id, Topic::Promote, left, prompts);
         };
         self.guess_was_right(now, id, Secret::Promote);
+        if let Some(session) = self.calls.get(&id).and_then(|call| call.session()) {
+            self.lose_word(now, id, session);
+        }
         let codes = self.star_profile(grant.account);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.grant = Some(found.grant);
         call.book.promote(&found, now);
+        self.fx.ledger.push(call.book.next_revision());
         let leg_id = call.book.leg_id();
         call.touch(&mut self.fx);
         let Phase::Member(member) = &mut call.phase else { return };
@@ -86,6 +103,15 @@ impl Bridge {
         self.event(now, id, Event::of(FeatureCode::Promote, Command::Promote));
         if ending {
             self.moderator_is_back(session_id);
+        }
+        let has_reference = self
+            .sessions
+            .get(&session_id)
+            .is_some_and(|session| session.book.record().reference_number.is_some());
+        if !has_reference && self.reference_is_required(id) {
+            let tries = self.fx.config.required_reference_tries;
+            let prompts = vec![Prompt::NowModerator, Prompt::EnterReference];
+            return self.ask(now, id, Topic::Reference(Asked::ByStar), tries, prompts);
         }
         self.speak(now, id, vec![Prompt::NowModerator]);
     }

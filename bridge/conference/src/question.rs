@@ -6,13 +6,15 @@
 
 use std::time::Duration;
 
+use partyline_cdr_record::FeatureCode;
 use partyline_dialplan::Prompt;
-use partyline_dialplan::star::INTER_DIGIT;
+use partyline_dialplan::star::{Command, INTER_DIGIT};
 use partyline_model::{CallId, Digit, PlaybackId, Time};
 
 use crate::bridge::Bridge;
 use crate::call::{Asked, Callee, CalleeStage, Entry, Phase, Question, Topic};
 use crate::config::{Config, EntryTiming};
+use crate::record::Event;
 use crate::timers::{CallTimer, Timer};
 
 impl Bridge {
@@ -45,6 +47,13 @@ impl Bridge {
             // A passcode in the dialled URI comes before the answer. What does not fit is lost:
             // nobody types 32 digits ahead in earnest.
             Phase::Opening => call.typed.push(digit).unwrap_or(()),
+            // In the conference a code is worth more than the answer.
+            Phase::Member(_) if call.guess.is_some() && digit == Digit::STAR => {
+                call.typed.clear();
+                self.drop_guess(id);
+                self.touch(id);
+                self.star_key(now, id, digit);
+            }
             Phase::Entry(_) | Phase::Member(_) if call.guess.is_some() => {
                 call.typed.push(digit).unwrap_or(())
             }
@@ -162,7 +171,10 @@ impl Bridge {
             return;
         };
         match question.topic {
-            Topic::Passcode | Topic::Security | Topic::Reference(Asked::OnEntry) => {
+            Topic::Passcode
+            | Topic::Security
+            | Topic::Promote
+            | Topic::Reference(Asked::OnEntry) => {
                 let first = self.entry_of(id).first_digit;
                 let Some(call) = self.calls.get_mut(&id) else { return };
                 call.typed.clear();
@@ -189,10 +201,6 @@ impl Bridge {
                 self.take_question(id);
                 self.number_given_up(now, id);
             }
-            Topic::Promote => {
-                self.take_question(id);
-                self.promote_given_up(now, id);
-            }
             Topic::ReadBack(..)
             | Topic::ConfirmRecord
             | Topic::ConfirmEnd
@@ -208,6 +216,12 @@ impl Bridge {
     fn choose(&mut self, now: Time, id: CallId, digit: Digit) {
         let yes = digit.decimal() == Some(1);
         let Some(Question { topic, tries }) = self.take_question(id) else { return };
+        if digit == Digit::STAR
+            && let Some((code, command)) = topic.is_left_by_star()
+        {
+            self.event(now, id, Event::of(code, command).failed());
+            return self.star_key(now, id, digit);
+        }
         match topic {
             Topic::ReadBack(asked, value) if yes => self.reference_accepted(now, id, asked, value),
             Topic::ReadBack(asked, _) => {
@@ -219,7 +233,7 @@ impl Bridge {
             Topic::ConfirmEnd => self.end_cancelled(now, id),
             Topic::Invited => self.invited_chose(now, id, digit, tries),
             Topic::Knock => self.knock(now, id, Some(digit)),
-            // A star begins the next code: the list and the choice are left.
+            // A star begins the next code: the list is left.
             Topic::Roll(_) if digit == Digit::STAR => self.star_key(now, id, digit),
             Topic::Roll(roll) => self.roll_chose(now, id, *roll, Some(digit)),
             Topic::Drop(choice) => self.drop_chose(now, id, &choice, Some(digit)),
@@ -319,6 +333,24 @@ impl Config {
             | Topic::Roll(_)
             | Topic::Drop(_)
             | Topic::Room => self.dial,
+        }
+    }
+}
+
+impl Topic {
+    /// What comes to nothing when a star begins another code instead of answering; `None` where a star
+    /// is an answer.
+    const fn is_left_by_star(&self) -> Option<(FeatureCode, Command)> {
+        if matches!(self, Self::Drop(_)) {
+            Some((FeatureCode::Kick, Command::Drop))
+        } else if matches!(self, Self::Room) {
+            Some((FeatureCode::Breakout, Command::PrivateRoom))
+        } else if matches!(self, Self::ConfirmRecord) {
+            Some((FeatureCode::RecordStart, Command::Record))
+        } else if matches!(self, Self::ConfirmEnd) {
+            Some((FeatureCode::EndConference, Command::End))
+        } else {
+            None
         }
     }
 }

@@ -50,7 +50,9 @@ impl Bridge {
             }
         }
         self.fx.outputs.push_back(Output::Record { mix, recording, conf_id, file });
-        self.announce(session_id, vec![Prompt::RecordingStarted]);
+        if let Some(session) = self.sessions.get_mut(&session_id) {
+            session.announce_at_once(&mut self.fx, vec![Prompt::RecordingStarted]);
+        }
     }
 
     /// `*4` was not confirmed.
@@ -78,7 +80,9 @@ impl Bridge {
             }
         };
         self.event(now, id, Event::of(code, Command::PauseRecording).with(detail));
-        self.announce(session_id, vec![prompt]);
+        if let Some(session) = self.sessions.get_mut(&session_id) {
+            session.announce_at_once(&mut self.fx, vec![prompt]);
+        }
     }
 
     fn stop_recording(&mut self, now: Time, id: CallId, session_id: SessionId) {

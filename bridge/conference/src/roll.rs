@@ -6,10 +6,10 @@ use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Digit, Role, SessionId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Call, Topic};
+use crate::call::{Call, Phase, Topic};
 use crate::record::{Close, Event};
 
-/// Most names that are read in one go: a playback holds 128 clips, and a name has up to five.
+/// Most names that are read in one go: a playback holds 128 clips, and a name has five, seldom more.
 const MOST_NAMES: usize = 20;
 
 /// A roll call that a moderator goes through.
@@ -75,7 +75,8 @@ impl Bridge {
                 prompts.push(Prompt::RollCallOver);
                 return self.speak(now, id, prompts);
             };
-            if let Some(call) = self.calls.get(&next) {
+            let is_here = |call: &&Call| !matches!(call.phase, Phase::Leaving(_));
+            if let Some(call) = self.calls.get(&next).filter(is_here) {
                 break call;
             }
         };
@@ -118,11 +119,9 @@ impl Bridge {
             }
             Some(2) if same_session => {
                 let barred = self.bar(now, id, at);
-                prompts.push(if barred == Some(true) {
-                    Prompt::CallerMuted
-                } else {
-                    Prompt::CallerOpened
-                });
+                let word =
+                    barred.map(|it| if it { Prompt::CallerMuted } else { Prompt::CallerOpened });
+                prompts.push(word.unwrap_or(Prompt::NotNow));
             }
             _ => {}
         }

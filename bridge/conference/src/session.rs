@@ -20,7 +20,7 @@ use crate::floor::Floor;
 use crate::record::{Close, Event, SessionBook};
 use crate::roster::Roster;
 
-/// In which arrivals are counted.
+/// In which movements are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// One conference in session: from its first leg to its last.
@@ -46,8 +46,8 @@ pub(crate) struct Session {
     pub(crate) rooms: BTreeMap<u8, MixId>,
     /// How many came whose number is not known or withheld.
     pub(crate) guests: u32,
-    /// When the last few came: announcing is shortened while many do.
-    pub(crate) arrivals: VecDeque<Time>,
+    /// When the last few came or went: announcing is shortened while many do.
+    pub(crate) movements: VecDeque<Time>,
     /// Whether the one leg in the mix has been alone for long enough to get music.
     pub(crate) alone_music: bool,
     /// The last prompt for the whole room, while it plays: music would stand in for it.
@@ -177,6 +177,20 @@ impl Session {
         playback
     }
 
+    /// Plays `prompts` to everybody in place of what plays: they must not come late.
+    pub(crate) fn announce_at_once(
+        &mut self,
+        fx: &mut Effects,
+        prompts: Vec<Prompt>,
+    ) -> PlaybackId {
+        if self.announced.is_some() {
+            for &mix in self.rooms.values().chain([&self.mix]) {
+                fx.outputs.push_back(Output::HushMix { mix });
+            }
+        }
+        self.announce(fx, prompts)
+    }
+
     /// A prompt for all was played: if it was the last, somebody alone may hear music again.
     pub(crate) fn announced(&mut self, fx: &mut Effects, playback: PlaybackId) {
         if self.announced.take_if(|last| *last == playback).is_some() {
@@ -194,9 +208,15 @@ impl Session {
 
     /// Somebody came or went: by name, by tone, or unheard, as the conference has it. Large
     /// conferences, and those where many come at once, hear tones for names.
-    pub(crate) fn announce_caller(&mut self, fx: &mut Effects, tone: Prompt, name: Vec<Prompt>) {
+    pub(crate) fn announce_caller(
+        &mut self,
+        now: Time,
+        fx: &mut Effects,
+        (tone, name): (Prompt, Vec<Prompt>),
+    ) {
+        self.moves(fx, now);
         let few = self.roster.len() <= fx.config.names_up_to
-            && self.arrivals.len() <= fx.config.names_a_minute;
+            && self.movements.len() <= fx.config.names_a_minute;
         if self.rules.announce == AnnounceMode::Names && few && self.state.is_open() {
             let said = if tone == Prompt::ToneJoin { Prompt::HasJoined } else { Prompt::HasLeft };
             let mut prompts = name;
@@ -207,11 +227,11 @@ impl Session {
         }
     }
 
-    /// Notes that somebody comes at `now`.
-    pub(crate) fn arrives(&mut self, fx: &Effects, now: Time) {
-        self.arrivals.retain(|&at| now.since(at) < MINUTE);
-        if self.arrivals.len() <= fx.config.names_a_minute {
-            self.arrivals.push_back(now);
+    /// Notes that somebody comes or goes at `now`.
+    pub(crate) fn moves(&mut self, fx: &Effects, now: Time) {
+        self.movements.retain(|&at| now.since(at) < MINUTE);
+        if self.movements.len() <= fx.config.names_a_minute {
+            self.movements.push_back(now);
         }
     }
 

@@ -141,6 +141,27 @@ fn the_raised_hand_and_the_moderators_mute_go_with_the_place() {
 }
 
 #[test]
+fn who_never_confirms_the_answer_was_nowhere() {
+    let mut world = World::new();
+    let (_, other) = conference(&mut world);
+    let new = world.claimant(other, ClaimKind::InPlace);
+    world.run(secs(5));
+    world.end(new, partyline_conference::EndKind::Unconfirmed);
+    let record = world.record(new);
+    assert_eq!((record.duration_ms, record.conf_ms, record.joined_at), (0, 0, None));
+}
+
+#[test]
+fn a_place_is_paid_for_as_the_call_that_had_it_was_dialled() {
+    let mut world = World::new();
+    let (_, other) = conference(&mut world);
+    let new = world.claimant(other, ClaimKind::InPlace);
+    world.bye(new);
+    let (old, new) = (world.record(other), world.record(new));
+    assert_eq!((new.dnis, new.access_kind), (old.dnis, old.access_kind));
+}
+
+#[test]
 fn a_full_conference_changes_places_and_takes_nobody_beside() {
     let mut world = World::with(|setup| setup.conference.max_legs = 2);
     let (moderator, other) = conference(&mut world);

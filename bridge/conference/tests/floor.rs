@@ -144,3 +144,30 @@ fn who_hung_up_waits_in_no_queue() {
     press(&mut world, moderator, "*2");
     assert_eq!(world.heard(others[1]), [Prompt::AskYourQuestion]);
 }
+
+#[test]
+fn the_word_ends_with_who_has_it() {
+    let mut world = World::new();
+    let (moderator, others) = room(&mut world, 2);
+    press(&mut world, others[0], "*5");
+    quiet(&mut world);
+    press(&mut world, moderator, "*2");
+    world.run(secs(9));
+    world.bye(others[0]);
+    let closed = world.event(FeatureCode::QaClose);
+    assert!(matches!(closed.detail, FeatureDetail::Millis(9_000..=11_000)), "{closed:?}");
+}
+
+#[test]
+fn after_star_95_a_question_is_closed_again() {
+    let mut world = World::new();
+    let (moderator, others) = room(&mut world, 2);
+    press(&mut world, moderator, "*95");
+    press(&mut world, others[0], "*5");
+    quiet(&mut world);
+    press(&mut world, moderator, "*2");
+    assert!(talks(&world, others[0]));
+    quiet(&mut world);
+    press(&mut world, moderator, "*2");
+    assert!(!talks(&world, others[0]));
+}

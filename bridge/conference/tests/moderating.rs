@@ -4,7 +4,7 @@ mod common;
 
 use common::{MODERATOR, PARTICIPANT, World, secs};
 use partyline_cdr_record::{
-    AnnounceMode, CloseReason, DenyReason, FeatureCode, FeatureDetail, Outcome,
+    Actor, AnnounceMode, CloseReason, DenyReason, FeatureCode, FeatureDetail, Outcome,
 };
 use partyline_conference::{Output, Talk};
 use partyline_dialplan::Prompt;
@@ -323,4 +323,163 @@ fn a_wrong_passcode_makes_nobody_a_moderator_and_counts_as_a_guess() {
     let denied = world.event(FeatureCode::Lock);
     assert_eq!(denied.denied, Some(DenyReason::Role));
     assert!(world.mix(others[0]).is_some(), "the call goes on");
+}
+
+#[test]
+fn nobody_is_left_muted_or_locked_out_when_the_last_moderator_goes() {
+    let mut world = World::with(|setup| setup.conference.ends_with_moderator = false);
+    let (moderator, others) = room(&mut world, 2);
+    press(&mut world, moderator, "*8");
+    press(&mut world, moderator, "2");
+    press(&mut world, moderator, "*5");
+    press(&mut world, moderator, "*7");
+    world.run(secs(1));
+    press(&mut world, moderator, "*5");
+    let caller = knocking(&mut world);
+    assert!(others.iter().all(|&call| world.leg(call).talk == Some(Talk::Muted)));
+    world.bye(moderator);
+    world.run(secs(3));
+    assert!(others.iter().all(|&call| world.leg(call).talk == Some(Talk::Open)));
+    assert!(world.mix(caller).is_some(), "who asked to be let in is in");
+    let unlock = world.event(FeatureCode::Unlock);
+    assert!(unlock.is_of_session() && unlock.actor == Actor::System);
+}
+
+#[test]
+fn who_comes_back_from_a_call_of_a_private_room_is_in_the_main_conference() {
+    let mut world = World::new();
+    let (moderator, others) = room(&mut world, 1);
+    press(&mut world, moderator, "*3");
+    press(&mut world, moderator, "2");
+    press(&mut world, moderator, "*1");
+    press(&mut world, moderator, "*");
+    assert_eq!(world.mix(moderator), world.mix(others[0]));
+}
+
+#[test]
+fn the_last_leg_is_not_kept_for_ever_in_a_private_room() {
+    let mut world = World::new();
+    let (moderator, others) = room(&mut world, 1);
+    press(&mut world, moderator, "*3");
+    press(&mut world, moderator, "2");
+    world.bye(others[0]);
+    world.run(secs(16 * 60));
+    assert!(world.is_over(moderator));
+}
+
+#[test]
+fn what_is_typed_while_a_verdict_waits_is_heard_by_nobody() {
+    let mut world = World::new();
+    room(&mut world, 1);
+    world.withheld = true;
+    let late = world.join(PARTICIPANT);
+    // So many strangers guess that answers are delayed.
+    for _ in 0..12 {
+        let stranger = world.call();
+        world.run(secs(1));
+        for _ in 0..3 {
+            world.press(stranger, "999999#");
+            world.run(secs(5));
+        }
+    }
+    quiet(&mut world);
+    press(&mut world, late, "*3");
+    world.press(late, "999999#");
+    world.run(secs(1));
+    world.forget_heard();
+    world.press(late, "888888#");
+    assert!(!world.heard(late).contains(&Prompt::ModeratorPasscodeWrong), "the verdict waits");
+    assert_eq!(world.leg(late).talk, Some(Talk::Secret));
+    world.press(late, "48");
+    assert_eq!(world.leg(late).talk, Some(Talk::Secret));
+    assert_eq!(press(&mut world, late, "*6"), [Prompt::Muted], "a code is worth more");
+}
+
+#[test]
+fn a_star_begins_the_moderator_passcode_again() {
+    let mut world = World::new();
+    let (_, others) = room(&mut world, 1);
+    press(&mut world, others[0], "*3");
+    world.press(others[0], "12*");
+    assert_eq!(world.leg(others[0]).talk, Some(Talk::Secret));
+    world.press(others[0], MODERATOR);
+    world.run(secs(2));
+    assert_eq!(world.heard(others[0]).last(), Some(&Prompt::NowModerator));
+    world.bye(others[0]);
+    assert_eq!(world.leg(others[0]).summary.as_ref().map(|s| s.stray_digits), Some(0));
+}
+
+#[test]
+fn no_call_tries_at_the_moderator_passcode_for_ever() {
+    let mut world = World::new();
+    let (_, others) = room(&mut world, 1);
+    for _ in 0..2 {
+        press(&mut world, others[0], "*3");
+        for _ in 0..2 {
+            world.press(others[0], "999999#");
+            world.run(secs(5));
+        }
+    }
+    assert_eq!(press(&mut world, others[0], "*3"), [Prompt::NotNow]);
+}
+
+#[test]
+fn a_choice_is_left_for_another_code() {
+    let mut world = World::new();
+    let (moderator, _) = room(&mut world, 1);
+    for code in ["*97", "*3", "*4", "*99"] {
+        press(&mut world, moderator, code);
+        let heard = press(&mut world, moderator, "*6");
+        assert!(matches!(heard[..], [Prompt::Muted | Prompt::Unmuted]), "{code}: {heard:?}");
+    }
+    world.event(FeatureCode::Kick);
+}
+
+#[test]
+fn a_moderator_mutes_no_moderator() {
+    let mut world = World::new();
+    let moderator = world.join(MODERATOR);
+    let second = world.join(MODERATOR);
+    quiet(&mut world);
+    press(&mut world, moderator, "*8");
+    let heard = press(&mut world, moderator, "2");
+    assert!(heard.contains(&Prompt::NotNow));
+    assert_eq!(press(&mut world, second, "*6"), [Prompt::Muted]);
+    assert_eq!(press(&mut world, second, "*6"), [Prompt::Unmuted]);
+}
+
+#[test]
+fn a_late_pound_at_the_locked_door_is_no_answer() {
+    let mut world = World::new();
+    let (moderator, _) = room(&mut world, 1);
+    press(&mut world, moderator, "*7");
+    let call = world.join(PARTICIPANT);
+    world.press(call, "#");
+    world.run(secs(1));
+    assert!(!world.is_over(call));
+    world.press(call, "1");
+    assert_eq!(world.heard(call).last(), Some(&Prompt::KnockWait));
+}
+
+#[test]
+fn a_moderator_who_was_busy_hears_of_a_knock_later() {
+    let mut world = World::new();
+    let (moderator, _) = room(&mut world, 1);
+    press(&mut world, moderator, "*7");
+    quiet(&mut world);
+    press(&mut world, moderator, "*8");
+    knocking(&mut world);
+    world.forget_heard();
+    world.run(secs(70));
+    assert!(world.heard(moderator).contains(&Prompt::CallerWaiting));
+}
+
+#[test]
+fn notices_wait_for_no_names() {
+    let mut world = World::new();
+    let (moderator, _) = room(&mut world, 2);
+    press(&mut world, moderator, "*96");
+    world.press(moderator, "*4");
+    world.press(moderator, "1");
+    assert!(world.outputs(|o| matches!(o, Output::HushMix { .. })) > 0);
 }

@@ -77,6 +77,7 @@ impl Node {
                 self.mix_playbacks.insert(mix, playback);
                 self.media(Command::PlayRoom { room: mix, items: queue(&prompts, None) });
             }
+            ConferenceOutput::HushMix { mix } => self.media(Command::HushRoom { room: mix }),
             ConferenceOutput::Record { mix, recording, conf_id, file } => {
                 self.outputs.push_back(Output::OpenRecording { recording, conf_id, file });
                 self.media(Command::Record { room: mix, recording });

@@ -245,6 +245,7 @@ impl MediaThread {
                 | Command::Talk { .. }
                 | Command::SendKeys { .. }
                 | Command::PlayRoom { .. }
+                | Command::HushRoom { .. }
                 | Command::Record { .. }
                 | Command::PauseRecord { .. }
                 | Command::StopRecord { .. }

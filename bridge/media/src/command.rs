@@ -106,6 +106,11 @@ pub enum Command {
         /// What to play.
         items: AudioQueue,
     },
+    /// Drops the public prompts that play or wait: something more urgent follows.
+    HushRoom {
+        /// The room.
+        room: MixId,
+    },
     /// Records what a listener of the room hears, until stopped. One recording a room: another
     /// one takes its place.
     Record {

@@ -62,6 +62,10 @@ impl Room {
         }
     }
 
+    pub(crate) fn hush(&mut self) {
+        self.prompts = None;
+    }
+
     pub(crate) fn record(&mut self, recording: RecordingId) {
         self.recording = Some(recording);
         self.paused = false;

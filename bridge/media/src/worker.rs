@@ -130,6 +130,7 @@ impl Worker {
                 self.with_leg(leg, |leg, _| leg.send_keys(*keys));
             }
             Command::PlayRoom { room, items } => self.room(room).play(items),
+            Command::HushRoom { room } => self.room(room).hush(),
             Command::Record { room, recording } => self.room(room).record(recording),
             Command::PauseRecord { recording, paused } => {
                 for room in self.rooms.values_mut() {

@@ -93,6 +93,17 @@ fn a_leg_that_may_not_talk_reaches_neither_room_nor_recording() {
 }
 
 #[test]
+fn something_urgent_is_heard_at_once_in_place_of_what_plays() {
+    let mut bench = Bench::with_room(2);
+    bench.command(Command::PlayRoom { room: ROOM, items: queue(&[0, 0, 0]) });
+    bench.say(&[(1, 0), (2, 0)], 3);
+    bench.command(Command::HushRoom { room: ROOM });
+    bench.command(Command::PlayRoom { room: ROOM, items: queue(&[1]) });
+    bench.say(&[(1, 0), (2, 0)], 3);
+    assert_eq!(bench.last(1), mu(CLIPS[1]));
+}
+
+#[test]
 fn nothing_of_a_pause_is_in_the_recording() {
     let mut bench = Bench::with_room(2);
     bench.command(Command::Record { room: ROOM, recording: RECORDING });

@@ -74,6 +74,7 @@ impl Watch {
     pub fn command(&mut self, now: Duration, command: &Command) {
         match command {
             Command::Open { .. }
+            | Command::HushRoom { .. }
             | Command::Record { .. }
             | Command::PauseRecord { .. }
             | Command::StopRecord { .. } => {}

@@ -163,6 +163,7 @@ impl Media {
             | Command::Talk { .. }
             | Command::SendKeys { .. }
             | Command::PlayRoom { .. }
+            | Command::HushRoom { .. }
             | Command::Record { .. }
             | Command::PauseRecord { .. }
             | Command::StopRecord { .. }
@@ -319,6 +320,9 @@ impl Signals {
                 let ends = begins + length(&items);
                 self.rooms.insert(room, ends);
                 self.later(ends, Due::RoomPlayed(room));
+            }
+            Command::HushRoom { room } => {
+                self.rooms.remove(&room);
             }
             Command::InfoDigit { leg, digit } => {
                 self.events.push_back(Event::Digit { leg, digit, at: time(now) });

@@ -225,6 +225,11 @@ impl LegBook {
         self.move_to(Place::Outside, now);
         // An answer that nobody confirmed made no call: nothing to charge.
         let answered = self.answered.filter(|_| close.reason != CloseReason::NoAck);
+        if close.reason == CloseReason::NoAck {
+            // Nor was anybody anywhere, though a place may have been taken with the answer.
+            (self.conference, self.hold, self.private) = Default::default();
+            (self.record.joined_at, self.record.left_at) = (None, None);
+        }
         let record = &mut self.record;
         record.state = LegState::Closed;
         record.close_reason = Some(close.reason);

@@ -196,6 +196,8 @@ pub struct World {
     pub typed: Vec<(IpAddr, bool)>,
     /// Where the next caller's telephone is.
     pub phone: Option<IpAddr>,
+    /// Whether callers withhold their numbers.
+    pub withheld: bool,
     /// What was told of each request to call somebody.
     pub invitations: BTreeMap<u64, Vec<InvitationNews>>,
 }
@@ -232,6 +234,7 @@ impl World {
             drained: false,
             alarms: Vec::new(),
             typed: Vec::new(),
+            withheld: false,
             phone: None,
             invitations: BTreeMap::new(),
         }
@@ -286,7 +289,7 @@ impl World {
         Offered {
             dnis: dnis.parse().ok(),
             dnis_raw: dnis.to_owned(),
-            ani: Some(number("14165550100")),
+            ani: Some(number("14165550100")).filter(|_| !self.withheld),
             ani_believed: true,
             ani_presentation: Presentation::Allowed,
             ani_attest: None,
@@ -468,7 +471,10 @@ impl World {
                 }
                 self.rooms_playing.insert(room, (playback, now + length));
             }
-            Output::Record { .. } | Output::PauseRecord { .. } | Output::StopRecord { .. } => {}
+            Output::HushMix { .. }
+            | Output::Record { .. }
+            | Output::PauseRecord { .. }
+            | Output::StopRecord { .. } => {}
             Output::CallEnded { call, summary } => {
                 // A callee whose INVITE never left is not known here.
                 let leg = self.legs.entry(call).or_default();
