@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Out, Ua, confirmed, request, response};
-use partyline_sip::message::{Message, Name};
+use partyline_sip::message::{Message, Name, Status};
 use partyline_sip::{DialogId, Event, Hangup, SubscriptionId};
 
 fn subscribe(cseq: u32, tag: &str, extra: &str) -> String {
@@ -297,4 +297,59 @@ fn a_contact_that_the_caller_was_never_at_is_told_nothing() {
         let out = tell(&mut ua, dialog, &out);
         assert_eq!(out.sent[0].flow.remote, common::addr("192.0.2.1:5072"), "another port is his");
     }
+}
+
+/// A call that watches and refers, and then names a place that it was never heard from: there one NOTIFY
+/// is without answer at a time.
+fn referring_elsewhere(ua: &mut Ua) -> (DialogId, SubscriptionId, SubscriptionId) {
+    ua.endpoint.set_admission(Box::new(common::Apart));
+    let (dialog, tag, watching) = watching(ua);
+    let to = "Refer-To: <sip:+14165550199@203.0.113.5>\r\n";
+    ua.feed(&request("REFER", 3, "refer", Some(&tag), to));
+    let news = ua.endpoint.accept_refer(ua.now, dialog).expect("it waits").expect("news");
+    let trying = ua.drain().message(1);
+    ua.feed(&response(&trying, "200 OK", None, ""));
+    let update = request("UPDATE", 4, "aimed", Some(&tag), "");
+    let contact = "sip:victim@198.51.100.9:5060";
+    ua.feed(&update.replace("sip:caller@192.0.2.1:5060", contact));
+    (dialog, watching, news)
+}
+
+#[test]
+fn what_waits_for_the_answer_to_another_notify_is_sent_whatever_the_answer_is() {
+    for (answer, status) in [
+        ("200 OK", Status::RINGING),
+        ("481 Gone", Status::RINGING),
+        ("200 OK", Status::OK),
+        ("481 Gone", Status::OK),
+    ] {
+        let mut ua = Ua::with(|config| config.extensions.refers = true);
+        let (dialog, watching, news) = referring_elsewhere(&mut ua);
+        ua.endpoint.tell_subscriber(ua.now, dialog, watching, Some("<two/>".into()));
+        let first = ua.drain();
+        assert_eq!(first.lines(), ["NOTIFY"]);
+        ua.endpoint.tell_referrer(ua.now, dialog, news, status);
+        assert_eq!(ua.drain().sent.len(), 0, "one at a time");
+        let out = ua.feed(&response(&first.message(0), answer, None, ""));
+        assert_eq!(out.lines(), ["NOTIFY"], "{answer} {status}");
+        let said = String::from_utf8_lossy(&out.message(0).body).into_owned();
+        assert!(said.contains(&status.to_string()), "{said}");
+    }
+}
+
+#[test]
+fn who_answers_no_more_is_not_told_what_waited() {
+    let mut ua = Ua::with(|config| config.extensions.refers = true);
+    let (dialog, watching, news) = referring_elsewhere(&mut ua);
+    ua.endpoint.tell_subscriber(ua.now, dialog, watching, Some("<two/>".into()));
+    ua.endpoint.tell_referrer(ua.now, dialog, news, Status::OK);
+    assert_eq!(ua.drain().lines(), ["NOTIFY"]);
+    let out = ua.secs(40);
+    let first = String::from_utf8_lossy(&out.message(0).body).into_owned();
+    let bodies = out.sent.len();
+    assert!((0..bodies).all(|n| String::from_utf8_lossy(&out.message(n).body) == first));
+    assert_eq!(out.news(), [format!("Unsubscribed({dialog})")]);
+    ua.endpoint.tell_referrer(ua.now, dialog, news, Status::OK);
+    ua.endpoint.tell_subscriber(ua.now, dialog, watching, Some("<three/>".into()));
+    assert_eq!(ua.drain().sent.len(), 0);
 }

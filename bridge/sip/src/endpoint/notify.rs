@@ -75,10 +75,11 @@ impl Endpoint {
         let Some(at) = held.subscriptions.iter().position(|one| one.id == subscription) else {
             return true;
         };
-        if most > 0 && !notice.stage.is_over() {
+        if most > 0 {
             if let Some(told) = held.subscriptions.get_mut(at) {
                 told.waiting = Some(notice.clone());
             }
+            self.time_subscriptions(id);
             return true;
         }
         let gone = held.subscriptions.remove(at);
@@ -156,28 +157,35 @@ impl Endpoint {
         held.unanswered = held.unanswered.saturating_sub(1);
         match outcome {
             Outcome::Response(..) => held.answers_at = Some(held.path.target.clone()),
-            Outcome::Nothing(_) => held.is_deaf |= !is_home,
+            Outcome::Nothing(_) => {
+                held.is_deaf |= !is_home;
+                held.answers_at = None;
+            }
         }
-        let at = held.subscriptions.iter().position(|one| one.id == subscription);
-        let Some(told) = at.and_then(|at| held.subscriptions.get_mut(at)) else { return };
-        told.sending = None;
-        if outcome.status().is_success() {
-            // Others may have waited for this answer as well.
-            for id in self.ids_of_waiting(dialog) {
-                let held = self.dialogs.get_mut(&dialog);
-                let mut all = held.into_iter().flat_map(|held| &mut held.subscriptions);
-                let told = all.find(|one| one.id == id);
-                if let Some(notice) = told.and_then(|told| told.waiting.take()) {
-                    self.send_notify(now, dialog, id, notice);
+        let mut all = held.subscriptions.iter_mut();
+        if let Some(told) = all.find(|one| one.id == subscription) {
+            told.sending = None;
+            if !outcome.status().is_success() {
+                let watched = told.package.is_conference();
+                held.subscriptions.retain(|one| one.id != subscription);
+                self.time_subscriptions(dialog);
+                if watched && self.dialog(dialog).is_ok() {
+                    self.emit(Event::Unsubscribed { dialog, subscription });
                 }
             }
-            return;
         }
-        let watched = told.package.is_conference();
-        held.subscriptions.retain(|one| one.id != subscription);
-        self.time_subscriptions(dialog);
-        if watched && self.dialog(dialog).is_ok() {
-            self.emit(Event::Unsubscribed { dialog, subscription });
+        self.tell_waiting(now, dialog);
+    }
+
+    /// What waited for an answer to another NOTIFY is sent, or dropped where none will come.
+    fn tell_waiting(&mut self, now: Time, dialog: DialogId) {
+        for id in self.ids_of_waiting(dialog) {
+            let held = self.dialogs.get_mut(&dialog);
+            let mut all = held.into_iter().flat_map(|held| &mut held.subscriptions);
+            let told = all.find(|one| one.id == id);
+            if let Some(notice) = told.and_then(|told| told.waiting.take()) {
+                self.send_notify(now, dialog, id, notice);
+            }
         }
     }
 
