@@ -369,10 +369,12 @@ fn an_answered_call_is_not_taken_by_who_wants_one_that_rings() {
 #[test]
 fn a_call_of_another_trunk_is_none_to_take_and_not_known_to_be_there() {
     // Eve came by the carrier.
-    let scene = scene(World::build(), MODERATOR);
-    let replaces = about("Replaces", &scene.world, scene.eve, "");
-    let refused = refusal(scene, vec![replaces]);
-    assert_eq!(refused, (481, Some(Cause::Claim(ClaimFault::NoCall))));
+    for more in ["", ";early-only"] {
+        let scene = scene(World::build(), MODERATOR);
+        let replaces = about("Replaces", &scene.world, scene.eve, more);
+        let refused = refusal(scene, vec![replaces]);
+        assert_eq!(refused, (481, Some(Cause::Claim(ClaimFault::NoCall))), "{more}");
+    }
 }
 
 #[test]

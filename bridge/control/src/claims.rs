@@ -78,16 +78,6 @@ impl From<Unclaimed> for ClaimFault {
     }
 }
 
-impl From<NotTaken> for ClaimFault {
-    fn from(why: NotTaken) -> Self {
-        match why {
-            NotTaken::NoDialog => Self::NoCall,
-            NotTaken::Over => Self::Over,
-            NotTaken::Answered => Self::Answered,
-        }
-    }
-}
-
 const CODES: ClaimCodes = ClaimCodes {
     gone: ClaimFault::NoCall.code(),
     elsewhere: ClaimFault::Elsewhere.code(),
@@ -109,15 +99,19 @@ impl Node {
         if !self.has_proved(trunk, incoming) {
             return Err(ClaimFault::Unproven);
         }
-        let found = self.endpoint.find_taken(takeover);
-        let call = found.as_ref().ok().and_then(|dialog| self.calls.by_dialog(*dialog));
-        // Of others' calls he is told nothing, not even that they are answered.
-        let owned = call.filter(|call| self.usage.trunk_of(*call) == Some(trunk));
-        let leg = match (found, owned) {
-            (Ok(_), Some(leg)) => leg,
-            (Ok(_), None) => return Err(ClaimFault::NoCall),
-            (Err(why), _) => return Err(why.into()),
+        // Of others' calls he is told nothing, neither that they are answered nor that they are over.
+        let (dialog, fault) = match self.endpoint.find_taken(takeover) {
+            Ok(dialog) => (dialog, None),
+            Err(NotTaken::Over(dialog)) => (dialog, Some(ClaimFault::Over)),
+            Err(NotTaken::Answered(dialog)) => (dialog, Some(ClaimFault::Answered)),
+            Err(NotTaken::NoDialog) => return Err(ClaimFault::NoCall),
         };
+        let call = self.calls.by_dialog(dialog);
+        let owned = call.filter(|call| self.usage.trunk_of(*call) == Some(trunk));
+        let leg = owned.ok_or(ClaimFault::NoCall)?;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
         if incoming.offer.is_none() {
             return Err(ClaimFault::NoOffer);
         }

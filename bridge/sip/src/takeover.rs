@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::event::DialogId;
 use crate::message::{Headers, Name, Params, Value, scan, unescape};
 
 /// The tag of who understands Replaces (RFC 3891 §6.2).
@@ -44,10 +45,10 @@ pub enum Aim {
 pub enum NotTaken {
     /// No dialog has these names, or the one that has is not answered: 481.
     NoDialog,
-    /// The dialog is over: 603.
-    Over,
-    /// The dialog is answered, and was to be replaced before that only: 486.
-    Answered,
+    /// The dialog is over: 603, for whom it concerns.
+    Over(DialogId),
+    /// The dialog is answered, and was to be replaced before that only: 486, for whom it concerns.
+    Answered(DialogId),
 }
 
 /// Whether a message is about another dialog.

@@ -72,7 +72,7 @@ fn a_dialog_is_found_by_call_id_and_both_tags_and_by_nothing_less() {
         }
     }
     let early = named(replace(true), CALL_ID, &ours, "a");
-    assert_eq!(found(early), Err(NotTaken::Answered));
+    assert_eq!(found(early), Err(NotTaken::Answered(dialog)));
 }
 
 #[test]
@@ -104,12 +104,12 @@ fn what_rings_has_no_place_to_take_and_what_is_over_is_said_to_be() {
     let (dialog, ours) = answered(&mut ua);
     assert_eq!(found(&ua, &ours), Ok(dialog), "our 200 is on its way");
     ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
-    assert_eq!(found(&ua, &ours), Err(NotTaken::Over), "the BYE waits for the ACK");
+    assert_eq!(found(&ua, &ours), Err(NotTaken::Over(dialog)), "the BYE waits for the ACK");
 
     let mut ua = Ua::new();
     let (dialog, ours) = confirmed(&mut ua);
     ua.endpoint.hangup(ua.now, dialog, Hangup::default()).expect("it is up");
-    assert_eq!(found(&ua, &ours), Err(NotTaken::Over), "the BYE is on its way");
+    assert_eq!(found(&ua, &ours), Err(NotTaken::Over(dialog)), "the BYE is on its way");
     ua.secs(40);
     assert_eq!(found(&ua, &ours), Err(NotTaken::NoDialog));
 }

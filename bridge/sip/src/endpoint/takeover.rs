@@ -26,10 +26,10 @@ impl Endpoint {
         match (&held.state, takeover.aim) {
             (State::Offered { .. } | State::Calling { .. }, _) => Err(NotTaken::NoDialog),
             (State::HangingUp { .. } | State::Cancelling { .. } | State::Leaving, _) => {
-                Err(NotTaken::Over)
+                Err(NotTaken::Over(id))
             }
             (State::Answered(_) | State::Confirmed(_), Aim::Replace { early_only: true }) => {
-                Err(NotTaken::Answered)
+                Err(NotTaken::Answered(id))
             }
             (
                 State::Answered(_) | State::Confirmed(_),
