@@ -502,6 +502,59 @@ fn a_signature_serves_one_call_at_one_time_and_a_call_that_was_not_answered_give
 }
 
 #[test]
+fn a_token_of_who_gave_up_before_his_certificate_came_is_good_for_his_next_call() {
+    let carrier = Carrier::new();
+    let mut world = verifying(&carrier, Verifying::Record);
+    let nobodys = "14165550998";
+    let token = token(&carrier, (CALLER, nobodys), START, 1);
+    let [one, two] = ["one", "two"].map(|name| {
+        world.phone_with(name, |phone| {
+            phone.from = format!("+{CALLER}");
+            phone.to = format!("+{nobodys}");
+            phone.headers.push(("Identity".to_owned(), token.clone()));
+        })
+    });
+    world.dial(one).run_for(secs(1));
+    assert_eq!(world.ending(one), Some(Ending::Refused(404)));
+    assert_eq!(world.fetches().len(), 1);
+    world.fetched(&Place::parse(PLACE).unwrap(), certificate(&carrier)).run_for(secs(1));
+    world.dial(two).run_for(secs(1));
+    let verdicts: Vec<_> = world.verified().iter().map(|one| one.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Valid(Attest::Full)]);
+    world.finish();
+}
+
+#[test]
+fn a_verdict_that_does_not_come_is_not_awaited_for_ever() {
+    let carrier = Carrier::new();
+    let mut world = verifying(&carrier, Verifying::Record);
+    let phone = signed_phone(&mut world, "late", Some(at(&carrier, LATE, 1)));
+    world.dial(phone).run_for(secs(9));
+    assert!(world.is_up(phone) && world.verified().is_empty());
+    world.run_for(secs(2));
+    let verdicts: Vec<_> = world.verified().iter().map(|one| one.verdict).collect();
+    assert_eq!(verdicts, [Verdict::CouldNotFetch(FetchFault::Silent)]);
+    let id = world.call_id(phone).to_owned();
+    assert_eq!(world.finish().leg(&id).ani_attest, Some(Attestation::Unchecked));
+}
+
+#[test]
+fn who_waits_for_a_verdict_when_the_bridge_goes_down_may_call_another() {
+    let carrier = Carrier::new();
+    let mut world = verifying(&carrier, Verifying::RefuseInvalid);
+    let before = signed_phone(&mut world, "before", Some(at(&carrier, LATE, 1)));
+    let after = signed_phone(&mut world, "after", Some(at(&carrier, LATE, 2)));
+    world.dial(before).run_for(ms(300));
+    assert_eq!((world.node().calls(), world.ending(before)), (1, None));
+    world.drain().run_for(ms(300));
+    assert_eq!(world.ending(before), Some(Ending::Refused(503)));
+    world.dial(after).run_for(ms(300));
+    assert_eq!(world.ending(after), Some(Ending::Refused(503)));
+    assert!(world.is_drained() && world.verified().is_empty());
+    world.finish();
+}
+
+#[test]
 fn the_number_that_the_network_asserts_counts_where_it_is_signed_whether_or_not_it_is_believed() {
     let (carrier, stranger) = (Carrier::new(), Carrier::new());
     let verification = Verification { rules: rules(), authorities: carrier.authorities() };

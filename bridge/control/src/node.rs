@@ -19,7 +19,7 @@ use partyline_stir::Place;
 
 use crate::admission::{Ban, Bans, Sources, Trunks};
 use crate::attendance::Watchers;
-use crate::call_map::{CallMap, Stage};
+use crate::call_map::CallMap;
 use crate::config::{Config, Trunk};
 use crate::handshakes::{Associations, HandshakeFailure};
 use crate::keying::Keyings;
@@ -354,12 +354,14 @@ impl Node {
     /// [`Output::Drained`] follows.
     pub fn drain(&mut self, now: Time) {
         self.leave_trunks(now);
+        self.turn_away_unverified(now);
         self.tell(now, Input::Drain);
     }
 
     /// Hang up on everybody at once; [`Output::Drained`] follows when the records are on disk.
     pub fn end_now(&mut self, now: Time) {
         self.leave_trunks(now);
+        self.turn_away_unverified(now);
         self.tell(now, Input::EndNow);
     }
 
@@ -484,7 +486,8 @@ impl Node {
     /// at once when it never started the leg.
     pub(crate) fn forget(&mut self, id: CallId) {
         let Some(call) = self.calls.remove(id) else { return };
-        if matches!(call.stage, Stage::Unverified(_)) {
+        if !call.stage.is_answered() {
+            // Its token is good for the next call.
             self.verifier.take_waiting(id);
         }
         if let Some(token) = &call.token {

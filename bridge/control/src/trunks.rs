@@ -163,7 +163,7 @@ pub(crate) struct Watch {
     /// Whether the node is drained but for the bindings that are taken back.
     drained: bool,
     /// Whether the bindings are being taken back.
-    left: bool,
+    pub(crate) left: bool,
 }
 
 impl Watch {

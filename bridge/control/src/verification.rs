@@ -21,7 +21,7 @@ use partyline_stir::{
 use crate::attestation::level;
 use crate::call_map::Stage;
 use crate::config::Trunk;
-use crate::node::{Node, Output, Refused};
+use crate::node::{Node, Output, Refused, or_ended};
 use crate::refusals::Cause;
 
 /// The most calls whose certificates are awaited, of all and of one trunk; more are not looked into.
@@ -29,6 +29,9 @@ const MOST_WAITING: usize = 1024;
 const MOST_OF_TRUNK: usize = MOST_WAITING / 4;
 /// How long a call waits for its certificates, where it does.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is waited for a verdict that goes into the record alone. What is fetched comes sooner, but
+/// one certificate may have been dropped for others when the next one comes.
+const FOR_RECORD: Duration = Duration::from_secs(10);
 /// When who could not be looked into may call again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The most tokens that are remembered against replay.
@@ -139,8 +142,8 @@ struct Waiting {
     /// The trunk's place among all, and its name.
     trunk: (usize, String),
     sip_call_id: String,
-    /// Until when the call itself waits, where it does.
-    until: Option<Time>,
+    /// When it is judged by what is known then.
+    due: Time,
 }
 
 /// All that is known of signatures.
@@ -173,10 +176,8 @@ impl Verifier {
 
     /// Nobody wants to know of a call any more, or it is known.
     pub(crate) fn take_waiting(&mut self, id: CallId) -> Option<Verified> {
-        let Waiting { trunk: (_, trunk), sip_call_id, until, .. } = self.waiting.remove(&id)?;
-        if let Some(until) = until {
-            self.due.remove(&(until, id));
-        }
+        let Waiting { trunk: (_, trunk), sip_call_id, due, .. } = self.waiting.remove(&id)?;
+        self.due.remove(&(due, id));
         let verdict = Verdict::CouldNotFetch(FetchFault::Silent);
         Some(Verified { trunk, sip_call_id, verdict })
     }
@@ -369,7 +370,8 @@ impl Node {
         trunk: usize,
         (known, signed_for): (&Assurance, Option<Number>),
     ) -> bool {
-        let matters = self.policy(trunk).waits() || signed_for.is_some();
+        // Who comes while the node goes down is turned away at once.
+        let matters = !self.trunks.left && (self.policy(trunk).waits() || signed_for.is_some());
         matches!(known, Assurance::Waits(_)) && matters
     }
 
@@ -412,9 +414,9 @@ impl Node {
                     let verdict = Verdict::CouldNotFetch(FetchFault::Busy);
                     return self.settle(now, id, Verified { trunk, sip_call_id, verdict });
                 }
-                let until = waits.then_some(now + PATIENCE);
-                self.verifier.due.extend(until.map(|until| (until, id)));
-                let waiting = Waiting { signed, trunk: (place, trunk), sip_call_id, until };
+                let due = now + if waits { PATIENCE } else { FOR_RECORD };
+                self.verifier.due.insert((due, id));
+                let waiting = Waiting { signed, trunk: (place, trunk), sip_call_id, due };
                 self.verifier.waiting.insert(id, waiting);
             }
         }
@@ -491,6 +493,22 @@ impl Node {
         }
         self.bridge.handle(now, Input::Attested { call: id, attest });
         self.judge(now, id, verdict);
+    }
+
+    /// The node takes no more calls: those that wait for their verdict are turned away.
+    pub(crate) fn turn_away_unverified(&mut self, now: Time) {
+        let ids: Vec<CallId> = self.verifier.waiting.keys().copied().collect();
+        for id in ids {
+            let Some(call) = self.calls.get(id) else { continue };
+            let Stage::Unverified(incoming) = &call.stage else { continue };
+            let (source, dialog) = (incoming.flow.remote.ip(), incoming.dialog);
+            let trunk = call.trunk.and_then(|trunk| self.config.trunks.get(trunk));
+            let status = trunk.and_then(|trunk| Status::new(trunk.reject.codes.draining.get()));
+            let status = status.unwrap_or(Status::SERVICE_UNAVAILABLE);
+            self.say_refused(now, source, status.code(), Cause::CallFlow(status.code()));
+            self.forget(id);
+            or_ended(&mut self.command_errors, self.endpoint.reject(now, dialog, status.into()));
+        }
     }
 
     /// Refuses a call that waited for this, or lets it go on.
