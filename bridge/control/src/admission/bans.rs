@@ -164,6 +164,8 @@ struct Row {
     steps: u32,
     since: Time,
     ban: Option<(Offence, Option<Time>)>,
+    /// Whether each of its points is for what proved to be from here.
+    is_proven: bool,
 }
 
 impl Row {
@@ -232,10 +234,13 @@ impl Bans {
         if !counts || before.is_some_and(|row| row.ban.is_some()) {
             return None;
         }
-        let mut row = before.unwrap_or(Row { clean_at: now, steps: 0, since: now, ban: None });
+        let (clean_at, since) = (now, now);
+        let new = Row { clean_at, steps: 0, since, ban: None, is_proven };
+        let mut row = before.unwrap_or(new);
+        row.is_proven = is_proven && (row.is_proven || row.clean_at <= now);
         row.clean_at = row.clean_at.max(now) + FORGETS * offence.points();
         let most = FORGETS * FULL;
-        if row.clean_at - now < most || !is_proven && speaks() {
+        if row.clean_at - now < most || !row.is_proven && speaks() {
             // It may be banned at the next word when the call is over.
             row.clean_at = row.clean_at.min(now + most);
             self.put(now, source, row);
@@ -243,7 +248,7 @@ impl Bans {
         }
         let steps = row.steps(now);
         let until = now + (FIRST * (1 << steps.min(MOST_STEPS))).min(LONGEST);
-        Some(self.begin(now, source, offence, Some(until)))
+        Some(self.begin(now, source, (offence, row.is_proven), Some(until)))
     }
 
     /// Bans `source` as the operator says.
@@ -265,7 +270,8 @@ impl Bans {
         }
         self.count(Offence::Operator, |counts| &mut counts.offences);
         self.remove(now, source);
-        Ok(self.begin(now, source, Offence::Operator, lasting.map(|lasting| now + lasting)))
+        let until = lasting.map(|lasting| now + lasting);
+        Ok(self.begin(now, source, (Offence::Operator, true), until))
     }
 
     /// Ends a ban; whether there was one.
@@ -282,9 +288,8 @@ impl Bans {
     /// Ends the ban of a source that is the far end of a call by now, where it may be for what others
     /// said in its name; whether there was one.
     pub(crate) fn spare(&mut self, now: Time, source: IpAddr) -> bool {
-        let ban = self.rows.get(&host(source)).and_then(|row| row.ban);
-        let unproven = matches!(ban, Some((Offence::Garbage | Offence::Scan, _)));
-        unproven && self.remove(now, source)
+        let row = self.rows.get(&host(source));
+        row.is_some_and(|row| row.ban.is_some() && !row.is_proven) && self.remove(now, source)
     }
 
     /// Ends the bans of hosts that are a trunk's by now; whether there were any.
@@ -322,7 +327,13 @@ impl Bans {
         &self.counts
     }
 
-    fn begin(&mut self, now: Time, source: IpAddr, offence: Offence, until: Option<Time>) -> Ban {
+    fn begin(
+        &mut self,
+        now: Time,
+        source: IpAddr,
+        (offence, is_proven): (Offence, bool),
+        until: Option<Time>,
+    ) -> Ban {
         let before = self.rows.get(&source).map_or(0, |row| row.steps(now));
         let times = (before + 1).min(MOST_STEPS);
         if self.ends.len() + self.endless.len() >= MOST_BANS
@@ -334,7 +345,7 @@ impl Bans {
         // Its six hours count from its end.
         let since = until.unwrap_or(now);
         let ban = Some((offence, until));
-        self.put(now, source, Row { clean_at: now, steps: times, since, ban });
+        self.put(now, source, Row { clean_at: now, steps: times, since, ban, is_proven });
         Ban { source, offence, until, times }
     }
 
@@ -476,6 +487,26 @@ mod tests {
         assert_eq!(until_banned(&mut bans, NOW, ip(4), how, Standing::Known), None);
         let later = NOW + VOUCHED;
         assert!(until_banned(&mut bans, later, ip(4), how, Standing::Known).is_some());
+    }
+
+    #[test]
+    fn a_far_end_is_spared_for_what_others_may_have_said_and_not_for_its_own_words() {
+        let mut bans = Bans::default();
+        let how = |proven| ((Offence::Garbage, proven), Standing::Stranger);
+        for (n, proven) in [(1, true), (2, false)] {
+            let (how, standing) = how(proven);
+            until_banned(&mut bans, NOW, ip(n), how, standing).expect("banned");
+        }
+        let speaks = || true;
+        bans.note(NOW, ip(3), how(false).0, (Standing::Stranger, speaks));
+        for _ in 0..100 {
+            let noted = bans.note(NOW, ip(3), how(true).0, (Standing::Stranger, speaks));
+            assert_eq!(noted, None, "one of its points may be for others' words");
+        }
+        bans.add(NOW, ip(4), None, Standing::Known).expect("banned");
+        assert_eq!([1, 2, 3, 4].map(|n| bans.spare(NOW, ip(n))), [false, true, false, false]);
+        let banned = bans.banned();
+        assert_eq!([1, 2, 3, 4].map(|n| banned.has(NOW, ip(n))), [true, false, false, true]);
     }
 
     #[test]
