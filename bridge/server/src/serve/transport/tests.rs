@@ -217,7 +217,7 @@ async fn a_stream_that_cannot_be_followed_is_closed_and_answered_where_it_can_be
     let mut world = World::tcp("127.0.0.0/8").await;
     let mut stream = connect(ANYBODY, world.address()).await;
     stream.write_all(b"OPTIONS sip:h SIP/2.0\r\n\r\n").await.unwrap();
-    world.closed().await;
+    world.garbled().await;
     assert_eq!(world.ended("no_content_length"), 1);
     let mut stream = connect(ANYBODY, world.address()).await;
     stream.write_all(b"OPTIONS sip:h SIP/2.0\r\nl: -1\r\n\r\nOPTIONS").await.unwrap();
@@ -225,7 +225,7 @@ async fn a_stream_that_cannot_be_followed_is_closed_and_answered_where_it_can_be
     assert!(head.ends_with("l: -1\r\n\r\n"), "{head}");
     world.send(flow, "400").unwrap();
     hears(&mut stream, "400").await;
-    world.closed().await;
+    world.garbled().await;
     assert_eq!(world.ended("bad_content_length"), 1);
 }
 
@@ -256,7 +256,7 @@ async fn a_stranger_says_little_and_is_not_waited_for() {
     let mut world = World::tcp("127.0.0.9/32").await;
     let mut long = connect(ANYBODY, world.address()).await;
     long.write_all(message(1, 5000).as_bytes()).await.unwrap();
-    world.closed().await;
+    world.garbled().await;
     assert_eq!(world.ended("long_message"), 1);
     let mut half = connect(ANYBODY, world.address()).await;
     half.write_all(b"OPTIONS sip:h SIP/2.0\r\n").await.unwrap();
