@@ -171,7 +171,7 @@ pub enum Place {
 #[derive(Clone, Copy)]
 enum Audience {
     Everyone,
-    /// Whoever may be heard: all but listeners.
+    /// All who may be heard: all but listeners.
     Speakers,
     /// All but moderators.
     Guests,

@@ -79,7 +79,7 @@ impl Node {
     /// Bans a source as the operator says, for so long, or until he ends it.
     ///
     /// # Errors
-    /// Why it is not banned.
+    /// For what reason somebody is not banned.
     pub fn ban(
         &mut self,
         now: Time,
