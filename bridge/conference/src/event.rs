@@ -95,12 +95,12 @@ pub enum Input {
         /// Of [`Output::Play`].
         playback: PlaybackId,
     },
-    /// The prompts of one [`Output::PlayRoom`] were played to the end. Where nobody reports it, a
+    /// The prompts of one [`Output::PlayMix`] were played to the end. Where nobody reports it, a
     /// farewell takes [`crate::Config::farewell`].
     MixPlaybackDone {
         /// The mix.
         mix: MixId,
-        /// Of [`Output::PlayRoom`].
+        /// Of [`Output::PlayMix`].
         playback: PlaybackId,
     },
     /// The far end or the signalling ended the leg, before or after its answer.
