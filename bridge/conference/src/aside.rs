@@ -6,13 +6,13 @@ use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Digit, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Phase, Topic};
+use crate::call::{Choice, Phase, Topic};
 use crate::record::{Event, Place};
 
 impl Bridge {
     /// `*3`: which room?
     pub(crate) fn room_code(&mut self, now: Time, id: CallId) {
-        self.ask(now, id, Topic::Room, 1, vec![Prompt::EnterRoomNumber]);
+        self.ask(now, id, Topic::Choice(Choice::Room), 1, vec![Prompt::EnterRoomNumber]);
     }
 
     /// The moderator chose a room; 0 is the main conference.

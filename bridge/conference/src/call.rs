@@ -366,20 +366,28 @@ pub(crate) enum Topic {
     Passcode,
     /// A reference number.
     Reference(Asked),
-    /// Whether this is the right reference number.
-    ReadBack(Asked, Reference),
     /// The conference's security passcode.
     Security,
     /// A security passcode for the conference (`*92`).
     NewSecurity,
     /// The new security passcode once more; holds the first.
     NewSecurityAgain(SecretDigits),
+    /// A number to call.
+    Number,
+    /// The moderator passcode, in the conference.
+    Promote,
+    /// Something that one key answers.
+    Choice(Choice),
+}
+
+/// What one key answers.
+pub(crate) enum Choice {
+    /// Whether this is the right reference number.
+    ReadBack(Asked, Reference),
     /// Whether to record.
     ConfirmRecord,
     /// Whether to end the conference.
     ConfirmEnd,
-    /// A number to call.
-    Number,
     /// Whether somebody who was called wants to join.
     Invited,
     /// Whether to ask to be let into a locked conference.
@@ -390,31 +398,6 @@ pub(crate) enum Topic {
     Drop(Vec<CallId>),
     /// Which private room to go to.
     Room,
-    /// The moderator passcode, in the conference.
-    Promote,
-}
-
-impl Topic {
-    /// Whether one key answers it.
-    pub(crate) const fn takes_one_key(&self) -> bool {
-        match self {
-            Self::ReadBack(..)
-            | Self::ConfirmRecord
-            | Self::ConfirmEnd
-            | Self::Invited
-            | Self::Knock
-            | Self::Roll(_)
-            | Self::Drop(_)
-            | Self::Room => true,
-            Self::Passcode
-            | Self::Reference(_)
-            | Self::Security
-            | Self::NewSecurity
-            | Self::NewSecurityAgain(_)
-            | Self::Number
-            | Self::Promote => false,
-        }
-    }
 }
 
 /// On what occasion a reference number is asked for.

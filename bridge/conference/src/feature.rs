@@ -10,7 +10,7 @@ use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Digit, SessionId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Call, Phase, Topic};
+use crate::call::{Call, Choice, Phase, Topic};
 use crate::record::Event;
 use crate::session::State;
 
@@ -118,7 +118,7 @@ impl Bridge {
             Command::Promote => self.promote_code(now, id),
             Command::End => {
                 let prompts = vec![Prompt::EndConfirm];
-                self.ask(now, id, Topic::ConfirmEnd, 1, prompts);
+                self.ask(now, id, Topic::Choice(Choice::ConfirmEnd), 1, prompts);
             }
             // In the room there is no callee to bring or to leave.
             Command::BringBoth | Command::ReturnAlone => {

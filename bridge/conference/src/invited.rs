@@ -12,7 +12,7 @@ use partyline_dialplan::Prompt;
 use partyline_model::{CallId, Digit, Number, Role, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Entry, Grant, Phase, Topic};
+use crate::call::{Choice, Entry, Grant, Phase, Topic};
 use crate::event::Output;
 use crate::record::{Close, Event};
 
@@ -166,7 +166,7 @@ impl Bridge {
 
     /// The callee has answered: is it somebody?
     pub(crate) fn ask_invited(&mut self, now: Time, id: CallId) {
-        self.ask(now, id, Topic::Invited, TRIES, vec![Prompt::CalleeInvited]);
+        self.ask(now, id, Topic::Choice(Choice::Invited), TRIES, vec![Prompt::CalleeInvited]);
     }
 
     /// The callee has pressed a key.
@@ -182,7 +182,13 @@ impl Bridge {
     pub(crate) fn invited_again(&mut self, now: Time, id: CallId, tries: u8) {
         let left = tries.saturating_sub(1);
         if left > 0 {
-            return self.ask(now, id, Topic::Invited, left, vec![Prompt::CalleeInvited]);
+            return self.ask(
+                now,
+                id,
+                Topic::Choice(Choice::Invited),
+                left,
+                vec![Prompt::CalleeInvited],
+            );
         }
         self.note_of_callee(now, id, Event::new(FeatureCode::DialoutUnconfirmed).failed());
         self.tell_inviter(id, InvitationNews::Failed(UNCONFIRMED));

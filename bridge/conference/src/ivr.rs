@@ -6,7 +6,7 @@ use partyline_model::{CallId, Role, Time};
 use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
-use crate::call::{Asked, Entry, Phase, Topic};
+use crate::call::{Asked, Choice, Entry, Phase, Topic};
 use crate::guess::{Guess, Secret};
 use crate::lookup::Found;
 use crate::record::{Close, Event};
@@ -199,7 +199,7 @@ impl Bridge {
         let mut prompts = vec![Prompt::YouEntered];
         prompts.extend(say::digits(value.as_str()));
         prompts.push(Prompt::AcceptOrReenter);
-        self.ask(now, id, Topic::ReadBack(asked, value), tries, prompts);
+        self.ask(now, id, Topic::Choice(Choice::ReadBack(asked, value)), tries, prompts);
     }
 
     /// Pound alone: no reference number, if the account allows that.

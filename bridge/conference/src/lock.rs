@@ -6,7 +6,7 @@ use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Digit, Role, SessionId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Grant, Phase, Topic};
+use crate::call::{Choice, Grant, Phase, Topic};
 use crate::record::{Close, Event};
 use crate::timers::{CallTimer, Timer};
 
@@ -41,7 +41,7 @@ impl Bridge {
 
     /// The conference is locked: whether to ask to be let in.
     pub(crate) fn ask_to_knock(&mut self, now: Time, id: CallId) {
-        self.ask(now, id, Topic::Knock, 1, vec![Prompt::LockedKnock]);
+        self.ask(now, id, Topic::Choice(Choice::Knock), 1, vec![Prompt::LockedKnock]);
     }
 
     /// The caller at the door pressed a key, or none.
@@ -54,7 +54,7 @@ impl Bridge {
         let Some(&session_id) = self.by_conference.get(&grant.conference) else { return };
         // A pound that comes late, after a code that was complete without it, is no answer.
         if digit == Some(Digit::POUND) || digit == Some(Digit::STAR) {
-            return self.ask(now, id, Topic::Knock, 1, Vec::new());
+            return self.ask(now, id, Topic::Choice(Choice::Knock), 1, Vec::new());
         }
         let wants_in = digit.and_then(Digit::decimal) == Some(1);
         let Some(session) = self.sessions.get_mut(&session_id) else { return };

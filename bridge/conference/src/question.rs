@@ -12,7 +12,7 @@ use partyline_dialplan::star::{Command, INTER_DIGIT};
 use partyline_model::{CallId, Digit, PlaybackId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Asked, Callee, CalleeStage, Entry, Phase, Question, Topic};
+use crate::call::{Asked, Callee, CalleeStage, Choice, Entry, Phase, Question, Topic};
 use crate::config::{Config, EntryTiming};
 use crate::record::Event;
 use crate::timers::{CallTimer, Timer};
@@ -81,7 +81,7 @@ impl Bridge {
         self.hush(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(question) = &call.question else { return };
-        if question.topic.takes_one_key() {
+        if matches!(question.topic, Topic::Choice(_)) {
             return self.choose(now, id, digit);
         }
         let between = self.entry_of(id).inter_digit;
@@ -113,7 +113,7 @@ impl Bridge {
             }
             return;
         };
-        if question.topic.takes_one_key() {
+        if matches!(question.topic, Topic::Choice(_)) {
             self.choose_nothing(now, id);
         } else if call.typed.is_empty() {
             self.silence(now, id);
@@ -133,14 +133,7 @@ impl Bridge {
             Topic::NewSecurityAgain(first) => self.security_repeated(now, id, tries, &first),
             Topic::Number => self.number_typed(now, id, tries),
             Topic::Promote => self.promote_typed(now, id, tries),
-            Topic::ReadBack(..)
-            | Topic::ConfirmRecord
-            | Topic::ConfirmEnd
-            | Topic::Invited
-            | Topic::Knock
-            | Topic::Roll(_)
-            | Topic::Drop(_)
-            | Topic::Room => {}
+            Topic::Choice(_) => {}
         }
     }
 
@@ -154,14 +147,7 @@ impl Bridge {
             Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security_unchanged(now, id),
             Topic::Number => self.number_given_up(now, id),
             Topic::Promote => self.promote_given_up(now, id),
-            Topic::ReadBack(..)
-            | Topic::ConfirmRecord
-            | Topic::ConfirmEnd
-            | Topic::Invited
-            | Topic::Knock
-            | Topic::Roll(_)
-            | Topic::Drop(_)
-            | Topic::Room => {}
+            Topic::Choice(_) => {}
         }
     }
 
@@ -201,14 +187,7 @@ impl Bridge {
                 self.take_question(id);
                 self.number_given_up(now, id);
             }
-            Topic::ReadBack(..)
-            | Topic::ConfirmRecord
-            | Topic::ConfirmEnd
-            | Topic::Invited
-            | Topic::Knock
-            | Topic::Roll(_)
-            | Topic::Drop(_)
-            | Topic::Room => {}
+            Topic::Choice(_) => {}
         }
     }
 
@@ -216,57 +195,45 @@ impl Bridge {
     fn choose(&mut self, now: Time, id: CallId, digit: Digit) {
         let yes = digit.decimal() == Some(1);
         let Some(Question { topic, tries }) = self.take_question(id) else { return };
+        let Topic::Choice(choice) = topic else { return };
         if digit == Digit::STAR
-            && let Some((code, command)) = topic.is_left_by_star()
+            && let Some((code, command)) = choice.is_left_by_star()
         {
             self.event(now, id, Event::of(code, command).failed());
             return self.star_key(now, id, digit);
         }
-        match topic {
-            Topic::ReadBack(asked, value) if yes => self.reference_accepted(now, id, asked, value),
-            Topic::ReadBack(asked, _) => {
+        match choice {
+            Choice::ReadBack(asked, value) if yes => self.reference_accepted(now, id, asked, value),
+            Choice::ReadBack(asked, _) => {
                 self.ask(now, id, Topic::Reference(asked), tries, vec![asked.prompt()]);
             }
-            Topic::ConfirmRecord if yes => self.start_recording(now, id),
-            Topic::ConfirmRecord => self.recording_cancelled(now, id),
-            Topic::ConfirmEnd if yes => self.end_by_moderator(now, id),
-            Topic::ConfirmEnd => self.end_cancelled(now, id),
-            Topic::Invited => self.invited_chose(now, id, digit, tries),
-            Topic::Knock => self.knock(now, id, Some(digit)),
+            Choice::ConfirmRecord if yes => self.start_recording(now, id),
+            Choice::ConfirmRecord => self.recording_cancelled(now, id),
+            Choice::ConfirmEnd if yes => self.end_by_moderator(now, id),
+            Choice::ConfirmEnd => self.end_cancelled(now, id),
+            Choice::Invited => self.invited_chose(now, id, digit, tries),
+            Choice::Knock => self.knock(now, id, Some(digit)),
             // A star begins the next code: the list is left.
-            Topic::Roll(_) if digit == Digit::STAR => self.star_key(now, id, digit),
-            Topic::Roll(roll) => self.roll_chose(now, id, *roll, Some(digit)),
-            Topic::Drop(choice) => self.drop_chose(now, id, &choice, Some(digit)),
-            Topic::Room => self.room_chose(now, id, Some(digit)),
-            Topic::Passcode
-            | Topic::Reference(_)
-            | Topic::Security
-            | Topic::NewSecurity
-            | Topic::NewSecurityAgain(_)
-            | Topic::Number
-            | Topic::Promote => {}
+            Choice::Roll(_) if digit == Digit::STAR => self.star_key(now, id, digit),
+            Choice::Roll(roll) => self.roll_chose(now, id, *roll, Some(digit)),
+            Choice::Drop(legs) => self.drop_chose(now, id, &legs, Some(digit)),
+            Choice::Room => self.room_chose(now, id, Some(digit)),
         }
     }
 
     /// No key answered a question that one key answers.
     fn choose_nothing(&mut self, now: Time, id: CallId) {
         let Some(Question { topic, tries }) = self.take_question(id) else { return };
-        match topic {
-            Topic::ReadBack(asked, value) => self.reference_accepted(now, id, asked, value),
-            Topic::ConfirmRecord => self.recording_cancelled(now, id),
-            Topic::ConfirmEnd => self.end_cancelled(now, id),
-            Topic::Invited => self.invited_again(now, id, tries),
-            Topic::Knock => self.knock(now, id, None),
-            Topic::Roll(roll) => self.roll_chose(now, id, *roll, None),
-            Topic::Drop(choice) => self.drop_chose(now, id, &choice, None),
-            Topic::Room => self.room_chose(now, id, None),
-            Topic::Passcode
-            | Topic::Reference(_)
-            | Topic::Security
-            | Topic::NewSecurity
-            | Topic::NewSecurityAgain(_)
-            | Topic::Number
-            | Topic::Promote => {}
+        let Topic::Choice(choice) = topic else { return };
+        match choice {
+            Choice::ReadBack(asked, value) => self.reference_accepted(now, id, asked, value),
+            Choice::ConfirmRecord => self.recording_cancelled(now, id),
+            Choice::ConfirmEnd => self.end_cancelled(now, id),
+            Choice::Invited => self.invited_again(now, id, tries),
+            Choice::Knock => self.knock(now, id, None),
+            Choice::Roll(roll) => self.roll_chose(now, id, *roll, None),
+            Choice::Drop(legs) => self.drop_chose(now, id, &legs, None),
+            Choice::Room => self.room_chose(now, id, None),
         }
     }
 
@@ -316,41 +283,31 @@ impl Bridge {
 impl Config {
     /// How long the first key of an answer may take.
     pub(crate) const fn first_key(&self, topic: &Topic) -> Duration {
-        if topic.takes_one_key() { self.confirm } else { self.timing(topic).first_digit }
+        let one_key = matches!(topic, Topic::Choice(_));
+        if one_key { self.confirm } else { self.timing(topic).first_digit }
     }
 
+    /// Of an answer of several keys; of one key there is only the first to wait for.
     const fn timing(&self, topic: &Topic) -> EntryTiming {
         match topic {
-            Topic::Passcode => self.passcode,
-            Topic::Reference(_) | Topic::ReadBack(..) => self.reference,
+            Topic::Passcode | Topic::Promote => self.passcode,
+            Topic::Reference(_) => self.reference,
             Topic::Security | Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security,
-            Topic::Promote => self.passcode,
-            Topic::Number
-            | Topic::ConfirmRecord
-            | Topic::ConfirmEnd
-            | Topic::Invited
-            | Topic::Knock
-            | Topic::Roll(_)
-            | Topic::Drop(_)
-            | Topic::Room => self.dial,
+            Topic::Number | Topic::Choice(_) => self.dial,
         }
     }
 }
 
-impl Topic {
+impl Choice {
     /// What comes to nothing when a star begins another code instead of answering; `None` where a star
     /// is an answer.
     const fn is_left_by_star(&self) -> Option<(FeatureCode, Command)> {
-        if matches!(self, Self::Drop(_)) {
-            Some((FeatureCode::Kick, Command::Drop))
-        } else if matches!(self, Self::Room) {
-            Some((FeatureCode::Breakout, Command::PrivateRoom))
-        } else if matches!(self, Self::ConfirmRecord) {
-            Some((FeatureCode::RecordStart, Command::Record))
-        } else if matches!(self, Self::ConfirmEnd) {
-            Some((FeatureCode::EndConference, Command::End))
-        } else {
-            None
+        match self {
+            Self::Drop(_) => Some((FeatureCode::Kick, Command::Drop)),
+            Self::Room => Some((FeatureCode::Breakout, Command::PrivateRoom)),
+            Self::ConfirmRecord => Some((FeatureCode::RecordStart, Command::Record)),
+            Self::ConfirmEnd => Some((FeatureCode::EndConference, Command::End)),
+            Self::ReadBack(..) | Self::Invited | Self::Knock | Self::Roll(_) => None,
         }
     }
 }

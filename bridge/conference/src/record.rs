@@ -10,11 +10,11 @@ mod session;
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    Actor, CloseReason, DenyReason, FeatureCode, FeatureDetail, Outcome, Pattern, ReleaseBy,
-    StatusCode,
+    Actor, CloseReason, DenyReason, FeatureCode, FeatureDetail, FeatureRecord, Outcome, Pattern,
+    Record, ReleaseBy, StatusCode,
 };
 use partyline_dialplan::star::Command;
-use partyline_model::{Time, Uuid, WallTime};
+use partyline_model::{Role, Time, Uuid, WallTime};
 
 pub(crate) use leg::LegBook;
 pub(crate) use session::SessionBook;
@@ -78,6 +78,20 @@ impl Close {
     }
 }
 
+/// Where an event stands: among those of its leg, or of its session where no leg did it.
+pub(crate) struct EventPlace {
+    /// The leg, or the session.
+    pub(crate) of: Uuid,
+    /// The number of the event among those of `of`.
+    pub(crate) seq: u32,
+    /// The session, and the event's number in it.
+    pub(crate) session: Option<(Uuid, u64)>,
+    pub(crate) at: WallTime,
+    /// From the beginning of `of`.
+    pub(crate) offset: Duration,
+    pub(crate) role: Option<Role>,
+}
+
 /// What is worth knowing of one event, beside who and when.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
@@ -122,6 +136,28 @@ impl Event {
         let mut event = Self::new(code);
         event.actor = Actor::System;
         event
+    }
+
+    /// The record of the event, by where it stands.
+    pub(crate) fn record(self, place: EventPlace) -> Record {
+        Record::Feature(Box::new(FeatureRecord {
+            leg_id: place.of,
+            feature_seq: place.seq,
+            conf_id: place.session.map(|(id, _)| id),
+            conf_seq: place.session.map_or(0, |(_, seq)| seq),
+            at: place.at,
+            mono_offset_ms: millis(place.offset),
+            code: self.code,
+            pattern: self.pattern,
+            outcome: self.outcome,
+            denied: self.denied,
+            target_leg: self.target,
+            detail: self.detail,
+            billable: false,
+            actor: self.actor,
+            actor_id: self.actor_id,
+            role: place.role,
+        }))
     }
 
     pub(crate) fn denied(mut self, why: DenyReason) -> Self {

@@ -6,7 +6,7 @@ use partyline_dialplan::star::Command;
 use partyline_model::{CallId, RecordingId, SessionId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Phase, Topic};
+use crate::call::{Choice, Phase, Topic};
 use crate::event::Output;
 use crate::record::{Event, millis};
 use crate::session::{Recording, Session};
@@ -22,7 +22,7 @@ impl Bridge {
             let why = DenyReason::Entitlement;
             return self.deny(now, id, Command::Record, why, Prompt::RecordingDenied);
         }
-        self.ask(now, id, Topic::ConfirmRecord, 1, vec![Prompt::RecordConfirm]);
+        self.ask(now, id, Topic::Choice(Choice::ConfirmRecord), 1, vec![Prompt::RecordConfirm]);
     }
 
     /// The recording was confirmed.

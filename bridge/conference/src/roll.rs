@@ -6,7 +6,7 @@ use partyline_dialplan::{Prompt, say};
 use partyline_model::{CallId, Digit, Role, SessionId, Time};
 
 use crate::bridge::Bridge;
-use crate::call::{Call, Phase, Topic};
+use crate::call::{Call, Choice, Phase, Topic};
 use crate::record::{Close, Event};
 
 /// Most names that are read in one go: a playback holds 128 clips, and a name has five, seldom more.
@@ -89,7 +89,7 @@ impl Bridge {
             prompts.push(Prompt::RollCallKeys);
         }
         let roll = Roll { left, at, told: told || !knocks };
-        self.ask(now, id, Topic::Roll(Box::new(roll)), 1, prompts);
+        self.ask(now, id, Topic::Choice(Choice::Roll(Box::new(roll))), 1, prompts);
     }
 
     /// The moderator pressed a key at a name, or none.
@@ -150,7 +150,7 @@ impl Bridge {
             prompts.extend(self.calls.get(leg).map(Call::name).unwrap_or_default());
             prompts.push(key);
         }
-        self.ask(now, id, Topic::Drop(choice), 1, prompts);
+        self.ask(now, id, Topic::Choice(Choice::Drop(choice)), 1, prompts);
     }
 
     /// The moderator chose whom to put out, or nobody.

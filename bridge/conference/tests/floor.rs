@@ -2,53 +2,32 @@
 
 mod common;
 
-use common::{LISTENER, MODERATOR, PARTICIPANT, World, secs};
+use common::{LISTENER, PARTICIPANT, World, secs};
 use partyline_cdr_record::{DenyReason, FeatureCode, FeatureDetail, Outcome, TalkMode};
 use partyline_conference::Talk;
 use partyline_dialplan::Prompt;
 use partyline_model::CallId;
 
-/// A moderator and participants who have heard everything so far.
-fn room(world: &mut World, participants: usize) -> (CallId, Vec<CallId>) {
-    let moderator = world.join(MODERATOR);
-    let others = (0..participants).map(|_| world.join(PARTICIPANT)).collect();
-    quiet(world);
-    (moderator, others)
-}
-
-fn quiet(world: &mut World) {
-    world.run(secs(8));
-    world.forget_heard();
-}
-
 fn talks(world: &World, call: CallId) -> bool {
     world.leg(call).talk == Some(Talk::Open)
-}
-
-fn press(world: &mut World, call: CallId, keys: &str) -> Vec<Prompt> {
-    world.forget_heard();
-    world.press(call, keys);
-    let heard = world.heard(call);
-    world.run(secs(1));
-    heard
 }
 
 #[test]
 fn star_95_mutes_all_who_may_open_their_lines_and_opens_all() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 3);
-    press(&mut world, moderator, "*95");
+    let (moderator, others) = world.room(3);
+    world.press_and_hear(moderator, "*95");
     assert!(talks(&world, moderator), "the moderator is heard");
     for &call in &others {
         assert!(!talks(&world, call));
         assert_eq!(world.heard(call), [Prompt::AllMuted, Prompt::ToSpeakPress, Prompt::StarSix]);
     }
     assert_eq!(world.event(FeatureCode::MuteAll).detail, FeatureDetail::Count(3));
-    assert_eq!(press(&mut world, others[0], "*6"), [Prompt::Unmuted]);
+    assert_eq!(world.press_and_hear(others[0], "*6"), [Prompt::Unmuted]);
     assert!(talks(&world, others[0]) && !talks(&world, others[1]));
-    assert_eq!(press(&mut world, others[1], "*6"), [Prompt::Unmuted]);
-    assert_eq!(press(&mut world, others[1], "*6"), [Prompt::Muted]);
-    press(&mut world, moderator, "*95");
+    assert_eq!(world.press_and_hear(others[1], "*6"), [Prompt::Unmuted]);
+    assert_eq!(world.press_and_hear(others[1], "*6"), [Prompt::Muted]);
+    world.press_and_hear(moderator, "*95");
     assert!(talks(&world, others[0]) && talks(&world, others[2]));
     assert!(!talks(&world, others[1]), "what a caller muted himself, he opens himself");
     assert_eq!(world.event(FeatureCode::UnmuteAll).detail, FeatureDetail::Count(1));
@@ -57,27 +36,27 @@ fn star_95_mutes_all_who_may_open_their_lines_and_opens_all() {
 #[test]
 fn star_5_goes_from_conversation_to_questions_to_presentation_and_back() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 2);
-    press(&mut world, moderator, "*5");
+    let (moderator, others) = world.room(2);
+    world.press_and_hear(moderator, "*5");
     let said = [Prompt::ModeQuestions, Prompt::ToSpeakPress, Prompt::StarSix];
     assert_eq!(world.heard(others[0]), said);
     assert!(!talks(&world, others[0]) && talks(&world, moderator));
-    assert_eq!(press(&mut world, others[0], "*6"), [Prompt::Unmuted]);
+    assert_eq!(world.press_and_hear(others[0], "*6"), [Prompt::Unmuted]);
     assert!(talks(&world, others[0]), "with questions a caller opens the line");
-    press(&mut world, moderator, "*5");
+    world.press_and_hear(moderator, "*5");
     let said = [Prompt::ModeListenOnly, Prompt::ToRaiseHandPress, Prompt::StarFive];
     assert_eq!(world.heard(others[1]), said);
     assert!(!talks(&world, others[0]), "in a presentation the line is closed again");
-    assert_eq!(press(&mut world, others[0], "*6"), [Prompt::ModeListenOnly]);
+    assert_eq!(world.press_and_hear(others[0], "*6"), [Prompt::ModeListenOnly]);
     assert!(!talks(&world, others[0]));
     let denied = world.event(FeatureCode::MuteSelf);
     assert_eq!((denied.outcome, denied.denied), (Outcome::Denied, Some(DenyReason::State)));
-    assert_eq!(press(&mut world, moderator, "*6"), [Prompt::Muted]);
-    assert_eq!(press(&mut world, moderator, "*6"), [Prompt::Unmuted], "it binds no moderator");
+    assert_eq!(world.press_and_hear(moderator, "*6"), [Prompt::Muted]);
+    assert_eq!(world.press_and_hear(moderator, "*6"), [Prompt::Unmuted], "it binds no moderator");
     let late = world.join(PARTICIPANT);
     assert!(!talks(&world, late), "who comes later is muted too");
-    quiet(&mut world);
-    press(&mut world, moderator, "*5");
+    world.quiet();
+    world.press_and_hear(moderator, "*5");
     assert_eq!(world.heard(late), [Prompt::ModeOpen]);
     assert!([late, others[0], others[1]].iter().all(|&call| talks(&world, call)));
     let modes: Vec<_> =
@@ -89,39 +68,39 @@ fn star_5_goes_from_conversation_to_questions_to_presentation_and_back() {
 #[test]
 fn hands_go_up_in_a_queue_and_down_by_the_same_code() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 3);
+    let (moderator, others) = world.room(3);
     let raised = [Prompt::HandRaised, Prompt::YouAreNumber, Prompt::One, Prompt::InLine];
-    assert_eq!(press(&mut world, others[0], "*5"), raised);
+    assert_eq!(world.press_and_hear(others[0], "*5"), raised);
     assert_eq!(world.heard(moderator), [Prompt::HandIsUp]);
     let raised = [Prompt::HandRaised, Prompt::YouAreNumber, Prompt::Two, Prompt::InLine];
-    assert_eq!(press(&mut world, others[1], "*9"), raised);
+    assert_eq!(world.press_and_hear(others[1], "*9"), raised);
     assert!(world.heard(moderator).is_empty(), "the first hand is news, the second is not");
-    assert_eq!(press(&mut world, others[0], "*5"), [Prompt::HandLowered]);
+    assert_eq!(world.press_and_hear(others[0], "*5"), [Prompt::HandLowered]);
     let raised = [Prompt::HandRaised, Prompt::YouAreNumber, Prompt::Two, Prompt::InLine];
-    assert_eq!(press(&mut world, others[2], "*5"), raised);
+    assert_eq!(world.press_and_hear(others[2], "*5"), raised);
     assert_eq!(world.event(FeatureCode::HandLower).detail, FeatureDetail::Count(1));
     let listener = world.join(LISTENER);
-    quiet(&mut world);
-    assert_eq!(press(&mut world, listener, "*5"), [Prompt::ModeratorOnly]);
+    world.quiet();
+    assert_eq!(world.press_and_hear(listener, "*5"), [Prompt::ModeratorOnly]);
 }
 
 #[test]
 fn star_2_gives_the_word_to_one_hand_after_the_other() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 3);
-    press(&mut world, moderator, "*5");
+    let (moderator, others) = world.room(3);
+    world.press_and_hear(moderator, "*5");
     world.run(secs(1));
-    press(&mut world, moderator, "*5");
-    assert_eq!(press(&mut world, moderator, "*2"), [Prompt::NoHandsRaised]);
-    press(&mut world, others[1], "*5");
-    press(&mut world, others[0], "*5");
-    quiet(&mut world);
-    let heard = press(&mut world, moderator, "*2");
+    world.press_and_hear(moderator, "*5");
+    assert_eq!(world.press_and_hear(moderator, "*2"), [Prompt::NoHandsRaised]);
+    world.press_and_hear(others[1], "*5");
+    world.press_and_hear(others[0], "*5");
+    world.quiet();
+    let heard = world.press_and_hear(moderator, "*2");
     assert_eq!((heard.first(), heard.last()), (Some(&Prompt::LineOf), Some(&Prompt::Waiting)));
     assert_eq!(world.heard(others[1]), [Prompt::AskYourQuestion]);
     assert!(talks(&world, others[1]) && !talks(&world, others[0]) && !talks(&world, others[2]));
-    quiet(&mut world);
-    let heard = press(&mut world, moderator, "*2");
+    world.quiet();
+    let heard = world.press_and_hear(moderator, "*2");
     assert_eq!(heard.last(), Some(&Prompt::IsOpen), "nobody else waits");
     assert_eq!(world.heard(others[1]), [Prompt::QuestionOver]);
     assert!(talks(&world, others[0]) && !talks(&world, others[1]));
@@ -129,29 +108,29 @@ fn star_2_gives_the_word_to_one_hand_after_the_other() {
     let closed = world.event(FeatureCode::QaClose);
     assert_eq!(closed.target_leg, Some(target));
     world.bye(others[0]);
-    assert_eq!(press(&mut world, moderator, "*2"), [Prompt::NoHandsRaised]);
+    assert_eq!(world.press_and_hear(moderator, "*2"), [Prompt::NoHandsRaised]);
     assert!(!talks(&world, others[1]) && !talks(&world, others[2]));
 }
 
 #[test]
 fn who_hung_up_waits_in_no_queue() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 2);
-    press(&mut world, others[0], "*5");
-    press(&mut world, others[1], "*5");
+    let (moderator, others) = world.room(2);
+    world.press_and_hear(others[0], "*5");
+    world.press_and_hear(others[1], "*5");
     world.bye(others[0]);
-    quiet(&mut world);
-    press(&mut world, moderator, "*2");
+    world.quiet();
+    world.press_and_hear(moderator, "*2");
     assert_eq!(world.heard(others[1]), [Prompt::AskYourQuestion]);
 }
 
 #[test]
 fn the_word_ends_with_who_has_it() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 2);
-    press(&mut world, others[0], "*5");
-    quiet(&mut world);
-    press(&mut world, moderator, "*2");
+    let (moderator, others) = world.room(2);
+    world.press_and_hear(others[0], "*5");
+    world.quiet();
+    world.press_and_hear(moderator, "*2");
     world.run(secs(9));
     world.bye(others[0]);
     let closed = world.event(FeatureCode::QaClose);
@@ -161,13 +140,13 @@ fn the_word_ends_with_who_has_it() {
 #[test]
 fn after_star_95_a_question_is_closed_again() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 2);
-    press(&mut world, moderator, "*95");
-    press(&mut world, others[0], "*5");
-    quiet(&mut world);
-    press(&mut world, moderator, "*2");
+    let (moderator, others) = world.room(2);
+    world.press_and_hear(moderator, "*95");
+    world.press_and_hear(others[0], "*5");
+    world.quiet();
+    world.press_and_hear(moderator, "*2");
     assert!(talks(&world, others[0]));
-    quiet(&mut world);
-    press(&mut world, moderator, "*2");
+    world.quiet();
+    world.press_and_hear(moderator, "*2");
     assert!(!talks(&world, others[0]));
 }

@@ -10,26 +10,6 @@ use partyline_conference::{Output, Talk};
 use partyline_dialplan::Prompt;
 use partyline_model::{CallId, Role};
 
-fn room(world: &mut World, participants: usize) -> (CallId, Vec<CallId>) {
-    let moderator = world.join(MODERATOR);
-    let others = (0..participants).map(|_| world.join(PARTICIPANT)).collect();
-    quiet(world);
-    (moderator, others)
-}
-
-fn quiet(world: &mut World) {
-    world.run(secs(8));
-    world.forget_heard();
-}
-
-fn press(world: &mut World, call: CallId, keys: &str) -> Vec<Prompt> {
-    world.forget_heard();
-    world.press(call, keys);
-    let heard = world.heard(call);
-    world.run(secs(1));
-    heard
-}
-
 /// Somebody with the participants' passcode at a locked door, who has asked to be let in.
 fn knocking(world: &mut World) -> CallId {
     let call = world.join(PARTICIPANT);
@@ -44,22 +24,22 @@ fn knocking(world: &mut World) -> CallId {
 #[test]
 fn a_locked_conference_is_entered_by_leave_of_its_moderator() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 1);
-    assert_eq!(press(&mut world, moderator, "*7").last(), Some(&Prompt::Locked));
+    let (moderator, others) = world.room(1);
+    assert_eq!(world.press_and_hear(moderator, "*7").last(), Some(&Prompt::Locked));
     assert_eq!(world.heard(others[0]), [Prompt::ToneChime]);
     let caller = knocking(&mut world);
     assert!(world.heard(moderator).contains(&Prompt::CallerWaiting));
     world.event(FeatureCode::LockKnock);
-    let heard = press(&mut world, moderator, "*8");
+    let heard = world.press_and_hear(moderator, "*8");
     assert_eq!(heard.last(), Some(&Prompt::RollCallKnocking), "who waits comes first");
-    press(&mut world, moderator, "4");
+    world.press_and_hear(moderator, "4");
     world.run(secs(2));
     assert!(world.mix(caller).is_some() && !world.leg(caller).music);
     let admitted = world.event(FeatureCode::LockAdmit);
     assert_eq!(admitted.target_leg, Some(world.leg_id(caller)));
     let refused = knocking(&mut world);
-    press(&mut world, moderator, "*8");
-    press(&mut world, moderator, "1");
+    world.press_and_hear(moderator, "*8");
+    world.press_and_hear(moderator, "1");
     world.run(secs(3));
     assert!(world.is_over(refused) && world.leg(refused).mix.is_none());
     world.event(FeatureCode::LockReject);
@@ -71,18 +51,18 @@ fn a_locked_conference_is_entered_by_leave_of_its_moderator() {
 #[test]
 fn unlocking_lets_in_whoever_waits_and_ending_turns_them_away() {
     let mut world = World::new();
-    let (moderator, _) = room(&mut world, 1);
-    press(&mut world, moderator, "*7");
+    let (moderator, _) = world.room(1);
+    world.press_and_hear(moderator, "*7");
     let caller = knocking(&mut world);
-    quiet(&mut world);
-    assert_eq!(press(&mut world, moderator, "*7").last(), Some(&Prompt::Unlocked));
+    world.quiet();
+    assert_eq!(world.press_and_hear(moderator, "*7").last(), Some(&Prompt::Unlocked));
     world.run(secs(2));
     assert!(world.mix(caller).is_some());
-    press(&mut world, moderator, "*7");
+    world.press_and_hear(moderator, "*7");
     let late = knocking(&mut world);
-    quiet(&mut world);
-    press(&mut world, moderator, "*99");
-    press(&mut world, moderator, "1");
+    world.quiet();
+    world.press_and_hear(moderator, "*99");
+    world.press_and_hear(moderator, "1");
     world.run(secs(10));
     assert!(world.is_over(late) && world.is_over(caller) && world.is_over(moderator));
     let denied = world.events().into_iter().filter(|e| e.code == FeatureCode::AuthDenied).count();
@@ -92,17 +72,17 @@ fn unlocking_lets_in_whoever_waits_and_ending_turns_them_away() {
 #[test]
 fn who_does_not_ask_or_is_not_heard_goes_and_who_hangs_up_knocks_no_more() {
     let mut world = World::new();
-    let (moderator, _) = room(&mut world, 1);
-    press(&mut world, moderator, "*7");
+    let (moderator, _) = world.room(1);
+    world.press_and_hear(moderator, "*7");
     let silent = world.join(PARTICIPANT);
     world.run(secs(10));
     assert!(world.is_over(silent));
     let gone = knocking(&mut world);
     world.bye(gone);
-    quiet(&mut world);
-    let heard = press(&mut world, moderator, "*8");
+    world.quiet();
+    let heard = world.press_and_hear(moderator, "*8");
     assert!(!heard.contains(&Prompt::RollCallKnocking), "{heard:?}");
-    quiet(&mut world);
+    world.quiet();
     let forgotten = knocking(&mut world);
     world.run(secs(21 * 60));
     assert!(world.is_over(forgotten));
@@ -111,25 +91,25 @@ fn who_does_not_ask_or_is_not_heard_goes_and_who_hangs_up_knocks_no_more() {
 #[test]
 fn a_roll_call_goes_through_the_legs_and_mutes_and_puts_out() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 3);
-    let heard = press(&mut world, moderator, "*8");
+    let (moderator, others) = world.room(3);
+    let heard = world.press_and_hear(moderator, "*8");
     assert_eq!(heard[..3], [Prompt::CountThereAre, Prompt::Four, Prompt::CountPeople]);
     assert_eq!(heard.last(), Some(&Prompt::RollCallKeys));
-    let heard = press(&mut world, moderator, "2");
+    let heard = world.press_and_hear(moderator, "2");
     assert!(heard.contains(&Prompt::CallerMuted));
     assert_eq!(world.heard(others[0]), [Prompt::MutedByModerator]);
     assert_eq!(world.leg(others[0]).talk, Some(Talk::Muted));
-    let heard = press(&mut world, moderator, "1");
+    let heard = world.press_and_hear(moderator, "1");
     assert!(heard.contains(&Prompt::CallerDisconnected));
     assert_eq!(world.heard(others[1]).last(), Some(&Prompt::DisconnectedByModerator));
     world.run(secs(2));
     assert_eq!(world.reason(others[1]), CloseReason::Kicked);
-    press(&mut world, moderator, "3");
-    assert_eq!(press(&mut world, others[0], "*6"), [Prompt::MutedByModerator]);
+    world.press_and_hear(moderator, "3");
+    assert_eq!(world.press_and_hear(others[0], "*6"), [Prompt::MutedByModerator]);
     assert_eq!(world.leg(others[0]).talk, Some(Talk::Muted), "he cannot open it himself");
-    quiet(&mut world);
-    press(&mut world, moderator, "*8");
-    press(&mut world, moderator, "2");
+    world.quiet();
+    world.press_and_hear(moderator, "*8");
+    world.press_and_hear(moderator, "2");
     assert_eq!(world.heard(others[0]), [Prompt::OpenedByModerator]);
     assert_eq!(world.leg(others[0]).talk, Some(Talk::Open));
     assert_eq!(world.event(FeatureCode::Kick).target_leg, Some(world.leg_id(others[1])));
@@ -139,22 +119,22 @@ fn a_roll_call_goes_through_the_legs_and_mutes_and_puts_out() {
 #[test]
 fn pound_and_a_star_end_the_roll_call() {
     let mut world = World::new();
-    let (moderator, _) = room(&mut world, 2);
-    press(&mut world, moderator, "*8");
-    assert_eq!(press(&mut world, moderator, "#"), [Prompt::RollCallOver]);
-    press(&mut world, moderator, "*8");
-    assert_eq!(press(&mut world, moderator, "*6"), [Prompt::Muted]);
+    let (moderator, _) = world.room(2);
+    world.press_and_hear(moderator, "*8");
+    assert_eq!(world.press_and_hear(moderator, "#"), [Prompt::RollCallOver]);
+    world.press_and_hear(moderator, "*8");
+    assert_eq!(world.press_and_hear(moderator, "*6"), [Prompt::Muted]);
 }
 
 #[test]
 fn a_participant_hears_who_is_here_and_all_hear_it_by_star_96() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 1);
-    let heard = press(&mut world, others[0], "*8");
+    let (moderator, others) = world.room(1);
+    let heard = world.press_and_hear(others[0], "*8");
     assert_eq!(heard[..3], [Prompt::CountThereAre, Prompt::Two, Prompt::CountPeople]);
     assert!(heard.len() > 3 && !heard.contains(&Prompt::RollCallKeys));
-    quiet(&mut world);
-    press(&mut world, moderator, "*96");
+    world.quiet();
+    world.press_and_hear(moderator, "*96");
     assert_eq!(world.heard(others[0]), heard);
     assert_eq!(world.event(FeatureCode::RollCallPublic).detail, FeatureDetail::Count(2));
 }
@@ -162,45 +142,45 @@ fn a_participant_hears_who_is_here_and_all_hear_it_by_star_96() {
 #[test]
 fn star_97_puts_out_who_came_last_after_a_question() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 2);
-    let heard = press(&mut world, moderator, "*97");
+    let (moderator, others) = world.room(2);
+    let heard = world.press_and_hear(moderator, "*97");
     assert_eq!((heard[0], heard.last()), (Prompt::ToDisconnect, Some(&Prompt::PressOne)));
-    assert_eq!(press(&mut world, moderator, "7"), [Prompt::Cancelled]);
+    assert_eq!(world.press_and_hear(moderator, "7"), [Prompt::Cancelled]);
     assert!(!world.is_over(others[1]));
-    press(&mut world, moderator, "*97");
-    let heard = press(&mut world, moderator, "1");
+    world.press_and_hear(moderator, "*97");
+    let heard = world.press_and_hear(moderator, "1");
     assert_eq!(heard.last(), Some(&Prompt::CallerDisconnected));
     world.run(secs(2));
     assert!(world.is_over(others[1]) && !world.is_over(others[0]));
     world.bye(others[0]);
-    quiet(&mut world);
-    assert_eq!(press(&mut world, moderator, "*97"), [Prompt::NobodyToDisconnect]);
+    world.quiet();
+    assert_eq!(world.press_and_hear(moderator, "*97"), [Prompt::NobodyToDisconnect]);
 }
 
 #[test]
 fn a_private_room_has_a_mix_of_its_own_and_hears_what_concerns_all() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 2);
+    let (moderator, others) = world.room(2);
     let second = world.join(MODERATOR);
-    quiet(&mut world);
+    world.quiet();
     let main = world.mix(others[0]);
-    press(&mut world, moderator, "*3");
-    assert_eq!(press(&mut world, moderator, "2"), [Prompt::YouAreInRoom, Prompt::Two]);
+    world.press_and_hear(moderator, "*3");
+    assert_eq!(world.press_and_hear(moderator, "2"), [Prompt::YouAreInRoom, Prompt::Two]);
     assert!(world.mix(moderator).is_some() && world.mix(moderator) != main);
-    press(&mut world, second, "*3");
-    press(&mut world, second, "2");
+    world.press_and_hear(second, "*3");
+    world.press_and_hear(second, "2");
     assert_eq!(world.mix(second), world.mix(moderator), "they meet in the room");
-    quiet(&mut world);
-    press(&mut world, second, "*95");
+    world.quiet();
+    world.press_and_hear(second, "*95");
     assert!(world.heard(moderator).contains(&Prompt::AllMuted));
-    press(&mut world, moderator, "*3");
-    assert_eq!(press(&mut world, moderator, "0"), [Prompt::ReturningToMain]);
+    world.press_and_hear(moderator, "*3");
+    assert_eq!(world.press_and_hear(moderator, "0"), [Prompt::ReturningToMain]);
     assert_eq!(world.mix(moderator), main);
     let rooms: Vec<_> =
         world.events().into_iter().filter(|e| e.code == FeatureCode::Breakout).collect();
     assert_eq!(rooms[0].detail, FeatureDetail::Room(2));
-    press(&mut world, moderator, "*99");
-    press(&mut world, moderator, "1");
+    world.press_and_hear(moderator, "*99");
+    world.press_and_hear(moderator, "1");
     assert!(
         world.heard(second).contains(&Prompt::ConferenceEnded),
         "the farewell reaches the room"
@@ -213,21 +193,21 @@ fn a_private_room_has_a_mix_of_its_own_and_hears_what_concerns_all() {
 #[test]
 fn star_93_announces_by_tone_not_at_all_and_by_name() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 1);
-    assert_eq!(press(&mut world, moderator, "*93"), [Prompt::AnnounceNothing]);
+    let (moderator, others) = world.room(1);
+    assert_eq!(world.press_and_hear(moderator, "*93"), [Prompt::AnnounceNothing]);
     let silent = world.join(PARTICIPANT);
     assert!(world.heard(others[0]).is_empty());
-    quiet(&mut world);
-    assert_eq!(press(&mut world, moderator, "*93"), [Prompt::AnnounceNames]);
+    world.quiet();
+    assert_eq!(world.press_and_hear(moderator, "*93"), [Prompt::AnnounceNames]);
     world.join(PARTICIPANT);
     let heard = world.heard(others[0]);
     assert_eq!(heard.last(), Some(&Prompt::HasJoined));
     assert!(matches!(heard[0], Prompt::CallerEnding | Prompt::Guest));
-    quiet(&mut world);
+    world.quiet();
     world.bye(silent);
     assert_eq!(world.heard(others[0]).last(), Some(&Prompt::HasLeft));
-    quiet(&mut world);
-    assert_eq!(press(&mut world, moderator, "*93"), [Prompt::AnnounceTones]);
+    world.quiet();
+    assert_eq!(world.press_and_hear(moderator, "*93"), [Prompt::AnnounceTones]);
     world.join(PARTICIPANT);
     assert_eq!(world.heard(others[0]), [Prompt::ToneJoin]);
     let modes: Vec<_> =
@@ -238,10 +218,10 @@ fn star_93_announces_by_tone_not_at_all_and_by_name() {
 #[test]
 fn names_give_way_to_tones_while_many_come() {
     let mut world = World::with(|setup| setup.conference.max_legs = 60);
-    let (moderator, others) = room(&mut world, 1);
-    press(&mut world, moderator, "*93");
+    let (moderator, others) = world.room(1);
+    world.press_and_hear(moderator, "*93");
     world.run(secs(1));
-    press(&mut world, moderator, "*93");
+    world.press_and_hear(moderator, "*93");
     world.run(secs(70));
     world.forget_heard();
     for _ in 0..8 {
@@ -255,9 +235,9 @@ fn names_give_way_to_tones_while_many_come() {
 fn star_94_says_what_happens_when_the_moderator_leaves_and_it_does() {
     for continues in [true, false] {
         let mut world = World::with(|setup| setup.conference.ends_with_moderator = continues);
-        let (moderator, others) = room(&mut world, 2);
+        let (moderator, others) = world.room(2);
         let prompt = if continues { Prompt::ContinueOn } else { Prompt::ContinueOff };
-        assert_eq!(press(&mut world, moderator, "*94"), [prompt]);
+        assert_eq!(world.press_and_hear(moderator, "*94"), [prompt]);
         world.bye(moderator);
         world.run(secs(150));
         assert_eq!(world.is_over(others[0]), !continues);
@@ -267,9 +247,9 @@ fn star_94_says_what_happens_when_the_moderator_leaves_and_it_does() {
 #[test]
 fn star_98_pauses_the_recording_and_what_is_billed_of_it() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 1);
-    assert_eq!(press(&mut world, moderator, "*98"), [Prompt::NotRecorded]);
-    press(&mut world, moderator, "*4");
+    let (moderator, others) = world.room(1);
+    assert_eq!(world.press_and_hear(moderator, "*98"), [Prompt::NotRecorded]);
+    world.press_and_hear(moderator, "*4");
     world.forget_heard();
     world.press(moderator, "1");
     world.run(secs(5));
@@ -290,8 +270,8 @@ fn star_98_pauses_the_recording_and_what_is_billed_of_it() {
 #[test]
 fn a_participant_becomes_a_moderator_by_the_moderator_passcode() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 2);
-    assert_eq!(press(&mut world, others[0], "*3"), [Prompt::EnterModeratorPasscode]);
+    let (moderator, others) = world.room(2);
+    assert_eq!(world.press_and_hear(others[0], "*3"), [Prompt::EnterModeratorPasscode]);
     assert_eq!(world.leg(others[0]).talk, Some(Talk::Secret), "nobody hears the passcode");
     world.press(others[0], MODERATOR);
     world.run(secs(2));
@@ -299,7 +279,7 @@ fn a_participant_becomes_a_moderator_by_the_moderator_passcode() {
     assert_eq!(world.leg(others[0]).talk, Some(Talk::Open));
     let event = world.event(FeatureCode::Promote);
     assert_eq!((event.outcome, event.role), (Outcome::Ok, Some(Role::Moderator)));
-    assert_eq!(press(&mut world, others[0], "*7").last(), Some(&Prompt::Locked));
+    assert_eq!(world.press_and_hear(others[0], "*7").last(), Some(&Prompt::Locked));
     world.bye(moderator);
     world.run(secs(180));
     assert!(!world.is_over(others[1]), "a moderator is still there");
@@ -310,8 +290,8 @@ fn a_participant_becomes_a_moderator_by_the_moderator_passcode() {
 #[test]
 fn a_wrong_passcode_makes_nobody_a_moderator_and_counts_as_a_guess() {
     let mut world = World::new();
-    let (_, others) = room(&mut world, 1);
-    press(&mut world, others[0], "*3");
+    let (_, others) = world.room(1);
+    world.press_and_hear(others[0], "*3");
     world.press(others[0], "99999999#");
     world.run(secs(3));
     assert!(world.heard(others[0]).contains(&Prompt::ModeratorPasscodeWrong));
@@ -319,7 +299,7 @@ fn a_wrong_passcode_makes_nobody_a_moderator_and_counts_as_a_guess() {
     world.run(secs(40));
     assert_eq!(world.heard(others[0]).last(), Some(&Prompt::ModeratorPasscodeWrong));
     assert_eq!(world.bridge.guess_counts().wrong_passcodes, 2);
-    assert_eq!(press(&mut world, others[0], "*7"), [Prompt::ModeratorOnly]);
+    assert_eq!(world.press_and_hear(others[0], "*7"), [Prompt::ModeratorOnly]);
     let denied = world.event(FeatureCode::Lock);
     assert_eq!(denied.denied, Some(DenyReason::Role));
     assert!(world.mix(others[0]).is_some(), "the call goes on");
@@ -328,13 +308,13 @@ fn a_wrong_passcode_makes_nobody_a_moderator_and_counts_as_a_guess() {
 #[test]
 fn nobody_is_left_muted_or_locked_out_when_the_last_moderator_goes() {
     let mut world = World::with(|setup| setup.conference.ends_with_moderator = false);
-    let (moderator, others) = room(&mut world, 2);
-    press(&mut world, moderator, "*8");
-    press(&mut world, moderator, "2");
-    press(&mut world, moderator, "*5");
-    press(&mut world, moderator, "*7");
+    let (moderator, others) = world.room(2);
+    world.press_and_hear(moderator, "*8");
+    world.press_and_hear(moderator, "2");
+    world.press_and_hear(moderator, "*5");
+    world.press_and_hear(moderator, "*7");
     world.run(secs(1));
-    press(&mut world, moderator, "*5");
+    world.press_and_hear(moderator, "*5");
     let caller = knocking(&mut world);
     assert!(others.iter().all(|&call| world.leg(call).talk == Some(Talk::Muted)));
     world.bye(moderator);
@@ -348,20 +328,20 @@ fn nobody_is_left_muted_or_locked_out_when_the_last_moderator_goes() {
 #[test]
 fn who_comes_back_from_a_call_of_a_private_room_is_in_the_main_conference() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 1);
-    press(&mut world, moderator, "*3");
-    press(&mut world, moderator, "2");
-    press(&mut world, moderator, "*1");
-    press(&mut world, moderator, "*");
+    let (moderator, others) = world.room(1);
+    world.press_and_hear(moderator, "*3");
+    world.press_and_hear(moderator, "2");
+    world.press_and_hear(moderator, "*1");
+    world.press_and_hear(moderator, "*");
     assert_eq!(world.mix(moderator), world.mix(others[0]));
 }
 
 #[test]
 fn the_last_leg_is_not_kept_for_ever_in_a_private_room() {
     let mut world = World::new();
-    let (moderator, others) = room(&mut world, 1);
-    press(&mut world, moderator, "*3");
-    press(&mut world, moderator, "2");
+    let (moderator, others) = world.room(1);
+    world.press_and_hear(moderator, "*3");
+    world.press_and_hear(moderator, "2");
     world.bye(others[0]);
     world.run(secs(16 * 60));
     assert!(world.is_over(moderator));
@@ -370,7 +350,7 @@ fn the_last_leg_is_not_kept_for_ever_in_a_private_room() {
 #[test]
 fn what_is_typed_while_a_verdict_waits_is_heard_by_nobody() {
     let mut world = World::new();
-    room(&mut world, 1);
+    world.room(1);
     world.withheld = true;
     let late = world.join(PARTICIPANT);
     // So many strangers guess that answers are delayed.
@@ -382,8 +362,8 @@ fn what_is_typed_while_a_verdict_waits_is_heard_by_nobody() {
             world.run(secs(5));
         }
     }
-    quiet(&mut world);
-    press(&mut world, late, "*3");
+    world.quiet();
+    world.press_and_hear(late, "*3");
     world.press(late, "999999#");
     world.run(secs(1));
     world.forget_heard();
@@ -392,14 +372,14 @@ fn what_is_typed_while_a_verdict_waits_is_heard_by_nobody() {
     assert_eq!(world.leg(late).talk, Some(Talk::Secret));
     world.press(late, "48");
     assert_eq!(world.leg(late).talk, Some(Talk::Secret));
-    assert_eq!(press(&mut world, late, "*6"), [Prompt::Muted], "a code is worth more");
+    assert_eq!(world.press_and_hear(late, "*6"), [Prompt::Muted], "a code is worth more");
 }
 
 #[test]
 fn a_star_begins_the_moderator_passcode_again() {
     let mut world = World::new();
-    let (_, others) = room(&mut world, 1);
-    press(&mut world, others[0], "*3");
+    let (_, others) = world.room(1);
+    world.press_and_hear(others[0], "*3");
     world.press(others[0], "12*");
     assert_eq!(world.leg(others[0]).talk, Some(Talk::Secret));
     world.press(others[0], MODERATOR);
@@ -412,24 +392,24 @@ fn a_star_begins_the_moderator_passcode_again() {
 #[test]
 fn no_call_tries_at_the_moderator_passcode_for_ever() {
     let mut world = World::new();
-    let (_, others) = room(&mut world, 1);
+    let (_, others) = world.room(1);
     for _ in 0..2 {
-        press(&mut world, others[0], "*3");
+        world.press_and_hear(others[0], "*3");
         for _ in 0..2 {
             world.press(others[0], "999999#");
             world.run(secs(5));
         }
     }
-    assert_eq!(press(&mut world, others[0], "*3"), [Prompt::NotNow]);
+    assert_eq!(world.press_and_hear(others[0], "*3"), [Prompt::NotNow]);
 }
 
 #[test]
 fn a_choice_is_left_for_another_code() {
     let mut world = World::new();
-    let (moderator, _) = room(&mut world, 1);
+    let (moderator, _) = world.room(1);
     for code in ["*97", "*3", "*4", "*99"] {
-        press(&mut world, moderator, code);
-        let heard = press(&mut world, moderator, "*6");
+        world.press_and_hear(moderator, code);
+        let heard = world.press_and_hear(moderator, "*6");
         assert!(matches!(heard[..], [Prompt::Muted | Prompt::Unmuted]), "{code}: {heard:?}");
     }
     world.event(FeatureCode::Kick);
@@ -440,19 +420,19 @@ fn a_moderator_mutes_no_moderator() {
     let mut world = World::new();
     let moderator = world.join(MODERATOR);
     let second = world.join(MODERATOR);
-    quiet(&mut world);
-    press(&mut world, moderator, "*8");
-    let heard = press(&mut world, moderator, "2");
+    world.quiet();
+    world.press_and_hear(moderator, "*8");
+    let heard = world.press_and_hear(moderator, "2");
     assert!(heard.contains(&Prompt::NotNow));
-    assert_eq!(press(&mut world, second, "*6"), [Prompt::Muted]);
-    assert_eq!(press(&mut world, second, "*6"), [Prompt::Unmuted]);
+    assert_eq!(world.press_and_hear(second, "*6"), [Prompt::Muted]);
+    assert_eq!(world.press_and_hear(second, "*6"), [Prompt::Unmuted]);
 }
 
 #[test]
 fn a_late_pound_at_the_locked_door_is_no_answer() {
     let mut world = World::new();
-    let (moderator, _) = room(&mut world, 1);
-    press(&mut world, moderator, "*7");
+    let (moderator, _) = world.room(1);
+    world.press_and_hear(moderator, "*7");
     let call = world.join(PARTICIPANT);
     world.press(call, "#");
     world.run(secs(1));
@@ -464,10 +444,10 @@ fn a_late_pound_at_the_locked_door_is_no_answer() {
 #[test]
 fn a_moderator_who_was_busy_hears_of_a_knock_later() {
     let mut world = World::new();
-    let (moderator, _) = room(&mut world, 1);
-    press(&mut world, moderator, "*7");
-    quiet(&mut world);
-    press(&mut world, moderator, "*8");
+    let (moderator, _) = world.room(1);
+    world.press_and_hear(moderator, "*7");
+    world.quiet();
+    world.press_and_hear(moderator, "*8");
     knocking(&mut world);
     world.forget_heard();
     world.run(secs(70));
@@ -477,8 +457,8 @@ fn a_moderator_who_was_busy_hears_of_a_knock_later() {
 #[test]
 fn notices_wait_for_no_names() {
     let mut world = World::new();
-    let (moderator, _) = room(&mut world, 2);
-    press(&mut world, moderator, "*96");
+    let (moderator, _) = world.room(2);
+    world.press_and_hear(moderator, "*96");
     world.press(moderator, "*4");
     world.press(moderator, "1");
     assert!(world.outputs(|o| matches!(o, Output::HushMix { .. })) > 0);

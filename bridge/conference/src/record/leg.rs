@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    AccessCode, Attestation, AuthMethod, CloseReason, DialogNames, DialoutKind, Direction,
-    FeatureRecord, Flags, LegRecord, LegState, Origin, Quality, Record, ReleaseBy, Text,
+    AccessCode, Attestation, AuthMethod, CloseReason, DialogNames, DialoutKind, Direction, Flags,
+    LegRecord, LegState, Origin, Quality, Record, ReleaseBy, Text,
 };
 use partyline_model::{Number, Role, Time, Uuid, WallTime};
 
-use super::{Close, Event, Place, millis};
+use super::{Close, Event, EventPlace, Place, millis};
 use crate::event::{Offered, Summary};
 use crate::lookup::Found;
 
@@ -267,24 +267,14 @@ impl LegBook {
         (role, event): (Option<Role>, Event),
     ) -> Record {
         self.events += 1;
-        Record::Feature(Box::new(FeatureRecord {
-            leg_id: self.record.leg_id,
-            feature_seq: self.events,
-            conf_id: session.map(|(id, _)| id),
-            conf_seq: session.map_or(0, |(_, seq)| seq),
+        event.record(EventPlace {
+            of: self.record.leg_id,
+            seq: self.events,
+            session,
             at: self.stamp(now),
-            mono_offset_ms: millis(now.since(self.invited)),
-            code: event.code,
-            pattern: event.pattern,
-            outcome: event.outcome,
-            denied: event.denied,
-            target_leg: event.target,
-            detail: event.detail,
-            billable: false,
-            actor: event.actor,
-            actor_id: event.actor_id,
+            offset: now.since(self.invited),
             role,
-        }))
+        })
     }
 
     pub(crate) fn measured(&mut self, quality: Quality) {

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use partyline_cdr_record::{
-    ConferenceRecord, ConferenceState, FeatureRecord, Record, Reference, ReferenceSource,
-};
+use partyline_cdr_record::{ConferenceRecord, ConferenceState, Record, Reference, ReferenceSource};
 use partyline_model::{Time, Uuid, WallTime};
 
-use super::{Close, Event, millis};
+use super::{Close, Event, EventPlace, millis};
 
 /// One session's record as it grows.
 pub(crate) struct SessionBook {
@@ -60,26 +58,16 @@ impl SessionBook {
 
     /// An event that no leg did.
     pub(crate) fn event(&mut self, now: Time, event: Event) -> Record {
-        let (conf_id, conf_seq) = self.next_event();
+        let session = self.next_event();
         self.own_events += 1;
-        Record::Feature(Box::new(FeatureRecord {
-            leg_id: conf_id,
-            feature_seq: self.own_events,
-            conf_id: Some(conf_id),
-            conf_seq,
+        event.record(EventPlace {
+            of: session.0,
+            seq: self.own_events,
+            session: Some(session),
             at: self.stamp(now),
-            mono_offset_ms: millis(now.since(self.started)),
-            code: event.code,
-            pattern: event.pattern,
-            outcome: event.outcome,
-            denied: event.denied,
-            target_leg: event.target,
-            detail: event.detail,
-            billable: false,
-            actor: event.actor,
-            actor_id: event.actor_id,
+            offset: now.since(self.started),
             role: None,
-        }))
+        })
     }
 
     pub(crate) fn leg_came(&mut self) {

@@ -315,6 +315,29 @@ impl World {
     }
 
     /// Presses the keys, 50 ms apart.
+    /// A moderator and participants who have heard everything so far.
+    pub fn room(&mut self, participants: usize) -> (CallId, Vec<CallId>) {
+        let moderator = self.join(MODERATOR);
+        let others = (0..participants).map(|_| self.join(PARTICIPANT)).collect();
+        self.quiet();
+        (moderator, others)
+    }
+
+    /// What plays is heard to the end, and forgotten.
+    pub fn quiet(&mut self) {
+        self.run(secs(8));
+        self.forget_heard();
+    }
+
+    /// What `call` hears at once of pressing `keys`; a second later the next code is no duplicate.
+    pub fn press_and_hear(&mut self, call: CallId, keys: &str) -> Vec<Prompt> {
+        self.forget_heard();
+        self.press(call, keys);
+        let heard = self.heard(call);
+        self.run(secs(1));
+        heard
+    }
+
     pub fn press(&mut self, call: CallId, keys: &str) {
         for key in keys.chars() {
             self.run(ms(50));
