@@ -162,6 +162,20 @@ fn a_place_is_paid_for_as_the_call_that_had_it_was_dialled() {
 }
 
 #[test]
+fn time_in_a_private_room_is_booked_as_such_after_the_place_changed_hands() {
+    let mut world = World::new();
+    let (moderator, _) = conference(&mut world);
+    world.press(moderator, "*3");
+    world.press(moderator, "1");
+    world.run(secs(5));
+    let new = world.claimant(moderator, ClaimKind::InPlace);
+    world.run(secs(60));
+    world.bye(new);
+    let record = world.record(new);
+    assert!(record.breakout_ms >= 60_000 && record.conf_ms < 1_000, "{record:?}");
+}
+
+#[test]
 fn a_full_conference_changes_places_and_takes_nobody_beside() {
     let mut world = World::with(|setup| setup.conference.max_legs = 2);
     let (moderator, other) = conference(&mut world);

@@ -150,3 +150,32 @@ fn after_star_95_a_question_is_closed_again() {
     world.press_and_hear(moderator, "*2");
     assert!(!talks(&world, others[0]));
 }
+
+#[test]
+fn who_comes_while_questions_are_asked_opens_the_line_himself() {
+    let mut world = World::new();
+    let (moderator, _) = world.room(1);
+    world.press_and_hear(moderator, "*5");
+    let late = world.join(PARTICIPANT);
+    assert!(!talks(&world, late));
+    assert_eq!(world.press_and_hear(late, "*6"), [Prompt::Unmuted]);
+    assert!(talks(&world, late));
+}
+
+#[test]
+fn a_moderators_opening_of_one_line_ends_no_presentation() {
+    let mut world = World::new();
+    let (moderator, others) = world.room(1);
+    for _ in 0..2 {
+        world.press_and_hear(moderator, "*5");
+    }
+    world.quiet();
+    for _ in 0..2 {
+        world.press_and_hear(moderator, "*8");
+        world.press_and_hear(moderator, "2");
+        world.quiet();
+    }
+    assert!(!talks(&world, others[0]), "the word is given by *2");
+    world.press_and_hear(moderator, "*5");
+    assert!(talks(&world, others[0]));
+}
