@@ -234,7 +234,6 @@ impl Bridge {
             }
             State::Live | State::Ending => {}
         }
-        self.close_door(now, session_id);
         // Who calls from here on comes into a new session.
         self.by_conference.remove(&conference);
         for id in members {
