@@ -8,6 +8,7 @@ use partyline_model::{CallId, Digit, Time};
 use crate::bridge::Bridge;
 use crate::call::{Choice, Phase, Topic};
 use crate::record::{Event, Place};
+use crate::remote::By;
 
 impl Bridge {
     /// `*3`: which room?
@@ -21,15 +22,20 @@ impl Bridge {
             self.event(now, id, Event::of(FeatureCode::Breakout, Command::PrivateRoom).failed());
             return self.speak(now, id, vec![Prompt::Cancelled]);
         };
+        self.enter_room(now, By::Leg(id), id, room);
+    }
+
+    /// `id` is sent to a private room; 0 is the main conference.
+    pub(crate) fn enter_room(&mut self, now: Time, by: By, id: CallId, room: u8) {
         self.move_to_room(now, id, room);
         let event = Event::of(FeatureCode::Breakout, Command::PrivateRoom);
-        self.event(now, id, event.with(FeatureDetail::Room(room)));
+        self.note_by_about(now, by, event.with(FeatureDetail::Room(room)), id);
         let mut prompts = vec![Prompt::ReturningToMain];
         if room > 0 {
             prompts = vec![Prompt::YouAreInRoom];
             prompts.extend(say::count(room.into()));
         }
-        self.speak(now, id, prompts);
+        self.speak_unasked(now, id, prompts);
     }
 
     /// `id` is in this private room from here on; in room 0, in the main conference.

@@ -125,6 +125,7 @@ impl Bridge {
             floor: Floor::OPEN,
             locked: false,
             knocking: Vec::new(),
+            called: Vec::new(),
             rooms: BTreeMap::new(),
             guests: 0,
             movements: VecDeque::new(),

@@ -192,6 +192,7 @@ impl Bridge {
             }
             Input::Ended { call, ended } => self.ended(now, call, ended),
             Input::Invite { call, invitation } => self.invite(now, call, &invitation),
+            Input::Remote { request, by, order } => self.remote(now, request, by, &order),
             Input::Dialled { call, dialog, trunk, attest } => {
                 self.callee_dialled(now, call, &dialog, (trunk, attest));
             }

@@ -19,6 +19,7 @@ use crate::guard::{Caller, Stranger, Tries};
 use crate::guess::{Guess, Secret};
 use crate::invited::Owed;
 use crate::record::{Close, Event, LegBook};
+use crate::remote::By;
 use crate::roll::Roll;
 use crate::session::Session;
 use crate::timers::{CallTimer, Timer};
@@ -331,10 +332,10 @@ impl ApartStage {
     }
 }
 
-/// A leg dialled for a moderator.
+/// A leg dialled for a moderator, or by order from outside.
 pub(crate) struct Callee {
-    /// The moderator's leg.
-    pub(crate) by: CallId,
+    /// Who had it dialled.
+    pub(crate) by: By,
     pub(crate) stage: CalleeStage,
 }
 

@@ -9,12 +9,13 @@ use partyline_cdr_record::{
 use partyline_dialplan::Prompt;
 use partyline_dialplan::star::Command;
 use partyline_directory::ReferenceNumber;
-use partyline_model::{CallId, Time};
+use partyline_model::{CallId, SessionId, Time};
 use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
 use crate::call::{Asked, Topic};
 use crate::record::{Close, Event};
+use crate::remote::By;
 use crate::session::Session;
 
 /// Fewest digits of a security passcode.
@@ -45,13 +46,22 @@ impl Bridge {
         source: ReferenceSource,
         value: Option<Reference>,
     ) {
-        let Some(call) = self.calls.get(&id) else { return };
-        let by = call.book.leg_id();
-        let Some(session) = call.session().and_then(|session| self.sessions.get_mut(&session))
-        else {
-            return;
-        };
-        let previous = session.book.refer(now, by, source, value.clone());
+        if let Some(session) = self.calls.get(&id).and_then(|call| call.session()) {
+            self.refer(now, By::Leg(id), session, (source, value));
+        }
+    }
+
+    /// Sets or removes the reference number of a session.
+    pub(crate) fn refer(
+        &mut self,
+        now: Time,
+        by: By,
+        session_id: SessionId,
+        (source, value): (ReferenceSource, Option<Reference>),
+    ) {
+        let leg = by.leg().and_then(|id| self.calls.get(&id)).map(|call| call.book.leg_id());
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
+        let previous = session.book.refer(now, leg, source, value.clone());
         let revision = session.book.next_revision();
         self.fx.ledger.push(revision);
         let event = match source {
@@ -60,13 +70,14 @@ impl Bridge {
             | ReferenceSource::Join
             | ReferenceSource::EmailLink
             | ReferenceSource::Portal
+            | ReferenceSource::Api
             | ReferenceSource::Default => Event::new(FeatureCode::ReferenceSet),
         };
         let prompt =
             if value.is_some() { Prompt::ReferenceSaved } else { Prompt::ReferenceCleared };
-        self.event(now, id, event.with(FeatureDetail::Reference { value, previous }));
+        self.note_by(now, by, event.with(FeatureDetail::Reference { value, previous }));
         if source == ReferenceSource::StarCode {
-            self.speak(now, id, vec![prompt]);
+            self.answer_by(now, by, vec![prompt]);
         }
     }
 
@@ -166,7 +177,12 @@ impl Bridge {
     /// `*99` was confirmed.
     pub(crate) fn end_by_moderator(&mut self, now: Time, id: CallId) {
         let Some(session) = self.calls.get(&id).and_then(|call| call.session()) else { return };
-        self.event(now, id, Event::of(FeatureCode::EndConference, Command::End));
+        self.end_by(now, By::Leg(id), session);
+    }
+
+    /// Ends the conference for all.
+    pub(crate) fn end_by(&mut self, now: Time, by: By, session: SessionId) {
+        self.note_by(now, by, Event::of(FeatureCode::EndConference, Command::End));
         let close = Close::moderator(CloseReason::EndedByModerator);
         self.end_session(now, session, close, Prompt::ConferenceEnded);
     }

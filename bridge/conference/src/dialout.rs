@@ -17,6 +17,7 @@ use crate::event::{DialogNames, Output};
 use crate::invited::InvitationNews;
 use crate::ledger::Gate;
 use crate::record::{Close, Event, LegBook, Place};
+use crate::remote::By;
 use crate::timers::{CallTimer, Timer};
 
 /// Why a call is not made.
@@ -119,14 +120,14 @@ impl Bridge {
 impl Bridge {
     fn place_call(&mut self, now: Time, by: CallId, grant: Grant, number: Number) {
         let kind = DialoutKind::ModeratorStar;
-        let Some(callee) = self.new_callee(now, by, (grant, number), kind) else {
+        let Some(callee) = self.new_callee(now, By::Leg(by), (grant, number), kind) else {
             return self.come_back(now, by, Prompt::DialFailed);
         };
         if let Some(apart) = self.apart_mut(by) {
             apart.stage = ApartStage::Calling(callee);
         }
         let start = Event::of(FeatureCode::DialoutStart, Command::DialOut);
-        self.open_callee(now, by, callee, start);
+        self.open_callee(now, By::Leg(by), callee, start);
         self.speak(now, by, vec![Prompt::DialCalling]);
     }
 
@@ -134,16 +135,19 @@ impl Bridge {
     pub(crate) fn new_callee(
         &mut self,
         now: Time,
-        by: CallId,
+        by: By,
         (grant, number): (Grant, Number),
         kind: DialoutKind,
     ) -> Option<CallId> {
+        let behalf = match by {
+            By::Leg(by) => self.calls.get(&by)?.book.behalf(),
+            By::Remote { session, .. } => self.sessions.get(&session)?.book.behalf(),
+        };
         let (callee, typed) = self.new_call().zip(self.new_digits())?;
         let ids = (self.new_uuid(now), self.new_leg_seq());
         let at = (now, self.fx.clock.at(now));
         let plan = self.rate_plan(grant.account);
-        let by_book = &self.calls.get(&by)?.book;
-        let mut book = LegBook::outbound(self.origin, ids, at, by_book, (number, kind));
+        let mut book = LegBook::outbound(self.origin, ids, at, behalf, (number, kind));
         book.pays_by(plan);
         let phase = Phase::Callee(Callee { by, stage: CalleeStage::Opening });
         let mut call = Call::new(callee, phase, book, typed);
@@ -153,12 +157,12 @@ impl Bridge {
     }
 
     /// Writes down that a leg is about to be called; the call goes when that is on disk.
-    pub(crate) fn open_callee(&mut self, now: Time, by: CallId, callee: CallId, start: Event) {
+    pub(crate) fn open_callee(&mut self, now: Time, by: By, callee: CallId, start: Event) {
         let Some(call) = self.calls.get(&callee) else { return };
         let (leg_id, open) = (call.book.leg_id(), call.book.revision());
         let number = call.book.record().dialed_number;
         let detail = number.map_or(FeatureDetail::None, FeatureDetail::Number);
-        self.event(now, by, start.about(leg_id).with(detail));
+        self.note_by(now, by, start.about(leg_id).with(detail));
         self.fx.persist(Gate::Dial(callee), vec![open]);
     }
 
@@ -177,7 +181,13 @@ impl Bridge {
             (record.ani, record.ani_presentation) = (caller_id, Presentation::Allowed);
         }
         self.fx.timers.set(Timer::Call(id, CallTimer::Ring), now, self.fx.config.ring);
-        self.fx.outputs.push_back(Output::Dial { call: id, by, number, caller_id, account });
+        self.fx.outputs.push_back(Output::Dial {
+            call: id,
+            by: by.leg(),
+            number,
+            caller_id,
+            account,
+        });
     }
 
     /// The call went out: its dialog's names and trunk stand in the record even when nobody
@@ -205,7 +215,7 @@ impl Bridge {
         let Phase::Callee(Callee { by, stage: CalleeStage::Dialled }) = call.phase else { return };
         let leg_id = call.book.leg_id();
         if call.book.rings(now) {
-            self.event(now, by, Event::new(FeatureCode::DialoutRinging).about(leg_id));
+            self.note_by(now, by, Event::new(FeatureCode::DialoutRinging).about(leg_id));
             self.tell_inviter(id, InvitationNews::Ringing);
         }
     }
@@ -223,7 +233,7 @@ impl Bridge {
         call.book.answer(now);
         call.book.pays_by(plan);
         let (leg_id, answered) = (call.book.leg_id(), call.book.next_revision());
-        self.event(now, by, Event::new(FeatureCode::DialoutAnswered).about(leg_id));
+        self.note_by(now, by, Event::new(FeatureCode::DialoutAnswered).about(leg_id));
         self.fx.persist(Gate::Bridge(id), vec![answered]);
     }
 
@@ -243,7 +253,8 @@ impl Bridge {
     pub(crate) fn connect(&mut self, now: Time, id: CallId) {
         let mix = self.new_mix();
         let talking = CalleeStage::Talking(mix);
-        let Some(by) = self.next_stage(id, CalleeStage::Greeted, talking) else { return };
+        let by = self.next_stage(id, CalleeStage::Greeted, talking).and_then(By::leg);
+        let Some(by) = by else { return };
         if let Some(apart) = self.apart_mut(by) {
             apart.stage = ApartStage::Talking(id, mix);
         }
@@ -253,7 +264,7 @@ impl Bridge {
     }
 
     /// Takes a callee from one stage to the next; its moderator, or `None` when it is not there.
-    fn next_stage(&mut self, id: CallId, from: CalleeStage, to: CalleeStage) -> Option<CallId> {
+    fn next_stage(&mut self, id: CallId, from: CalleeStage, to: CalleeStage) -> Option<By> {
         let Phase::Callee(callee) = &mut self.calls.get_mut(&id)?.phase else { return None };
         if callee.stage != from {
             return None;
@@ -398,7 +409,7 @@ impl Bridge {
     }
 
     /// A callee that was not brought in hung up or was lost: the moderator comes back.
-    pub(crate) fn callee_is_gone(&mut self, now: Time, by: CallId, id: CallId, stage: CalleeStage) {
+    pub(crate) fn callee_is_gone(&mut self, now: Time, by: By, id: CallId, stage: CalleeStage) {
         match stage {
             CalleeStage::Opening | CalleeStage::Dialled => {
                 let code = CallFailure::NoAnswer.status_code();
@@ -406,6 +417,7 @@ impl Bridge {
             }
             CalleeStage::Recording | CalleeStage::Greeted if self.is_invited(id) => {}
             CalleeStage::Recording | CalleeStage::Greeted | CalleeStage::Talking(_) => {
+                let Some(by) = by.leg() else { return };
                 self.rejoin(now, by);
                 self.speak(now, by, vec![Prompt::CalleeLeft, Prompt::BackInConference]);
             }
@@ -415,21 +427,22 @@ impl Bridge {
     fn report_failure(
         &mut self,
         now: Time,
-        by: CallId,
+        by: By,
         callee: CallId,
         failure: CallFailure,
         code: StatusCode,
     ) {
         let Some(leg_id) = self.calls.get(&callee).map(|call| call.book.leg_id()) else { return };
         let is_invited = self.is_invited(callee);
-        if !is_invited && self.apart_mut(by).is_none() {
+        let aside = by.leg().filter(|&by| self.apart_mut(by).is_some());
+        if !is_invited && aside.is_none() {
             return;
         }
         let event = Event::new(event_of(failure)).failed().about(leg_id);
-        self.event(now, by, event.with(FeatureDetail::Status(code.get())));
+        self.note_by(now, by, event.with(FeatureDetail::Status(code.get())));
         if is_invited {
             self.tell_inviter(callee, InvitationNews::Failed(code));
-        } else {
+        } else if let Some(by) = aside {
             self.come_back(now, by, prompt_of(failure));
         }
     }

@@ -220,6 +220,7 @@ impl Bridge {
         prompt: Prompt,
     ) {
         self.stop_recording_of(now, session_id);
+        self.drop_called(now, session_id);
         let Some(session) = self.sessions.get(&session_id) else { return };
         let (state, members, conference) =
             (session.state, session.roster.to_vec(), session.conference);
@@ -308,6 +309,7 @@ impl Bridge {
             self.fx.timers.cancel_session(session_id);
             self.stop_recording_of(now, session_id);
             self.close_door(now, session_id);
+            self.drop_called(now, session_id);
             let Some(mut session) = self.sessions.remove(&session_id) else { continue };
             self.guard.forget_session(session_id);
             self.by_mix.remove(&session.mix);
@@ -375,6 +377,13 @@ impl Bridge {
 }
 
 impl Bridge {
+    /// Hangs up on those who are called into a session by order and are not in.
+    fn drop_called(&mut self, now: Time, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let called = session.called.clone();
+        self.drop_callees(now, called);
+    }
+
     /// Ends the callee that `id` has aside, if any, and puts `id` back into the mix.
     fn drop_callee(&mut self, now: Time, id: CallId) {
         let Some(Phase::Apart(apart)) = self.calls.get(&id).map(|call| &call.phase) else { return };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 pub use partyline_cdr_record::DialogNames;
 use partyline_cdr_record::{
-    Attestation, CallFailure, CloseReason, Direction, Presentation, Quality, Record, ReleaseBy,
-    StatusCode,
+    Actor, Attestation, CallFailure, CloseReason, Direction, Presentation, Quality, Record,
+    ReleaseBy, StatusCode,
 };
 use partyline_dialplan::Prompt;
 use partyline_directory::Snapshot;
@@ -19,6 +19,7 @@ use partyline_model::{
 
 use crate::claim::{Claim, Unclaimed};
 use crate::invited::{Invitation, InvitationNews};
+use crate::remote::{NotDone, Order};
 
 /// The first call id of legs that the bridge dials. Ids below it are the caller's, for legs that
 /// come in; neither side uses one twice.
@@ -117,6 +118,15 @@ pub enum Input {
         call: CallId,
         /// Whom.
         invitation: Box<Invitation>,
+    },
+    /// Somebody who is no leg orders something; [`Output::Ordered`] follows at once.
+    Remote {
+        /// Names the request in the answer.
+        request: u64,
+        /// Who: anybody but [`Actor::Leg`](partyline_cdr_record::Actor::Leg), and which of them.
+        by: (Actor, Option<u64>),
+        /// What.
+        order: Box<Order>,
     },
     /// The call to a dialled leg was sent; again by another trunk, when one fails.
     Dialled {
@@ -359,8 +369,8 @@ pub enum Output {
     Dial {
         /// The new leg; [`FIRST_OUTBOUND`] or above.
         call: CallId,
-        /// The leg that asked for it.
-        by: CallId,
+        /// The leg that asked for it; `None` where somebody outside did.
+        by: Option<CallId>,
         /// Whom to call.
         number: Number,
         /// What to show as the caller; `None` leaves it to the trunk.
@@ -376,6 +386,13 @@ pub enum Output {
         request: u64,
         /// How far it is.
         news: InvitationNews,
+    },
+    /// What has come of an [`Input::Remote`].
+    Ordered {
+        /// Of the order.
+        request: u64,
+        /// The leg that it is about, if it made or chose one; or why it was not done.
+        result: Result<Option<Uuid>, NotDone>,
     },
     /// Play to one leg; replaces what plays to it, ducks the mix, and ends in
     /// [`Input::PlaybackDone`].

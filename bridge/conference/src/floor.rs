@@ -12,6 +12,7 @@ use partyline_model::{CallId, Role, SessionId, Time};
 use crate::bridge::Bridge;
 use crate::call::{Apart, Call, Member, Phase};
 use crate::record::{Event, millis};
+use crate::remote::By;
 use crate::session::Session;
 
 /// Who may speak in a session, and who wants to.
@@ -30,8 +31,20 @@ impl Floor {
     pub(crate) const OPEN: Self =
         Self { mode: TalkMode::Conversation, hands: Vec::new(), word: None, all_muted: false };
 
+    /// The place of a raised hand, from 1, and since when it is up.
+    pub(crate) fn hand(&self, call: CallId) -> Option<(u32, Time)> {
+        let (place, &(_, since)) =
+            self.hands.iter().enumerate().find(|(_, hand)| hand.0 == call)?;
+        Some((number(place + 1), since))
+    }
+
+    /// How many hands are up.
+    pub(crate) const fn hands(&self) -> usize {
+        self.hands.len()
+    }
+
     /// Whether `call` has the word.
-    fn has_word(&self, call: CallId) -> bool {
+    pub(crate) fn has_word(&self, call: CallId) -> bool {
         self.word.is_some_and(|(who, _)| who == call)
     }
 
@@ -117,13 +130,26 @@ impl Bridge {
 
     /// `*95`: mutes all participants, who may open their lines; once more, opens all.
     pub(crate) fn mute_all(&mut self, now: Time, id: CallId, session_id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        if session.floor.mode == TalkMode::Presentation {
-            let prompt = Prompt::ModeListenOnly;
-            return self.deny(now, id, Command::MuteAll, DenyReason::State, prompt);
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let mute = !session.floor.all_muted;
+        if let Err(why) = self.set_all_muted(now, By::Leg(id), session_id, mute) {
+            self.deny(now, id, Command::MuteAll, why, Prompt::ModeListenOnly);
         }
-        session.floor.all_muted = !session.floor.all_muted;
-        let mute = session.floor.all_muted;
+    }
+
+    /// Mutes all participants, who may open their lines, or opens all.
+    pub(crate) fn set_all_muted(
+        &mut self,
+        now: Time,
+        by: By,
+        session_id: SessionId,
+        mute: bool,
+    ) -> Result<(), DenyReason> {
+        let session = self.sessions.get_mut(&session_id).ok_or(DenyReason::State)?;
+        if session.floor.mode == TalkMode::Presentation {
+            return Err(DenyReason::State);
+        }
+        session.floor.all_muted = mute;
         let count = self.hush_all(session_id, mute);
         let (code, prompt) = if mute {
             (FeatureCode::MuteAll, Prompt::AllMuted)
@@ -131,12 +157,13 @@ impl Bridge {
             (FeatureCode::UnmuteAll, Prompt::ModeOpen)
         };
         let detail = FeatureDetail::Count(count);
-        self.event(now, id, Event::of(code, Command::MuteAll).with(detail));
+        self.note_by(now, by, Event::of(code, Command::MuteAll).with(detail));
         let mut prompts = vec![prompt];
         if mute {
             prompts.extend(self.how_to(session_id, Prompt::ToSpeakPress, Command::Mute));
         }
         self.announce(session_id, prompts);
+        Ok(())
     }
 
     /// By which key a participant does something; nothing where the star codes have none for it.
@@ -167,19 +194,34 @@ impl Bridge {
 
     /// A moderator mutes one leg, which cannot open its line, or opens it again; whether it is muted.
     pub(crate) fn bar(&mut self, now: Time, by: CallId, target: CallId) -> Option<bool> {
-        let call = self.calls.get_mut(&target)?;
+        let Phase::Member(member) = &self.calls.get(&target)?.phase else { return None };
+        let bar = !member.barred;
+        self.set_barred(now, By::Leg(by), target, bar).ok().map(|()| bar)
+    }
+
+    /// Mutes one leg, which cannot open its line, or opens what others than its caller closed.
+    pub(crate) fn set_barred(
+        &mut self,
+        now: Time,
+        by: By,
+        target: CallId,
+        bar: bool,
+    ) -> Result<(), DenyReason> {
+        let call = self.calls.get_mut(&target).ok_or(DenyReason::State)?;
         let leg_id = call.book.leg_id();
+        let Phase::Member(member) = &mut call.phase else { return Err(DenyReason::State) };
         // A moderator may open his line whoever closed it, and a listener has none to open.
         if call.grant.is_none_or(|grant| grant.role != Role::Participant) {
-            return None;
+            return Err(DenyReason::Role);
         }
-        let Phase::Member(member) = &mut call.phase else { return None };
-        member.barred = !member.barred;
-        let barred = member.barred;
-        if !barred {
+        if !bar && member.muted && !member.barred {
+            return Err(DenyReason::State);
+        }
+        member.barred = bar;
+        if !bar {
             member.hushed = false;
         }
-        let (code, prompt) = if barred {
+        let (code, prompt) = if bar {
             (FeatureCode::MuteByModerator, Prompt::MutedByModerator)
         } else {
             (FeatureCode::UnmuteByModerator, Prompt::OpenedByModerator)
@@ -188,8 +230,8 @@ impl Bridge {
         if call.question.is_none() {
             call.speak(now, &mut self.fx, vec![prompt]);
         }
-        self.event(now, by, Event::of(code, Command::RollCall).about(leg_id));
-        Some(barred)
+        self.note_by(now, by, Event::of(code, Command::RollCall).about(leg_id));
+        Ok(())
     }
 }
 
@@ -197,19 +239,24 @@ impl Bridge {
 impl Bridge {
     /// `*5`: the next mode.
     pub(crate) fn mode_code(&mut self, now: Time, id: CallId, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let to = next_mode(session.floor.mode);
+        self.set_mode(now, By::Leg(id), session_id, to);
+    }
+
+    /// Who may speak from here on.
+    pub(crate) fn set_mode(&mut self, now: Time, by: By, session_id: SessionId, to: TalkMode) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let from = session.floor.mode;
-        let to = next_mode(from);
-        session.floor.mode = to;
+        let from = std::mem::replace(&mut session.floor.mode, to);
         session.floor.all_muted = to != TalkMode::Conversation;
         if to == TalkMode::Conversation {
             session.floor.hands.clear();
         }
         session.touch(&mut self.fx);
-        self.take_word(now, id, session_id);
+        self.take_word(now, by, session_id);
         self.hush_all(session_id, to != TalkMode::Conversation);
         let event = Event::of(FeatureCode::LectureMode, Command::Mode);
-        self.event(now, id, event.with(FeatureDetail::Mode { from, to }));
+        self.note_by(now, by, event.with(FeatureDetail::Mode { from, to }));
         let prompts = self.mode_in_words(session_id, to);
         self.announce(session_id, prompts);
     }
@@ -273,11 +320,8 @@ impl Bridge {
     /// `*5` of a participant: raises the hand, or lowers it.
     pub(crate) fn hand(&mut self, now: Time, id: CallId, session_id: SessionId) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        if let Some(place) = session.floor.place(id) {
-            session.floor.hands.retain(|&(who, _)| who != id);
-            let detail = FeatureDetail::Count(number(place));
-            self.event(now, id, Event::of(FeatureCode::HandLower, Command::Hand).with(detail));
-            return self.speak(now, id, vec![Prompt::HandLowered]);
+        if session.floor.place(id).is_some() {
+            return self.lower_hand(now, By::Leg(id), id, session_id).unwrap_or_default();
         }
         session.floor.hands.push((id, now));
         let place = number(session.floor.hands.len());
@@ -292,21 +336,60 @@ impl Bridge {
         }
     }
 
+    /// Lowers a hand that is up.
+    pub(crate) fn lower_hand(
+        &mut self,
+        now: Time,
+        by: By,
+        id: CallId,
+        session_id: SessionId,
+    ) -> Result<(), DenyReason> {
+        let session = self.sessions.get_mut(&session_id).ok_or(DenyReason::State)?;
+        let place = session.floor.place(id).ok_or(DenyReason::State)?;
+        session.floor.hands.retain(|&(who, _)| who != id);
+        let detail = FeatureDetail::Count(number(place));
+        let event = Event::of(FeatureCode::HandLower, Command::Hand).with(detail);
+        self.note_by_about(now, by, event, id);
+        self.speak_unasked(now, id, vec![Prompt::HandLowered]);
+        Ok(())
+    }
+
     /// `*2`: closes the line of who has the word, and opens that of the next raised hand.
     pub(crate) fn next_question(&mut self, now: Time, id: CallId, session_id: SessionId) {
-        let ended = self.take_word(now, id, session_id);
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        if session.floor.hands.is_empty() {
-            if !ended {
-                let event = Event::of(FeatureCode::QaOpen, Command::NextQuestion);
-                self.event(now, id, event.denied(DenyReason::State));
+        let (next, waiting) = match self.give_word(now, By::Leg(id), session_id) {
+            Ok(Some(given)) => given,
+            Ok(None) => return self.speak(now, id, vec![Prompt::NoHandsRaised]),
+            Err(why) => {
+                return self.deny(now, id, Command::NextQuestion, why, Prompt::NoHandsRaised);
             }
-            return self.speak(now, id, vec![Prompt::NoHandsRaised]);
+        };
+        let mut prompts = vec![Prompt::LineOf];
+        prompts.extend(self.calls.get(&next).map(Call::name).unwrap_or_default());
+        prompts.push(Prompt::IsOpen);
+        if waiting > 0 {
+            prompts.extend(say::count(waiting));
+            prompts.push(Prompt::Waiting);
+        }
+        self.speak(now, id, prompts);
+    }
+
+    /// Takes the word from who has it, and gives it to the hand that waits longest; whose that is,
+    /// and how many wait still. `None` where the word was only taken.
+    pub(crate) fn give_word(
+        &mut self,
+        now: Time,
+        by: By,
+        session_id: SessionId,
+    ) -> Result<Option<(CallId, u32)>, DenyReason> {
+        let ended = self.take_word(now, by, session_id);
+        let session = self.sessions.get_mut(&session_id).ok_or(DenyReason::State)?;
+        if session.floor.hands.is_empty() {
+            return if ended { Ok(None) } else { Err(DenyReason::State) };
         }
         let (next, since) = session.floor.hands.remove(0);
         session.floor.word = Some((next, now));
         let waiting = number(session.floor.hands.len());
-        let Some(call) = self.calls.get_mut(&next) else { return };
+        let call = self.calls.get_mut(&next).ok_or(DenyReason::State)?;
         let leg_id = call.book.leg_id();
         if let Phase::Member(member) = &mut call.phase {
             (member.muted, member.hushed, member.barred) = (false, false, false);
@@ -315,21 +398,14 @@ impl Bridge {
             call.speak(now, &mut self.fx, vec![Prompt::AskYourQuestion]);
         }
         call.touch(&mut self.fx);
-        let mut prompts = vec![Prompt::LineOf];
-        prompts.extend(call.name());
-        prompts.push(Prompt::IsOpen);
-        if waiting > 0 {
-            prompts.extend(say::count(waiting));
-            prompts.push(Prompt::Waiting);
-        }
         let detail = FeatureDetail::Millis(millis(now.since(since)));
         let event = Event::of(FeatureCode::QaOpen, Command::NextQuestion);
-        self.event(now, id, event.about(leg_id).with(detail));
-        self.speak(now, id, prompts);
+        self.note_by(now, by, event.about(leg_id).with(detail));
+        Ok(Some((next, waiting)))
     }
 
     /// Who has the word has it no longer; whether anybody had it.
-    fn take_word(&mut self, now: Time, by: CallId, session_id: SessionId) -> bool {
+    fn take_word(&mut self, now: Time, by: By, session_id: SessionId) -> bool {
         let Some(session) = self.sessions.get_mut(&session_id) else { return false };
         let Some((who, since)) = session.floor.word.take() else { return false };
         let closes = session.floor.mode != TalkMode::Conversation || session.floor.all_muted;
@@ -344,7 +420,7 @@ impl Bridge {
         call.touch(&mut self.fx);
         let detail = FeatureDetail::Millis(millis(now.since(since)));
         let event = Event::of(FeatureCode::QaClose, Command::NextQuestion);
-        self.event(now, by, event.about(leg_id).with(detail));
+        self.note_by(now, by, event.about(leg_id).with(detail));
         true
     }
 }

@@ -15,6 +15,8 @@ use crate::bridge::Bridge;
 use crate::call::{Choice, Entry, Grant, Phase, Topic};
 use crate::event::Output;
 use crate::record::{Close, Event};
+use crate::remote::By;
+use crate::session::Session;
 
 /// How often a callee is asked whether to join.
 const TRIES: u8 = 3;
@@ -67,7 +69,7 @@ pub enum NotInvited {
 /// What is owed to the one who had a leg called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owed {
-    pub(crate) by: CallId,
+    pub(crate) by: By,
     pub(crate) request: u64,
 }
 
@@ -108,6 +110,16 @@ impl Bridge {
             .get(&member.session)
             .filter(|session| session.state.is_open())
             .ok_or(state)?;
+        self.may_call(grant, session, typed).map(|number| (grant, number))
+    }
+
+    /// Whether a number may be called into a session: whether any may, then this one.
+    pub(crate) fn may_call(
+        &self,
+        grant: Grant,
+        session: &Session,
+        typed: &str,
+    ) -> Result<Number, (NotInvited, Option<Number>)> {
         let bought = self.entitlements(grant.account);
         if !bought.is_some_and(|bought| bought.dial_out.is_enabled()) {
             return Err((NotInvited::Barred, None));
@@ -125,7 +137,7 @@ impl Bridge {
         if session.is_full() {
             return Err((NotInvited::Full, Some(number)));
         }
-        Ok((grant, number))
+        Ok(number)
     }
 
     fn call_in(
@@ -135,17 +147,30 @@ impl Bridge {
         (grant, number): (Grant, Number),
         invitation: &Invitation,
     ) -> InvitationNews {
-        let kind = DialoutKind::ModeratorRefer;
-        let Some(callee) = self.new_callee(now, by, (grant, number), kind) else {
+        let owed = Owed { by: By::Leg(by), request: invitation.request };
+        let callee = (grant, number, DialoutKind::ModeratorRefer);
+        let Some(callee) = self.call_for(now, owed, callee, &invitation.number) else {
             return InvitationNews::Refused(NotInvited::Limit);
         };
-        if let Some(call) = self.calls.get_mut(&callee) {
-            call.owed = Some(Owed { by, request: invitation.request });
-            call.book.record_mut().dialed_raw = Text::new(&invitation.number);
-        }
         self.invited.insert((by, callee));
-        self.open_callee(now, by, callee, Event::new(FeatureCode::DialoutStart));
         InvitationNews::Placed
+    }
+
+    /// Calls somebody who has to say that he is there; `None` when there is no room for a leg.
+    pub(crate) fn call_for(
+        &mut self,
+        now: Time,
+        owed: Owed,
+        (grant, number, kind): (Grant, Number, DialoutKind),
+        typed: &str,
+    ) -> Option<CallId> {
+        let callee = self.new_callee(now, owed.by, (grant, number), kind)?;
+        if let Some(call) = self.calls.get_mut(&callee) {
+            call.owed = Some(owed);
+            call.book.record_mut().dialed_raw = Text::new(typed);
+        }
+        self.open_callee(now, owed.by, callee, Event::new(FeatureCode::DialoutStart));
+        Some(callee)
     }
 
     /// Whether somebody was called by a telephone's request.
@@ -157,11 +182,25 @@ impl Bridge {
     pub(crate) fn tell_inviter(&mut self, id: CallId, news: InvitationNews) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(Owed { by, request }) = call.owed else { return };
-        if matches!(news, InvitationNews::Joined | InvitationNews::Failed(_)) {
+        let settled = matches!(news, InvitationNews::Joined | InvitationNews::Failed(_));
+        if settled {
             call.owed = None;
-            self.invited.remove(&(by, id));
         }
-        self.fx.outputs.push_back(Output::Invitation { call: by, request, news });
+        match by {
+            By::Leg(by) => {
+                if settled {
+                    self.invited.remove(&(by, id));
+                }
+                self.fx.outputs.push_back(Output::Invitation { call: by, request, news });
+            }
+            // Who ordered it follows the events.
+            By::Remote { session, .. } if settled => {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.called.retain(|&called| called != id);
+                }
+            }
+            By::Remote { .. } => {}
+        }
     }
 
     /// The callee has answered: is it somebody?
@@ -213,13 +252,18 @@ impl Bridge {
     fn note_of_callee(&mut self, now: Time, id: CallId, event: Event) {
         let Some(call) = self.calls.get(&id) else { return };
         let (Some(Owed { by, .. }), leg_id) = (call.owed, call.book.leg_id()) else { return };
-        self.event(now, by, event.about(leg_id));
+        self.note_by(now, by, event.about(leg_id));
     }
 
     /// Callees who are not in go with the leg that had them called, when it leaves.
     pub(crate) fn drop_invited(&mut self, now: Time, by: CallId) {
         let called = self.invited.range((by, CallId(0))..=(by, CallId(u32::MAX)));
         let called: Vec<CallId> = called.map(|&(_, callee)| callee).collect();
+        self.drop_callees(now, called);
+    }
+
+    /// Callees of `called` who are not in are hung up on.
+    pub(crate) fn drop_callees(&mut self, now: Time, called: Vec<CallId>) {
         for callee in called {
             let is_outside = |phase: &Phase| matches!(phase, Phase::Callee(_));
             if self.calls.get(&callee).is_some_and(|call| is_outside(&call.phase)) {

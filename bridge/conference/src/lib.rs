@@ -45,7 +45,7 @@ mod promote;
 mod question;
 mod record;
 mod recording;
-
+mod remote;
 mod roll;
 mod roster;
 mod session;
@@ -61,3 +61,7 @@ pub use event::{
     Output, Refusal, RefusalCodes, Summary, Talk,
 };
 pub use invited::{Invitation, InvitationNews, NotInvited};
+pub use remote::{
+    LegOrder, LegSnapshot, LegStage, Muted, NotDone, Order, RecordOrder, RecordingState,
+    SessionOrder, SessionSnapshot, SessionState,
+};

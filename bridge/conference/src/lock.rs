@@ -8,6 +8,7 @@ use partyline_model::{CallId, Digit, Role, SessionId, Time};
 use crate::bridge::Bridge;
 use crate::call::{Choice, Grant, Phase, Topic};
 use crate::record::{Close, Event};
+use crate::remote::By;
 use crate::timers::{CallTimer, Timer};
 
 /// Most callers who wait to be let into one conference.
@@ -16,19 +17,26 @@ const MOST_KNOCKING: usize = 20;
 impl Bridge {
     /// `*7`: locks the conference, or opens it and lets in whoever asked.
     pub(crate) fn lock_code(&mut self, now: Time, id: CallId, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let lock = !session.locked;
+        self.set_locked(now, By::Leg(id), session_id, lock);
+    }
+
+    /// Locks the conference, or opens it and lets in whoever asked.
+    pub(crate) fn set_locked(&mut self, now: Time, by: By, session_id: SessionId, lock: bool) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        session.locked = !session.locked;
-        let (code, prompt) = if session.locked {
+        session.locked = lock;
+        let (code, prompt) = if lock {
             (FeatureCode::Lock, Prompt::Locked)
         } else {
             (FeatureCode::Unlock, Prompt::Unlocked)
         };
         let waiting = if session.locked { Vec::new() } else { session.knocking.clone() };
         session.announce(&mut self.fx, vec![Prompt::ToneChime]);
-        self.event(now, id, Event::of(code, Command::Lock));
-        self.speak(now, id, vec![prompt]);
+        self.note_by(now, by, Event::of(code, Command::Lock));
+        self.answer_by(now, by, vec![prompt]);
         for caller in waiting {
-            self.let_in(now, id, caller);
+            self.let_in(now, by, caller);
         }
     }
 
@@ -92,10 +100,10 @@ impl Bridge {
     }
 
     /// A moderator lets in who asked.
-    pub(crate) fn let_in(&mut self, now: Time, by: CallId, id: CallId) {
+    pub(crate) fn let_in(&mut self, now: Time, by: By, id: CallId) {
         if let Some(leg_id) = self.calls.get(&id).map(|call| call.book.leg_id()) {
             let event = Event::of(FeatureCode::LockAdmit, Command::RollCall);
-            self.event(now, by, event.about(leg_id));
+            self.note_by(now, by, event.about(leg_id));
         }
         self.admit_knocker(now, id);
     }
@@ -109,10 +117,10 @@ impl Bridge {
     }
 
     /// A moderator turns away who asked.
-    pub(crate) fn reject(&mut self, now: Time, by: CallId, id: CallId) {
+    pub(crate) fn reject(&mut self, now: Time, by: By, id: CallId) {
         if let Some(leg_id) = self.calls.get(&id).map(|call| call.book.leg_id()) {
             let event = Event::of(FeatureCode::LockReject, Command::RollCall);
-            self.event(now, by, event.about(leg_id));
+            self.note_by(now, by, event.about(leg_id));
         }
         self.turn_away(now, id, Prompt::NotLetIn);
     }

@@ -207,7 +207,7 @@ impl Bridge {
             Choice::ReadBack(asked, _) => {
                 self.ask(now, id, Topic::Reference(asked), tries, vec![asked.prompt()]);
             }
-            Choice::ConfirmRecord if yes => self.start_recording(now, id),
+            Choice::ConfirmRecord if yes => self.recording_confirmed(now, id),
             Choice::ConfirmRecord => self.recording_cancelled(now, id),
             Choice::ConfirmEnd if yes => self.end_by_moderator(now, id),
             Choice::ConfirmEnd => self.end_cancelled(now, id),

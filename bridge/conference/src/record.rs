@@ -14,7 +14,7 @@ use partyline_cdr_record::{
     Record, ReleaseBy, StatusCode,
 };
 use partyline_dialplan::star::Command;
-use partyline_model::{Role, Time, Uuid, WallTime};
+use partyline_model::{AccountId, ConferenceId, Role, Time, Uuid, WallTime};
 
 pub(crate) use leg::LegBook;
 pub(crate) use session::SessionBook;
@@ -53,6 +53,18 @@ pub(crate) enum Place {
     Conference,
     /// In a private talk, or calling for one.
     Private,
+}
+
+/// For whom a leg is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Behalf {
+    /// The leg that asked for it, if one did.
+    pub(crate) leg: Option<Uuid>,
+    pub(crate) tenant: u64,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) conference: Option<ConferenceId>,
+    pub(crate) plan: u32,
+    pub(crate) tz_offset_min: i16,
 }
 
 /// How a leg ended.

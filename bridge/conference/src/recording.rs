@@ -9,6 +9,7 @@ use crate::bridge::Bridge;
 use crate::call::{Choice, Phase, Topic};
 use crate::event::Output;
 use crate::record::{Event, millis};
+use crate::remote::By;
 use crate::session::{Recording, Session};
 
 impl Bridge {
@@ -16,7 +17,7 @@ impl Bridge {
     pub(crate) fn record_code(&mut self, now: Time, id: CallId, session_id: SessionId) {
         let Some(session) = self.sessions.get(&session_id) else { return };
         if session.recording.is_some() {
-            return self.stop_recording(now, id, session_id);
+            return self.stop_recording(now, By::Leg(id), session_id);
         }
         if !self.entitlements(session.account).is_some_and(|bought| bought.record) {
             let why = DenyReason::Entitlement;
@@ -26,8 +27,14 @@ impl Bridge {
     }
 
     /// The recording was confirmed.
-    pub(crate) fn start_recording(&mut self, now: Time, id: CallId) {
-        let Some(session_id) = self.calls.get(&id).and_then(|call| call.session()) else { return };
+    pub(crate) fn recording_confirmed(&mut self, now: Time, id: CallId) {
+        if let Some(session_id) = self.calls.get(&id).and_then(|call| call.session()) {
+            self.start_recording(now, By::Leg(id), session_id);
+        }
+    }
+
+    /// Starts a recording, of which everybody is told.
+    pub(crate) fn start_recording(&mut self, now: Time, by: By, session_id: SessionId) {
         let recording = self.new_recording();
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         if session.recording.is_some() {
@@ -41,7 +48,7 @@ impl Bridge {
         let revision = session.book.next_revision();
         let members = session.roster.to_vec();
         self.fx.ledger.push(revision);
-        self.event(now, id, Event::of(FeatureCode::RecordStart, Command::Record));
+        self.note_by(now, by, Event::of(FeatureCode::RecordStart, Command::Record));
         for member in members {
             self.event(now, member, Event::new(FeatureCode::Consent));
             // Who is aside does not hear the announcement.
@@ -63,11 +70,20 @@ impl Bridge {
 
     /// `*98`: pauses the recording, or resumes it.
     pub(crate) fn pause_code(&mut self, now: Time, id: CallId, session_id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let Some(recording) = &mut session.recording else {
-            let why = DenyReason::State;
-            return self.deny(now, id, Command::PauseRecording, why, Prompt::NotRecorded);
-        };
+        if let Err(why) = self.toggle_recording(now, By::Leg(id), session_id) {
+            self.deny(now, id, Command::PauseRecording, why, Prompt::NotRecorded);
+        }
+    }
+
+    /// Pauses a recording, or resumes it.
+    pub(crate) fn toggle_recording(
+        &mut self,
+        now: Time,
+        by: By,
+        session_id: SessionId,
+    ) -> Result<(), DenyReason> {
+        let session = self.sessions.get_mut(&session_id).ok_or(DenyReason::State)?;
+        let recording = session.recording.as_mut().ok_or(DenyReason::State)?;
         let gap = recording.toggle(now);
         let recording = recording.id;
         let output = Output::PauseRecord { recording, paused: gap.is_none() };
@@ -79,16 +95,18 @@ impl Bridge {
                 (FeatureCode::RecordResume, gap, Prompt::RecordingResumed)
             }
         };
-        self.event(now, id, Event::of(code, Command::PauseRecording).with(detail));
+        self.note_by(now, by, Event::of(code, Command::PauseRecording).with(detail));
         if let Some(session) = self.sessions.get_mut(&session_id) {
             session.announce_at_once(&mut self.fx, vec![prompt]);
         }
+        Ok(())
     }
 
-    fn stop_recording(&mut self, now: Time, id: CallId, session_id: SessionId) {
+    /// Stops the recording; nothing where there is none.
+    pub(crate) fn stop_recording(&mut self, now: Time, by: By, session_id: SessionId) {
         let Some(length) = self.take_recording(now, session_id) else { return };
         let event = Event::of(FeatureCode::RecordStop, Command::Record);
-        self.event(now, id, event.with(FeatureDetail::Millis(length)));
+        self.note_by(now, by, event.with(FeatureDetail::Millis(length)));
         self.announce(session_id, vec![Prompt::RecordingStopped]);
     }
 

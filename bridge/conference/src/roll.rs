@@ -8,6 +8,7 @@ use partyline_model::{CallId, Digit, Role, SessionId, Time};
 use crate::bridge::Bridge;
 use crate::call::{Call, Choice, Phase, Topic};
 use crate::record::{Close, Event};
+use crate::remote::By;
 
 /// Most names that are read in one go: a playback holds 128 clips, and a name has five, seldom more.
 const MOST_NAMES: usize = 20;
@@ -107,15 +108,15 @@ impl Bridge {
         match digit.and_then(Digit::decimal) {
             Some(1) if knocks => {
                 prompts.push(Prompt::CallerRefused);
-                self.reject(now, id, at);
+                self.reject(now, By::Leg(id), at);
             }
             Some(4) if knocks => {
                 prompts.push(Prompt::CallerAdmitted);
-                self.let_in(now, id, at);
+                self.let_in(now, By::Leg(id), at);
             }
             Some(1) if same_session => {
                 prompts.push(Prompt::CallerDisconnected);
-                self.kick(now, id, at, Command::RollCall);
+                self.kick(now, By::Leg(id), at, Command::RollCall);
             }
             Some(2) if same_session => {
                 let barred = self.bar(now, id, at);
@@ -170,15 +171,15 @@ impl Bridge {
         if self.calls.get(&target).is_none_or(|call| call.session() != session) {
             return self.speak(now, id, vec![Prompt::NobodyToDisconnect]);
         }
-        self.kick(now, id, target, Command::Drop);
+        self.kick(now, By::Leg(id), target, Command::Drop);
         self.speak(now, id, vec![Prompt::CallerDisconnected]);
     }
 
     /// A moderator puts a leg out.
-    fn kick(&mut self, now: Time, by: CallId, target: CallId, command: Command) {
+    pub(crate) fn kick(&mut self, now: Time, by: By, target: CallId, command: Command) {
         let Some(call) = self.calls.get(&target) else { return };
         let event = Event::of(FeatureCode::Kick, command).about(call.book.leg_id());
-        self.event(now, by, event);
+        self.note_by(now, by, event);
         let close = Close::moderator(CloseReason::Kicked);
         self.dismiss(now, target, vec![Prompt::DisconnectedByModerator], close);
     }

@@ -42,6 +42,8 @@ pub(crate) struct Session {
     pub(crate) locked: bool,
     /// Who asked, the longest waiting first.
     pub(crate) knocking: Vec<CallId>,
+    /// Who is called by order from outside and is not in yet.
+    pub(crate) called: Vec<CallId>,
     /// The mixes of the private rooms that were used, by their number.
     pub(crate) rooms: BTreeMap<u8, MixId>,
     /// How many came whose number is not known or withheld.
@@ -133,6 +135,11 @@ impl Recording {
     /// What was recorded.
     pub(crate) fn length(&self, now: Time) -> Duration {
         self.before + self.since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    /// Whether it pauses.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.paused.is_some()
     }
 
     /// Pauses, or goes on; how long the pause was, when it is over.

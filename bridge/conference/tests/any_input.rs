@@ -5,8 +5,10 @@
 mod common;
 
 use common::{DNIS, Disk, FarEnd, LISTENER, MODERATOR, PARTICIPANT, World, is_settled, ms, secs};
-use partyline_cdr_record::{CallFailure, LegState, Quality, Record, StatusCode};
-use partyline_conference::{ClaimKind, EndKind, FIRST_OUTBOUND, Input};
+use partyline_cdr_record::{CallFailure, LegState, Quality, Record, StatusCode, TalkMode};
+use partyline_conference::{
+    ClaimKind, EndKind, FIRST_OUTBOUND, Input, LegOrder, NotDone, Order, RecordOrder, SessionOrder,
+};
 use partyline_directory::{ReferenceNumber, StartsWith};
 use partyline_model::{CallId, Digit, MixId, PlaybackId, RecordingId, Time, WallTime};
 use proptest::prelude::*;
@@ -20,6 +22,7 @@ enum Step {
     Invite(u8, String),
     Join(u8, u8),
     Keys(u8, String),
+    Order(u8, u8),
     Confirmed(u8),
     Media(u8),
     Silent(u8, u16),
@@ -60,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(call, leg, beside)| Step::Claim(call, leg, beside)),
         6 => (0u8..6, 0u8..3).prop_map(|(call, role)| Step::Join(call, role)),
         14 => (call.clone(), keys()).prop_map(|(call, keys)| Step::Keys(call, keys)),
+        8 => (any::<u8>(), any::<u8>()).prop_map(|(leg, order)| Step::Order(leg, order)),
         3 => (call.clone(), prop::sample::select(vec!["+14165550199", "911", "14165550198", "x"]))
             .prop_map(|(call, number)| Step::Invite(call, number.to_owned())),
         1 => call.clone().prop_map(Step::Confirmed),
@@ -97,6 +101,45 @@ fn offer(world: &mut World, call: CallId) -> bool {
     new
 }
 
+/// An order from outside to the session, or to one of its legs.
+fn give_order(world: &mut World, leg: u8, order: u8) {
+    let sessions = world.bridge.sessions();
+    let Some(session) = sessions.get(usize::from(leg) % sessions.len().max(1)) else { return };
+    let legs = world.bridge.legs_of(session.conf_id).unwrap();
+    let chosen = legs.get(usize::from(leg) % legs.len().max(1));
+    let (session, on) = (session.conf_id, leg.is_multiple_of(2));
+    let to_session = |order| Order::Session(session, order);
+    let to_leg = |order| chosen.map(|leg| Order::Leg(leg.leg_id, order));
+    let order = match order % 22 {
+        0 => Some(to_session(SessionOrder::MuteAll(on))),
+        1 => Some(to_session(SessionOrder::Mode(TalkMode::Presentation))),
+        2 => Some(to_session(SessionOrder::Mode(TalkMode::Conversation))),
+        3 => Some(to_session(SessionOrder::Lock(true))),
+        4 => Some(to_session(SessionOrder::Lock(false))),
+        5 => Some(to_session(SessionOrder::NextHand)),
+        6 => Some(to_session(SessionOrder::Record(RecordOrder::Start))),
+        7 => Some(to_session(SessionOrder::Record(RecordOrder::Pause))),
+        8 => Some(to_session(SessionOrder::Record(RecordOrder::Resume))),
+        9 => Some(to_session(SessionOrder::Record(RecordOrder::Stop))),
+        10 => Some(to_session(SessionOrder::AutoContinue(on))),
+        11 => Some(to_session(SessionOrder::Reference("A-1".parse().ok().filter(|_| on)))),
+        12 => Some(to_session(SessionOrder::End)),
+        13..=15 => Some(to_session(SessionOrder::Dial("14165550199".to_owned()))),
+        16 => to_leg(LegOrder::Mute(on)),
+        17 => to_leg(LegOrder::Admit),
+        18 => to_leg(LegOrder::Refuse),
+        19 => to_leg(LegOrder::LowerHand),
+        20 => to_leg(LegOrder::Drop),
+        _ => to_leg(LegOrder::Room(leg % 10)),
+    };
+    if let Some(order) = order {
+        // What a list names is there to be ordered about.
+        let known =
+            !matches!(world.order(order), Err(NotDone::UnknownSession | NotDone::UnknownLeg));
+        assert!(known);
+    }
+}
+
 fn play(world: &mut World, step: Step) {
     match step {
         Step::Offer(call) => drop(offer(world, id(call))),
@@ -117,6 +160,7 @@ fn play(world: &mut World, step: Step) {
                 world.input(Input::Digit { call: id(call), digit: Digit::from_char(key).unwrap() });
             }
         }
+        Step::Order(leg, order) => give_order(world, leg, order),
         Step::Invite(call, number) => {
             world.invite(id(call), &number);
         }

@@ -57,7 +57,7 @@ fn star_1_takes_the_moderator_out_of_the_mix_and_dials() {
     assert!(callee >= FIRST_OUTBOUND);
     let dial = Output::Dial {
         call: callee,
-        by: moderator,
+        by: Some(moderator),
         number: number(CALLEE),
         caller_id: Some(number("14165550111")),
         account: Some(AccountId(5001)),

@@ -34,6 +34,7 @@ mod redirect;
 mod referral;
 mod refusals;
 mod reject;
+mod remote;
 mod routes;
 mod routing;
 mod sound;
@@ -60,6 +61,10 @@ pub use numbers::{CountryCode, CountryCodeError, NumberFormat, Numbers};
 pub use own::Own;
 pub use partyline_conference::RefusalCodes;
 pub use partyline_conference::{GuessAlarm, GuessCounts, GuessKey};
+pub use partyline_conference::{
+    LegOrder, LegSnapshot, LegStage, Muted, NotDone, Order, RecordOrder, RecordingState,
+    SessionOrder, SessionSnapshot, SessionState,
+};
 pub use refusals::{Cause, Refusal};
 pub use reject::RejectCodes;
 pub use routes::{Prefix, PrefixError, order};

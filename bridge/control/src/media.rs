@@ -48,6 +48,7 @@ impl Node {
             ConferenceOutput::Invitation { call: _, request, news } => {
                 self.referral_news(now, request, news);
             }
+            ConferenceOutput::Ordered { request, result } => self.ordered = Some((request, result)),
             ConferenceOutput::Play { call, playback, prompts } => {
                 let welcome = self.calls.get(call).and_then(|known| known.welcome);
                 let items = queue(&prompts, welcome);

@@ -28,6 +28,7 @@ use crate::lost::LostCalls;
 use crate::ports::Ports;
 use crate::referral::Referrals;
 use crate::refusals::{Cause, Refusal, Refusals};
+use crate::remote::Ordered;
 use crate::routing::{Failures, Resting, TrunkFailure};
 use crate::trace::Book;
 use crate::trunks::{TrunkChange, Watch, token};
@@ -193,6 +194,9 @@ pub struct Node {
     pub(crate) ports: Ports,
     /// The last public prompts of each room: the media plane reports the end of all of them.
     pub(crate) mix_playbacks: BTreeMap<MixId, PlaybackId>,
+    /// How many orders came from outside, and what came of the last until that is told.
+    pub(crate) orders: u64,
+    pub(crate) ordered: Option<Ordered>,
     pub(crate) outputs: VecDeque<Output>,
     /// What legs ran on whose media is being closed, for their records.
     pub(crate) closing: BTreeMap<CallId, Closing>,
@@ -241,6 +245,8 @@ impl Node {
             directory: parts.directory,
             calls: CallMap::default(),
             mix_playbacks: BTreeMap::new(),
+            orders: 0,
+            ordered: None,
             outputs: VecDeque::new(),
             closing: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -429,7 +435,7 @@ impl Node {
         self.bridge.guess_counts()
     }
 
-    fn tell(&mut self, now: Time, input: Input) {
+    pub(crate) fn tell(&mut self, now: Time, input: Input) {
         self.bridge.handle(now, input);
         self.run(now);
     }

@@ -117,6 +117,8 @@ named! {
         Portal = 4 "portal",
         /// The account's standing one.
         Default = 5 "default",
+        /// A program, or an operator's command.
+        Api = 6 "api",
     }
 
     /// Where the record may be stored.

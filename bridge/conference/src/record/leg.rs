@@ -8,7 +8,7 @@ use partyline_cdr_record::{
 };
 use partyline_model::{Number, Role, Time, Uuid, WallTime};
 
-use super::{Close, Event, EventPlace, Place, millis};
+use super::{Behalf, Close, Event, EventPlace, Place, millis};
 use crate::event::{Offered, Summary};
 use crate::lookup::Found;
 
@@ -45,23 +45,35 @@ impl LegBook {
         Self::new(record, at.0).named(&offered.dialog)
     }
 
-    /// A leg that a moderator dials.
+    /// For whom a leg is called that this one asks for.
+    pub(crate) const fn behalf(&self) -> Behalf {
+        Behalf {
+            leg: Some(self.record.leg_id),
+            tenant: self.record.tenant_id,
+            account: self.record.account_id,
+            conference: self.record.conference_id,
+            plan: self.record.rate_context,
+            tz_offset_min: self.record.tz_offset_min,
+        }
+    }
+
+    /// A leg that is dialled into a conference.
     pub(crate) fn outbound(
         origin: Origin,
         ids: (Uuid, u64),
         at: (Time, WallTime),
-        by: &Self,
+        by: Behalf,
         (number, kind): (Number, DialoutKind),
     ) -> Self {
         let mut record = LegRecord::open(origin, ids.0, ids.1, Direction::Out, at.1);
         record.dialed_number = Some(number);
         record.dialout_kind = kind;
-        record.dialout_by_leg = Some(by.record.leg_id);
-        record.tenant_id = by.record.tenant_id;
-        record.account_id = by.record.account_id;
-        record.rate_context = by.record.rate_context;
-        record.tz_offset_min = by.record.tz_offset_min;
-        record.conference_id = by.record.conference_id;
+        record.dialout_by_leg = by.leg;
+        record.tenant_id = by.tenant;
+        record.account_id = by.account;
+        record.rate_context = by.plan;
+        record.tz_offset_min = by.tz_offset_min;
+        record.conference_id = by.conference;
         Self::new(record, at.0)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use partyline_cdr_record::{ConferenceRecord, ConferenceState, Record, Reference, ReferenceSource};
 use partyline_model::{Time, Uuid, WallTime};
 
-use super::{Close, Event, EventPlace, millis};
+use super::{Behalf, Close, Event, EventPlace, millis};
 
 /// One session's record as it grows.
 pub(crate) struct SessionBook {
@@ -33,6 +33,18 @@ impl SessionBook {
     /// For fields that nothing is derived from.
     pub(crate) const fn record_mut(&mut self) -> &mut ConferenceRecord {
         &mut self.record
+    }
+
+    /// For whom a leg is called that somebody outside orders.
+    pub(crate) const fn behalf(&self) -> Behalf {
+        Behalf {
+            leg: None,
+            tenant: self.record.tenant_id,
+            account: Some(self.record.account_id),
+            conference: Some(self.record.conference_id),
+            plan: 0,
+            tz_offset_min: 0,
+        }
     }
 
     fn stamp(&self, now: Time) -> WallTime {
@@ -85,13 +97,13 @@ impl SessionBook {
     pub(crate) fn refer(
         &mut self,
         now: Time,
-        by: Uuid,
+        by: Option<Uuid>,
         source: ReferenceSource,
         value: Option<Reference>,
     ) -> Option<Reference> {
         self.record.reference_source = if value.is_some() { source } else { ReferenceSource::None };
         self.record.reference_set_at = Some(self.stamp(now));
-        self.record.reference_set_by = Some(by);
+        self.record.reference_set_by = by;
         std::mem::replace(&mut self.record.reference_number, value)
     }
 

@@ -10,12 +10,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use partyline_cdr_record::{
-    CloseReason, ConferenceRecord, FeatureCode, FeatureRecord, LegRecord, Origin, Presentation,
-    Record, StatusCode,
+    Actor, CloseReason, ConferenceRecord, FeatureCode, FeatureRecord, LegRecord, Origin,
+    Presentation, Record, StatusCode,
 };
 use partyline_conference::{
     Bridge, Claim, ClaimCodes, ClaimKind, Config, DialogNames, EndKind, Ended, GuessAlarm, Input,
-    Invitation, InvitationNews, Offered, Output, Parts, Refusal, Summary, Talk,
+    Invitation, InvitationNews, NotDone, Offered, Order, Output, Parts, Refusal, Summary, Talk,
 };
 use partyline_dialplan::star::Profiles;
 use partyline_dialplan::{Plan, Prompt};
@@ -200,6 +200,8 @@ pub struct World {
     pub withheld: bool,
     /// What was told of each request to call somebody.
     pub invitations: BTreeMap<u64, Vec<InvitationNews>>,
+    /// What has come of each order from outside.
+    pub ordered: BTreeMap<u64, Result<Option<Uuid>, NotDone>>,
 }
 
 impl World {
@@ -237,6 +239,7 @@ impl World {
             withheld: false,
             phone: None,
             invitations: BTreeMap::new(),
+            ordered: BTreeMap::new(),
         }
     }
 
@@ -368,6 +371,14 @@ impl World {
         request
     }
 
+    /// A program, with key 12, orders something; what has come of it.
+    pub fn order(&mut self, order: Order) -> Result<Option<Uuid>, NotDone> {
+        let request = u64::try_from(self.ordered.len()).unwrap() + 1;
+        let by = (Actor::Api, Some(12));
+        self.input(Input::Remote { request, by, order: Box::new(order) });
+        self.ordered[&request]
+    }
+
     // What the world does.
 
     pub fn input(&mut self, input: Input) {
@@ -457,6 +468,12 @@ impl World {
                 self.legs.entry(call).or_default();
             }
             Output::Attendance { .. } => {}
+            Output::Ordered { request, result } => {
+                assert!(
+                    self.ordered.insert(request, result).is_none(),
+                    "{request} is answered twice"
+                );
+            }
             Output::Invitation { request, news, .. } => {
                 let told = self.invitations.entry(request).or_default();
                 let begins = matches!(news, InvitationNews::Refused(_) | InvitationNews::Placed);
