@@ -15,10 +15,10 @@ use crate::event::{FIRST_OUTBOUND, Offered, Output, Refusal, RefusalCodes, Talk}
 use crate::guard::{Caller, Stranger};
 use crate::ledger::Gate;
 use crate::lookup::Admission;
-use crate::record::{Close, LegBook};
+use crate::record::{Close, Event, LegBook};
 use crate::timers::{CallTimer, Timer};
 
-use partyline_cdr_record::{CloseReason, StatusCode};
+use partyline_cdr_record::{CloseReason, FeatureCode, StatusCode};
 use partyline_dialplan::Prompt;
 
 impl Bridge {
@@ -152,12 +152,13 @@ impl Bridge {
         // Counted from the confirmation: a leg without one is the signalling's to give up.
         if self.calls.get(&id).is_some_and(|call| call.expects_media) {
             self.fx.timers.set(Timer::Call(id, CallTimer::NoMedia), now, self.fx.config.no_media);
+            self.fx.timers.set(Timer::Call(id, CallTimer::NotHeard), now, self.fx.config.not_heard);
         }
     }
 
     /// A first sign of life came from the far end.
     pub(crate) fn media_started(&mut self, now: Time, id: CallId) {
-        self.fx.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
+        self.is_alive(id);
         let Some(greeting) = self.greeting(id) else { return };
         greeting.alive = true;
         greeting.heard.get_or_insert(now);
@@ -201,6 +202,24 @@ impl Bridge {
         }
         self.ask(now, id, Topic::Passcode, tries, Vec::new());
         self.type_ahead(now, id, ahead);
+    }
+
+    /// A sign of life came: nobody waits for one any more.
+    pub(crate) fn is_alive(&mut self, id: CallId) {
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::NotHeard));
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
+    }
+
+    /// No sign of life came for a while: the caller may hear us, and learn that we do not hear him. What
+    /// he is asked stays asked.
+    pub(crate) fn not_heard(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        if !matches!(call.phase, Phase::Entry(_) | Phase::Member(_)) {
+            return;
+        }
+        self.fx.timers.cancel(Timer::Call(id, CallTimer::Key));
+        self.event(now, id, Event::of_system(FeatureCode::NoSound).failed());
+        self.speak(now, id, vec![Prompt::NoSoundHeard]);
     }
 
     /// No sign of life came in time after the answer.

@@ -217,6 +217,7 @@ impl Bridge {
         match timer {
             Timer::Call(call, timer) => match timer {
                 CallTimer::Speak => self.greet(now, call),
+                CallTimer::NotHeard => self.not_heard(now, call),
                 CallTimer::NoMedia => self.no_media(now, call),
                 CallTimer::Key => self.no_key(now, call),
                 CallTimer::Verdict => self.verdict_is_due(now, call),

@@ -11,6 +11,8 @@ pub struct Config {
     pub speak_after: Duration,
     /// Most time from the confirmation to the first prompt when no media comes.
     pub speak_at_latest: Duration,
+    /// A leg that showed no sign of life for so long after its confirmation is told that it is not heard.
+    pub not_heard: Duration,
     /// A leg that showed no sign of life for so long after its confirmation is hung up.
     pub no_media: Duration,
     /// Passcode entry.
@@ -95,6 +97,7 @@ impl Default for Config {
             max_calls: 5_000,
             speak_after: Duration::from_millis(400),
             speak_at_latest: Duration::from_millis(800),
+            not_heard: Duration::from_secs(10),
             no_media: Duration::from_secs(30),
             passcode: EntryTiming::secs(8, 4, 3),
             reference: EntryTiming::secs(8, 4, 2),

@@ -123,6 +123,7 @@ impl Bridge {
     /// Takes the leg out of its conference, if it is in one, and drops the callee it has aside.
     fn part(&mut self, now: Time, id: CallId, parting: Parting, close: Close) {
         let Some(session_id) = self.calls.get(&id).and_then(|call| call.session()) else { return };
+        self.cut_off(now, id);
         self.drop_callee(now, id);
         self.drop_invited(now, id);
         self.lose_word(now, id, session_id);
@@ -238,6 +239,7 @@ impl Bridge {
         // Who calls from here on comes into a new session.
         self.by_conference.remove(&conference);
         for id in members {
+            self.cut_off(now, id);
             self.drop_callee(now, id);
             self.drop_invited(now, id);
             self.take_question(id);
@@ -382,6 +384,20 @@ impl Bridge {
         let Some(session) = self.sessions.get(&session_id) else { return };
         let called = session.called.clone();
         self.drop_callees(now, called);
+    }
+
+    /// What `id` was about to do comes to nothing, and its record says so.
+    fn cut_off(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        if let Some((code, command)) = call.question.as_ref().and_then(|asked| asked.topic.left()) {
+            self.event(now, id, Event::of(code, command).failed());
+        }
+        let Some(Phase::Apart(apart)) = self.calls.get(&id).map(|call| &call.phase) else { return };
+        let callee = apart.stage.callee().and_then(|callee| self.calls.get(&callee));
+        if let Some(leg_id) = callee.map(|callee| callee.book.leg_id()) {
+            let event = Event::new(FeatureCode::DialoutDropped).about(leg_id);
+            self.event(now, id, event);
+        }
     }
 
     /// Ends the callee that `id` has aside, if any, and puts `id` back into the mix.

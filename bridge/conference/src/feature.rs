@@ -49,7 +49,13 @@ impl Bridge {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Phase::Member(member) = &mut call.phase else { return };
         match member.keys.push(digit) {
-            Match::Ignored => call.stray_digits = call.stray_digits.saturating_add(1),
+            Match::Ignored => {
+                call.stray_digits = call.stray_digits.saturating_add(1);
+                // Alone it means nothing else: it ends what the leg is told, a long help above all.
+                if digit == Digit::POUND {
+                    self.hush(id);
+                }
+            }
             Match::Pending => {
                 self.hush(id);
                 self.await_code(now, id);

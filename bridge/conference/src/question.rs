@@ -39,7 +39,7 @@ impl Bridge {
 
     /// A key was pressed.
     pub(crate) fn digit(&mut self, now: Time, id: CallId, digit: Digit) {
-        self.fx.timers.cancel(Timer::Call(id, CallTimer::NoMedia));
+        self.is_alive(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let asked = call.question.is_some();
         match &call.phase {
@@ -294,6 +294,27 @@ impl Config {
             Topic::Reference(_) => self.reference,
             Topic::Security | Topic::NewSecurity | Topic::NewSecurityAgain(_) => self.security,
             Topic::Number | Topic::Choice(_) => self.dial,
+        }
+    }
+}
+
+impl Topic {
+    /// What comes to nothing when the leg goes in the middle of it; `None` for what was not asked at the
+    /// leg's own wish.
+    pub(crate) const fn left(&self) -> Option<(FeatureCode, Command)> {
+        match self {
+            Self::NewSecurity | Self::NewSecurityAgain(_) => {
+                Some((FeatureCode::SecurityOn, Command::Security))
+            }
+            Self::Reference(Asked::ByStar) | Self::Choice(Choice::ReadBack(Asked::ByStar, _)) => {
+                Some((FeatureCode::ReferenceSet, Command::Reference))
+            }
+            Self::Number => Some((FeatureCode::DialoutStart, Command::DialOut)),
+            Self::Promote => Some((FeatureCode::Promote, Command::Promote)),
+            Self::Choice(choice) => choice.is_left_by_star(),
+            Self::Passcode
+            | Self::Security
+            | Self::Reference(Asked::OnEntry | Asked::AfterEntry) => None,
         }
     }
 }

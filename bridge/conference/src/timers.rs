@@ -23,6 +23,8 @@ pub(crate) enum Timer {
 pub(crate) enum CallTimer {
     /// The first prompt may begin.
     Speak,
+    /// No sign of life came yet: the caller is told.
+    NotHeard,
     /// No sign of life came.
     NoMedia,
     /// A key was waited for: the first of an answer, the next one, or that of a star code.

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Disk, FarEnd, World, ms, secs};
-use partyline_cdr_record::{AccessKind, CloseReason, LegState, ReleaseBy};
+use common::{Disk, FarEnd, PARTICIPANT, World, ms, secs};
+use partyline_cdr_record::{AccessKind, Actor, CloseReason, FeatureCode, LegState, ReleaseBy};
 use partyline_conference::{EndKind, FIRST_OUTBOUND, Input, Output, Refusal};
 use partyline_dialplan::Prompt;
 use partyline_directory::AccountStatus;
@@ -268,4 +268,34 @@ fn a_dead_leg_is_charged_for_nothing_that_happened_after_its_last_sign_of_life()
     let record = world.record(waiting);
     assert!(record.hold_ms >= 5_000 && record.hold_ms + record.conf_ms <= record.duration_ms);
     assert!(record.joined_at <= record.disconnected_at);
+}
+
+#[test]
+fn a_caller_who_is_not_heard_is_told_after_ten_seconds_and_asked_on() {
+    let mut world = World::with(|setup| setup.config.passcode.first_digit = secs(15));
+    world.far_end = FarEnd::Mute;
+    let call = world.call();
+    world.input(Input::Confirmed { call });
+    world.run(ms(9_900));
+    assert!(!world.heard(call).contains(&Prompt::NoSoundHeard));
+    world.run(ms(200));
+    assert_eq!(world.heard(call).last(), Some(&Prompt::NoSoundHeard));
+    assert_eq!(world.event(FeatureCode::NoSound).actor, Actor::System);
+    // What he was asked holds: the passcode that he now types lets him in.
+    world.press(call, PARTICIPANT);
+    world.run(secs(1));
+    world.bye(call);
+    assert_eq!(world.event(FeatureCode::AuthOk).leg_id, world.record(call).leg_id);
+}
+
+#[test]
+fn a_caller_who_is_heard_late_is_not_told_that_he_is_not() {
+    let mut world = World::new();
+    world.far_end = FarEnd::Mute;
+    let call = world.call();
+    world.input(Input::Confirmed { call });
+    world.run(secs(9));
+    world.input(Input::MediaStarted { call });
+    world.run(secs(20));
+    assert!(!world.heard(call).contains(&Prompt::NoSoundHeard));
 }

@@ -10,7 +10,7 @@ use partyline_conference::{Input, Output, Talk};
 use partyline_dialplan::star::{Menu, Profile};
 use partyline_dialplan::{Prompt, say};
 use partyline_directory::ReferenceNumber;
-use partyline_model::{CallId, RecordingId, Role};
+use partyline_model::{CallId, RecordingId, Role, Time};
 
 /// A moderator and a participant who have heard everything so far.
 fn two(world: &mut World) -> (CallId, CallId) {
@@ -452,4 +452,71 @@ fn an_hour_of_random_keys_of_a_participant_says_nothing_in_public() {
     }
     assert_eq!(world.outputs(|o| matches!(o, Output::PlayMix { .. })), before);
     assert!(world.mix(call).is_some());
+}
+
+#[test]
+fn a_dialogue_that_hanging_up_cuts_off_leaves_its_event_as_failed() {
+    let dialogues = [
+        ("*1", FeatureCode::DialoutStart),
+        ("*11416", FeatureCode::DialoutStart),
+        ("*3", FeatureCode::Breakout),
+        ("*4", FeatureCode::RecordStart),
+        ("*91", FeatureCode::ReferenceSet),
+        ("*9142#", FeatureCode::ReferenceSet),
+        ("*92", FeatureCode::SecurityOn),
+        ("*924711#", FeatureCode::SecurityOn),
+        ("*97", FeatureCode::Kick),
+        ("*99", FeatureCode::EndConference),
+    ];
+    for (keys, code) in dialogues {
+        let mut world = World::with(|setup| {
+            setup.account.entitlements.reference_number = ReferenceNumber::Optional;
+        });
+        let (moderator, _) = two(&mut world);
+        world.run(secs(40));
+        world.press(moderator, keys);
+        world.bye(moderator);
+        let event = world.event(code);
+        assert_eq!((event.outcome, event.actor), (Outcome::Failed, Actor::Leg), "{keys}");
+        assert_eq!(event.pattern.as_str(), &keys[..event.pattern.as_str().len()], "{keys}");
+    }
+}
+
+#[test]
+fn a_promotion_that_hanging_up_cuts_off_leaves_its_event_as_failed() {
+    let mut world = World::new();
+    let (_, participant) = two(&mut world);
+    world.press(participant, "*34829");
+    world.bye(participant);
+    let event = world.event(FeatureCode::Promote);
+    assert_eq!((event.outcome, event.pattern.as_str()), (Outcome::Failed, "*3"));
+}
+
+#[test]
+fn who_hangs_up_while_calling_somebody_drops_him_by_his_record() {
+    let mut world = World::new();
+    let (moderator, _) = two(&mut world);
+    world.press(moderator, "*114165550123#");
+    world.run(secs(1));
+    let start = world.event(FeatureCode::DialoutStart).target_leg;
+    world.bye(moderator);
+    let dropped = world.event(FeatureCode::DialoutDropped);
+    assert!(start.is_some());
+    assert_eq!((dropped.target_leg, dropped.leg_id), (start, world.record(moderator).leg_id));
+}
+
+#[test]
+fn pound_ends_what_a_leg_is_told() {
+    let mut world = World::new();
+    let (_, participant) = two(&mut world);
+    world.press(participant, "**");
+    let stops = |world: &World| {
+        let stop = |logged: &&(Time, Output)| matches!(logged.1, Output::StopPlay { call } if call == participant);
+        world.log.iter().filter(stop).count()
+    };
+    let before = stops(&world);
+    world.press(participant, "7");
+    assert_eq!(stops(&world), before);
+    world.press(participant, "#");
+    assert_eq!(stops(&world), before + 1);
 }

@@ -151,6 +151,8 @@ named! {
         PlaceGiven = 117 "place_given",
         /// The leg came beside another that is in the conference, without a passcode.
         CameBeside = 118 "came_beside",
+        /// No sound came from the caller, who was told so.
+        NoSound = 119 "no_sound",
     }
 
     /// Who may speak in a conference.
