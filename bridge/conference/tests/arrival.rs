@@ -258,7 +258,7 @@ fn an_answer_is_given_once() {
 #[test]
 fn a_dead_leg_is_charged_for_nothing_that_happened_after_its_last_sign_of_life() {
     let mut world = World::new();
-    let waiting = world.join(common::PARTICIPANT);
+    let waiting = world.join(PARTICIPANT);
     world.run(secs(5));
     let since = world.now;
     world.run(secs(5));
@@ -298,4 +298,16 @@ fn a_caller_who_is_heard_late_is_not_told_that_he_is_not() {
     world.input(Input::MediaStarted { call });
     world.run(secs(20));
     assert!(!world.heard(call).contains(&Prompt::NoSoundHeard));
+}
+
+#[test]
+fn no_other_prompt_cuts_off_that_a_caller_is_not_heard() {
+    let mut world = World::with(|setup| setup.config.passcode.first_digit = ms(8_400));
+    world.far_end = FarEnd::Mute;
+    let call = world.call();
+    world.input(Input::Confirmed { call });
+    world.run(ms(10_400));
+    assert_eq!(world.heard(call).last(), Some(&Prompt::NoSoundHeard));
+    world.run(secs(10));
+    assert_eq!(world.heard(call).last(), Some(&Prompt::EnterPasscode));
 }

@@ -520,3 +520,16 @@ fn pound_ends_what_a_leg_is_told() {
     world.press(participant, "#");
     assert_eq!(stops(&world), before + 1);
 }
+
+#[test]
+fn a_dialogue_that_the_end_cuts_off_leaves_its_event_as_failed() {
+    let mut world = World::new();
+    let (moderator, _) = two(&mut world);
+    let other = world.join(MODERATOR);
+    world.run(secs(2));
+    world.press(other, "*4");
+    world.press(moderator, "*991");
+    world.run(secs(10));
+    let event = world.event(FeatureCode::RecordStart);
+    assert_eq!((event.outcome, event.leg_id), (Outcome::Failed, world.record(other).leg_id));
+}
