@@ -99,7 +99,7 @@ fn attendee(call: &Call, session: &Session) -> Attendee {
 }
 
 /// The far end's number, unless it is withheld.
-pub(crate) fn number(record: &LegRecord) -> Option<Number> {
+pub fn number(record: &LegRecord) -> Option<Number> {
     match (record.direction, record.ani_presentation) {
         (Direction::Out, _) => record.dialed_number,
         (Direction::In, Presentation::Allowed) => record.ani,
@@ -108,7 +108,7 @@ pub(crate) fn number(record: &LegRecord) -> Option<Number> {
 }
 
 /// As an invoice prints it: four digits before and two behind, fewer of a short one.
-fn masked(number: Number) -> String {
+pub fn masked(number: Number) -> String {
     let digits = number.as_str();
     let keep = digits.len().saturating_sub(6).min(4);
     let tail = digits.len().saturating_sub(2).max(keep);

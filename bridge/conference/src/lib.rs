@@ -52,7 +52,7 @@ mod session;
 mod settings;
 mod timers;
 
-pub use attendance::{Attendance, Attendee, AttendeeState};
+pub use attendance::{Attendance, Attendee, AttendeeState, masked, number as shown_number};
 pub use bridge::{Bridge, Parts};
 pub use claim::{Claim, ClaimCodes, ClaimKind, Unclaimed};
 pub use config::{Config, EntryTiming};

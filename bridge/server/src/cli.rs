@@ -28,6 +28,7 @@ mod passcode;
 mod pcap;
 mod reach;
 mod refusal;
+mod room;
 mod table;
 mod times;
 mod trace;
@@ -73,6 +74,7 @@ Examples:
   partyline trunk status                      which trunks of the running bridge are up
   partyline user list                         which telephones are registered with it
   partyline ban list                          whom it listens to no more
+  partyline room list                         the conferences in session
   partyline trace --from 14165550123          the SIP messages of a caller's last calls
   partyline invoice --account Demo --month 2026-11 --out invoices --draft
 
@@ -135,6 +137,9 @@ enum Command {
     /// Sources that a running bridge listens to no more
     #[command(subcommand)]
     Ban(ban::BanCommand),
+    /// Conferences in session: who is there, what is done about them, and what happens
+    #[command(subcommand)]
+    Room(room::RoomCommand),
     /// SIP messages of calls that are up or were, and of refused ones, registrations and pings
     Trace(trace::Trace),
     /// List the keys pressed in WAV files and packet captures, with their times
@@ -192,6 +197,9 @@ pub(crate) fn run(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         if let Command::Ban(ban) = command {
             return ban.run(&config, out).await;
         }
+        if let Command::Room(room) = command {
+            return room.run(&config, out).await;
+        }
         if let Command::Trace(trace) = command {
             return trace.run(&config, out).await;
         }
@@ -220,6 +228,7 @@ async fn administer(command: Command, context: &mut Context<'_>) -> anyhow::Resu
         | Command::Trunk(_)
         | Command::User(_)
         | Command::Ban(_)
+        | Command::Room(_)
         | Command::Trace(_)
         | Command::Restore(_) => {}
         Command::Backup(backup) => backup.run(context).await?,

@@ -12,6 +12,7 @@ mod directory;
 mod dns;
 mod folders;
 mod http;
+mod live;
 mod logins;
 mod machine;
 mod metrics;
@@ -63,6 +64,7 @@ use certificates::Fetcher;
 use control::{Control, Ending, Inbox};
 use dns::Names;
 pub(crate) use folders::Folders;
+pub(crate) use live::NAME as LIVE;
 use machine::Granted;
 use random::Random;
 use recorder::Recorder;
@@ -153,7 +155,8 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
     };
     http::start(pages, pages_show, granted.is_locked());
     let (questions, asked) = mpsc::channel(1);
-    ask::start(ask::bind(&config.data_dir)?, clock, questions);
+    ask::start(ask::bind(&config.data_dir, ask::NAME)?, clock, questions.clone());
+    live::start(ask::bind(&config.data_dir, live::NAME)?, questions);
     let shelf = shelf(&config, clock, &mut node)?;
     tokio::spawn(machine::watch(granted, media.stats));
     let stop = stop_signals()?;
@@ -175,6 +178,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         media: media.thread,
         journal,
         recorder,
+        followers: live::Followers::default(),
         waiting: VecDeque::new(),
         shelf,
         traces_lost: 0,

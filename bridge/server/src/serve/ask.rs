@@ -23,10 +23,11 @@ use tokio::time::{sleep, timeout};
 
 use super::bans::{self, Answer, Order};
 use super::http::converse;
+use super::live::{self, Followers};
 use super::trace;
 
 /// The socket below the data folder.
-const NAME: &str = "control.sock";
+pub(super) const NAME: &str = "control.sock";
 /// The longest path of a socket (sun_path of unix(7)), less a margin.
 const LONGEST_PATH: usize = 100;
 /// From a connection to its end.
@@ -44,14 +45,17 @@ pub(super) enum Question {
     Trace(TraceFilter, oneshot::Sender<Vec<Traced>>),
     /// Who is banned, or to be.
     Bans(Order, oneshot::Sender<Answer>),
+    /// About conferences in session.
+    Live(live::Question),
 }
 
 impl Question {
     /// Has the node answer; whether anybody waits for that.
-    pub(super) fn put(self, node: &mut Node, clock: Clock) -> bool {
+    pub(super) fn put(self, node: &mut Node, clock: Clock, followers: &mut Followers) -> bool {
         match self {
             Self::Trace(filter, answer) => answer.send(node.traced(&filter)).is_ok(),
             Self::Bans(order, answer) => answer.send(bans::carry_out(order, node, clock)).is_ok(),
+            Self::Live(question) => question.put(node, clock.now(), followers),
         }
     }
 }
@@ -69,14 +73,22 @@ impl SocketPath {
     /// # Errors
     /// The folder cannot be opened.
     pub(crate) fn below(data: &Path) -> anyhow::Result<Self> {
-        let path = data.join(NAME);
+        Self::named(data, NAME)
+    }
+
+    /// A socket by this name below `data`.
+    ///
+    /// # Errors
+    /// The folder cannot be opened.
+    pub(crate) fn named(data: &Path, name: &str) -> anyhow::Result<Self> {
+        let path = data.join(name);
         if path.as_os_str().len() <= LONGEST_PATH {
             return Ok(Self { path, _folder: None });
         }
         let folder = open(data, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .with_context(|| format!("cannot open the data folder {}", data.display()))?;
         use std::os::fd::AsRawFd;
-        let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()));
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()));
         Ok(Self { path, _folder: Some(folder) })
     }
 
@@ -89,10 +101,10 @@ impl SocketPath {
     }
 }
 
-/// Listens below `data`, in the place of a bridge that is no more: the journal's lock says that no
-/// other runs.
-pub(super) fn bind(data: &Path) -> anyhow::Result<UnixListener> {
-    let socket = SocketPath::below(data)?;
+/// Listens below `data` on a socket by this name, in the place of a bridge that is no more: the
+/// journal's lock says that no other runs.
+pub(super) fn bind(data: &Path, name: &str) -> anyhow::Result<UnixListener> {
+    let socket = SocketPath::named(data, name)?;
     let listen = || -> std::io::Result<UnixListener> {
         match std::fs::remove_file(&socket.path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -102,7 +114,7 @@ pub(super) fn bind(data: &Path) -> anyhow::Result<UnixListener> {
         std::fs::set_permissions(&socket.path, std::fs::Permissions::from_mode(0o600))?;
         Ok(listener)
     };
-    listen().with_context(|| format!("cannot listen on {}", data.join(NAME).display()))
+    listen().with_context(|| format!("cannot listen on {}", data.join(name).display()))
 }
 
 #[derive(Clone)]

@@ -22,6 +22,7 @@ use super::ask::Question;
 use super::bans;
 use super::certificates::{self, Fetcher};
 use super::dns::Names;
+use super::live::Followers;
 use super::logins::Renewed;
 use super::metrics::Sample;
 use super::recorder::Recorder;
@@ -54,6 +55,8 @@ pub(super) struct Control {
     pub(super) media: Running,
     pub(super) journal: JournalHandle,
     pub(super) recorder: Recorder,
+    /// Who follows what happens in conferences.
+    pub(super) followers: Followers,
     /// Where traces of calls that are over go.
     pub(super) shelf: Option<Shelf>,
     pub(super) traces_lost: u64,
@@ -105,6 +108,7 @@ impl Control {
             tokio::select! {
                 biased;
                 Some((token, written)) = inbox.durable.recv() => {
+                    self.followers.written(token, written);
                     self.node.handle_durable(self.clock.now(), token, written);
                 }
                 () = sleep(wake) => self.node.handle_timeout(self.clock.now()),
@@ -134,7 +138,7 @@ impl Control {
                 },
                 _ = seconds.tick() => self.each_second(),
                 Some(question) = inbox.asked.recv() => {
-                    if !question.put(&mut self.node, self.clock) {
+                    if !question.put(&mut self.node, self.clock, &mut self.followers) {
                         tracing::debug!("nobody waits for the answer any more");
                     }
                 }
@@ -273,7 +277,9 @@ impl Control {
                     self.send_commands();
                 }
                 Output::Persist { token, records } => {
+                    self.followers.note(token, &records);
                     if self.journal.submit(token, records).is_err() {
+                        self.followers.written(token, false);
                         self.node.handle_durable(self.clock.now(), token, false);
                     }
                 }
