@@ -319,10 +319,10 @@ impl Bridge {
 impl Bridge {
     /// `*5` of a participant: raises the hand, or lowers it.
     pub(crate) fn hand(&mut self, now: Time, id: CallId, session_id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        if session.floor.place(id).is_some() {
-            return self.lower_hand(now, By::Leg(id), id, session_id).unwrap_or_default();
+        if self.lower_hand(now, By::Leg(id), id, session_id).is_ok() {
+            return;
         }
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
         session.floor.hands.push((id, now));
         let place = number(session.floor.hands.len());
         let detail = FeatureDetail::Count(place);

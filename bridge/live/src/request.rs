@@ -84,7 +84,7 @@ pub enum Command {
         /// Which.
         session: Id<Session>,
     },
-    /// Whoever comes is let in, and who asks.
+    /// Let in whoever comes, and who asks.
     Unlock {
         /// Which.
         session: Id<Session>,

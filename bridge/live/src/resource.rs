@@ -18,7 +18,7 @@ impl Kind for Leg {
 /// A conference in session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Its id.
+    /// The id.
     pub id: Id<Self>,
     /// The configured conference, by the number that `partyline conference list` shows.
     pub conference: u64,
@@ -92,7 +92,7 @@ pub enum Announce {
 /// A leg that is of a session, asks to be let in or is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
-    /// Its id.
+    /// The id.
     pub id: Id<Self>,
     /// The session.
     pub session: Id<Session>,
@@ -112,7 +112,7 @@ pub struct Leg {
     pub muted: Muted,
     /// Whether the far end holds the conference.
     pub hold: bool,
-    /// Its raised hand.
+    /// The raised hand.
     pub hand: Option<Hand>,
     /// Whether it has the word.
     pub has_word: bool,

@@ -115,19 +115,19 @@ pub struct LegSnapshot {
 /// Where a leg is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegStage {
-    /// It is called, and does not ring yet.
+    /// Called, and not ringing yet.
     Invited,
-    /// It rings.
+    /// Ringing.
     Ringing,
-    /// It answered, and is not in.
+    /// Answered, and not in.
     Answered,
-    /// It asks to be let in.
+    /// Asking to be let in.
     Knocking,
-    /// It waits for the moderator.
+    /// Waiting for the moderator.
     Holding,
-    /// It is in the conference.
+    /// In the conference.
     In,
-    /// It is in a private room, or aside with a call of its own.
+    /// In a private room, or aside with a call of its own.
     Private,
 }
 
