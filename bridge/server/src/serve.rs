@@ -154,9 +154,7 @@ async fn serve(mut config: Config, granted: Granted) -> anyhow::Result<()> {
         media: media.stats.clone(),
     };
     http::start(pages, pages_show, granted.is_locked());
-    let (questions, asked) = mpsc::channel(1);
-    ask::start(ask::bind(&config.data_dir, ask::NAME)?, clock, questions.clone());
-    live::start(ask::bind(&config.data_dir, live::NAME)?, questions);
+    let asked = take_questions(&config.data_dir, clock)?;
     let shelf = shelf(&config, clock, &mut node)?;
     tokio::spawn(machine::watch(granted, media.stats));
     let stop = stop_signals()?;
@@ -364,6 +362,14 @@ fn connections(streams: &[(Transport, SocketAddr)]) -> Option<String> {
     let each = streams.iter().map(|(transport, address)| format!("{transport} {address}"));
     let all = each.collect::<Vec<_>>().join(", ");
     (!all.is_empty()).then_some(all)
+}
+
+/// Listens on the sockets in the data folder; what is asked there.
+fn take_questions(data: &Path, clock: Clock) -> anyhow::Result<mpsc::Receiver<ask::Question>> {
+    let (questions, asked) = mpsc::channel(1);
+    ask::start(ask::bind(data, ask::NAME)?, clock, questions.clone());
+    live::start(ask::bind(data, live::NAME)?, questions);
+    Ok(asked)
 }
 
 /// What a node is made with, beside its configuration.

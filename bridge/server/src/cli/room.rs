@@ -203,7 +203,7 @@ impl RoomCommand {
         out: &mut dyn Write,
     ) -> anyhow::Result<ExitCode> {
         let mut bridge = Client::connect(config).await?;
-        match self {
+        match &self {
             Self::List(list) => {
                 let answer = bridge.ask(Command::Sessions {}).await?;
                 let sessions: Vec<Session> = taken(&answer, "sessions")?;
@@ -212,23 +212,31 @@ impl RoomCommand {
                 } else {
                     writeln!(out, "{}", sessions_table(&sessions))?;
                 }
+                return Ok(ExitCode::SUCCESS);
             }
-            Self::Show(show) => return showing(&mut bridge, &show, out).await,
-            Self::Watch(watch) => return watching(&mut bridge, &watch, out).await,
-            order => {
-                let (command, said, json) = order.command(&mut bridge).await?;
-                let answer = bridge.ask(command).await?;
-                if json {
-                    writeln!(out, "{answer}")?;
-                } else {
-                    let leg = answer["leg"].as_str();
-                    writeln!(
-                        out,
-                        "{said}{}",
-                        leg.map(|leg| format!(": {leg}")).unwrap_or_default()
-                    )?;
-                }
-            }
+            Self::Show(show) => return showing(&mut bridge, show, out).await,
+            Self::Watch(watch) => return watching(&mut bridge, watch, out).await,
+            Self::Mute(_)
+            | Self::Unmute(_)
+            | Self::Drop(_)
+            | Self::Lock(_)
+            | Self::Unlock(_)
+            | Self::Admit(_)
+            | Self::Refuse(_)
+            | Self::Mode(_)
+            | Self::NextHand(_)
+            | Self::Move(_)
+            | Self::Record(_)
+            | Self::Dial(_)
+            | Self::End(_) => {}
+        }
+        let (command, said, json) = self.command(&mut bridge).await?;
+        let answer = bridge.ask(command).await?;
+        if json {
+            writeln!(out, "{answer}")?;
+        } else {
+            let leg = answer["leg"].as_str().map(|leg| format!(": {leg}"));
+            writeln!(out, "{said}{}", leg.unwrap_or_default())?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -65,27 +65,24 @@ fn carry_out(
     node: &mut Node,
     now: Time,
 ) -> Result<Value, Fault> {
-    let order = match command {
-        Command::Sessions {} => {
-            let sessions: Vec<Session> = node.sessions().iter().map(show::session).collect();
-            return Ok(json!({ "sessions": sessions }));
-        }
-        Command::Session { session } => {
-            let found = node.session(uuid(session)).ok_or_else(no_session)?;
-            return Ok(json!({ "session": show::session(&found) }));
-        }
-        Command::Legs { session, full } => {
-            let found = node.legs_of(uuid(session)).ok_or_else(no_session)?;
-            let legs: Vec<Leg> = found.iter().map(|leg| show::leg(leg, full)).collect();
-            return Ok(json!({ "legs": legs }));
-        }
-        Command::Leg { leg, full } => {
-            let found = node.leg(uuid(leg)).ok_or_else(|| refusal(NotDone::UnknownLeg))?;
-            return Ok(json!({ "leg": show::leg(&found, full) }));
-        }
-        Command::Watch { .. } => return Err(fault("invalid", "a connection follows by itself")),
-        other => order(other)?,
-    };
+    if let Command::Sessions {} = command {
+        let sessions: Vec<Session> = node.sessions().iter().map(show::session).collect();
+        return Ok(json!({ "sessions": sessions }));
+    }
+    if let Command::Session { session } = command {
+        let found = node.session(uuid(session)).ok_or_else(no_session)?;
+        return Ok(json!({ "session": show::session(&found) }));
+    }
+    if let Command::Legs { session, full } = command {
+        let found = node.legs_of(uuid(session)).ok_or_else(no_session)?;
+        let legs: Vec<Leg> = found.iter().map(|leg| show::leg(leg, full)).collect();
+        return Ok(json!({ "legs": legs }));
+    }
+    if let Command::Leg { leg, full } = command {
+        let found = node.leg(uuid(leg)).ok_or_else(|| refusal(NotDone::UnknownLeg))?;
+        return Ok(json!({ "leg": show::leg(&found, full) }));
+    }
+    let order = order(command)?;
     let leg = node.order(now, by, order).map_err(refusal)?;
     Ok(json!({ "leg": leg.map(|leg| Id::<Leg>::new(leg.0)) }))
 }

@@ -23,8 +23,8 @@ fn number(number: Number, full: bool) -> String {
 pub(super) fn session(of: &SessionSnapshot) -> Session {
     Session {
         id: id(of.conf_id),
-        conference: of.conference.0.into(),
-        account: of.account.0.into(),
+        conference: of.conference.0,
+        account: of.account.0,
         title: of.title.clone(),
         state: match of.state {
             SessionState::Waiting => "waiting",
