@@ -300,6 +300,7 @@ const fn area_of(code: FeatureCode) -> (&'static str, &'static str) {
         Code::ConferenceStart => ("leg", "session.started"),
         Code::FarEndHold => ("leg", "leg.held"),
         Code::FarEndResume => ("leg", "leg.resumed"),
+        Code::NoSound => ("leg", "leg.not_heard"),
         // `data.code` says which.
         Code::Count
         | Code::Help
