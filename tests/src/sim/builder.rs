@@ -104,6 +104,7 @@ pub struct Builder {
     starts_with: StartsWith,
     ends_with_moderator: bool,
     announce: Announce,
+    max_legs: u16,
     rooms: Vec<Room>,
     own_numbers: Vec<String>,
     pub(super) verification: Verification,
@@ -142,6 +143,7 @@ impl Builder {
             starts_with: StartsWith::Moderator,
             ends_with_moderator: true,
             announce: Announce::Tones,
+            max_legs: 200,
             rooms: vec![Room {
                 id: 1,
                 moderator: MODERATOR.to_owned(),
@@ -208,6 +210,13 @@ impl Builder {
     #[must_use]
     pub fn announce(mut self, announce: Announce) -> Self {
         self.announce = announce;
+        self
+    }
+
+    /// Most legs of a conference.
+    #[must_use]
+    pub fn max_legs(mut self, most: u16) -> Self {
+        self.max_legs = most;
         self
     }
 
@@ -300,7 +309,7 @@ impl Builder {
                 account: self.account.id,
                 name: format!("Room {}", room.id),
                 starts_with: self.starts_with,
-                max_legs: 200,
+                max_legs: self.max_legs,
                 announce: self.announce,
                 enabled: true,
                 ends_with_moderator: self.ends_with_moderator,
