@@ -291,9 +291,13 @@ impl Bridge {
     /// No moderator is there who could open lines or doors: all may speak, and those who asked come in.
     pub(crate) fn open_floor(&mut self, now: Time, session_id: SessionId) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let from = session.floor.mode;
-        session.floor = Floor::OPEN;
+        let Floor { mode: from, word, .. } = std::mem::replace(&mut session.floor, Floor::OPEN);
         let was_locked = std::mem::take(&mut session.locked);
+        if let Some((call, since)) = word.and_then(|(who, at)| Some((self.calls.get(&who)?, at))) {
+            let detail = FeatureDetail::Millis(millis(now.since(since)));
+            let event = Event::of_system(FeatureCode::QaClose).about(call.book.leg_id());
+            session.note(now, &mut self.fx, event.with(detail));
+        }
         if from != TalkMode::Conversation {
             let detail = FeatureDetail::Mode { from, to: TalkMode::Conversation };
             let event = Event::of_system(FeatureCode::LectureMode).with(detail);

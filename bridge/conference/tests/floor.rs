@@ -138,6 +138,23 @@ fn the_word_ends_with_who_has_it() {
 }
 
 #[test]
+fn the_word_ends_with_the_last_moderator_who_could_take_it_back() {
+    let mut world = World::with(|setup| setup.conference.ends_with_moderator = false);
+    let (moderator, others) = world.room(2);
+    world.press_and_hear(others[0], "*5");
+    world.quiet();
+    world.press_and_hear(moderator, "*2");
+    let target = world.leg_id(others[0]);
+    world.run(secs(9));
+    world.bye(moderator);
+    let closed = world.event(FeatureCode::QaClose);
+    assert!(closed.is_of_session() && closed.target_leg == Some(target), "{closed:?}");
+    assert!(matches!(closed.detail, FeatureDetail::Millis(9_000..=11_000)), "{closed:?}");
+    world.bye(others[0]);
+    world.event(FeatureCode::QaClose);
+}
+
+#[test]
 fn after_star_95_a_question_is_closed_again() {
     let mut world = World::new();
     let (moderator, others) = world.room(2);
