@@ -51,6 +51,15 @@ crash: ## kill -9 in the middle of 50 calls, then look at every record and the r
 	$(CARGO) $(BINS)
 	target/debug/crash
 
+.PHONY: soak-rooms
+soak-rooms: setup-build ## 100,000 generated conferences against the model of rooms, 4 minutes
+	$(CARGO) test --locked -p bridge-tests --test rooms -- --ignored
+
+.PHONY: town-hall
+town-hall: setup-build ## A town hall of CALLERS=500 phones on real sockets, looked at caller by caller, 2 minutes
+	$(CARGO) $(BINS) --release
+	target/release/townhall --callers $(or $(CALLERS),500)
+
 .PHONY: torture torture-quick
 torture: setup-build ## Attack the bridge on loopback, 15 minutes; GUESSING=1: an hour
 	$(CARGO) $(BINS) --release
