@@ -104,7 +104,7 @@ pub struct LegSnapshot {
     pub has_word: bool,
     /// The private room that the leg is in.
     pub private_room: Option<u8>,
-    /// The INVITE.
+    /// When the leg came, or was called.
     pub invited_at: WallTime,
     /// The answer.
     pub answered_at: Option<WallTime>,
