@@ -46,6 +46,21 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// What is written where nothing comes of it.
+    pub(super) const fn comes_to_nothing(&self) -> Option<Code> {
+        match self {
+            Self::Record => Some(Code::RecordStart),
+            Self::End => Some(Code::EndConference),
+            Self::PrivateRoom => Some(Code::Breakout),
+            Self::Drop(_) => Some(Code::Kick),
+            Self::NewSecurity | Self::SecurityAgain => Some(Code::SecurityOn),
+            Self::Promote => Some(Code::Promote),
+            Self::Knock | Self::Security(_) | Self::Roll(..) => None,
+        }
+    }
+}
+
 /// What keys ask for, by the event that it leaves where it is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Command(Code);
@@ -225,18 +240,7 @@ impl Model {
 
     /// One key answers, or none in time.
     fn answer(&mut self, who: Who, asked: Asked, key: Option<char>) {
-        let left_by_star = match &asked {
-            Asked::Record => Some(Code::RecordStart),
-            Asked::End => Some(Code::EndConference),
-            Asked::PrivateRoom => Some(Code::Breakout),
-            Asked::Drop(_) => Some(Code::Kick),
-            Asked::Knock
-            | Asked::Security(_)
-            | Asked::NewSecurity
-            | Asked::SecurityAgain
-            | Asked::Promote
-            | Asked::Roll(..) => None,
-        };
+        let left_by_star = asked.comes_to_nothing().filter(|_| !asked.is_secret());
         if let (Some(code), Some('*')) = (left_by_star, key) {
             self.fail(who, code);
             return self.code_key(who, '*');

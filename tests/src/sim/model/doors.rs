@@ -114,6 +114,7 @@ impl Model {
         let now = self.now;
         let is_member = matches!(self.person(who).place, Place::Hold | Place::Room(_));
         if is_member {
+            self.cut_off(who);
             self.drop_word(who, who, None);
             self.tell(who, Code::Leave);
         }
@@ -139,6 +140,14 @@ impl Model {
             }
         }
         self.watch_alone();
+    }
+
+    /// What a caller was asked comes to nothing.
+    fn cut_off(&mut self, who: Who) {
+        let asked = self.person(who).asked.take();
+        if let Some(code) = asked.and_then(|asked| asked.comes_to_nothing()) {
+            self.fail(who, code);
+        }
     }
 
     /// The word of `who`, if he has it, is nobody's; `by` did that.
@@ -183,6 +192,9 @@ impl Model {
         // Nobody leads or waits any more.
         self.room().state = State::Waiting;
         self.room().alone_until = None;
+        for who in self.room().roster.clone() {
+            self.cut_off(who);
+        }
         for who in self.room().roster.clone() {
             self.end(who, CloseReason::EndedByModerator, false);
         }

@@ -215,6 +215,7 @@ impl Stage {
             | Output::Record { .. }
             | Output::PauseRecord { .. }
             | Output::StopRecord { .. }
+            | Output::Ordered { .. }
             | Output::Typed { .. }
             | Output::Drained => {}
         }
