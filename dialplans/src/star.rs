@@ -11,6 +11,7 @@ mod lint;
 mod page;
 mod profile;
 mod profiles;
+mod proof;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The page of star codes for people, made from the profiles.
 
+use super::proof::{Row, TABLES};
 use super::{Command, Menu, Place, Profile, Profiles};
 
 const HEAD: &str = "\
@@ -14,6 +15,13 @@ A star after a slip begins a new code. A participant who dials a moderator's cod
 moderators may do that.
 
 This page is made from the profiles: `partyline dialplan star-codes --page > docs/star-codes.md`.
+";
+
+const PROOF: &str = "
+## What shows that it works
+
+By the keys of `spectel`. The tests of codes listen to what each caller hears; those of states look at
+what callers are played, at their telephones and at their records.
 ";
 
 impl Profiles {
@@ -37,6 +45,14 @@ impl Profiles {
                     .chain(keys)
                     .collect();
                 page += &format!("| {} |\n", cells.join(" | "));
+            }
+        }
+        page += PROOF;
+        for (title, rows) in TABLES {
+            page += &format!("\n### {title}\n\n| what | does | shown by |\n|---|---|---|\n");
+            for Row { what, does, test, .. } in rows {
+                let test = test.map_or("not built".to_owned(), |test| format!("`{test}`"));
+                page += &format!("| {what} | {} | {test} |\n", does.words());
             }
         }
         page
@@ -72,6 +88,7 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
+    use super::super::proof::Does;
     use super::*;
 
     #[test]
@@ -81,6 +98,14 @@ mod tests {
             page == Profiles::page(),
             "make it anew: partyline dialplan star-codes --page > docs/star-codes.md"
         );
+    }
+
+    #[test]
+    fn every_command_is_shown_to_work() {
+        for command in Command::ALL {
+            let mut rows = TABLES.iter().flat_map(|(_, rows)| *rows);
+            assert!(rows.any(|row| row.does == Does::Command(*command)), "{command:?} has no row");
+        }
     }
 
     #[test]
