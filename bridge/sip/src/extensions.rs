@@ -1,6 +1,6 @@
 //! Which extensions of SIP are spoken with a far end.
 
-use crate::message::{ALLOW, ALLOW_REFER, Headers, Name};
+use crate::message::{ALLOW, ALLOW_REFER, Headers, Method, Name};
 use crate::reliable::{RELIABLE, Reliability};
 use crate::session_timer::{SessionTimers, TIMER, TimerMode};
 use crate::takeover::{JOIN, REPLACES};
@@ -46,9 +46,17 @@ impl Extensions {
         Self { reliability: Reliability::Off, ..self }
     }
 
-    /// What is required in a message and not spoken.
-    pub(crate) fn lacking(self, headers: &Headers) -> impl Iterator<Item = &str> {
-        let tags = self.supported();
+    /// What is required in a request and not spoken. Of proxies on the way a registration keeps the path
+    /// (RFC 3327 §5.3), and no other request has one.
+    pub(crate) fn lacking<'a>(
+        self,
+        method: &Method,
+        headers: &'a Headers,
+    ) -> impl Iterator<Item = &'a str> {
+        let mut tags = self.supported();
+        if *method == Method::REGISTER {
+            tags.push_str(", path");
+        }
         let is_known =
             move |tag: &&str| tags.split(", ").any(|known| known.eq_ignore_ascii_case(tag));
         headers.items(&Name::Require).filter(move |tag| !is_known(tag))

@@ -488,3 +488,49 @@ fn a_telephone_that_registers_again_is_asked_once_and_not_where_it_was() {
     let asked = asked(&mut ua, 26, Some(anna.flow));
     assert_eq!(asked.len(), 1, "the place before has gone");
 }
+
+#[test]
+fn a_passcode_that_is_dialled_with_the_number_is_in_the_digest_and_in_no_text() {
+    let mut ua = with_users();
+    let mut anna = Phone::at("anna", "192.0.2.77:5070");
+    let sdp = "Content-Type: application/sdp\r\n";
+    let dialled = |pin: &str| StartLine::Request {
+        method: Method::Invite,
+        uri: format!("sip:18005550142@{REALM};pin={pin}").into(),
+    };
+    let first = anna.request("INVITE", "sip:18005550142@phones.example", sdp, SDP);
+    let asked = anna.send(&mut ua, &first).message(0);
+    let mut authentication = Authentication::default();
+    authentication.challenged(&anna.login, &asked).expect("a challenge");
+    let mut signed = anna.request("INVITE", "sip:18005550142@phones.example", sdp, SDP);
+    signed.start = dialled("11240947");
+    authentication.authorize(&anna.login, 7, &mut signed);
+    let text = String::from_utf8_lossy(&signed.to_bytes()).into_owned();
+    assert_eq!(text.matches("11240947").count(), 2, "in the Request-URI and in the answer: {text}");
+    // Another passcode than the one that was signed.
+    let mut other = parse(text.as_bytes());
+    other.start = dialled("11240948");
+    let answer = signed.headers.text(&Name::Authorization).expect("an answer");
+    other.headers.remove(&Name::Authorization);
+    other.headers.add(Name::Authorization, answer);
+    let out = anna.send(&mut ua, &other);
+    assert_eq!((status(&out), caller(&out)), (400, None), "{:?}", out.lines());
+    let out = anna.send(&mut ua, &signed);
+    assert_eq!(caller(&out).as_deref(), Some("anna"), "{:?}", out.lines());
+    let kept = format!("{:?} {:?}", parse(text.as_bytes()), out.lines());
+    assert!(!kept.contains("11240947"), "{kept}");
+}
+
+#[test]
+fn a_registration_may_require_that_its_path_is_kept_and_a_call_may_not() {
+    let mut ua = with_users();
+    let mut anna = Phone::at("anna", "192.0.2.77:5070");
+    let path = "Supported: path\r\nRequire: path\r\nPath: <sip:edge.example;lr>\r\n";
+    let (out, _) = anna.ask(&mut ua, "REGISTER", path, "");
+    assert_eq!(status(&out), 200, "{:?}", out.lines());
+    assert_eq!(out.message(0).headers.text(&Name::Path), Some("<sip:edge.example;lr>"));
+    let call = anna.request("INVITE", "sip:18005550142@phones.example", path, "");
+    let out = anna.send(&mut ua, &call);
+    assert_eq!(status(&out), 420);
+    assert_eq!(out.message(0).headers.text(&Name::Unsupported), Some("path"));
+}

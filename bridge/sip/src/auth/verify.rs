@@ -198,7 +198,16 @@ impl Verifier {
         }
         let known = find(answer.user).and_then(|ha1| ha1.get(hash));
         let ha1 = known.or(self.nobody.get(hash)).ok_or(Unverified::Wrong)?;
-        let ha2 = hash.of(&[method.as_str().as_bytes(), answer.uri.as_bytes()]);
+        // The digest is over what was dialled, and our text of it has no passcode any more.
+        let dialled = request.credentials.iter().find_map(|whole| {
+            let whole = Credentials::read(whole.trim()).ok().flatten()?;
+            let is_it = (whole.realm, whole.nonce, whole.response);
+            (is_it == (realm, answer.nonce, answer.response)).then_some(whole.uri)
+        });
+        if dialled.is_some_and(|uri| !request.has_pin_of(uri)) {
+            return Err(Unverified::Elsewhere);
+        }
+        let ha2 = hash.of(&[method.as_str().as_bytes(), dialled.unwrap_or(answer.uri).as_bytes()]);
         let protection = answer.protection.map(|(text, _, cnonce)| (text, cnonce));
         let algorithm = Algorithm { hash, session: false };
         let expected = response(algorithm, ha1, answer.nonce, protection, &ha2);

@@ -148,9 +148,9 @@ impl Endpoint {
     fn receive_new(&mut self, now: Time, method: Method, key: ServerKey, request: Request) {
         let headers = &request.message.headers;
         if headers.first(&Name::Require).is_some()
-            && self.extensions_with(&request).lacking(headers).next().is_some()
+            && self.extensions_with(&request).lacking(&method, headers).next().is_some()
         {
-            return self.refuse_extensions(&request);
+            return self.refuse_extensions(&method, &request);
         }
         let tagged = request.envelope.to.tag().is_some();
         if (tagged || method != Method::Invite) && takeover::is_in(&request.message.headers) {
@@ -219,14 +219,14 @@ impl Endpoint {
         });
     }
 
-    fn refuse_extensions(&mut self, request: &Request) {
+    fn refuse_extensions(&mut self, method: &Method, request: &Request) {
         self.drop_for(Dropped::NotOffered);
         if request.template.opens_call() {
             let (reason, status) = (Dropped::NotOffered, Status::BAD_EXTENSION);
             self.tell_refusal(&request.template, reason, status, None);
         }
         let extensions = self.extensions_with(request);
-        let wanted: Vec<_> = extensions.lacking(&request.message.headers).collect();
+        let wanted: Vec<_> = extensions.lacking(method, &request.message.headers).collect();
         self.respond_stateless(&request.template, Status::BAD_EXTENSION, |response| {
             response.headers.add(Name::Unsupported, wanted.join(", "));
         });

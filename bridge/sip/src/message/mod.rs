@@ -18,7 +18,7 @@ mod write;
 use std::fmt;
 
 use bytes::Bytes;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 pub(crate) use body::ContentError;
 pub use body::InfoBody;
@@ -72,6 +72,9 @@ pub struct Message {
     pub fault: Option<Fault>,
     /// The passcode that came as a URI parameter, taken out of the text.
     pub pin: Option<Pin>,
+    /// Credentials with a passcode in their `uri`, as they came: a digest is over all of it. Wiped with
+    /// the message.
+    pub(crate) credentials: Vec<Zeroizing<String>>,
 }
 
 impl Message {
@@ -86,7 +89,8 @@ impl Message {
     }
 
     fn new(start: StartLine) -> Self {
-        Self { start, headers: Headers::default(), body: Bytes::new(), fault: None, pin: None }
+        let (headers, body) = (Headers::default(), Bytes::new());
+        Self { start, headers, body, fault: None, pin: None, credentials: Vec::new() }
     }
 
     /// The Request-URI; empty for a response.
@@ -95,6 +99,13 @@ impl Message {
             StartLine::Request { uri, .. } => uri,
             StartLine::Response { .. } => "",
         }
+    }
+
+    /// Whether the passcode in `uri` is the one that the request dials.
+    pub(crate) fn has_pin_of(&self, uri: &str) -> bool {
+        let digits = |pin: &Pin| pin.digits().collect::<Vec<_>>();
+        let theirs = pin::mask(uri.as_bytes()).and_then(|(_, pin)| pin);
+        theirs.as_ref().map(digits) == self.pin.as_ref().map(digits)
     }
 
     /// Forgets the body and wipes it: it may hold a key. It is not shared, since whoever may have

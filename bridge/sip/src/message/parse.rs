@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::header::{Headers, Name, Value};
 use super::method::Method;
@@ -177,7 +178,7 @@ impl Reader {
             start
         };
         let message =
-            Message { start, headers: Headers::with_room(USUAL), body: Bytes::new(), fault, pin };
+            Message { headers: Headers::with_room(USUAL), fault, pin, ..Message::new(start) };
         Ok(Self { message, content_length: None })
     }
 
@@ -225,7 +226,13 @@ impl Reader {
         }
         // These route messages and come back to their owner; they must stay as they are.
         let routes = matches!(name, Name::Via | Name::Route | Name::RecordRoute | Name::Contact);
+        let whole = value;
         let (value, pin) = if routes { (Value::from_wire(value), None) } else { read_text(value) };
+        let kept = &mut self.message.credentials;
+        let is_credentials = matches!(name, Name::Authorization | Name::ProxyAuthorization);
+        if is_credentials && kept.len() < MOST_CREDENTIALS && pin::mask(whole).is_some() {
+            kept.extend(std::str::from_utf8(whole).ok().map(|it| Zeroizing::new(it.to_owned())));
+        }
         if name == Name::To && self.message.pin.is_none() {
             self.message.pin = pin;
         }
@@ -238,6 +245,10 @@ impl Reader {
         self.message.body = Bytes::copy_from_slice(&rest[..length.min(rest.len())]);
     }
 }
+
+/// Credentials of one message that are kept with the passcode in them: a request has those of each proxy
+/// on its way, and ours are one.
+const MOST_CREDENTIALS: usize = 4;
 
 /// The text of a line with any passcode taken out before a copy is made.
 fn read_text(bytes: &[u8]) -> (Value, Option<Pin>) {
