@@ -25,6 +25,14 @@ fn info_digits_are_told_and_other_bodies_refused() {
         (5, "", "200 INFO", None),
         (6, "Content-Type: application/dtmf-relay\r\n\r\nSignal=!", "200 INFO", None),
         (7, "Content-Type: application/dtmf-relay\r\n\r\nSignal=77", "400 INFO", None),
+        (8, "Info-Package: foo\r\n", "469 INFO", None),
+        (9, "info-package: foo\r\nContent-Type: text/plain\r\n\r\n5", "469 INFO", None),
+        (
+            10,
+            "Info-Package: dtmf\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5",
+            "200 INFO",
+            Some('5'),
+        ),
     ];
     for (cseq, extra, line, expected) in cases {
         let text = request("INFO", cseq, &format!("info{cseq}"), Some(&tag), extra);

@@ -352,8 +352,13 @@ impl Endpoint {
         let Some(held) = self.dialogs.get(&id) else { return };
         let tag = held.path.local_tag.clone();
         let body = request.message.take_info();
+        let is_package = |name: &Name| matches!(name, Name::Other(name) if name.eq_ignore_ascii_case("Info-Package"));
+        let has_package = request.message.headers.iter().any(|(name, _)| is_package(name));
         let status = match &body {
-            InfoBody::Digit(_) | InfoBody::Flash | InfoBody::Empty => Status::OK,
+            InfoBody::Digit(_) | InfoBody::Flash => Status::OK,
+            // None was announced by us, so none is known; a digit is plain whatever it says.
+            _ if has_package => Status::BAD_INFO_PACKAGE,
+            InfoBody::Empty => Status::OK,
             InfoBody::Garbled => Status::BAD_REQUEST,
             InfoBody::Unsupported => Status::UNSUPPORTED_MEDIA_TYPE,
         };

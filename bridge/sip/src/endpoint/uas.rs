@@ -456,6 +456,10 @@ impl Endpoint {
         if *method == Method::Info && status == Status::UNSUPPORTED_MEDIA_TYPE {
             message.headers.add(Name::Accept, "application/dtmf-relay, application/dtmf");
         }
+        if status == Status::BAD_INFO_PACKAGE {
+            // None (RFC 6086 §4.2.2).
+            message.headers.add(Name::Other("Recv-Info".into()), "");
+        }
         self.transmit(request.template.reply.flow, message.to_bytes().into());
     }
 }

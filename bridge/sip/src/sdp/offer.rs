@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::negotiate::first_usable;
-use super::parse::parse;
+use super::parse::{Description, parse};
 use super::stream::{MediaLine, Stream};
 use super::write::{self, Accepted};
 use super::{Codec, CodecOrder, DtlsEnd, Local, Negotiated, SdpError, SrtpPolicy, USUAL_PTIME_MS};
@@ -51,6 +51,8 @@ impl Terms<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     streams: Vec<Stream>,
+    /// The time that the offer gives, which its answer repeats.
+    time: (u64, u64),
     /// Which of them is taken.
     index: usize,
     agreed: Negotiated,
@@ -62,13 +64,13 @@ impl Offer {
     /// # Errors
     /// Any [`SdpError`]; its [`status`](SdpError::status) refuses the offer.
     pub fn read(body: &[u8], terms: &Terms<'_>) -> Result<Self, SdpError> {
-        let streams = parse(body)?;
+        let Description { streams, time } = parse(body)?;
         let (index, chosen) = first_usable(&streams, terms)?;
         let stream = &streams[index];
         let telephone_event = stream.telephone_event(chosen.codec.clock());
         let mut agreed = chosen.agree(stream, chosen.payload_type, telephone_event);
         agreed.formats = stream.audio(terms.spoken()).collect();
-        Ok(Self { streams, index, agreed })
+        Ok(Self { streams, time, index, agreed })
     }
 
     /// What both sides agree on once the answer is sent; its text is empty.
@@ -88,7 +90,7 @@ impl Offer {
 
     /// The answer, with the address, port and version of `local`.
     pub fn answer(&self, local: &Local) -> Vec<u8> {
-        let accepted = Accepted { index: self.index, negotiated: &self.agreed };
+        let accepted = Accepted { index: self.index, time: self.time, negotiated: &self.agreed };
         write::answer(&self.streams, &accepted, local)
     }
 }

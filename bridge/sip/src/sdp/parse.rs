@@ -6,7 +6,7 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Session};
 
 use super::crypto;
 use super::dtls;
-use super::screen::screen;
+use super::screen::{screen, time_of};
 use super::stream::{Encoding, Format, MediaLine, RtcpAttribute, Stream, Transport};
 use super::{Codec, Direction, SdpError};
 
@@ -15,14 +15,24 @@ const PAYLOAD_TYPES: usize = 128;
 /// The most formats of one `m=` line: no line can have more that differ.
 const MAX_FORMATS: usize = PAYLOAD_TYPES;
 
-/// The streams of a description, in order.
+/// A description, as far as it is read.
+pub(super) struct Description {
+    /// In order.
+    pub(super) streams: Vec<Stream>,
+    /// The first `t=` line: begin and end, in seconds since 1900; zeros without one.
+    pub(super) time: (u64, u64),
+}
+
+/// The streams of a description, in order, and its time.
 ///
 /// `o=`, `s=` and `t=` may be missing, lines may end in LF, attributes may be unknown.
-pub(super) fn parse(body: &[u8]) -> Result<Vec<Stream>, SdpError> {
+pub(super) fn parse(body: &[u8]) -> Result<Description, SdpError> {
     let text = screen(body)?;
     let session = Session::parse(text.as_bytes()).map_err(|_| SdpError::Malformed)?;
     let direction = direction_of(&session.attributes);
-    session.medias.iter().map(|media| stream(media, &session, direction)).collect()
+    let streams = session.medias.iter().map(|media| stream(media, &session, direction));
+    let time = time_of(body).unwrap_or_default();
+    Ok(Description { streams: streams.collect::<Result<_, _>>()?, time })
 }
 
 fn stream(

@@ -69,3 +69,10 @@ pub(super) fn screen(body: &[u8]) -> Result<String, SdpError> {
     }
     Ok(kept)
 }
+
+/// The first `t=` line of a description: begin and end; `None` where it has none that can be read.
+pub(super) fn time_of(body: &[u8]) -> Option<(u64, u64)> {
+    let line = body.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"t="))?;
+    let (start, stop) = std::str::from_utf8(line).ok()?.trim().split_once(' ')?;
+    Some((start.parse().ok()?, stop.trim_start().parse().ok()?))
+}

@@ -102,7 +102,7 @@ impl Session {
             Some(ours) => *ours = body.media(local),
             None => medias.push(body.media(local)),
         }
-        write::write(local, medias)
+        write::write(local, (0, 0), medias)
     }
 
     /// Takes the other side's answer to our last [`Session::offer`], which was of the same `local`.
@@ -113,7 +113,7 @@ impl Session {
     /// # Errors
     /// Any [`SdpError`]; the session is as it was.
     pub fn accept(&mut self, answer: &[u8], local: &Local) -> Result<Negotiated, SdpError> {
-        let mut streams = parse(answer)?;
+        let mut streams = parse(answer)?.streams;
         if self.index >= streams.len() {
             return Err(SdpError::NoCommonMedia);
         }

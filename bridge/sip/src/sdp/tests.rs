@@ -45,6 +45,18 @@ fn lines_with(agreed: &Negotiated, prefix: &str) -> Vec<String> {
 }
 
 #[test]
+fn an_answer_repeats_the_time_of_its_offer() {
+    let offer = String::from_utf8(offer_of(&["m=audio 30002 RTP/AVP 0"])).unwrap();
+    let timed = offer.replace("t=0 0", "t=2873397496 2873404696");
+    assert_ne!(offer, timed);
+    let answered = String::from_utf8(answer(timed.as_bytes(), &us()).unwrap().sdp).unwrap();
+    assert!(answered.contains("\r\nt=2873397496 2873404696\r\n"), "{answered}");
+    let untimed = offer.replace("t=0 0\r\n", "");
+    let answered = String::from_utf8(answer(untimed.as_bytes(), &us()).unwrap().sdp).unwrap();
+    assert!(answered.contains("\r\nt=0 0\r\n"), "{answered}");
+}
+
+#[test]
 fn answers_a_plain_telephone_offer_in_full() {
     let offer = offer_of(&[
         "m=audio 30002 RTP/AVP 8 0 101",
@@ -158,7 +170,7 @@ fn events_that_no_clock_of_ours_fits_are_not_agreed_on() {
 
 #[test]
 fn events_share_the_clock_of_wide_band_codecs_or_have_that_of_g711() {
-    let stream = |media: &[&str]| parse::parse(&offer_of(media)).unwrap().remove(0);
+    let stream = |media: &[&str]| parse::parse(&offer_of(media)).unwrap().streams.remove(0);
     let several = stream(&[
         "m=audio 30002 RTP/AVP 0 96 97 98",
         "a=rtpmap:96 telephone-event/8000",
@@ -592,6 +604,8 @@ proptest! {
         if let Ok(agreed) = answer(&body, &us()) {
             let offered = parse::parse(&body).unwrap();
             let answered = parse::parse(&agreed.sdp).unwrap();
+            prop_assert_eq!(offered.time, answered.time);
+            let (offered, answered) = (offered.streams, answered.streams);
             prop_assert_eq!(offered.len(), answered.len());
             for (theirs, ours) in offered.iter().zip(&answered) {
                 prop_assert_eq!(&theirs.line.media, &ours.line.media);

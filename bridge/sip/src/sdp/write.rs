@@ -1,7 +1,7 @@
 //! Our offers and answers as text.
 
 use partyline_model::{DtlsRole, Fingerprint};
-use sdp_types::{Attribute, Connection, Media, Origin, Session};
+use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 
 use super::stream::{MediaLine, Stream};
 use super::{ClockRate, Codec, Crypto, Direction, Keying, Local, Negotiated, crypto, dtls};
@@ -10,6 +10,8 @@ use super::{ClockRate, Codec, Crypto, Direction, Keying, Local, Negotiated, cryp
 pub(super) struct Accepted<'a> {
     /// Which `m=` line of the offer.
     pub(super) index: usize,
+    /// Of the offer.
+    pub(super) time: (u64, u64),
     pub(super) negotiated: &'a Negotiated,
 }
 
@@ -31,7 +33,7 @@ pub(super) fn answer(offered: &[Stream], accepted: &Accepted<'_>, local: &Local)
         };
         body.media(local)
     });
-    write(local, medias.collect())
+    write(local, accepted.time, medias.collect())
 }
 
 /// One audio stream of ours.
@@ -136,10 +138,11 @@ fn bare(media: &str, port: u16, proto: &str, formats: Vec<String>) -> Media {
     }
 }
 
-pub(super) fn write(local: &Local, medias: Vec<Media>) -> Vec<u8> {
+pub(super) fn write(local: &Local, (start, stop): (u64, u64), medias: Vec<Media>) -> Vec<u8> {
     let session = Session {
         connection: Some(Connection::from_ip_addr(local.address)),
         medias,
+        times: vec![Time::new(start, stop)],
         ..Session::new(
             Origin::with_ip_addr(local.session_id, local.session_version, local.address),
             "-",
