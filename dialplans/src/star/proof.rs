@@ -120,6 +120,11 @@ const STATES: &[Row] = &[
     state("answer", "the first prompt waits for media", "the_welcome_waits_for_late_media"),
     state(
         "answer",
+        "nothing comes for ten seconds",
+        "a_caller_who_is_not_heard_is_told_after_ten_seconds_and_asked_on",
+    ),
+    state(
+        "answer",
         "no sign of life",
         "a_leg_without_any_sign_of_life_is_hung_up_after_30_seconds",
     ),
