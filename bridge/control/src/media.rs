@@ -21,6 +21,16 @@ use crate::refusals::Cause;
 impl Node {
     /// Does what the conference core wants.
     pub(crate) fn conference_output(&mut self, now: Time, output: ConferenceOutput) {
+        // What was due for a leg before the conference heard that it is over: nobody is there any more.
+        if let ConferenceOutput::Play { call, .. }
+        | ConferenceOutput::StopPlay { call }
+        | ConferenceOutput::Music { call, .. }
+        | ConferenceOutput::Join { call, .. }
+        | ConferenceOutput::Talk { call, .. } = &output
+            && self.calls.get(*call).is_none()
+        {
+            return;
+        }
         match output {
             ConferenceOutput::Persist { token, records } => {
                 let records = self.with_dialogs(records);
