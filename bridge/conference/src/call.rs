@@ -71,6 +71,8 @@ pub(crate) struct Call {
     pub(crate) wrong_promotions: u8,
     /// The place that the leg came for, until it has it.
     pub(crate) claim: Option<Claim>,
+    /// The session that the leg is on its way into: what it has shown there is worth nothing in another.
+    pub(crate) bound: Option<SessionId>,
 }
 
 impl Call {
@@ -100,6 +102,7 @@ impl Call {
             guest: 0,
             wrong_promotions: 0,
             claim: None,
+            bound: None,
         }
     }
 

@@ -134,8 +134,12 @@ impl Bridge {
                 };
                 self.vouch(now, (claim.leg, id), Grant { role, ..grant });
                 let Some(beside) = self.calls.get(&claim.leg) else { return };
+                let bound = beside.session();
                 let event = Event::new(FeatureCode::CameBeside).about(beside.book.leg_id());
                 self.event(now, id, event);
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.bound = bound;
+                }
             }
         }
     }

@@ -131,7 +131,9 @@ impl Bridge {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.book.move_to(Place::Outside, now);
         call.phase = Phase::Leaving(close);
-        let conf_ms = call.book.conf_ms();
+        // Who never confirmed the answer was nowhere.
+        let unconfirmed = close.reason == CloseReason::NoAck;
+        let conf_ms = if unconfirmed { 0 } else { call.book.conf_ms() };
         self.touch(id);
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let role = session.roster.leave(id);

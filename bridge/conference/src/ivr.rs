@@ -6,7 +6,7 @@ use partyline_model::{CallId, Role, Time};
 use partyline_secret::SecretDigits;
 
 use crate::bridge::Bridge;
-use crate::call::{Asked, Choice, Entry, Phase, Topic};
+use crate::call::{Asked, Choice, Entry, Grant, Phase, Topic};
 use crate::guess::{Guess, Secret};
 use crate::lookup::Found;
 use crate::record::{Close, Event};
@@ -78,7 +78,7 @@ impl Bridge {
     /// The next step of a leg that has a grant: the first thing that is not settled yet.
     pub(crate) fn advance(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
-        let (Some(grant), Phase::Entry(entry)) = (call.grant, &call.phase) else { return };
+        let (Some(grant), Phase::Entry(_)) = (call.grant, &call.phase) else { return };
         if call.guess.is_some() {
             return;
         }
@@ -88,6 +88,12 @@ impl Bridge {
             let prompts = vec![Prompt::ConferenceUnavailable, Prompt::Goodbye];
             return self.dismiss(now, id, prompts, Close::system(CloseReason::AuthReject));
         }
+        if !self.is_still_bound(id, grant) {
+            let close = Close::moderator(CloseReason::EndedByModerator);
+            return self.dismiss(now, id, vec![Prompt::ConferenceEnded], close);
+        }
+        let Some(call) = self.calls.get(&id) else { return };
+        let Phase::Entry(entry) = &call.phase else { return };
         let moderates = grant.role == Role::Moderator;
         let (outbound, knocks) = (call.is_outbound(), call.knocks());
         let entry_admitted = entry.admitted;
@@ -127,6 +133,24 @@ impl Bridge {
             return self.speak(now, id, vec![Prompt::RecordingNotice]);
         }
         self.arrive(now, id, grant);
+    }
+
+    /// Whether the session that `id` is on its way into may still be entered. Where another has begun, a
+    /// caller is asked anew; whom somebody in the first has brought, nobody in the second knows.
+    fn is_still_bound(&mut self, id: CallId, grant: Grant) -> bool {
+        let session = self.by_conference.get(&grant.conference).copied();
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        let before = std::mem::replace(&mut call.bound, session);
+        if before.is_none() || before == session {
+            return true;
+        }
+        if call.is_outbound() || call.claim.is_some() {
+            return false;
+        }
+        self.with_entry(id, |entry| {
+            (entry.verified, entry.noticed, entry.admitted) = (false, false, false);
+        });
+        true
     }
 
     /// A security passcode was given at the gate.

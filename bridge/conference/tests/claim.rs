@@ -143,12 +143,15 @@ fn the_raised_hand_and_the_moderators_mute_go_with_the_place() {
 #[test]
 fn who_never_confirms_the_answer_was_nowhere() {
     let mut world = World::new();
-    let (_, other) = conference(&mut world);
+    let (moderator, other) = conference(&mut world);
     let new = world.claimant(other, ClaimKind::InPlace);
     world.run(secs(5));
     world.end(new, partyline_conference::EndKind::Unconfirmed);
     let record = world.record(new);
     assert_eq!((record.duration_ms, record.conf_ms, record.joined_at), (0, 0, None));
+    world.bye(moderator);
+    let total = world.record(moderator).conf_ms + world.record(other).conf_ms;
+    assert_eq!(world.conference_records().last().map(|it| it.leg_ms_total), Some(total));
 }
 
 #[test]

@@ -4,12 +4,13 @@ mod common;
 
 use common::{Disk, LISTENER, MODERATOR, PARTICIPANT, World, number, secs};
 use partyline_cdr_record::{
-    CallFailure, DenyReason, DialoutKind, FeatureCode, FeatureDetail, Outcome, StatusCode,
+    CallFailure, CloseReason, DenyReason, DialoutKind, FeatureCode, FeatureDetail, Outcome,
+    StatusCode,
 };
 use partyline_conference::{EndKind, Input, InvitationNews as News, NotInvited, Output};
 use partyline_dialplan::Prompt;
 use partyline_directory::AccountStatus;
-use partyline_model::CallId;
+use partyline_model::{CallId, Digit};
 
 const CALLEE: &str = "14165550199";
 
@@ -243,4 +244,53 @@ fn the_security_passcode_is_asked_of_whom_nobody_has_spoken_with() {
     world.run(secs(5));
     assert_eq!(world.mix(callee), world.mix(moderator));
     assert_eq!(world.invitations[&request], [News::Placed, News::Joined]);
+}
+
+#[test]
+fn who_was_called_into_one_conference_does_not_come_into_the_next() {
+    let mut world = World::new();
+    let (moderator, callee, _) = answered(&mut world);
+    world.press(moderator, "*92");
+    world.press(moderator, "4711#");
+    world.press(moderator, "4711#");
+    world.press(callee, "1");
+    world.run(secs(1));
+    assert_eq!(world.heard(callee).last(), Some(&Prompt::EnterSecurityPasscode));
+    world.press(moderator, "*991");
+    world.run(secs(3));
+    let next = world.join(MODERATOR);
+    assert!(world.mix(next).is_some(), "another conference has begun");
+    world.press(callee, "1#");
+    world.run(secs(3));
+    assert!(world.mix(callee).is_none());
+    assert_eq!(world.reason(callee), CloseReason::EndedByModerator);
+}
+
+#[test]
+fn what_a_caller_has_shown_in_one_conference_is_asked_again_in_the_next() {
+    let mut world = World::new();
+    let (moderator, _) = conference(&mut world);
+    // All at once: while the caller hears that the conference is recorded, it is over and the next begins.
+    let type_in = |world: &mut World, call: CallId, keys: &str| {
+        for key in keys.chars() {
+            world.input(Input::Digit { call, digit: Digit::from_char(key).unwrap() });
+        }
+    };
+    type_in(&mut world, moderator, "*924711#4711#");
+    world.run(secs(2));
+    type_in(&mut world, moderator, "*41");
+    world.run(secs(2));
+    let (caller, next) = (world.call(), world.call());
+    world.run(secs(2));
+    type_in(&mut world, caller, PARTICIPANT);
+    world.run(secs(2));
+    type_in(&mut world, caller, "4711#");
+    assert_eq!(world.heard(caller).last(), Some(&Prompt::RecordingNotice));
+    type_in(&mut world, moderator, "*991");
+    type_in(&mut world, next, MODERATOR);
+    type_in(&mut world, next, "*925822#5822#");
+    world.run(secs(2));
+    assert!(world.mix(next).is_some(), "another conference has begun");
+    assert!(world.mix(caller).is_none(), "{:?}", world.heard(caller));
+    assert_eq!(world.heard(caller).last(), Some(&Prompt::EnterSecurityPasscode));
 }

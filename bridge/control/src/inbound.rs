@@ -303,6 +303,7 @@ impl Node {
         self.refuse(Refused::NoPort);
         let Some(call) = self.calls.remove(id) else { return };
         self.usage.end(id);
+        self.verifier.take_waiting(id);
         if let Some(token) = &call.token {
             self.verifier.release(token);
         }
