@@ -123,7 +123,7 @@ pub enum Input {
     Remote {
         /// Names the request in the answer.
         request: u64,
-        /// Who: anybody but [`Actor::Leg`](partyline_cdr_record::Actor::Leg), and which of them.
+        /// Who: anybody but [`Actor::Leg`], and which of them.
         by: (Actor, Option<u64>),
         /// What.
         order: Box<Order>,
