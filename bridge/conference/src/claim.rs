@@ -170,6 +170,7 @@ impl Bridge {
         self.event(now, old, Event::new(FeatureCode::PlaceGiven).about(new_id));
         // Whom its telephone has called is not in yet, and goes with it as ever.
         self.drop_invited(now, old);
+        self.cut_off(now, old);
         self.event(now, old, Event::new(FeatureCode::Leave));
         let Some(call) = self.calls.get_mut(&old) else { return };
         let guest = call.guest;

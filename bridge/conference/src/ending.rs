@@ -389,7 +389,7 @@ impl Bridge {
     }
 
     /// What `id` was about to do comes to nothing, and its record says so.
-    fn cut_off(&mut self, now: Time, id: CallId) {
+    pub(crate) fn cut_off(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
         if let Some((code, command)) = call.question.as_ref().and_then(|asked| asked.topic.left()) {
             self.event(now, id, Event::of(code, command).failed());

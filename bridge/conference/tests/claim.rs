@@ -3,7 +3,7 @@
 mod common;
 
 use common::{LISTENER, MODERATOR, PARTICIPANT, World, secs};
-use partyline_cdr_record::{CloseReason, FeatureCode};
+use partyline_cdr_record::{CloseReason, FeatureCode, Outcome};
 use partyline_conference::{ClaimKind, Refusal, Talk, Unclaimed};
 use partyline_dialplan::Prompt;
 use partyline_directory::AccountStatus;
@@ -203,4 +203,15 @@ fn who_comes_beside_waits_for_the_moderator_as_others_do() {
     let event = world.event(FeatureCode::CameBeside);
     assert_eq!(event.target_leg, Some(world.record(first).leg_id));
     assert_eq!(world.record(beside).access_code_role, Some(Role::Listener));
+}
+
+#[test]
+fn what_the_leg_was_about_to_do_comes_to_nothing_with_its_place() {
+    let mut world = World::new();
+    let (moderator, _) = conference(&mut world);
+    world.press(moderator, "*99");
+    let new = world.claimant(moderator, ClaimKind::InPlace);
+    world.press(new, "1");
+    let event = world.event(FeatureCode::EndConference);
+    assert_eq!((event.outcome, event.leg_id), (Outcome::Failed, world.record(moderator).leg_id));
 }
